@@ -1,0 +1,81 @@
+//! Inner loops, once per instruction set, behind one table of function pointers.
+//!
+//! The mathematics lives elsewhere; a kernel sees slices of 64-bit words. Every kernel states the
+//! range of its inputs and outputs. All lengths are multiples of 8 words and all slices of one call
+//! have the same length unless said otherwise. The table is chosen once, at run time, by
+//! [`kernels`]; the variable `SPENCNN_ISA` forces one.
+
+use crate::modulus::{Modulus, ShoupScalar};
+use crate::ntt::NttTable;
+
+/// Arguments of [`Kernels::key_product`].
+pub struct KeyProduct<'a> {
+    /// Digit limbs, one slice per digit, words in `[0, 2q)`, all over the same source chunk.
+    pub digits: &'a [&'a [u64]],
+    /// First key components (multiply into output 0), words in `[0, q)`, same chunk.
+    pub key0: &'a [&'a [u64]],
+    /// Second key components (multiply into output 1), words in `[0, q)`, same chunk.
+    pub key1: &'a [&'a [u64]],
+    /// A further summand of output 0: words in `[0, q)`, times a scalar.
+    pub add0: Option<(&'a [u64], ShoupScalar)>,
+    /// Permutation of the chunk applied to the outputs, if any.
+    pub permutation: Option<BlockPermutation<'a>>,
+}
+
+/// A permutation of a chunk that maps aligned blocks of 8 words to aligned blocks of 8 words, as
+/// every Galois automorphism does in bit-reversed NTT order:
+/// `out[8 * (target[b] >> 3) + t] = in[8 * b + tables[target[b] & 7][t]]`.
+#[derive(Clone, Copy)]
+pub struct BlockPermutation<'a> {
+    /// For each source block: `destination_block << 3 | table_index`, destinations within the chunk.
+    pub target: &'a [u32],
+    /// The eight lane permutations that occur for this automorphism.
+    pub tables: &'a [[u64; 8]; 8],
+}
+
+/// One implementation of every inner loop.
+pub struct Kernels {
+    /// Name of the instruction set: `scalar`, `avx2`, `avx512`, `avx512ifma`.
+    pub name: &'static str,
+    /// Forward negacyclic NTT in place: natural order in, bit-reversed out. `[0, 2q) -> [0, q)`.
+    pub ntt_forward: fn(&NttTable, &mut [u64]),
+    /// Inverse of `ntt_forward`, with the factor 1/N: bit-reversed in, natural out. `[0, 2q) -> [0, q)`.
+    pub ntt_inverse: fn(&NttTable, &mut [u64]),
+    /// `a += b`, all in `[0, q)`.
+    pub add: fn(&mut [u64], &[u64], &Modulus),
+    /// `a -= b`, all in `[0, q)`.
+    pub sub: fn(&mut [u64], &[u64], &Modulus),
+    /// `a = -a`, in `[0, q)`.
+    pub neg: fn(&mut [u64], &Modulus),
+    /// `out = a * b`, `[0, 2q) x [0, q) -> [0, q)`.
+    pub mul: fn(&mut [u64], &[u64], &[u64], &Modulus),
+    /// `a = a * s`, `[0, 2^52) -> [0, q)`.
+    pub mul_scalar: fn(&mut [u64], ShoupScalar, &Modulus),
+    /// `a += b * s`, `[0, q) + [0, 2^52) * s -> [0, q)`.
+    pub mul_scalar_add: fn(&mut [u64], &[u64], ShoupScalar, &Modulus),
+    /// `a = (a - b) * s`, `a` in `[0, q)`, `b` in `[0, 2q)` -> `[0, q)`: the end of a mod-down.
+    pub sub_mul_scalar: fn(&mut [u64], &[u64], ShoupScalar, &Modulus),
+    /// `out = a mod q` for any `a < 2^52`, into `[0, q)`.
+    pub reduce: fn(&mut [u64], &[u64], &Modulus),
+    /// `out[t] = sum_i xs[i][t] * consts[i] mod q`, `xs < 2^52`, `consts` in `[0, q)`; at most 64
+    /// sources; output `[0, q)`. A basis conversion is one such call per target prime.
+    pub dot_const: fn(&mut [u64], &[&[u64]], &[u64], &Modulus),
+    /// `out[t] = floor(1/2 + sum_i xs[i][t] * inverses[i])` in double precision, where `xs[i] < q_i`
+    /// and `inverses[i] = 1/q_i`: how many times the product of the `q_i` is to be subtracted to get
+    /// the centred representative (Halevi, Polyakov, Shoup, ePrint 2018/117).
+    pub quotient: fn(&mut [u64], &[&[u64]], &[f64]),
+    /// `out0 = sum_d digits_d key0_d + add0`, `out1 = sum_d digits_d key1_d`, both in `[0, q)` and then
+    /// permuted; at most 64 digits.
+    pub key_product: fn(&mut [u64], &mut [u64], &KeyProduct<'_>, &Modulus),
+    /// `out0 = sum_k x0_k p_k`, `out1 = sum_k x1_k p_k`: any number of terms, inputs `[0, q)`, outputs
+    /// `[0, q)`. Arguments: out0, out1, x0, x1, p.
+    pub dot_pair: fn(&mut [u64], &mut [u64], &[&[u64]], &[&[u64]], &[&[u64]], &Modulus),
+    /// Sum of tensor squares: `out0 = sum a_k^2`, `out1 = sum 2 a_k b_k`, `out2 = sum b_k^2`; inputs and
+    /// outputs `[0, q)`; arguments out0, out1, out2, a, b.
+    pub square_sum: fn(&mut [u64], &mut [u64], &mut [u64], &[&[u64]], &[&[u64]], &Modulus),
+    /// Tensor product of `(a0, a1)` and `(b0, b1)`: `out0 = a0 b0`, `out1 = a0 b1 + a1 b0`, `out2 = a1 b1`;
+    /// inputs and outputs `[0, q)`. Arguments: `[out0, out1, out2]`, `[a0, a1, b0, b1]`.
+    pub tensor: fn([&mut [u64]; 3], [&[u64]; 4], &Modulus),
+    /// `out = permutation(in)` for words of any value.
+    pub permute: fn(&mut [u64], &[u64], BlockPermutation<'_>),
+}

@@ -1,0 +1,2 @@
+//! The `spencnn` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Networks, layouts, programs and their interpreters.
