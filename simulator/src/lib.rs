@@ -1,1 +1,3 @@
 //! Networks, layouts, programs and their interpreters.
+
+pub mod program;

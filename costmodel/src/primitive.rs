@@ -1,0 +1,78 @@
+//! What is measured and what is priced: one homomorphic instruction, described by its shape alone.
+
+use serde::{Deserialize, Serialize};
+
+/// Shape of one engine operation. Counts are exactly those the engine will execute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Primitive {
+    /// Several rotations of one ciphertext after one decomposition, each with its own mod-down.
+    RotateHoisted {
+        /// Number of results.
+        rotations: usize,
+    },
+    /// Sums of plaintext times rotated ciphertext (the engine's fused linear operation).
+    Linear(LinearShape),
+    /// Sum of squares, relinearised once.
+    SumSquares {
+        /// Number of squares.
+        terms: usize,
+        /// Whether a rescale is merged into the mod-down.
+        rescale: bool,
+    },
+    /// Product of two ciphertexts, relinearised.
+    Multiply {
+        /// Whether a rescale is merged into the mod-down.
+        rescale: bool,
+    },
+    /// Ciphertext addition or subtraction.
+    Add,
+    /// Addition of a plaintext.
+    AddPlain,
+    /// Rescale alone.
+    Rescale,
+    /// Drop to a lower level (`level` of the setting is the level before, `to` the one after).
+    DropLevel {
+        /// The new level.
+        to: usize,
+    },
+    /// Complex conjugation.
+    Conjugate,
+}
+
+/// Shape of a fused linear operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LinearShape {
+    /// Source ciphertexts.
+    pub sources: usize,
+    /// Sources that are rotated by something other than zero, hence decomposed. Zero means that the
+    /// special primes are not touched at all.
+    pub decomposed: usize,
+    /// Distinct (source, non-zero shift) pairs.
+    pub rotations: usize,
+    /// Distinct sources used without rotation.
+    pub unrotated: usize,
+    /// Summands over all destinations.
+    pub terms: usize,
+    /// Distinct plaintexts; zero when the sums have no plaintext factors.
+    pub plaintexts: usize,
+    /// Destinations.
+    pub outputs: usize,
+    /// Whether a rescale is merged into the mod-down.
+    pub rescale: bool,
+}
+
+/// Where a primitive runs: everything about the parameters that its cost depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Setting {
+    /// Base-2 logarithm of the ring degree.
+    pub log_n: u32,
+    /// Level of the operands: they have `level + 1` limbs.
+    pub level: usize,
+    /// Special primes.
+    pub special: usize,
+    /// Limbs per key-switching digit.
+    pub alpha: usize,
+    /// Threads.
+    pub threads: usize,
+}
