@@ -14,7 +14,7 @@ use crate::keys::EvaluationKeys;
 use crate::params::Parameters;
 use crate::{Error, Result};
 
-pub use plan::{LinearPlan, LinearTerm};
+pub use plan::{LinearPlan, LinearTerm, PlanShape};
 
 /// Relative difference up to which two scales count as equal. Scales are products and quotients of a few
 /// exact factors in double precision, so equal ones differ by a few units of `2^-53`; `2^-40` is far above

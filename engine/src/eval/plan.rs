@@ -1,6 +1,6 @@
 //! Plans of fused linear operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::params::Parameters;
 use crate::poly::Automorphism;
@@ -113,4 +113,46 @@ impl LinearPlan {
     pub fn plaintexts(&self) -> usize {
         self.plaintexts
     }
+
+    /// What the execution of this plan consists of.
+    pub fn shape(&self) -> PlanShape {
+        let rotates = |source: usize| self.rotated.iter().any(|r| r.source == source && r.galois != 1);
+        let rotations = self.rotated.iter().filter(|r| r.galois != 1).count();
+        let used: BTreeSet<usize> = if self.plaintexts == 0 {
+            BTreeSet::new()
+        } else {
+            self.outputs.iter().flatten().map(|s| s.plaintext).collect()
+        };
+        PlanShape {
+            sources: self.sources,
+            decomposed: (0..self.sources).filter(|&i| rotates(i)).count(),
+            rotations,
+            unrotated: self.rotated.len() - rotations,
+            terms: self.outputs.iter().map(Vec::len).sum(),
+            plaintexts: used.len(),
+            outputs: self.outputs.len(),
+            rescale: self.rescale,
+        }
+    }
+}
+
+/// Counts of a [`LinearPlan`], as executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanShape {
+    /// Source ciphertexts.
+    pub sources: usize,
+    /// Sources that are decomposed because something rotates them.
+    pub decomposed: usize,
+    /// Distinct rotations of a source, each one key product a limb.
+    pub rotations: usize,
+    /// Distinct sources used without rotation.
+    pub unrotated: usize,
+    /// Summands over all destinations.
+    pub terms: usize,
+    /// Distinct plaintexts.
+    pub plaintexts: usize,
+    /// Destinations.
+    pub outputs: usize,
+    /// Whether a rescale is merged.
+    pub rescale: bool,
 }
