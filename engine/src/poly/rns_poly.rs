@@ -21,6 +21,7 @@ pub enum Form {
 pub struct RnsPoly {
     data: AlignedBuf,
     n: usize,
+    limbs: usize,
     level: usize,
     extended: bool,
     form: Form,
@@ -30,7 +31,14 @@ impl RnsPoly {
     /// The zero polynomial.
     pub fn zero(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
         let limbs = level + 1 + if extended { params.special_count() } else { 0 };
-        Self { data: AlignedBuf::zeroed(limbs * params.n()), n: params.n(), level, extended, form }
+        Self {
+            data: AlignedBuf::zeroed(limbs * params.n()),
+            n: params.n(),
+            limbs,
+            level,
+            extended,
+            form,
+        }
     }
 
     /// Ring degree.
@@ -55,7 +63,7 @@ impl RnsPoly {
 
     /// Number of limbs stored.
     pub fn limb_count(&self) -> usize {
-        self.data.len() / self.n
+        self.limbs
     }
 
     /// Limb at `position` (see [`Parameters::limb_index`]).
@@ -70,29 +78,29 @@ impl RnsPoly {
 
     /// All limbs in order.
     pub fn limbs(&self) -> std::slice::ChunksExact<'_, u64> {
-        self.data.chunks_exact(self.n)
+        self.words().chunks_exact(self.n)
     }
 
     /// All limbs in order, mutable.
     pub fn limbs_mut(&mut self) -> std::slice::ChunksExactMut<'_, u64> {
         let n = self.n;
-        self.data.chunks_exact_mut(n)
+        self.words_mut().chunks_exact_mut(n)
     }
 
     /// All limbs as a parallel iterator.
     pub fn par_limbs_mut(&mut self) -> rayon::slice::ChunksExactMut<'_, u64> {
         let n = self.n;
-        self.data.par_chunks_exact_mut(n)
+        self.words_mut().par_chunks_exact_mut(n)
     }
 
     /// All words, limb after limb.
     pub fn words(&self) -> &[u64] {
-        &self.data
+        &self.data[..self.limbs * self.n]
     }
 
     /// All words, mutable.
     pub fn words_mut(&mut self) -> &mut [u64] {
-        &mut self.data
+        &mut self.data[..self.limbs * self.n]
     }
 
     /// Transforms every limb to NTT form; nothing to do when it is there already.
@@ -122,10 +130,17 @@ impl RnsPoly {
         let words = (level + 1) * self.n;
         let mut data = AlignedBuf::zeroed(words);
         data.copy_from_slice(&self.data[..words]);
-        Self { data, n: self.n, level, extended: false, form: self.form }
+        Self { data, n: self.n, limbs: level + 1, level, extended: false, form: self.form }
     }
 
-    /// Memory held, in bytes.
+    /// Forgets all limbs beyond `level`, special ones included, without giving memory back.
+    pub(crate) fn shrink(&mut self, level: usize) {
+        self.level = level;
+        self.extended = false;
+        self.limbs = level + 1;
+    }
+
+    /// Memory held, in bytes; more than the limbs need after a division in place.
     pub fn bytes(&self) -> usize {
         self.data.len() * size_of::<u64>()
     }
