@@ -1,1 +1,160 @@
-//! (under construction)
+//! Cache-line aligned word buffers: the storage of every polynomial limb and table.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use zeroize::Zeroize;
+
+/// Alignment of small buffers: one cache line, one 512-bit vector.
+const LINE: usize = 64;
+/// Alignment of buffers of at least this size: one huge page, so that the kernel can back them so.
+const HUGE: usize = 2 << 20;
+/// Alignment asked of the allocator. A larger one would make the standard allocator clear the
+/// memory by hand instead of handing out fresh zero pages, so the padding is done here.
+const REQUESTED: usize = 16;
+
+/// A heap buffer of `u64`, aligned to 64 bytes (2 MiB from 2 MiB on) and always initialised.
+///
+/// Large zeroed buffers come from fresh pages and take memory only where they are written.
+pub struct AlignedBuf {
+    /// First word, aligned.
+    data: NonNull<u64>,
+    /// Words.
+    len: usize,
+    /// What the allocator returned and under which layout; `None` for an empty buffer.
+    block: Option<(NonNull<u8>, Layout)>,
+}
+
+// SAFETY: the buffer owns its memory exclusively, as a `Box<[u64]>` does.
+unsafe impl Send for AlignedBuf {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for AlignedBuf {}
+
+impl AlignedBuf {
+    /// A buffer of `len` zero words. Aborts, as `Vec` does, when memory is exhausted.
+    pub fn zeroed(len: usize) -> Self {
+        if len == 0 {
+            return Self { data: NonNull::dangling(), len: 0, block: None };
+        }
+        let Some(bytes) = len.checked_mul(size_of::<u64>()) else {
+            handle_alloc_error(Layout::new::<u64>());
+        };
+        let align = if bytes >= HUGE { HUGE } else { LINE };
+        let layout = bytes
+            .checked_add(align - REQUESTED)
+            .and_then(|padded| Layout::from_size_align(padded, REQUESTED).ok());
+        let Some(layout) = layout else { handle_alloc_error(Layout::new::<u64>()) };
+        // SAFETY: the layout has a non-zero size.
+        let raw = unsafe { alloc_zeroed(layout) };
+        let Some(base) = NonNull::new(raw) else { handle_alloc_error(layout) };
+        let offset = base.as_ptr().addr().wrapping_neg() & (align - 1);
+        // SAFETY: `base` is a multiple of REQUESTED, so offset <= align - REQUESTED, and the padded
+        // block holds `bytes` more from there; the result is not null.
+        let data = unsafe { base.add(offset) }.cast::<u64>();
+        Self { data, len, block: Some((base, layout)) }
+    }
+
+    /// A buffer holding a copy of `words`.
+    pub fn from_slice(words: &[u64]) -> Self {
+        let mut buffer = Self::zeroed(words.len());
+        buffer.copy_from_slice(words);
+        buffer
+    }
+}
+
+impl Deref for AlignedBuf {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        // SAFETY: `data` points to `len` initialised words owned by `self` (dangling but aligned
+        // when `len` is 0).
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for AlignedBuf {
+    fn deref_mut(&mut self) -> &mut [u64] {
+        // SAFETY: as in `deref`, and `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for AlignedBuf {
+    fn drop(&mut self) {
+        if let Some((base, layout)) = self.block {
+            // SAFETY: `base` came from `alloc_zeroed` under this layout and is freed once.
+            unsafe { dealloc(base.as_ptr(), layout) }
+        }
+    }
+}
+
+impl Clone for AlignedBuf {
+    fn clone(&self) -> Self {
+        Self::from_slice(self)
+    }
+}
+
+impl Default for AlignedBuf {
+    fn default() -> Self {
+        Self::zeroed(0)
+    }
+}
+
+impl PartialEq for AlignedBuf {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for AlignedBuf {}
+
+/// Prints the length only: the words may be secret, and there are many.
+impl fmt::Debug for AlignedBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AlignedBuf({} words)", self.len)
+    }
+}
+
+impl Zeroize for AlignedBuf {
+    fn zeroize(&mut self) {
+        (**self).zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alignment_and_contents() {
+        for len in [1, 7, 8, 1000, (2 << 20) / 8 - 1, (2 << 20) / 8, (5 << 20) / 8 + 3] {
+            let mut buffer = AlignedBuf::zeroed(len);
+            let align = if len * 8 >= HUGE { HUGE } else { LINE };
+            assert_eq!(buffer.as_ptr().addr() % align, 0);
+            assert_eq!(buffer.len(), len);
+            assert!(buffer.iter().all(|&word| word == 0));
+            for (i, word) in buffer.iter_mut().enumerate() {
+                *word = i as u64;
+            }
+            let copy = buffer.clone();
+            assert_eq!(copy, buffer);
+            buffer.zeroize();
+            assert!(buffer.iter().all(|&word| word == 0));
+            assert_eq!(copy[len - 1], len as u64 - 1);
+        }
+    }
+
+    #[test]
+    fn empty() {
+        let buffer = AlignedBuf::default();
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.clone(), buffer);
+    }
+
+    #[test]
+    fn debug_hides_the_words() {
+        assert_eq!(format!("{:?}", AlignedBuf::from_slice(&[11, 12])), "AlignedBuf(2 words)");
+    }
+}

@@ -34,6 +34,7 @@ VARIANTS = {
     "g8-p75": _pruned("g8", 8, "coarse", 0.75),
     # 13 of the 25 kernel positions go, so 12 (24 of the 50 units) stay.
     "g8-r50": _pruned("g8", 8, "position", 0.52),
+    "g8-r50-split": _pruned("g8", 8, "rotation", 0.50),
     "dense-p50": _pruned("dense", 1, "coarse", 0.50),
     "g16": _scratch(16, 14),
     "g16-p50": _pruned("g16", 16, "coarse", 0.50),

@@ -2,8 +2,14 @@
 //!
 //! The mathematics lives elsewhere; a kernel sees slices of 64-bit words. Every kernel states the
 //! range of its inputs and outputs. All lengths are multiples of 8 words and all slices of one call
-//! have the same length unless said otherwise. The table is chosen once, at run time, by
+//! have the same length unless said otherwise (a kernel panics when its caller breaks this). Outputs
+//! are canonical, so all tables give identical words. The table is chosen once, at run time, by
 //! [`kernels`]; the variable `SPENCNN_ISA` forces one.
+
+mod scalar;
+mod shape;
+
+use std::sync::OnceLock;
 
 use crate::modulus::{Modulus, ShoupScalar};
 use crate::ntt::NttTable;
@@ -34,6 +40,7 @@ pub struct BlockPermutation<'a> {
 }
 
 /// One implementation of every inner loop.
+#[allow(clippy::type_complexity, reason = "the field comments name the arguments")]
 pub struct Kernels {
     /// Name of the instruction set: `scalar`, `avx2`, `avx512`, `avx512ifma`.
     pub name: &'static str,
@@ -79,3 +86,37 @@ pub struct Kernels {
     /// `out = permutation(in)` for words of any value.
     pub permute: fn(&mut [u64], &[u64], BlockPermutation<'_>),
 }
+
+/// The variable that forces an instruction set.
+const ISA_VARIABLE: &str = "SPENCNN_ISA";
+
+/// The kernels in use: those that `SPENCNN_ISA` names, or the fastest that this processor has.
+///
+/// Chosen once. A name that is unknown, or not available here, is reported on the standard error
+/// stream and otherwise ignored.
+pub fn kernels() -> &'static Kernels {
+    static CHOICE: OnceLock<&'static Kernels> = OnceLock::new();
+    CHOICE.get_or_init(|| {
+        let available = available();
+        let best = available.last().copied().unwrap_or(&scalar::KERNELS);
+        let Some(name) = std::env::var_os(ISA_VARIABLE) else { return best };
+        available.iter().copied().find(|kernels| name == kernels.name).unwrap_or_else(|| {
+            let names: Vec<_> = available.iter().map(|kernels| kernels.name).collect();
+            eprintln!(
+                "warning: {ISA_VARIABLE}={} is not one of {}: using {}",
+                name.to_string_lossy(),
+                names.join(", "),
+                best.name
+            );
+            best
+        })
+    })
+}
+
+/// All tables that this processor can run, slowest first.
+pub fn available() -> Vec<&'static Kernels> {
+    vec![&scalar::KERNELS]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,11 @@
-//! (under construction)
+//! Secret, public and evaluation keys.
+
+mod evaluation;
+mod public;
+mod secret;
+mod switching;
+
+pub use evaluation::{EvaluationKeys, GaloisKey, KeySpec};
+pub use public::PublicKey;
+pub use secret::SecretKey;
+pub use switching::SwitchingKey;

@@ -1,2 +1,11 @@
-//! Parameters: a literal that a person writes becomes an immutable checked set.
+//! Parameters: a literal that a person writes becomes an immutable checked set through one
+//! constructor.
+
+mod literal;
 pub mod primes;
+mod security;
+mod set;
+
+pub use literal::{Chain, ParametersLiteral};
+pub use security::max_log_qp;
+pub use set::{Digit, Fingerprint, Parameters};

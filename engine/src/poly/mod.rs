@@ -1,1 +1,7 @@
-//! (under construction)
+//! Polynomials in residue form.
+
+mod automorphism;
+mod rns_poly;
+
+pub use automorphism::{Automorphism, CHUNK_WORDS};
+pub use rns_poly::{Form, RnsPoly};

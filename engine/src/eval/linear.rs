@@ -1,0 +1,299 @@
+//! The fused linear operation: sums of plaintexts times rotated ciphertexts, by double hoisting.
+//!
+//! Each source is decomposed once. Then, limb by limb, its digits are brought to that limb (they stay in the second-level
+//! cache), and chunk by chunk every rotation is one inner product with its key, permuted on the way out; all
+//! destinations take their sums from the chunk's rotations before the next chunk. Keys and plaintexts are read from memory
+//! once, in order. The sums are in the extended basis and come down once, together with the rescale
+//! (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux, ePrint 2020/1203, section 4).
+
+use rayon::prelude::*;
+
+use super::decompose::Decomposition;
+use super::mod_down::divide;
+use super::plan::{LinearPlan, Summand};
+use super::{Evaluator, common};
+use crate::buffer::AlignedBuf;
+use crate::cipher::{Ciphertext, Plaintext};
+use crate::kernels::{KeyProduct, kernels};
+use crate::keys::GaloisKey;
+use crate::poly::{Automorphism, CHUNK_WORDS, Form, RnsPoly};
+use crate::{Error, Result};
+
+/// Chunks that one parallel task takes within a limb.
+const CHUNKS_PER_TASK: usize = 4;
+
+/// Everything a limb task reads.
+struct Job<'a> {
+    evaluator: &'a Evaluator,
+    plan: &'a LinearPlan,
+    sources: &'a [&'a Ciphertext],
+    plaintexts: &'a [&'a Plaintext],
+    /// Per source, its decomposition if it is rotated.
+    decompositions: Vec<Option<Decomposition<'a>>>,
+    /// Per entry of the plan's `rotated`, its key if it is a rotation.
+    keys: Vec<Option<&'a GaloisKey>>,
+    level: usize,
+    extended: bool,
+}
+
+impl Evaluator {
+    /// Executes a plan: `plan`'s destinations, in order. All sources have one level and scale, all plaintexts of a
+    /// destination one scale; plaintexts may have a higher level. If anything is rotated, plaintexts must be
+    /// extended and of exactly the sources' level.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a wrong number of operands or plaintexts without special limbs, [`Error::Level`],
+    /// [`Error::Scale`], [`Error::MissingKey`].
+    pub fn linear(
+        &self,
+        plan: &LinearPlan,
+        sources: &[&Ciphertext],
+        plaintexts: &[&Plaintext],
+    ) -> Result<Vec<Ciphertext>> {
+        let (level, scale) = self.check(plan, sources, plaintexts)?;
+        let extended = plan.is_extended();
+        let keys = plan
+            .rotated
+            .iter()
+            .map(|r| (r.galois != 1).then(|| self.keys.galois(r.galois, level)).transpose())
+            .collect::<Result<Vec<_>>>()?;
+        let rotates = |i: usize| plan.rotated.iter().any(|r| r.source == i && r.galois != 1);
+        let decompositions = sources
+            .par_iter()
+            .enumerate()
+            .map(|(i, ct)| rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
+            .collect();
+        let job = Job { evaluator: self, plan, sources, plaintexts, decompositions, keys, level, extended };
+        let mut polys: Vec<RnsPoly> = (0..2 * plan.outputs.len())
+            .map(|_| RnsPoly::zero(&self.params, level, extended, Form::Ntt))
+            .collect();
+        // Transposed: for each limb, that limb of every component of every output.
+        let limbs = polys[0].limb_count();
+        let mut by_limb: Vec<Vec<&mut [u64]>> = (0..limbs).map(|_| Vec::with_capacity(polys.len())).collect();
+        for poly in &mut polys {
+            poly.limbs_mut().zip(&mut by_limb).for_each(|(limb, list)| list.push(limb));
+        }
+        by_limb.into_par_iter().enumerate().for_each(|(position, outputs)| job.limb(position, outputs));
+        let rns = self.params.rns();
+        let new_level = level - usize::from(plan.rescale);
+        if extended {
+            divide(&self.params, &mut polys, rns.mod_down(level, plan.rescale), new_level);
+        } else if plan.rescale {
+            divide(&self.params, &mut polys, rns.rescale(level), new_level);
+        }
+        let divisor = if plan.rescale { self.params.modulus(level).value() as f64 } else { 1.0 };
+        let factors = plan.outputs.iter().map(|summands| {
+            if plan.plaintexts == 0 { 1.0 } else { plaintexts[summands[0].plaintext].scale }
+        });
+        let mut polys = polys.into_iter();
+        Ok(factors
+            .filter_map(|factor| {
+                let (c0, c1) = (polys.next()?, polys.next()?);
+                Some(Ciphertext { c0, c1, scale: scale * factor / divisor })
+            })
+            .collect())
+    }
+
+    /// Rotates left by several numbers of slots after one decomposition.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`].
+    pub fn rotate_hoisted(&self, ciphertext: &Ciphertext, shifts: &[usize]) -> Result<Vec<Ciphertext>> {
+        let element = |&shift: &usize| Automorphism::galois_of_rotation(self.params.log_n(), shift);
+        let elements: Vec<usize> = shifts.iter().map(element).collect();
+        self.automorphisms(ciphertext, &elements)
+    }
+
+    /// Rotates left by `shift` slots.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`].
+    pub fn rotate(&self, ciphertext: &Ciphertext, shift: usize) -> Result<Ciphertext> {
+        self.automorphism(ciphertext, Automorphism::galois_of_rotation(self.params.log_n(), shift))
+    }
+
+    /// Complex conjugate of every slot.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`].
+    pub fn conjugate(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
+        self.automorphism(ciphertext, Automorphism::galois_of_conjugation(self.params.log_n()))
+    }
+
+    fn automorphism(&self, ciphertext: &Ciphertext, element: usize) -> Result<Ciphertext> {
+        let mut results = self.automorphisms(ciphertext, &[element])?;
+        results.pop().ok_or_else(|| Error::argument("automorphisms", 0, 1))
+    }
+
+    fn automorphisms(&self, ciphertext: &Ciphertext, elements: &[usize]) -> Result<Vec<Ciphertext>> {
+        if elements.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.linear(&LinearPlan::automorphisms(elements), &[ciphertext], &[])
+    }
+
+    /// Checks the operands of a plan and tells their level and scale.
+    fn check(
+        &self,
+        plan: &LinearPlan,
+        sources: &[&Ciphertext],
+        plaintexts: &[&Plaintext],
+    ) -> Result<(usize, f64)> {
+        if sources.len() != plan.sources {
+            return Err(Error::argument("linear sources", sources.len(), plan.sources));
+        }
+        if plaintexts.len() < plan.plaintexts {
+            return Err(Error::argument("linear plaintexts", plaintexts.len(), plan.plaintexts));
+        }
+        let (level, scale) = common("linear", sources)?;
+        if plan.rescale && level == 0 {
+            return Err(Error::Level { what: "linear with rescale: add depth", found: 0, expected: 1 });
+        }
+        let extended = plan.is_extended();
+        for summands in plan.outputs.iter().filter(|_| plan.plaintexts > 0) {
+            let expected = plaintexts[summands[0].plaintext].scale;
+            for summand in summands {
+                let plaintext = plaintexts[summand.plaintext];
+                super::same_scale("plaintexts of one linear sum", plaintext.scale, expected)?;
+                self.check_plaintext("linear: encode at the sources' level", plaintext, level)?;
+                if extended && !(plaintext.poly.is_extended() && plaintext.level() == level) {
+                    return Err(Error::argument(
+                        "plaintext of a sum of rotations",
+                        format!("level {}, extended: {}", plaintext.level(), plaintext.poly.is_extended()),
+                        format!("an extended encoding at level {level}"),
+                    ));
+                }
+            }
+        }
+        Ok((level, scale))
+    }
+}
+
+impl Job<'_> {
+    /// Computes limb `position` of every output component.
+    fn limb(&self, position: usize, outputs: Vec<&mut [u64]>) {
+        let n = self.evaluator.params.n();
+        let digits: usize = self.decompositions.iter().flatten().map(Decomposition::len).sum();
+        let mut scratch = AlignedBuf::zeroed(digits * n);
+        let owners: Vec<(usize, usize)> = self
+            .decompositions
+            .iter()
+            .enumerate()
+            .flat_map(|(i, d)| (0..d.as_ref().map_or(0, Decomposition::len)).map(move |k| (i, k)))
+            .collect();
+        let converted: Vec<&[u64]> = scratch
+            .par_chunks_exact_mut(n)
+            .zip(&owners)
+            .filter_map(|(buffer, &(i, k))| Some(self.decompositions[i].as_ref()?.limb(k, position, buffer)))
+            .collect();
+        let mut rest = converted.as_slice();
+        let by_source: Vec<&[&[u64]]> = self
+            .decompositions
+            .iter()
+            .map(|d| {
+                let (own, others) = rest.split_at(d.as_ref().map_or(0, Decomposition::len));
+                rest = others;
+                own
+            })
+            .collect();
+        // Transposed again: for each task's range of words, that range of every output component.
+        let words = CHUNK_WORDS * CHUNKS_PER_TASK;
+        let tasks = n.div_ceil(words);
+        let mut by_task: Vec<Vec<&mut [u64]>> = (0..tasks).map(|_| Vec::with_capacity(outputs.len())).collect();
+        for output in outputs {
+            output.chunks_mut(words).zip(&mut by_task).for_each(|(part, list)| list.push(part));
+        }
+        by_task.into_par_iter().enumerate().for_each(|(task, mut parts)| {
+            let mut buffer = AlignedBuf::zeroed(2 * CHUNK_WORDS * self.plan.rotated.len());
+            let first = task * CHUNKS_PER_TASK;
+            for chunk in first..(first + CHUNKS_PER_TASK).min(n / CHUNK_WORDS) {
+                let within = (chunk - first) * CHUNK_WORDS..(chunk - first + 1) * CHUNK_WORDS;
+                self.rotations(position, chunk, &by_source, &mut buffer);
+                for (summands, pair) in self.plan.outputs.iter().zip(parts.chunks_exact_mut(2)) {
+                    let [out0, out1] = pair else { continue };
+                    self.sum(position, chunk, summands, &buffer, [&mut out0[within.clone()], &mut out1[within.clone()]]);
+                }
+            }
+        });
+    }
+
+    /// Whether rotated source `r` is absent from limb `position`: an unrotated source carries the factor P, which is
+    /// zero modulo the special primes.
+    fn vanishes(&self, r: usize, position: usize) -> bool {
+        self.keys[r].is_none() && position > self.level
+    }
+
+    /// Fills `buffer` with chunk `chunk` of both components of every rotated source.
+    fn rotations(&self, position: usize, chunk: usize, digits: &[&[&[u64]]], buffer: &mut [u64]) {
+        let params = &self.evaluator.params;
+        let index = params.limb_index(self.level, position);
+        let modulus = params.modulus(index);
+        let factor = params.rns().special().product(index);
+        let range = |c: usize| c * CHUNK_WORDS..(c + 1) * CHUNK_WORDS;
+        let pairs = buffer.chunks_exact_mut(2 * CHUNK_WORDS);
+        let (mut words, mut key0, mut key1) = (Vec::new(), Vec::new(), Vec::new());
+        for (r, (rotated, pair)) in self.plan.rotated.iter().zip(pairs).enumerate() {
+            let (out0, out1) = pair.split_at_mut(CHUNK_WORDS);
+            let source = self.sources[rotated.source];
+            let Some(galois) = self.keys[r] else {
+                if !self.vanishes(r, position) {
+                    out0.copy_from_slice(&source.c0.limb(position)[range(chunk)]);
+                    out1.copy_from_slice(&source.c1.limb(position)[range(chunk)]);
+                    if self.extended {
+                        (kernels().mul_scalar)(out0, factor, modulus);
+                        (kernels().mul_scalar)(out1, factor, modulus);
+                    }
+                }
+                continue;
+            };
+            let from = galois.automorphism.source_chunk(chunk);
+            words.clear();
+            key0.clear();
+            key1.clear();
+            for (d, digit) in digits[rotated.source].iter().enumerate() {
+                words.push(&digit[range(from)]);
+                key0.push(&galois.key.limb(self.level, position, d, 0)[range(from)]);
+                key1.push(&galois.key.limb(self.level, position, d, 1)[range(from)]);
+            }
+            let add0 = (position <= self.level).then(|| (&source.c0.limb(position)[range(from)], factor));
+            let permutation = Some(galois.automorphism.permutation(from));
+            let product = KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation };
+            (kernels().key_product)(out0, out1, &product, modulus);
+        }
+    }
+
+    /// One chunk of one output: the sum over its summands.
+    fn sum(&self, position: usize, chunk: usize, summands: &[Summand], buffer: &[u64], out: [&mut [u64]; 2]) {
+        let params = &self.evaluator.params;
+        let index = params.limb_index(self.level, position);
+        let modulus = params.modulus(index);
+        let [out0, out1] = out;
+        let present = summands.iter().filter(|s| !self.vanishes(s.rotated, position));
+        let pair = |s: &Summand| {
+            buffer[2 * CHUNK_WORDS * s.rotated..2 * CHUNK_WORDS * (s.rotated + 1)].split_at(CHUNK_WORDS)
+        };
+        if self.plan.plaintexts == 0 {
+            for (i, summand) in present.enumerate() {
+                let (x0, x1) = pair(summand);
+                if i == 0 {
+                    out0.copy_from_slice(x0);
+                    out1.copy_from_slice(x1);
+                } else {
+                    (kernels().add)(out0, x0, modulus);
+                    (kernels().add)(out1, x1, modulus);
+                }
+            }
+            return;
+        }
+        let range = chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS;
+        let capacity = summands.len();
+        let mut lists: [Vec<&[u64]>; 3] = std::array::from_fn(|_| Vec::with_capacity(capacity));
+        for summand in present {
+            let (x0, x1) = pair(summand);
+            lists[0].push(x0);
+            lists[1].push(x1);
+            lists[2].push(&self.plaintexts[summand.plaintext].poly.limb(position)[range.clone()]);
+        }
+        (kernels().dot_pair)(out0, out1, &lists[0], &lists[1], &lists[2], modulus);
+    }
+}

@@ -1,0 +1,158 @@
+//! Plans of fused linear operations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::params::Parameters;
+use crate::poly::Automorphism;
+use crate::{Error, Result};
+
+/// One summand: `plaintext * Rot(source, shift)` added into a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearTerm {
+    /// Destination, `0..outputs`.
+    pub dst: usize,
+    /// Source, `0..sources`.
+    pub src: usize,
+    /// Left rotation in slots.
+    pub shift: usize,
+    /// Index of the plaintext factor, or none for a plain sum.
+    pub plaintext: Option<usize>,
+}
+
+/// A rotated source that a plan uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rotated {
+    pub source: usize,
+    /// Galois element; 1 for no rotation.
+    pub galois: usize,
+}
+
+/// A summand of one destination.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Summand {
+    /// Index into [`LinearPlan::rotated`].
+    pub rotated: usize,
+    /// Index into the plaintexts, when there are any.
+    pub plaintext: usize,
+}
+
+/// `dst_d = sum plaintext * Rot(source, shift)`, checked and ordered for execution: every distinct rotation
+/// of a source is computed once, in the order in which all destinations use it.
+#[derive(Debug, Clone)]
+pub struct LinearPlan {
+    pub(super) sources: usize,
+    /// Distinct (source, Galois element) pairs, by source.
+    pub(super) rotated: Vec<Rotated>,
+    /// Summands of each destination.
+    pub(super) outputs: Vec<Vec<Summand>>,
+    /// Number of plaintexts; zero for a plain sum.
+    pub(super) plaintexts: usize,
+    pub(super) rescale: bool,
+}
+
+impl LinearPlan {
+    /// Checks and orders the terms of a linear operation.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an index out of range, a destination without terms, or a mixture of terms with and
+    /// without plaintexts.
+    pub fn new(
+        params: &Parameters,
+        sources: usize,
+        outputs: usize,
+        terms: &[LinearTerm],
+        rescale: bool,
+    ) -> Result<Self> {
+        let plain = terms.first().is_some_and(|t| t.plaintext.is_none());
+        let mut index = BTreeMap::new();
+        for term in terms {
+            if term.src >= sources || term.dst >= outputs {
+                let found = format!("source {}, destination {}", term.src, term.dst);
+                let expected = format!("below {sources} and {outputs}");
+                return Err(Error::argument("linear term", found, expected));
+            }
+            if term.plaintext.is_none() != plain {
+                let expected = "plaintexts in all terms or in none";
+                return Err(Error::argument("linear terms", "a mixture", expected));
+            }
+            index.insert((term.src, term.shift % params.slots()), 0usize);
+        }
+        index.values_mut().enumerate().for_each(|(i, slot)| *slot = i);
+        let rotated = index
+            .keys()
+            .map(|&(source, shift)| {
+                let galois = Automorphism::galois_of_rotation(params.log_n(), shift);
+                Rotated { source, galois }
+            })
+            .collect();
+        let mut summands = vec![Vec::new(); outputs];
+        for term in terms {
+            let rotated = index[&(term.src, term.shift % params.slots())];
+            summands[term.dst].push(Summand { rotated, plaintext: term.plaintext.unwrap_or(0) });
+        }
+        if summands.iter().any(Vec::is_empty) {
+            return Err(Error::argument("linear destination", "no terms", "at least 1 term"));
+        }
+        let plaintexts = terms.iter().filter_map(|t| t.plaintext).max().map_or(0, |m| m + 1);
+        Ok(Self { sources, rotated, outputs: summands, plaintexts, rescale })
+    }
+
+    /// A plan with one output per automorphism of a single source.
+    pub(super) fn automorphisms(elements: &[usize]) -> Self {
+        let rotated = elements.iter().map(|&galois| Rotated { source: 0, galois }).collect();
+        let outputs = (0..elements.len()).map(|i| vec![Summand { rotated: i, plaintext: 0 }]).collect();
+        Self { sources: 1, rotated, outputs, plaintexts: 0, rescale: false }
+    }
+
+    /// Whether anything is rotated, so that the sums live in the extended basis.
+    pub fn is_extended(&self) -> bool {
+        self.rotated.iter().any(|r| r.galois != 1)
+    }
+
+    /// Number of plaintexts expected.
+    pub fn plaintexts(&self) -> usize {
+        self.plaintexts
+    }
+
+    /// What the execution of this plan consists of.
+    pub fn shape(&self) -> PlanShape {
+        let rotates = |source: usize| self.rotated.iter().any(|r| r.source == source && r.galois != 1);
+        let rotations = self.rotated.iter().filter(|r| r.galois != 1).count();
+        let used: BTreeSet<usize> = if self.plaintexts == 0 {
+            BTreeSet::new()
+        } else {
+            self.outputs.iter().flatten().map(|s| s.plaintext).collect()
+        };
+        PlanShape {
+            sources: self.sources,
+            decomposed: (0..self.sources).filter(|&i| rotates(i)).count(),
+            rotations,
+            unrotated: self.rotated.len() - rotations,
+            terms: self.outputs.iter().map(Vec::len).sum(),
+            plaintexts: used.len(),
+            outputs: self.outputs.len(),
+            rescale: self.rescale,
+        }
+    }
+}
+
+/// Counts of a [`LinearPlan`], as executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanShape {
+    /// Source ciphertexts.
+    pub sources: usize,
+    /// Sources that are decomposed because something rotates them.
+    pub decomposed: usize,
+    /// Distinct rotations of a source, each one key product a limb.
+    pub rotations: usize,
+    /// Distinct sources used without rotation.
+    pub unrotated: usize,
+    /// Summands over all destinations.
+    pub terms: usize,
+    /// Distinct plaintexts.
+    pub plaintexts: usize,
+    /// Destinations.
+    pub outputs: usize,
+    /// Whether a rescale is merged.
+    pub rescale: bool,
+}

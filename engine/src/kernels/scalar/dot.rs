@@ -1,0 +1,155 @@
+//! Sums of products: accumulated in 128 bits, reduced once. Ranges are those of
+//! [`crate::kernels::Kernels`].
+
+use super::pointwise::store_permuted;
+use crate::kernels::KeyProduct;
+use crate::kernels::shape::{require_blocks, require_key_product, require_len, require_slices};
+use crate::modulus::Modulus;
+
+/// Terms between reductions: products are below 2^100, so this many sum to less than 2^124.
+const TERMS: usize = 1 << 24;
+
+/// Adds `x * y` word by word.
+#[inline]
+fn accumulate(sums: &mut [u128; 8], x: &[u64], y: &[u64]) {
+    for ((sum, &a), &b) in sums.iter_mut().zip(x).zip(y) {
+        *sum += u128::from(a) * u128::from(b);
+    }
+}
+
+/// Reduces every sum into `out`.
+#[inline]
+fn finish(out: &mut [u64], sums: &[u128; 8], modulus: &Modulus) {
+    for (word, &sum) in out.iter_mut().zip(sums) {
+        *word = modulus.reduce_u128(sum);
+    }
+}
+
+/// Reduces the sums in place.
+#[inline]
+fn fold(sums: &mut [u128; 8], modulus: &Modulus) {
+    for sum in sums {
+        *sum = modulus.reduce_u128(*sum).into();
+    }
+}
+
+/// `out = sum_i xs[i] * consts[i]`; 64 products below 2^102 stay below 2^108.
+pub(super) fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus) {
+    require_slices(xs, consts.len(), out.len());
+    for (t, word) in out.iter_mut().enumerate() {
+        let sum = xs.iter().zip(consts).map(|(x, &c)| u128::from(x[t]) * u128::from(c)).sum();
+        *word = modulus.reduce_u128(sum);
+    }
+}
+
+/// `out = floor(1/2 + sum_i xs[i] * inverses[i])`, summed from 1/2 up in the order of `i`, product
+/// and sum rounded separately, so that all instruction sets agree.
+pub(super) fn quotient(out: &mut [u64], xs: &[&[u64]], inverses: &[f64]) {
+    require_slices(xs, inverses.len(), out.len());
+    for (t, word) in out.iter_mut().enumerate() {
+        let sum =
+            xs.iter().zip(inverses).fold(0.5, |sum, (x, inverse)| sum + x[t] as f64 * inverse);
+        // The sum is not negative, so truncation is the floor.
+        *word = sum as u64;
+    }
+}
+
+/// See [`crate::kernels::Kernels::key_product`]; 64 products below 2^101 and one more stay below 2^108.
+pub(super) fn key_product(
+    out0: &mut [u64],
+    out1: &mut [u64],
+    product: &KeyProduct<'_>,
+    modulus: &Modulus,
+) {
+    require_key_product(product, out0.len(), out1.len());
+    for start in (0..out0.len()).step_by(8) {
+        let block = start..start + 8;
+        let (mut sums0, mut sums1) = ([0_u128; 8], [0_u128; 8]);
+        if let Some((words, scalar)) = product.add0 {
+            accumulate(&mut sums0, &words[block.clone()], &[scalar.value; 8]);
+        }
+        for ((digit, key0), key1) in product.digits.iter().zip(product.key0).zip(product.key1) {
+            let digit = &digit[block.clone()];
+            accumulate(&mut sums0, digit, &key0[block.clone()]);
+            accumulate(&mut sums1, digit, &key1[block.clone()]);
+        }
+        match product.permutation {
+            None => {
+                finish(&mut out0[block.clone()], &sums0, modulus);
+                finish(&mut out1[block], &sums1, modulus);
+            }
+            Some(permutation) => {
+                let (mut words0, mut words1) = ([0; 8], [0; 8]);
+                finish(&mut words0, &sums0, modulus);
+                finish(&mut words1, &sums1, modulus);
+                let target = permutation.target[start / 8];
+                store_permuted(out0, &words0, target, permutation.tables);
+                store_permuted(out1, &words1, target, permutation.tables);
+            }
+        }
+    }
+}
+
+/// `out0 = sum_k x0_k p_k`, `out1 = sum_k x1_k p_k`.
+pub(super) fn dot_pair(
+    out0: &mut [u64],
+    out1: &mut [u64],
+    x0: &[&[u64]],
+    x1: &[&[u64]],
+    p: &[&[u64]],
+    modulus: &Modulus,
+) {
+    require_blocks(out0.len());
+    require_len(out1.len(), out0.len());
+    for slices in [x0, x1, p] {
+        require_slices(slices, p.len(), out0.len());
+    }
+    for start in (0..out0.len()).step_by(8) {
+        let block = start..start + 8;
+        let (mut sums0, mut sums1) = ([0_u128; 8], [0_u128; 8]);
+        for (k, ((x0, x1), p)) in x0.iter().zip(x1).zip(p).enumerate() {
+            let p = &p[block.clone()];
+            accumulate(&mut sums0, &x0[block.clone()], p);
+            accumulate(&mut sums1, &x1[block.clone()], p);
+            if k % TERMS == TERMS - 1 {
+                fold(&mut sums0, modulus);
+                fold(&mut sums1, modulus);
+            }
+        }
+        finish(&mut out0[block.clone()], &sums0, modulus);
+        finish(&mut out1[block], &sums1, modulus);
+    }
+}
+
+/// `out0 = sum a_k^2`, `out1 = sum 2 a_k b_k`, `out2 = sum b_k^2`.
+pub(super) fn square_sum(
+    out0: &mut [u64],
+    out1: &mut [u64],
+    out2: &mut [u64],
+    a: &[&[u64]],
+    b: &[&[u64]],
+    modulus: &Modulus,
+) {
+    require_blocks(out0.len());
+    require_len(out1.len(), out0.len());
+    require_len(out2.len(), out0.len());
+    require_slices(a, b.len(), out0.len());
+    require_slices(b, b.len(), out0.len());
+    for start in (0..out0.len()).step_by(8) {
+        let block = start..start + 8;
+        let mut sums = [[0_u128; 8]; 3];
+        for (k, (a, b)) in a.iter().zip(b).enumerate() {
+            let (a, b) = (&a[block.clone()], &b[block.clone()]);
+            accumulate(&mut sums[0], a, a);
+            accumulate(&mut sums[1], a, b);
+            accumulate(&mut sums[2], b, b);
+            if k % TERMS == TERMS - 1 {
+                sums.iter_mut().for_each(|sums| fold(sums, modulus));
+            }
+        }
+        sums[1].iter_mut().for_each(|sum| *sum *= 2);
+        finish(&mut out0[block.clone()], &sums[0], modulus);
+        finish(&mut out1[block.clone()], &sums[1], modulus);
+        finish(&mut out2[block], &sums[2], modulus);
+    }
+}

@@ -1,0 +1,29 @@
+//! The kernels for any processor, word by word, with 128-bit intermediate values.
+
+mod dot;
+mod ntt;
+mod pointwise;
+
+use super::Kernels;
+
+/// The scalar table.
+pub(super) static KERNELS: Kernels = Kernels {
+    name: "scalar",
+    ntt_forward: ntt::forward,
+    ntt_inverse: ntt::inverse,
+    add: pointwise::add,
+    sub: pointwise::sub,
+    neg: pointwise::neg,
+    mul: pointwise::mul,
+    mul_scalar: pointwise::mul_scalar,
+    mul_scalar_add: pointwise::mul_scalar_add,
+    sub_mul_scalar: pointwise::sub_mul_scalar,
+    reduce: pointwise::reduce,
+    dot_const: dot::dot_const,
+    quotient: dot::quotient,
+    key_product: dot::key_product,
+    dot_pair: dot::dot_pair,
+    square_sum: dot::square_sum,
+    tensor: pointwise::tensor,
+    permute: pointwise::permute,
+};

@@ -1,0 +1,104 @@
+//! Kernels that treat each word by itself. Ranges are those of [`crate::kernels::Kernels`].
+
+use crate::kernels::BlockPermutation;
+use crate::kernels::shape::{require_blocks, require_len, require_permutation};
+use crate::modulus::{Modulus, ShoupScalar};
+
+/// `a += b`.
+pub(super) fn add(a: &mut [u64], b: &[u64], modulus: &Modulus) {
+    require_len(b.len(), a.len());
+    for (x, &y) in a.iter_mut().zip(b) {
+        *x = modulus.add(*x, y);
+    }
+}
+
+/// `a -= b`.
+pub(super) fn sub(a: &mut [u64], b: &[u64], modulus: &Modulus) {
+    require_len(b.len(), a.len());
+    for (x, &y) in a.iter_mut().zip(b) {
+        *x = modulus.sub(*x, y);
+    }
+}
+
+/// `a = -a`.
+pub(super) fn neg(a: &mut [u64], modulus: &Modulus) {
+    for x in a {
+        *x = modulus.neg(*x);
+    }
+}
+
+/// `out = a * b`.
+pub(super) fn mul(out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus) {
+    require_len(a.len(), out.len());
+    require_len(b.len(), out.len());
+    for ((z, &x), &y) in out.iter_mut().zip(a).zip(b) {
+        *z = modulus.mul(x, y);
+    }
+}
+
+/// `a *= s`.
+pub(super) fn mul_scalar(a: &mut [u64], s: ShoupScalar, modulus: &Modulus) {
+    for x in a {
+        *x = modulus.mul_shoup(*x, s);
+    }
+}
+
+/// `a += b * s`.
+pub(super) fn mul_scalar_add(a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus) {
+    require_len(b.len(), a.len());
+    for (x, &y) in a.iter_mut().zip(b) {
+        *x = modulus.add(*x, modulus.mul_shoup(y, s));
+    }
+}
+
+/// `a = (a - b) * s`.
+pub(super) fn sub_mul_scalar(a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus) {
+    require_len(b.len(), a.len());
+    for (x, &y) in a.iter_mut().zip(b) {
+        // In (0, 3q), below 2^52.
+        *x = modulus.mul_shoup(*x + 2 * modulus.value() - y, s);
+    }
+}
+
+/// `out = a mod q`.
+pub(super) fn reduce(out: &mut [u64], a: &[u64], modulus: &Modulus) {
+    require_len(a.len(), out.len());
+    for (z, &x) in out.iter_mut().zip(a) {
+        *z = modulus.mul_shoup(x, modulus.one());
+    }
+}
+
+/// The tensor product of two pairs.
+pub(super) fn tensor(out: [&mut [u64]; 3], [a0, a1, b0, b1]: [&[u64]; 4], modulus: &Modulus) {
+    let [out0, out1, out2] = out;
+    let len = out0.len();
+    for found in [out1.len(), out2.len(), a0.len(), a1.len(), b0.len(), b1.len()] {
+        require_len(found, len);
+    }
+    for t in 0..len {
+        out0[t] = modulus.mul(a0[t], b0[t]);
+        let cross = u128::from(a0[t]) * u128::from(b1[t]) + u128::from(a1[t]) * u128::from(b0[t]);
+        out1[t] = modulus.reduce_u128(cross);
+        out2[t] = modulus.mul(a1[t], b1[t]);
+    }
+}
+
+/// `out = permutation(input)`.
+pub(super) fn permute(out: &mut [u64], input: &[u64], permutation: BlockPermutation<'_>) {
+    require_len(input.len(), out.len());
+    require_permutation(&permutation, out.len());
+    for (block, &target) in input.chunks_exact(8).zip(permutation.target) {
+        store_permuted(out, block, target, permutation.tables);
+    }
+}
+
+/// Writes one 8-word block where `target` says, through the lane permutation that it names.
+#[inline]
+pub(super) fn store_permuted(out: &mut [u64], block: &[u64], target: u32, tables: &[[u64; 8]; 8]) {
+    require_blocks(block.len());
+    let start = 8 * (target as usize >> 3);
+    let lanes = &tables[target as usize & 7];
+    for (word, &lane) in out[start..start + 8].iter_mut().zip(lanes) {
+        *word = block[lane as usize & 7];
+    }
+}

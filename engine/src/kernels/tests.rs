@@ -1,0 +1,322 @@
+//! Every kernel of every instruction set against 128-bit arithmetic.
+
+use super::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const PRIMES: [u64; 7] = [
+    3,
+    786_433,
+    1_073_872_897,
+    70_368_743_587_841,
+    70_368_744_570_881,
+    562_949_953_421_231,
+    (1 << 50) - 27,
+];
+const LEN: usize = 72;
+
+/// Words below `bound`: extremes first, then alternations, then random ones.
+fn words(rng: &mut ChaCha8Rng, pattern: usize, len: usize, bound: u64) -> Vec<u64> {
+    (0..len)
+        .map(|i| match pattern {
+            0 => 0,
+            1 => bound - 1,
+            2 => (bound - 1) * (i as u64 % 2),
+            _ => rng.random_range(0..bound),
+        })
+        .collect()
+}
+
+fn lists(
+    rng: &mut ChaCha8Rng,
+    pattern: usize,
+    count: usize,
+    len: usize,
+    bound: u64,
+) -> Vec<Vec<u64>> {
+    (0..count).map(|_| words(rng, pattern, len, bound)).collect()
+}
+
+fn refs(lists: &[Vec<u64>]) -> Vec<&[u64]> {
+    lists.iter().map(Vec::as_slice).collect()
+}
+
+/// Runs the check for all kernels, primes and patterns.
+fn for_each(check: impl Fn(&Kernels, &Modulus, usize, &mut ChaCha8Rng)) {
+    for kernels in available() {
+        for q in PRIMES {
+            let modulus = Modulus::new(q).unwrap();
+            for pattern in 0..4 {
+                check(
+                    kernels,
+                    &modulus,
+                    pattern,
+                    &mut ChaCha8Rng::seed_from_u64(q ^ pattern as u64),
+                );
+            }
+        }
+    }
+}
+
+fn wide(x: u64) -> u128 {
+    x.into()
+}
+
+/// The remainder by long division, the reference for everything.
+fn remainder(x: u128, modulus: &Modulus) -> u64 {
+    (x % wide(modulus.value())) as u64
+}
+
+/// A permutation of blocks with eight different lane permutations.
+fn permutation(rng: &mut ChaCha8Rng, len: usize) -> (Vec<u32>, [[u64; 8]; 8]) {
+    let blocks = (len / 8) as u32;
+    let mut target: Vec<u32> = (0..blocks).collect();
+    for i in (1..target.len()).rev() {
+        target.swap(i, rng.random_range(0..=i));
+    }
+    let target = target.into_iter().map(|block| block << 3 | rng.random_range(0..8)).collect();
+    let tables = std::array::from_fn(|j| std::array::from_fn(|t| (t as u64 * 3 + j as u64) % 8));
+    (target, tables)
+}
+
+fn permuted(input: &[u64], target: &[u32], tables: &[[u64; 8]; 8]) -> Vec<u64> {
+    let mut out = vec![0; input.len()];
+    for (b, &code) in target.iter().enumerate() {
+        for t in 0..8 {
+            out[8 * (code as usize >> 3) + t] =
+                input[8 * b + tables[code as usize & 7][t] as usize];
+        }
+    }
+    out
+}
+
+#[test]
+fn additions() {
+    for_each(|kernels, m, pattern, rng| {
+        let q = m.value();
+        let (a, b) = (words(rng, pattern, LEN, q), words(rng, pattern, LEN, q));
+        let (mut sum, mut difference, mut negative) = (a.clone(), a.clone(), a.clone());
+        (kernels.add)(&mut sum, &b, m);
+        (kernels.sub)(&mut difference, &b, m);
+        (kernels.neg)(&mut negative, m);
+        for t in 0..LEN {
+            assert_eq!(sum[t], (a[t] + b[t]) % q);
+            assert_eq!(difference[t], (a[t] + q - b[t]) % q);
+            assert_eq!(negative[t], (q - a[t]) % q);
+        }
+    });
+}
+
+#[test]
+fn products() {
+    for_each(|kernels, m, pattern, rng| {
+        let q = m.value();
+        let (a, b) = (words(rng, pattern, LEN, 2 * q), words(rng, pattern, LEN, q));
+        let mut out = vec![u64::MAX; LEN];
+        (kernels.mul)(&mut out, &a, &b, m);
+        for t in 0..LEN {
+            assert_eq!(out[t], remainder(wide(a[t]) * wide(b[t]), m), "{} {q}", kernels.name);
+        }
+    });
+}
+
+#[test]
+fn scalar_products() {
+    for_each(|kernels, m, pattern, rng| {
+        let q = m.value();
+        for s in [0, 1, q / 2, q - 1] {
+            let scalar = m.shoup(s);
+            let (a, b) = (words(rng, pattern, LEN, q), words(rng, pattern, LEN, 1 << 52));
+            let twice = words(rng, pattern, LEN, 2 * q);
+            let (mut product, mut sum, mut difference) = (b.clone(), a.clone(), a.clone());
+            (kernels.mul_scalar)(&mut product, scalar, m);
+            (kernels.mul_scalar_add)(&mut sum, &b, scalar, m);
+            (kernels.sub_mul_scalar)(&mut difference, &twice, scalar, m);
+            for t in 0..LEN {
+                let expected = wide(b[t]) * wide(s);
+                assert_eq!(product[t], remainder(expected, m));
+                assert_eq!(sum[t], remainder(expected + wide(a[t]), m));
+                let expected = (wide(a[t]) + wide(2 * q) - wide(twice[t])) * wide(s);
+                assert_eq!(difference[t], remainder(expected, m));
+            }
+        }
+    });
+}
+
+#[test]
+fn reductions() {
+    for_each(|kernels, m, pattern, rng| {
+        for bound in [m.value(), 2 * m.value(), 1 << 52] {
+            let a = words(rng, pattern, LEN, bound);
+            let mut out = vec![u64::MAX; LEN];
+            (kernels.reduce)(&mut out, &a, m);
+            for t in 0..LEN {
+                assert_eq!(out[t], a[t] % m.value());
+            }
+        }
+    });
+}
+
+#[test]
+fn dots_with_constants() {
+    for_each(|kernels, m, pattern, rng| {
+        for count in [0, 1, 2, 3, 7, 64] {
+            let xs = lists(rng, pattern, count, LEN, 1 << 52);
+            let consts = words(rng, pattern, count, m.value());
+            let mut out = vec![u64::MAX; LEN];
+            (kernels.dot_const)(&mut out, &refs(&xs), &consts, m);
+            for t in 0..LEN {
+                let sum = xs.iter().zip(&consts).map(|(x, &c)| wide(x[t]) * wide(c)).sum();
+                assert_eq!(out[t], remainder(sum, m));
+            }
+        }
+    });
+}
+
+#[test]
+fn quotients_round_the_sum_of_fractions() {
+    for kernels in available() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for count in [0, 1, 2, 5, 30] {
+            let primes: Vec<u64> = PRIMES.iter().copied().cycle().skip(2).take(count).collect();
+            let inverses: Vec<f64> = primes.iter().map(|&q| 1.0 / q as f64).collect();
+            for pattern in 0..4 {
+                let xs: Vec<_> = primes.iter().map(|&q| words(&mut rng, pattern, LEN, q)).collect();
+                let mut out = vec![u64::MAX; LEN];
+                (kernels.quotient)(&mut out, &refs(&xs), &inverses);
+                for t in 0..LEN {
+                    let sum = xs
+                        .iter()
+                        .zip(&inverses)
+                        .fold(0.5, |sum, (x, inverse)| sum + x[t] as f64 * inverse);
+                    assert_eq!(out[t], sum.floor() as u64);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn key_products() {
+    for_each(|kernels, m, pattern, rng| {
+        let q = m.value();
+        for count in [0, 1, 2, 3, 9, 64] {
+            let digits = lists(rng, pattern, count, LEN, 2 * q);
+            let (key0, key1) =
+                (lists(rng, pattern, count, LEN, q), lists(rng, pattern, count, LEN, q));
+            let summand = words(rng, pattern, LEN, q);
+            let scalar = m.shoup(q - 1);
+            let (target, tables) = permutation(rng, LEN);
+            for with_sum in [false, true] {
+                let mut expected = [vec![0; LEN], vec![0; LEN]];
+                for t in 0..LEN {
+                    let dot = |key: &[Vec<u64>]| -> u128 {
+                        digits.iter().zip(key).map(|(d, k)| wide(d[t]) * wide(k[t])).sum()
+                    };
+                    let sum = if with_sum { wide(summand[t]) * wide(scalar.value) } else { 0 };
+                    expected[0][t] = remainder(dot(&key0) + sum, m);
+                    expected[1][t] = remainder(dot(&key1), m);
+                }
+                for with_permutation in [false, true] {
+                    let mut out = [vec![u64::MAX; LEN], vec![u64::MAX; LEN]];
+                    let product = KeyProduct {
+                        digits: &refs(&digits),
+                        key0: &refs(&key0),
+                        key1: &refs(&key1),
+                        add0: with_sum.then_some((summand.as_slice(), scalar)),
+                        permutation: with_permutation
+                            .then_some(BlockPermutation { target: &target, tables: &tables }),
+                    };
+                    let [out0, out1] = &mut out;
+                    (kernels.key_product)(out0, out1, &product, m);
+                    for (found, expected) in out.iter().zip(&expected) {
+                        if with_permutation {
+                            assert_eq!(*found, permuted(expected, &target, &tables));
+                        } else {
+                            assert_eq!(found, expected);
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn dots_of_pairs() {
+    for_each(|kernels, m, pattern, rng| {
+        let q = m.value();
+        // 5000 terms overflow 64-bit accumulators of 52-bit halves unless they are folded.
+        for (count, len) in [(0, 8), (1, 40), (2, 136), (25, 72), (5000, 24)] {
+            let [x0, x1, p] = std::array::from_fn(|_| lists(rng, pattern, count, len, q));
+            let (mut out0, mut out1) = (vec![u64::MAX; len], vec![u64::MAX; len]);
+            (kernels.dot_pair)(&mut out0, &mut out1, &refs(&x0), &refs(&x1), &refs(&p), m);
+            for t in 0..len {
+                let dot =
+                    |x: &[Vec<u64>]| x.iter().zip(&p).map(|(x, p)| wide(x[t]) * wide(p[t])).sum();
+                assert_eq!(out0[t], remainder(dot(&x0), m));
+                assert_eq!(out1[t], remainder(dot(&x1), m));
+            }
+        }
+    });
+}
+
+#[test]
+fn sums_of_squares() {
+    for_each(|kernels, m, pattern, rng| {
+        for (count, len) in [(0, 8), (1, 40), (3, 72), (5000, 24)] {
+            let [a, b] = std::array::from_fn(|_| lists(rng, pattern, count, len, m.value()));
+            let mut out = [vec![u64::MAX; len], vec![u64::MAX; len], vec![u64::MAX; len]];
+            let [out0, out1, out2] = &mut out;
+            (kernels.square_sum)(out0, out1, out2, &refs(&a), &refs(&b), m);
+            for t in 0..len {
+                let dot = |x: &[Vec<u64>], y: &[Vec<u64>]| -> u128 {
+                    x.iter().zip(y).map(|(x, y)| wide(x[t]) * wide(y[t])).sum()
+                };
+                assert_eq!(out[0][t], remainder(dot(&a, &a), m));
+                assert_eq!(out[1][t], remainder(2 * dot(&a, &b), m));
+                assert_eq!(out[2][t], remainder(dot(&b, &b), m));
+            }
+        }
+    });
+}
+
+#[test]
+fn tensor_products() {
+    for_each(|kernels, m, pattern, rng| {
+        let [a0, a1, b0, b1] = std::array::from_fn(|_| words(rng, pattern, LEN, m.value()));
+        let mut out = [vec![u64::MAX; LEN], vec![u64::MAX; LEN], vec![u64::MAX; LEN]];
+        let [out0, out1, out2] = &mut out;
+        (kernels.tensor)([out0, out1, out2], [&a0, &a1, &b0, &b1], m);
+        for t in 0..LEN {
+            let product = |x: &[u64], y: &[u64]| wide(x[t]) * wide(y[t]);
+            assert_eq!(out[0][t], remainder(product(&a0, &b0), m));
+            assert_eq!(out[1][t], remainder(product(&a0, &b1) + product(&a1, &b0), m));
+            assert_eq!(out[2][t], remainder(product(&a1, &b1), m));
+        }
+    });
+}
+
+#[test]
+fn permutations_of_blocks() {
+    for kernels in available() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let (target, tables) = permutation(&mut rng, LEN);
+        let input = words(&mut rng, 3, LEN, u64::MAX);
+        let mut out = vec![0; LEN];
+        (kernels.permute)(&mut out, &input, BlockPermutation { target: &target, tables: &tables });
+        assert_eq!(out, permuted(&input, &target, &tables));
+    }
+}
+
+#[test]
+fn unequal_lengths_are_refused() {
+    for kernels in available() {
+        let m = Modulus::new(97).unwrap();
+        let result = std::panic::catch_unwind(|| (kernels.add)(&mut [0; 16], &[0; 8], &m));
+        assert!(result.is_err(), "{}", kernels.name);
+        let short = BlockPermutation { target: &[8], tables: &[[0; 8]; 8] };
+        let result = std::panic::catch_unwind(|| (kernels.permute)(&mut [0; 8], &[0; 8], short));
+        assert!(result.is_err(), "{}", kernels.name);
+    }
+}

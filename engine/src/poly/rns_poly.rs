@@ -1,0 +1,153 @@
+//! A polynomial modulo several primes.
+
+use rayon::prelude::*;
+use zeroize::Zeroize;
+
+use crate::buffer::AlignedBuf;
+use crate::params::Parameters;
+
+/// How the limbs of a polynomial are represented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Coefficients in natural order.
+    Coefficient,
+    /// NTT values in bit-reversed order.
+    Ntt,
+}
+
+/// A polynomial of degree below N at some level: `level + 1` limbs, and after them the special ones when
+/// extended. Limbs are contiguous, N words each, words in `[0, q)`.
+#[derive(Clone, Debug)]
+pub struct RnsPoly {
+    data: AlignedBuf,
+    n: usize,
+    limbs: usize,
+    level: usize,
+    extended: bool,
+    form: Form,
+}
+
+impl RnsPoly {
+    /// The zero polynomial.
+    pub fn zero(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
+        let limbs = level + 1 + if extended { params.special_count() } else { 0 };
+        Self {
+            data: AlignedBuf::zeroed(limbs * params.n()),
+            n: params.n(),
+            limbs,
+            level,
+            extended,
+            form,
+        }
+    }
+
+    /// Ring degree.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Level.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
+    /// Whether the special limbs are present.
+    pub fn is_extended(&self) -> bool {
+        self.extended
+    }
+
+    /// Representation of the limbs.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Number of limbs stored.
+    pub fn limb_count(&self) -> usize {
+        self.limbs
+    }
+
+    /// Limb at `position` (see [`Parameters::limb_index`]).
+    pub fn limb(&self, position: usize) -> &[u64] {
+        &self.data[position * self.n..(position + 1) * self.n]
+    }
+
+    /// Mutable limb at `position`.
+    pub fn limb_mut(&mut self, position: usize) -> &mut [u64] {
+        &mut self.data[position * self.n..(position + 1) * self.n]
+    }
+
+    /// All limbs in order.
+    pub fn limbs(&self) -> std::slice::ChunksExact<'_, u64> {
+        self.words().chunks_exact(self.n)
+    }
+
+    /// All limbs in order, mutable.
+    pub fn limbs_mut(&mut self) -> std::slice::ChunksExactMut<'_, u64> {
+        let n = self.n;
+        self.words_mut().chunks_exact_mut(n)
+    }
+
+    /// All limbs as a parallel iterator.
+    pub fn par_limbs_mut(&mut self) -> rayon::slice::ChunksExactMut<'_, u64> {
+        let n = self.n;
+        self.words_mut().par_chunks_exact_mut(n)
+    }
+
+    /// All words, limb after limb.
+    pub fn words(&self) -> &[u64] {
+        &self.data[..self.limbs * self.n]
+    }
+
+    /// All words, mutable.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.data[..self.limbs * self.n]
+    }
+
+    /// Transforms every limb to NTT form; nothing to do when it is there already.
+    pub fn to_ntt(&mut self, params: &Parameters) {
+        if self.form == Form::Coefficient {
+            let level = self.level;
+            self.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+                params.table(params.limb_index(level, position)).forward(limb);
+            });
+            self.form = Form::Ntt;
+        }
+    }
+
+    /// Transforms every limb to coefficient form; nothing to do when it is there already.
+    pub fn to_coefficients(&mut self, params: &Parameters) {
+        if self.form == Form::Ntt {
+            let level = self.level;
+            self.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+                params.table(params.limb_index(level, position)).inverse(limb);
+            });
+            self.form = Form::Coefficient;
+        }
+    }
+
+    /// The same polynomial at a lower level: its first `level + 1` limbs, without special ones.
+    pub fn truncated(&self, level: usize) -> Self {
+        let words = (level + 1) * self.n;
+        let mut data = AlignedBuf::zeroed(words);
+        data.copy_from_slice(&self.data[..words]);
+        Self { data, n: self.n, limbs: level + 1, level, extended: false, form: self.form }
+    }
+
+    /// Forgets all limbs beyond `level`, special ones included, without giving memory back.
+    pub(crate) fn shrink(&mut self, level: usize) {
+        self.level = level;
+        self.extended = false;
+        self.limbs = level + 1;
+    }
+
+    /// Memory held, in bytes; more than the limbs need after a division in place.
+    pub fn bytes(&self) -> usize {
+        self.data.len() * size_of::<u64>()
+    }
+}
+
+impl Zeroize for RnsPoly {
+    fn zeroize(&mut self) {
+        self.data.zeroize();
+    }
+}

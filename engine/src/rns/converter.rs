@@ -1,0 +1,147 @@
+//! Constants and arithmetic of one conversion.
+
+use crate::kernels::kernels;
+use crate::modulus::{Modulus, ShoupScalar};
+use crate::{Error, Result};
+
+/// Conversion from the primes of some limbs to any other limb.
+pub struct BasisConverter {
+    /// Source limbs (indices as in [`crate::params::Parameters::table`]).
+    sources: Vec<usize>,
+    /// Inverse of `prod / q_i` modulo `q_i`.
+    hat_inverse: Vec<ShoupScalar>,
+    /// `1 / q_i`.
+    reciprocals: Vec<f64>,
+    /// Per target limb: `prod / q_i` for each source, then `-prod`, modulo the target.
+    constants: Vec<Vec<u64>>,
+    /// Per target limb: inverse of `prod` (unused zero for the sources themselves).
+    inverse: Vec<ShoupScalar>,
+    /// Per target limb: `prod` itself.
+    product: Vec<ShoupScalar>,
+}
+
+impl BasisConverter {
+    /// Constants for converting from `sources` to every limb of `moduli`.
+    ///
+    /// # Errors
+    /// [`Error::Parameters`] when the source primes are not coprime to each other.
+    pub fn new(moduli: &[Modulus], sources: Vec<usize>) -> Result<Self> {
+        let not_coprime = || Error::Parameters("primes are not distinct".into());
+        let product_mod = |m: &Modulus, skip: Option<usize>| {
+            sources
+                .iter()
+                .filter(|&&s| Some(s) != skip)
+                .fold(1 % m.value(), |acc, &s| m.mul(acc, moduli[s].value() % m.value()))
+        };
+        let hat_inverse = sources
+            .iter()
+            .map(|&s| {
+                let hat = product_mod(&moduli[s], Some(s));
+                Ok(moduli[s].shoup(moduli[s].inv(hat).ok_or_else(not_coprime)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let constants = moduli
+            .iter()
+            .map(|m| {
+                let hats = sources.iter().map(|&s| product_mod(m, Some(s)));
+                hats.chain([m.neg(product_mod(m, None))]).collect()
+            })
+            .collect();
+        let product: Vec<_> = moduli.iter().map(|m| m.shoup(product_mod(m, None))).collect();
+        let inverse = moduli
+            .iter()
+            .zip(&product)
+            .map(|(m, p)| m.shoup(m.inv(p.value).unwrap_or(0)))
+            .collect();
+        let reciprocals = sources.iter().map(|&s| 1.0 / moduli[s].value() as f64).collect();
+        Ok(Self { sources, hat_inverse, reciprocals, constants, inverse, product })
+    }
+
+    /// Source limbs.
+    pub fn sources(&self) -> &[usize] {
+        &self.sources
+    }
+
+    /// Inverse of the product of the sources modulo limb `target`.
+    pub fn inverse(&self, target: usize) -> ShoupScalar {
+        self.inverse[target]
+    }
+
+    /// Product of the sources modulo limb `target`.
+    pub fn product(&self, target: usize) -> ShoupScalar {
+        self.product[target]
+    }
+
+    /// Prepares source limb number `i` (counted within the sources) in place: multiplies it by the
+    /// inverse of `prod / q_i`. Coefficient form, `[0, q_i) -> [0, q_i)`.
+    pub fn prepare(&self, i: usize, limb: &mut [u64], modulus: &Modulus) {
+        if self.sources.len() > 1 {
+            (kernels().mul_scalar)(limb, self.hat_inverse[i], modulus);
+        }
+    }
+
+    /// The multiple of the product to subtract, from all prepared source limbs.
+    pub fn quotient(&self, out: &mut [u64], prepared: &[&[u64]]) {
+        (kernels().quotient)(out, prepared, &self.reciprocals);
+    }
+
+    /// One target limb from the prepared source limbs followed by the quotient. Output `[0, q)`.
+    pub fn convert(&self, out: &mut [u64], prepared: &[&[u64]], target: usize, modulus: &Modulus) {
+        (kernels().dot_const)(out, prepared, &self.constants[target], modulus);
+    }
+}
+
+/// Every conversion a parameter set needs.
+pub struct RnsTables {
+    /// `mod_up[d][len - 1]`: from the first `len` limbs of digit `d`.
+    mod_up: Vec<Vec<BasisConverter>>,
+    /// From the special primes.
+    special: BasisConverter,
+    /// `rescale[l]`: from q_l.
+    rescale: Vec<BasisConverter>,
+    /// `special_rescale[l]`: from q_l and the special primes, q_l first.
+    special_rescale: Vec<BasisConverter>,
+}
+
+impl RnsTables {
+    /// Constants for `levels` scale primes followed by the special primes, `alpha` limbs a digit.
+    ///
+    /// # Errors
+    /// [`Error::Parameters`] when the primes are not distinct.
+    pub fn new(moduli: &[Modulus], levels: usize, alpha: usize) -> Result<Self> {
+        let special: Vec<usize> = (levels..moduli.len()).collect();
+        let converter = |sources: Vec<usize>| BasisConverter::new(moduli, sources);
+        let mod_up = (0..levels)
+            .step_by(alpha)
+            .map(|start| {
+                let end = (start + alpha).min(levels);
+                (start + 1..=end).map(|e| converter((start..e).collect())).collect()
+            })
+            .collect::<Result<Vec<Vec<_>>>>()?;
+        let rescale = (0..levels).map(|l| converter(vec![l])).collect::<Result<_>>()?;
+        let special_rescale = (0..levels)
+            .map(|l| converter([&[l], special.as_slice()].concat()))
+            .collect::<Result<_>>()?;
+        Ok(Self { mod_up, special: converter(special)?, rescale, special_rescale })
+    }
+
+    /// Mod-up of digit `digit`, of which `len` limbs are present.
+    pub fn mod_up(&self, digit: usize, len: usize) -> &BasisConverter {
+        &self.mod_up[digit][len - 1]
+    }
+
+    /// Mod-down by the special primes, with q_level too when `rescale`.
+    pub fn mod_down(&self, level: usize, rescale: bool) -> &BasisConverter {
+        if rescale { &self.special_rescale[level] } else { &self.special }
+    }
+
+    /// Rescale by q_level alone.
+    pub fn rescale(&self, level: usize) -> &BasisConverter {
+        &self.rescale[level]
+    }
+
+    /// The special primes as sources (for the factor P).
+    pub fn special(&self) -> &BasisConverter {
+        &self.special
+    }
+}
