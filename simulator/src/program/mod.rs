@@ -4,7 +4,14 @@
 //! encrypted interpreter all walk that same list. Instructions are coarse, at the grain at which the
 //! engine can fuse. Every value has a static level and scale.
 
+mod analysis;
+mod check;
+mod memory;
+
 use std::sync::Arc;
+
+pub use analysis::{LayerCounts, RotationKeys};
+pub use memory::Memory;
 
 /// Index of a ciphertext value in a [`Program`]. Values are numbered in the order of their definition,
 /// the inputs first.

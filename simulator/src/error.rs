@@ -1,0 +1,136 @@
+//! Errors of the simulator: what was found, what was expected, what to do.
+
+use std::path::PathBuf;
+
+/// Result of a fallible simulator operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong between a network file and a lowered program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that could not be read or written.
+    #[error("file {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A network description that cannot be understood.
+    #[error("network description: {0}")]
+    Description(String),
+    /// A layer that does not fit what comes before it.
+    #[error("layer {layer}: {what} is {found}, expected {expected}")]
+    Layer {
+        /// Name of the layer.
+        layer: String,
+        /// The quantity in question.
+        what: &'static str,
+        /// Value found.
+        found: String,
+        /// Value expected, and what to do.
+        expected: String,
+    },
+    /// A weight tensor that is missing or has the wrong shape or type.
+    #[error("weight tensor {name}: found {found}, expected {expected}")]
+    Tensor {
+        /// Name of the tensor.
+        name: String,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The modulus chain has too few levels.
+    #[error(
+        "layer {layer} needs level {needed} and has {available}: add {missing} level(s) to the \
+         parameters, or remove a repack or an activation of two levels"
+    )]
+    Depth {
+        /// The layer that runs out.
+        layer: String,
+        /// Level it needs on entry.
+        needed: usize,
+        /// Level it would have.
+        available: usize,
+        /// Levels to add for the whole network.
+        missing: usize,
+    },
+    /// A layout that cannot hold what it should.
+    #[error("layout: {what} is {found}, expected {expected}")]
+    Layout {
+        /// The quantity in question.
+        what: &'static str,
+        /// Value found.
+        found: String,
+        /// Value expected, and what to do.
+        expected: String,
+    },
+    /// A layer that the lowering cannot express under the chosen configuration.
+    #[error("layer {layer} cannot be lowered: {reason}")]
+    Unsupported {
+        /// Name of the layer.
+        layer: String,
+        /// Why, and what to do instead.
+        reason: String,
+    },
+    /// A configuration that does not fit the network or the parameters.
+    #[error("configuration: {0}")]
+    Configuration(String),
+    /// An argument of the wrong length or range.
+    #[error("{what} is {found}, expected {expected}")]
+    Argument {
+        /// What the argument is.
+        what: &'static str,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// Something the engine refused.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A search journal that cannot be read.
+    #[error("journal {path}, line {line}: {reason}; remove the line to evaluate that point again")]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Layer`] from displayable parts.
+    pub fn layer(
+        layer: &str,
+        what: &'static str,
+        found: impl ToString,
+        expected: impl ToString,
+    ) -> Self {
+        Self::Layer {
+            layer: layer.to_owned(),
+            what,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }
+    }
+
+    /// An [`Error::Layout`] from displayable parts.
+    pub fn layout(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
+        Self::Layout { what, found: found.to_string(), expected: expected.to_string() }
+    }
+
+    /// An [`Error::Argument`] from displayable parts.
+    pub fn argument(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
+        Self::Argument { what, found: found.to_string(), expected: expected.to_string() }
+    }
+
+    /// An [`Error::Unsupported`].
+    pub fn unsupported(layer: &str, reason: impl Into<String>) -> Self {
+        Self::Unsupported { layer: layer.to_owned(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,44 @@
+//! Plain forward pass of a folded network.
+
+use super::{Folded, StageKind};
+use crate::network::{convolve, sum_pool};
+use crate::{Error, Result};
+
+impl Folded {
+    /// The plain result for a normalised image (`[channel][row][column]`).
+    pub fn forward(&self, image: &[f64]) -> Result<Vec<f64>> {
+        Ok(self.forward_all(image)?.pop().unwrap_or_else(|| image.to_vec()))
+    }
+
+    /// The result of every stage.
+    pub fn forward_all(&self, image: &[f64]) -> Result<Vec<Vec<f64>>> {
+        if image.len() != self.input.len() {
+            return Err(Error::argument("length of an image", image.len(), self.input.len()));
+        }
+        let mut results: Vec<Vec<f64>> = Vec::with_capacity(self.stages.len());
+        for stage in &self.stages {
+            let x = results.last().map_or(image, Vec::as_slice);
+            let y = match &stage.kind {
+                StageKind::Linear(linear) => {
+                    let mut y = convolve(&linear.geometry, &linear.weights, x);
+                    y.iter_mut().zip(&linear.bias).for_each(|(v, b)| *v += b);
+                    y
+                }
+                StageKind::Square => x.iter().map(|v| v * v).collect(),
+                StageKind::Quadratic(q) => x
+                    .iter()
+                    .enumerate()
+                    .map(|(k, v)| {
+                        let c = k / stage.input.area();
+                        q.a[c] * v * v + q.b[c] * v + q.c[c]
+                    })
+                    .collect(),
+                StageKind::SumPool { kernel, stride } => {
+                    sum_pool(stage.input, stage.output, *kernel, *stride, x)
+                }
+            };
+            results.push(y);
+        }
+        Ok(results)
+    }
+}

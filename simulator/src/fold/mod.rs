@@ -1,0 +1,133 @@
+//! Folding: a network becomes linear stages, squares and window sums, with nothing in between.
+//!
+//! `a x^2 + b x + c` is `sign(a) (sqrt|a| (x + b / 2a))^2 + (c - b^2 / 4a)`: the inner factor and shift
+//! go into the linear stage before, the outer sign and constant into the one after. Average-pool factors
+//! go into the next linear stage, batch norm into the nearest. A constant that meets zero padding makes
+//! the bias depend on the position, so every bias is a whole map. Fully connected layers are
+//! convolutions whose kernel is the whole map, so flattening disappears.
+
+mod build;
+mod forward;
+mod transform;
+
+use crate::network::{ConvGeometry, Shape};
+
+pub use transform::{depthwise_identity, im2col, merge_pool, to_patches};
+
+/// A linear stage: a convolution and a bias map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinearStage {
+    /// Shape of the convolution.
+    pub geometry: ConvGeometry,
+    /// `[out][in / groups][kernel rows][kernel columns]`.
+    pub weights: Vec<f64>,
+    /// `[out][row][column]` of the output.
+    pub bias: Vec<f64>,
+}
+
+/// A quadratic activation kept as it is (two levels), coefficients per channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quadratic {
+    /// Coefficient of `x^2`.
+    pub a: Vec<f64>,
+    /// Coefficient of `x`.
+    pub b: Vec<f64>,
+    /// Constant.
+    pub c: Vec<f64>,
+}
+
+/// What a stage computes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StageKind {
+    /// Convolution plus bias.
+    Linear(LinearStage),
+    /// `x^2`.
+    Square,
+    /// `a x^2 + b x + c`.
+    Quadratic(Quadratic),
+    /// Sum over windows.
+    SumPool {
+        /// Window extent, both ways.
+        kernel: usize,
+        /// Stride, both ways.
+        stride: usize,
+    },
+}
+
+/// One stage of a folded network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// Name of the layer it came from.
+    pub name: String,
+    /// What it computes.
+    pub kind: StageKind,
+    /// Shape of what it reads.
+    pub input: Shape,
+    /// Shape of its result.
+    pub output: Shape,
+}
+
+impl Stage {
+    /// Levels it consumes.
+    pub fn levels(&self) -> usize {
+        match self.kind {
+            StageKind::Linear(_) | StageKind::Square => 1,
+            StageKind::Quadratic(_) => 2,
+            StageKind::SumPool { .. } => 0,
+        }
+    }
+}
+
+/// How activations are folded.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationMethod {
+    /// Completed to a pure square: one level.
+    #[default]
+    Square,
+    /// Square, then a combination of the square and the value: two levels (HEAR's way).
+    Quadratic,
+}
+
+/// A folded network: a chain of stages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Folded {
+    /// Name of the network.
+    pub name: String,
+    /// Shape of the image.
+    pub input: Shape,
+    /// The stages, in order.
+    pub stages: Vec<Stage>,
+}
+
+impl Folded {
+    /// Shape of the result.
+    pub fn output(&self) -> Shape {
+        self.stages.last().map_or(self.input, |s| s.output)
+    }
+
+    /// Levels that all stages consume.
+    pub fn levels(&self) -> usize {
+        self.stages.iter().map(Stage::levels).sum()
+    }
+
+    /// The linear stages, in order.
+    pub fn linear(&self) -> impl Iterator<Item = (&str, &LinearStage)> {
+        self.stages.iter().filter_map(|s| match &s.kind {
+            StageKind::Linear(l) => Some((s.name.as_str(), l)),
+            _ => None,
+        })
+    }
+}

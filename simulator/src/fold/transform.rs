@@ -1,0 +1,110 @@
+//! Rewriting stages: pools merged into the next linear stage, patches, identities.
+
+use super::{LinearStage, Stage, StageKind};
+use crate::network::{ConvGeometry, Shape};
+use crate::{Error, Result};
+
+/// A linear stage that copies a map: one group per channel, 1x1 kernel of one.
+pub fn depthwise_identity(shape: Shape) -> LinearStage {
+    LinearStage {
+        geometry: ConvGeometry {
+            input: shape,
+            output: shape,
+            kernel: (1, 1),
+            stride: 1,
+            padding: 0,
+            groups: shape.channels,
+        },
+        weights: vec![1.0; shape.channels],
+        bias: vec![0.0; shape.len()],
+    }
+}
+
+/// The linear stage that reads the map before a pool and does the pool's window sums itself: its kernel
+/// is the old one with each offset spread over a window.
+pub fn merge_pool(pool: &Stage, next: &Stage) -> Result<Stage> {
+    let (StageKind::SumPool { kernel: pk, stride: ps }, StageKind::Linear(linear)) =
+        (&pool.kind, &next.kind)
+    else {
+        return Err(Error::unsupported(
+            &pool.name,
+            "only a pool that is followed by a linear layer can be merged into it",
+        ));
+    };
+    let (pk, ps) = (*pk, *ps);
+    let g = linear.geometry;
+    let covered = (g.input.height - 1) * ps + pk == pool.input.height
+        && (g.input.width - 1) * ps + pk == pool.input.width;
+    if g.padding > 0 && (!covered || pk != ps) {
+        return Err(Error::unsupported(
+            &pool.name,
+            "it cannot be merged into a padded layer, as its windows overlap or leave a rest",
+        ));
+    }
+    let kernel = ((g.kernel.0 - 1) * ps + pk, (g.kernel.1 - 1) * ps + pk);
+    let geometry = ConvGeometry {
+        input: pool.input,
+        kernel,
+        stride: g.stride * ps,
+        padding: g.padding * ps,
+        ..g
+    };
+    let mut weights = vec![0.0; geometry.weights()];
+    let old = g.kernel.0 * g.kernel.1;
+    let new = kernel.0 * kernel.1;
+    for plane in 0..linear.weights.len() / old {
+        for ky in 0..g.kernel.0 {
+            for kx in 0..g.kernel.1 {
+                let w = linear.weights[plane * old + ky * g.kernel.1 + kx];
+                for dy in 0..pk {
+                    for dx in 0..pk {
+                        weights[plane * new + (ky * ps + dy) * kernel.1 + kx * ps + dx] += w;
+                    }
+                }
+            }
+        }
+    }
+    Ok(Stage {
+        name: next.name.clone(),
+        kind: StageKind::Linear(LinearStage { geometry, weights, bias: linear.bias.clone() }),
+        input: pool.input,
+        output: next.output,
+    })
+}
+
+/// The first linear stage as a 1x1 convolution over patches: every (channel, kernel offset) becomes an
+/// input channel, which [`im2col`] fills before encryption. Group counts stay.
+pub fn to_patches(stage: &Stage) -> Result<Stage> {
+    let StageKind::Linear(linear) = &stage.kind else {
+        return Err(Error::unsupported(&stage.name, "patches feed a linear layer only"));
+    };
+    let g = linear.geometry;
+    let channels = g.input.channels * g.kernel.0 * g.kernel.1;
+    let input = Shape::new(channels, g.output.height, g.output.width);
+    let geometry = ConvGeometry { input, kernel: (1, 1), stride: 1, padding: 0, ..g };
+    Ok(Stage {
+        name: stage.name.clone(),
+        kind: StageKind::Linear(LinearStage { geometry, ..linear.clone() }),
+        input,
+        output: stage.output,
+    })
+}
+
+/// Patches of an image: `[channel * kernel offset][output row][output column]`, zero in the padding.
+pub fn im2col(g: &ConvGeometry, image: &[f64]) -> Result<Vec<f64>> {
+    if image.len() != g.input.len() {
+        return Err(Error::argument("length of an image", image.len(), g.input.len()));
+    }
+    let (kh, kw) = g.kernel;
+    let mut out = vec![0.0; g.input.channels * kh * kw * g.output.area()];
+    for (k, v) in out.iter_mut().enumerate() {
+        let (x, rest) = (k % g.output.width, k / g.output.width);
+        let (y, plane) = (rest % g.output.height, rest / g.output.height);
+        let (c, ky, kx) = (plane / (kh * kw), plane / kw % kh, plane % kw);
+        let (iy, ix) = (g.input_coordinate(y, ky), g.input_coordinate(x, kx));
+        if (0..g.input.height as isize).contains(&iy) && (0..g.input.width as isize).contains(&ix) {
+            *v = image[(c * g.input.height + iy as usize) * g.input.width + ix as usize];
+        }
+    }
+    Ok(out)
+}

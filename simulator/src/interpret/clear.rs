@@ -1,0 +1,160 @@
+//! Running a program on plain slot vectors, exactly or with simulated noise.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::noise::NoiseModel;
+use crate::program::{Instruction, Op, PlaintextId, Program, Term, ValueId};
+use crate::{Error, Result};
+
+/// Runs a program without noise. Inputs and outputs are slot vectors, one per ciphertext.
+pub fn run_clear(program: &Program, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+    run(program, inputs, None)
+}
+
+/// Runs a program with Gaussian noise of the model added where encryption, key switching and rescaling
+/// add it. The same seed gives the same result.
+pub fn run_noisy(
+    program: &Program,
+    inputs: &[Vec<f64>],
+    noise: &NoiseModel,
+    seed: u64,
+) -> Result<Vec<Vec<f64>>> {
+    run(program, inputs, Some((noise, seed)))
+}
+
+fn run(
+    program: &Program,
+    inputs: &[Vec<f64>],
+    noise: Option<(&NoiseModel, u64)>,
+) -> Result<Vec<Vec<f64>>> {
+    if inputs.len() != program.inputs {
+        return Err(Error::argument("number of input ciphertexts", inputs.len(), program.inputs));
+    }
+    if let Some(v) = inputs.iter().find(|v| v.len() != program.slots) {
+        return Err(Error::argument("slots of an input", v.len(), program.slots));
+    }
+    let last = program.last_uses();
+    let mut values: Vec<Option<Vec<f64>>> = vec![None; program.values.len()];
+    for (k, v) in inputs.iter().enumerate() {
+        let mut v = v.clone();
+        if let Some((model, seed)) = noise {
+            model.add(&mut rng(seed, k), model.fresh(&program.values[k]), &mut v);
+        }
+        values[k] = Some(v);
+    }
+    for (k, instruction) in program.instructions.iter().enumerate() {
+        let mut results = step(program, instruction, &values)?;
+        if let Some((model, seed)) = noise {
+            let std = model.instruction(program, instruction);
+            for (result, dst) in results.iter_mut().zip(&instruction.dsts) {
+                let std = std.for_destination(program, instruction, *dst);
+                model.add(&mut rng(seed, *dst), std, result);
+            }
+        }
+        for (dst, result) in instruction.dsts.iter().zip(results) {
+            values[*dst] = Some(result);
+        }
+        for v in instruction.op.operands() {
+            if last[v] == Some(k) {
+                values[v] = None;
+            }
+        }
+    }
+    program.outputs.iter().map(|v| read(&values, *v).map(<[f64]>::to_vec)).collect()
+}
+
+fn rng(seed: u64, value: ValueId) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(value as u64);
+    rng
+}
+
+fn read(values: &[Option<Vec<f64>>], v: ValueId) -> Result<&[f64]> {
+    values.get(v).and_then(|v| v.as_deref()).ok_or_else(|| {
+        Error::argument("a value", format!("number {v}, undefined"), "one defined before its use")
+    })
+}
+
+fn plaintext(program: &Program, p: PlaintextId) -> Result<&[f64]> {
+    program.plaintexts.get(p).and_then(|p| p.values.as_deref()).ok_or_else(|| {
+        Error::argument(
+            "a plaintext",
+            format!("number {p}, without values"),
+            "one with values; lower with values",
+        )
+    })
+}
+
+fn step(
+    program: &Program,
+    instruction: &Instruction,
+    values: &[Option<Vec<f64>>],
+) -> Result<Vec<Vec<f64>>> {
+    let zip = |a: &[f64], b: &[f64], f: fn(f64, f64) -> f64| -> Vec<Vec<f64>> {
+        vec![a.iter().zip(b).map(|(x, y)| f(*x, *y)).collect()]
+    };
+    Ok(match &instruction.op {
+        Op::RotateHoisted { src, shifts } => {
+            let x = read(values, *src)?;
+            shifts.iter().map(|s| rotated(x, *s as usize).copied().collect()).collect()
+        }
+        Op::Linear { srcs, terms, .. } => {
+            let groups = split(terms, instruction.dsts.len());
+            groups
+                .into_par_iter()
+                .map(|group| {
+                    let mut sum = vec![0.0; program.slots];
+                    for t in group {
+                        let x = rotated(read(values, srcs[t.src as usize])?, t.shift as usize);
+                        match t.plaintext {
+                            None => sum.iter_mut().zip(x).for_each(|(s, x)| *s += x),
+                            Some(p) => sum
+                                .iter_mut()
+                                .zip(x)
+                                .zip(plaintext(program, p)?)
+                                .for_each(|((s, x), p)| *s += p * x),
+                        }
+                    }
+                    Ok(sum)
+                })
+                .collect::<Result<_>>()?
+        }
+        Op::SumSquares { srcs, .. } => {
+            let mut sum = vec![0.0; program.slots];
+            for src in srcs {
+                sum.iter_mut().zip(read(values, *src)?).for_each(|(s, x)| *s += x * x);
+            }
+            vec![sum]
+        }
+        Op::Multiply { a, b, .. } => zip(read(values, *a)?, read(values, *b)?, |x, y| x * y),
+        Op::Add { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x + y),
+        Op::Sub { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x - y),
+        Op::AddPlain { src, plaintext: p } => {
+            zip(read(values, *src)?, plaintext(program, *p)?, |x, y| x + y)
+        }
+        // Slots are real here, so conjugation changes nothing.
+        Op::Rescale { src } | Op::DropLevel { src, .. } | Op::Conjugate { src } => {
+            vec![read(values, *src)?.to_vec()]
+        }
+    })
+}
+
+/// Terms of each destination; terms are ordered by destination.
+fn split(terms: &[Term], destinations: usize) -> Vec<&[Term]> {
+    let mut rest = terms;
+    (0..destinations)
+        .map(|d| {
+            let n = rest.iter().take_while(|t| t.dst as usize == d).count();
+            let (mine, others) = rest.split_at(n);
+            rest = others;
+            mine
+        })
+        .collect()
+}
+
+fn rotated(x: &[f64], shift: usize) -> impl Iterator<Item = &f64> {
+    let shift = if x.is_empty() { 0 } else { shift % x.len() };
+    x[shift..].iter().chain(&x[..shift])
+}

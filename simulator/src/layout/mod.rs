@@ -1,0 +1,219 @@
+//! Layouts: which ciphertext and slot hold each (channel, row, column) of a feature map.
+//!
+//! A layout is separable. A channel has a ciphertext group and a base slot. A position has a phase and an
+//! offset: with `p` phases per dimension, rows and columns that differ mod `p` live in different
+//! ciphertexts, and `offset = (Y / p) * row + (X / p) * col`, where `(Y, X)` counts from the top left of
+//! the margin. Ciphertext number is `channel ciphertext * p * p + phase row * p + phase column`.
+//! Everything holds again at `slot + k * period`. Slots that hold nothing may contain anything, unless the
+//! layout is `clean`: then they are zero.
+
+mod pack;
+mod spec;
+
+use std::collections::BTreeSet;
+
+use crate::network::Shape;
+use crate::{Error, Result};
+
+pub use pack::{pack, unpack};
+pub use spec::{ChannelOrder, LayoutSpec};
+
+/// Rows and columns of explicit zeros around a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Margin {
+    /// Above and to the left.
+    pub before: usize,
+    /// Below and to the right.
+    pub after: usize,
+}
+
+/// Where a channel lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// Channel ciphertext.
+    pub ct: usize,
+    /// Base slot.
+    pub base: usize,
+}
+
+/// Phase and offset of one row (or one column).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coordinate {
+    /// Residue modulo the phases.
+    pub phase: usize,
+    /// Slot offset; negative above and left of everything held.
+    pub offset: isize,
+}
+
+/// A layout of one feature map.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Layout {
+    /// Slots of a ciphertext.
+    pub slots: usize,
+    /// The map.
+    pub shape: Shape,
+    /// Where each channel lives.
+    pub channels: Vec<Place>,
+    /// Phases per dimension.
+    pub phases: usize,
+    /// Slots between rows of one phase.
+    pub row: usize,
+    /// Slots between columns of one phase.
+    pub col: usize,
+    /// Slots of a channel block, a power of two.
+    pub tile: usize,
+    /// Period of the contents, a power of two dividing the slots.
+    pub period: usize,
+    /// Zeros around the map.
+    pub margin: Margin,
+    /// Whether every slot that holds nothing is zero.
+    pub clean: bool,
+}
+
+impl Layout {
+    /// Checks that everything fits and that no two values meet in a slot.
+    pub fn check(&self) -> Result<()> {
+        for (what, v) in [("slots", self.slots), ("tile", self.tile), ("period", self.period)] {
+            if !v.is_power_of_two() || v > self.slots {
+                return Err(Error::layout(what, v, format!("a power of two up to {}", self.slots)));
+            }
+        }
+        if !matches!(self.phases, 1 | 2 | 4) {
+            return Err(Error::layout("phases", self.phases, "1, 2 or 4"));
+        }
+        if self.channels.len() != self.shape.channels {
+            return Err(Error::layout(
+                "number of channels",
+                self.channels.len(),
+                self.shape.channels,
+            ));
+        }
+        let offsets = self.offsets();
+        let unique: BTreeSet<_> = offsets.iter().copied().collect();
+        if unique.len() != offsets.len() {
+            return Err(Error::layout(
+                "rows and columns",
+                "overlapping",
+                "a wider row or column distance",
+            ));
+        }
+        let last = unique.last().copied().unwrap_or(0);
+        let places: BTreeSet<_> = self.channels.iter().collect();
+        if last < self.tile && places.len() == self.channels.len() {
+            let aligned = self.channels.iter().all(|p| p.base % self.tile == 0);
+            if aligned && self.channels.iter().all(|p| p.base < self.period) {
+                return Ok(());
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for place in &self.channels {
+            if place.base + last >= self.period {
+                return Err(Error::layout(
+                    "last slot of a channel",
+                    place.base + last,
+                    format!(
+                        "less than the period, {}; use a larger tile or fewer blocks",
+                        self.period
+                    ),
+                ));
+            }
+            for o in &unique {
+                if !seen.insert((place.ct, place.base + o)) {
+                    return Err(Error::layout("two channels", "overlapping", "a larger tile"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Distinct offsets of the margin and the map in the first phase (the fullest one).
+    fn offsets(&self) -> Vec<usize> {
+        let rows = self.extent(self.shape.height).div_ceil(self.phases);
+        let cols = self.extent(self.shape.width).div_ceil(self.phases);
+        (0..rows)
+            .flat_map(|y| (0..cols).map(move |x| (y, x)))
+            .map(|(y, x)| y * self.row + x * self.col)
+            .collect()
+    }
+
+    fn extent(&self, map: usize) -> usize {
+        map + self.margin.before + self.margin.after
+    }
+
+    /// Ciphertexts that hold channels, not counting phases.
+    pub fn channel_ciphertexts(&self) -> usize {
+        self.channels.iter().map(|p| p.ct + 1).max().unwrap_or(0)
+    }
+
+    /// Ciphertexts in all.
+    pub fn ciphertexts(&self) -> usize {
+        self.channel_ciphertexts() * self.phases * self.phases
+    }
+
+    /// Where a row lies; `y` may be in the margin or outside of everything.
+    pub fn row_at(&self, y: isize) -> Coordinate {
+        self.coordinate(y, self.row)
+    }
+
+    /// Where a column lies.
+    pub fn col_at(&self, x: isize) -> Coordinate {
+        self.coordinate(x, self.col)
+    }
+
+    fn coordinate(&self, at: isize, distance: usize) -> Coordinate {
+        let at = at + self.margin.before as isize;
+        let p = self.phases as isize;
+        Coordinate {
+            phase: at.rem_euclid(p) as usize,
+            offset: at.div_euclid(p) * distance as isize,
+        }
+    }
+
+    /// Ciphertext number for a channel ciphertext and two phases.
+    pub fn ciphertext(&self, channel_ct: usize, row_phase: usize, col_phase: usize) -> usize {
+        (channel_ct * self.phases + row_phase) * self.phases + col_phase
+    }
+
+    /// Ciphertext and slot (the first of its period) of a value.
+    pub fn locate(&self, channel: usize, y: usize, x: usize) -> (usize, usize) {
+        let (row, col) = (self.row_at(y as isize), self.col_at(x as isize));
+        let place = self.channels[channel];
+        let slot = place.base as isize + row.offset + col.offset;
+        (self.ciphertext(place.ct, row.phase, col.phase), slot as usize)
+    }
+
+    /// Offsets modulo the tile that may hold something other than zero, per phase pair
+    /// `row phase * phases + column phase`; for [`Self::known_zero`].
+    pub fn used_offsets(&self) -> Vec<BTreeSet<usize>> {
+        let mut used = vec![BTreeSet::new(); self.phases * self.phases];
+        let bases: BTreeSet<usize> = self.channels.iter().map(|p| p.base % self.tile).collect();
+        for y in 0..self.shape.height {
+            for x in 0..self.shape.width {
+                let (r, c) = (self.row_at(y as isize), self.col_at(x as isize));
+                for base in &bases {
+                    let slot = base + (r.offset + c.offset) as usize;
+                    used[r.phase * self.phases + c.phase].insert(slot % self.tile);
+                }
+            }
+        }
+        used
+    }
+
+    /// Whether the slot where the position `(y, x)` outside the map would be is surely zero, for every
+    /// channel. `used` is [`Self::used_offsets`].
+    pub fn known_zero(&self, y: isize, x: isize, used: &[BTreeSet<usize>]) -> bool {
+        let within = |at: isize, extent: usize| {
+            at >= -(self.margin.before as isize) && at < (extent + self.margin.after) as isize
+        };
+        if within(y, self.shape.height) && within(x, self.shape.width) {
+            return true;
+        }
+        if !self.clean {
+            return false;
+        }
+        let (r, c) = (self.row_at(y), self.col_at(x));
+        let offset = (r.offset + c.offset).rem_euclid(self.tile as isize) as usize;
+        let aligned = self.channels.iter().all(|p| p.base % self.tile == 0);
+        aligned && !used[r.phase * self.phases + c.phase].contains(&offset)
+    }
+}

@@ -1,0 +1,45 @@
+//! Filling slots from a map, and reading a map from slots.
+
+use super::Layout;
+use crate::{Error, Result};
+
+/// Slot vectors of a map (`[channel][row][column]`), one per ciphertext, replicas included; zero elsewhere.
+pub fn pack(layout: &Layout, map: &[f64]) -> Result<Vec<Vec<f64>>> {
+    if map.len() != layout.shape.len() {
+        return Err(Error::argument("length of a map", map.len(), layout.shape.len()));
+    }
+    let mut out = vec![vec![0.0; layout.slots]; layout.ciphertexts()];
+    for (k, v) in map.iter().enumerate() {
+        let (x, rest) = (k % layout.shape.width, k / layout.shape.width);
+        let (y, c) = (rest % layout.shape.height, rest / layout.shape.height);
+        let (ct, slot) = layout.locate(c, y, x);
+        for replica in (slot..layout.slots).step_by(layout.period) {
+            out[ct][replica] = *v;
+        }
+    }
+    Ok(out)
+}
+
+/// The map (`[channel][row][column]`) held by slot vectors.
+pub fn unpack(layout: &Layout, ciphertexts: &[Vec<f64>]) -> Result<Vec<f64>> {
+    if ciphertexts.len() != layout.ciphertexts() {
+        return Err(Error::argument(
+            "number of slot vectors",
+            ciphertexts.len(),
+            layout.ciphertexts(),
+        ));
+    }
+    if let Some(v) = ciphertexts.iter().find(|v| v.len() != layout.slots) {
+        return Err(Error::argument("length of a slot vector", v.len(), layout.slots));
+    }
+    let mut out = Vec::with_capacity(layout.shape.len());
+    for c in 0..layout.shape.channels {
+        for y in 0..layout.shape.height {
+            for x in 0..layout.shape.width {
+                let (ct, slot) = layout.locate(c, y, x);
+                out.push(ciphertexts[ct][slot]);
+            }
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,138 @@
+//! What a configuration says of a layout, and making the layout of a given map from it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Layout, Margin, Place};
+use crate::network::Shape;
+use crate::{Error, Result};
+
+/// In which order channels fill blocks and ciphertexts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelOrder {
+    /// Channel `c` in block `c % blocks` of ciphertext `c / blocks`.
+    Sequential,
+    /// One channel of each group per ciphertext, as far as it goes. Channel `i` of group `g`, with
+    /// `blocks >= groups`: ciphertext `i / (blocks / groups)`, block `(i % (blocks / groups)) * groups + g`;
+    /// else ciphertext `i * (groups / blocks) + g / blocks`, block `g % blocks`.
+    Interleaved {
+        /// Number of groups.
+        groups: usize,
+    },
+    /// For maps of one position: unit `o` in block `o % blocks` at slot `(o / blocks) * step` of the
+    /// block; further ciphertexts when the blocks are full.
+    Spill {
+        /// Slots between units that share a block.
+        step: usize,
+    },
+}
+
+/// A layout in words that do not depend on the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayoutSpec {
+    /// Channel order.
+    pub order: ChannelOrder,
+    /// Phases per dimension: 1, 2 or 4.
+    pub phases: usize,
+    /// Slots between rows of one phase.
+    pub row: usize,
+    /// Slots between columns of one phase.
+    pub col: usize,
+    /// Slots of a channel block, a power of two.
+    pub tile: usize,
+    /// Blocks before the contents repeat; `blocks * tile` is the period.
+    pub blocks: usize,
+}
+
+impl LayoutSpec {
+    /// One-phase raster layout with as many blocks as fit.
+    pub fn raster(order: ChannelOrder, row: usize, tile: usize, slots: usize) -> Self {
+        Self { order, phases: 1, row, col: 1, tile, blocks: (slots / tile).max(1) }
+    }
+
+    /// Units of a fully connected layer: one per `tile` slots, repeating after `blocks` of them.
+    pub fn units(tile: usize, blocks: usize) -> Self {
+        Self { order: ChannelOrder::Sequential, phases: 1, row: 1, col: 1, tile, blocks }
+    }
+
+    /// The layout of a map. A linear stage writes exact zeros elsewhere, so the result is clean.
+    pub fn layout(&self, slots: usize, shape: Shape, margin: Margin) -> Result<Layout> {
+        if !self.blocks.is_power_of_two() || !self.tile.is_power_of_two() {
+            return Err(Error::layout(
+                "tile and blocks",
+                format!("{} and {}", self.tile, self.blocks),
+                "powers of two",
+            ));
+        }
+        let period = self.tile.saturating_mul(self.blocks);
+        if period > slots {
+            return Err(Error::layout(
+                "tile times blocks",
+                period,
+                format!("at most {slots} slots"),
+            ));
+        }
+        let blocks = self.blocks;
+        let channels = match self.order {
+            ChannelOrder::Sequential => (0..shape.channels)
+                .map(|c| Place { ct: c / blocks, base: c % blocks * self.tile })
+                .collect(),
+            ChannelOrder::Interleaved { groups } => {
+                if groups == 0
+                    || !groups.is_power_of_two()
+                    || !shape.channels.is_multiple_of(groups)
+                {
+                    return Err(Error::layout(
+                        "interleaved groups",
+                        groups,
+                        format!("a power of two dividing {} channels", shape.channels),
+                    ));
+                }
+                let per_group = shape.channels / groups;
+                (0..shape.channels)
+                    .map(|c| {
+                        let (g, i) = (c / per_group, c % per_group);
+                        if blocks >= groups {
+                            let each = blocks / groups;
+                            Place { ct: i / each, base: (i % each * groups + g) * self.tile }
+                        } else {
+                            let cts = groups / blocks;
+                            Place { ct: i * cts + g / blocks, base: g % blocks * self.tile }
+                        }
+                    })
+                    .collect()
+            }
+            ChannelOrder::Spill { step } => {
+                if step == 0 || step > self.tile || shape.area() != 1 {
+                    return Err(Error::layout(
+                        "spilling units",
+                        format!("step {step} in tiles of {} for a map {shape}", self.tile),
+                        "a step of 1 up to the tile and a map of one position",
+                    ));
+                }
+                let per_ct = blocks * (self.tile / step);
+                (0..shape.channels)
+                    .map(|c| {
+                        let k = c % per_ct;
+                        Place { ct: c / per_ct, base: k % blocks * self.tile + k / blocks * step }
+                    })
+                    .collect()
+            }
+        };
+        let layout = Layout {
+            slots,
+            shape,
+            channels,
+            phases: self.phases,
+            row: self.row,
+            col: self.col,
+            tile: self.tile,
+            period,
+            margin,
+            clean: true,
+        };
+        layout.check()?;
+        Ok(layout)
+    }
+}

@@ -1,0 +1,56 @@
+//! The facts of a parameter set that a lowering depends on.
+
+use serde::{Deserialize, Serialize};
+
+/// Moduli and sizes of a parameter set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Chain {
+    /// Slots of a ciphertext: half the ring degree.
+    pub slots: usize,
+    /// Base-2 logarithm of the ring degree.
+    pub log_n: u32,
+    /// The primes `q_0 ..= q_L`; a rescale at level `l` divides by `q_l`.
+    pub moduli: Vec<f64>,
+    /// Nominal scale: that of fresh ciphertexts and of every linear layer's result.
+    pub scale: f64,
+    /// Number of special primes.
+    pub special: usize,
+    /// Limbs per key-switching digit.
+    pub alpha: usize,
+}
+
+impl Chain {
+    /// A chain of `levels + 1` equal moduli `2^scale_bits`, for tests and for pricing before primes are chosen.
+    pub fn uniform(
+        log_n: u32,
+        levels: usize,
+        scale_bits: u32,
+        special: usize,
+        alpha: usize,
+    ) -> Self {
+        let scale = f64::from(scale_bits).exp2();
+        Self {
+            slots: 1 << (log_n - 1),
+            log_n,
+            moduli: vec![scale; levels + 1],
+            scale,
+            special,
+            alpha,
+        }
+    }
+
+    /// The highest level.
+    pub fn levels(&self) -> usize {
+        self.moduli.len().saturating_sub(1)
+    }
+
+    /// Key-switching digits at a level: `ceil((level + 1) / alpha)`.
+    pub fn digits(&self, level: usize) -> usize {
+        (level + 1).div_ceil(self.alpha.max(1))
+    }
+
+    /// Bytes of one limb: a word per coefficient.
+    pub fn limb_bytes(&self) -> usize {
+        8 << self.log_n
+    }
+}

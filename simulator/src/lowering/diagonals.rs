@@ -1,0 +1,261 @@
+//! The weights of a linear stage, sorted by the rotation that brings each input to its output.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::positions::Reach;
+use crate::fold::LinearStage;
+use crate::layout::Layout;
+use crate::{Error, Result};
+
+/// A set of (output ciphertext, input ciphertext, rotation) that one plaintext can serve. The rotation is
+/// the sum of three parts, so that a schedule can take it apart: `block` in `0..input period`, the others signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Diagonal {
+    /// Output ciphertext.
+    pub output: usize,
+    /// Input ciphertext.
+    pub input: usize,
+    /// Rotation across channel blocks.
+    pub block: usize,
+    /// Rotation across rows (everything within a block, where a fold mixes rows and columns).
+    pub row: isize,
+    /// Rotation across columns.
+    pub col: isize,
+}
+
+/// A weight at all slots of a position set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entry {
+    /// First slot: output base, replica and fold offset.
+    pub base: u32,
+    /// Position set, an index into [`Diagonals::sets`].
+    pub set: u32,
+    /// The weight, not zero.
+    pub weight: f64,
+}
+
+/// All weights of a linear stage between two layouts.
+#[derive(Debug, Clone)]
+pub struct Diagonals {
+    /// Distinct diagonals, ascending, each with its entries.
+    pub diagonals: Vec<(Diagonal, Vec<Entry>)>,
+    /// Position sets: ascending offsets.
+    pub sets: Vec<Vec<usize>>,
+    /// Ciphertexts of the output.
+    pub outputs: usize,
+    /// Slots.
+    pub slots: usize,
+    /// Period of the input.
+    pub input_period: usize,
+    /// Period of every plaintext: the larger of the two periods.
+    pub period: usize,
+}
+
+/// Multiplicative hashing of small integer keys.
+#[derive(Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_usize(usize::from(*b)));
+    }
+
+    fn write_usize(&mut self, v: usize) {
+        self.0 = (self.0.rotate_left(5) ^ v as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
+        self.0 ^= self.0 >> 29;
+    }
+
+    fn write_isize(&mut self, v: isize) {
+        self.write_usize(v as usize);
+    }
+
+    fn write_u64(&mut self, v: u64) {
+        self.write_usize(v as usize);
+    }
+
+    fn write_u32(&mut self, v: u32) {
+        self.write_usize(v as usize);
+    }
+}
+
+/// A hash map for small integer keys; never iterated in hash order.
+pub type KeyMap<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
+
+/// Rotation of a weight split into fold offset and rotation parts.
+pub(crate) struct Split {
+    /// Fold offset: bits of the mask.
+    pub fold: usize,
+    /// As in [`Diagonal`].
+    pub block: usize,
+    /// As in [`Diagonal`].
+    pub row: isize,
+    /// As in [`Diagonal`].
+    pub col: isize,
+}
+
+/// How slot distances are split: depends on the layouts and the fold mask only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Splitter {
+    mask: usize,
+    tile: usize,
+    period: usize,
+    lump: bool,
+}
+
+impl Splitter {
+    pub(crate) fn new(input: &Layout, output: &Layout, mask: usize) -> Self {
+        let lump = output.shape.area() == 1;
+        Self { mask, tile: input.tile, period: input.period, lump }
+    }
+
+    /// Splits `base + row + col`, the slot distance input minus output.
+    pub(crate) fn split(&self, base: isize, row: isize, col: isize) -> Split {
+        let period = self.period as isize;
+        if self.lump {
+            let delta = (base + row + col).rem_euclid(period) as usize;
+            let fold = delta & self.mask;
+            return Split { fold, block: delta - fold, row: 0, col: 0 };
+        }
+        let base = base.rem_euclid(period) as usize;
+        let (high, low) = (base & !(self.tile - 1), base & (self.tile - 1));
+        let inner_mask = self.mask & (self.tile - 1);
+        let fold_high = high & self.mask & !(self.tile - 1);
+        if inner_mask == 0 && low == 0 {
+            return Split { fold: fold_high, block: high - fold_high, row, col };
+        }
+        let inner = row + col + low as isize;
+        let fold_low = (inner & inner_mask as isize) as usize;
+        Split {
+            fold: fold_high + fold_low,
+            block: high - fold_high,
+            row: inner - fold_low as isize,
+            col: 0,
+        }
+    }
+}
+
+/// Checks a fold mask against the layouts it is to work between.
+pub fn check_mask(name: &str, input: &Layout, output: &Layout, mask: usize) -> Result<()> {
+    let refuse =
+        |reason: String| Err(Error::unsupported(name, format!("fold mask {mask:#x}: {reason}")));
+    if mask >= input.period {
+        return refuse(format!("its bits must be below the input period, {}", input.period));
+    }
+    // Bits above the output period repeat the result by wrapping around, which takes all bits up to the input period.
+    let high = mask & !(output.period - 1);
+    if high != 0 {
+        let lowest = 1usize << high.trailing_zeros();
+        if high != input.period - lowest {
+            return refuse(format!(
+                "bits from the output period ({}) on must reach up to the input period ({}) without a hole",
+                output.period, input.period
+            ));
+        }
+    }
+    for y in 0..output.shape.height {
+        for x in 0..output.shape.width {
+            for c in 0..output.shape.channels {
+                let (_, slot) = output.locate(c, y, x);
+                if slot & mask != 0 {
+                    return refuse(format!(
+                        "output slot {slot} has bits of it; space the outputs wider"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Diagonals {
+    /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`.
+    pub fn new(
+        name: &str,
+        stage: &LinearStage,
+        input: &Layout,
+        output: &Layout,
+        mask: usize,
+    ) -> Result<Self> {
+        let g = &stage.geometry;
+        if input.shape != g.input || output.shape != g.output {
+            return Err(Error::layer(
+                name,
+                "shapes of the layouts",
+                format!("{} and {}", input.shape, output.shape),
+                format!("{} and {}", g.input, g.output),
+            ));
+        }
+        if mask != 0 {
+            check_mask(name, input, output, mask)?;
+        }
+        let reach = Reach::new(g, input, output);
+        let splitter = Splitter::new(input, output, mask);
+        let replicas = replicas(output.period, input.period, mask);
+        let area = g.kernel.0 * g.kernel.1;
+        let per_out = g.input.channels / g.groups;
+        let mut index: KeyMap<Diagonal, usize> = KeyMap::default();
+        let mut found: Vec<(Diagonal, Vec<Entry>)> = Vec::new();
+        let (in_phases, out_phases) = (input.phases * input.phases, output.phases * output.phases);
+        for o in 0..g.output.channels {
+            let to = output.channels[o];
+            for k in 0..per_out {
+                let from = input.channels[g.input_channel(o, k)];
+                let weights = &stage.weights[(o * per_out + k) * area..][..area];
+                for (w, spots) in weights.iter().zip(&reach.spots) {
+                    if *w == 0.0 {
+                        continue;
+                    }
+                    for spot in spots {
+                        for replica in &replicas {
+                            let target = to.base + replica;
+                            let distance = from.base as isize - target as isize;
+                            let s = splitter.split(distance, spot.row, spot.col);
+                            let key = Diagonal {
+                                output: to.ct * out_phases + spot.output_phase,
+                                input: from.ct * in_phases + spot.input_phase,
+                                block: s.block,
+                                row: s.row,
+                                col: s.col,
+                            };
+                            let at = *index.entry(key).or_insert_with(|| {
+                                found.push((key, Vec::new()));
+                                found.len() - 1
+                            });
+                            found[at].1.push(Entry {
+                                base: (target + s.fold) as u32,
+                                set: spot.set as u32,
+                                weight: *w,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        found.sort_by_key(|(key, _)| *key);
+        Ok(Self {
+            diagonals: found,
+            sets: reach.sets,
+            outputs: output.ciphertexts(),
+            slots: input.slots,
+            input_period: input.period,
+            period: input.period.max(output.period),
+        })
+    }
+
+    /// Distinct rotations across blocks.
+    pub fn blocks(&self) -> Vec<usize> {
+        let set: BTreeMap<usize, ()> = self.diagonals.iter().map(|(d, _)| (d.block, ())).collect();
+        set.into_keys().collect()
+    }
+}
+
+/// Offsets of the copies of an output that must be written one by one: those within the input period that
+/// the fold does not make.
+fn replicas(output_period: usize, input_period: usize, mask: usize) -> Vec<usize> {
+    (0..input_period.max(output_period)).step_by(output_period).filter(|k| k & mask == 0).collect()
+}

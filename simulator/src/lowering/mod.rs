@@ -1,0 +1,148 @@
+//! Lowering: a folded network and a configuration become a [`Program`].
+
+mod activation;
+mod builder;
+mod chain;
+mod diagonals;
+mod linear;
+mod pool;
+mod positions;
+mod schedule;
+mod signature;
+mod stages;
+
+use crate::config::Configuration;
+use crate::fold::{Folded, StageKind, im2col};
+use crate::layout::{Layout, pack, unpack};
+use crate::network::ConvGeometry;
+use crate::program::{Program, ValueId};
+use crate::{Error, Result};
+
+pub use chain::Chain;
+pub use diagonals::{Diagonal, Diagonals, Entry, check_mask};
+pub use positions::{Reach, Spot};
+pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
+pub use signature::Signature;
+
+pub(crate) use builder::Builder;
+pub(crate) use diagonals::Splitter;
+pub(crate) use linear::LinearEmission;
+pub(crate) use pool::{Pool, pool as emit_pool, square as emit_square};
+pub(crate) use stages::{Prepared, prepare};
+
+/// Ciphertext values and the layout of the map they hold.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) values: Vec<ValueId>,
+    pub(crate) layout: Layout,
+}
+
+/// A program, with how to make its inputs and read its outputs.
+#[derive(Debug, Clone)]
+pub struct Lowered {
+    /// The program.
+    pub program: Program,
+    /// Layout of the encrypted input.
+    pub input: Layout,
+    /// If the client makes patches: of which convolution.
+    pub patches: Option<ConvGeometry>,
+    /// Layout of the outputs.
+    pub output: Layout,
+}
+
+impl Lowered {
+    /// Slot vectors to encrypt for a normalised image (`[channel][row][column]`).
+    pub fn encode(&self, image: &[f64]) -> Result<Vec<Vec<f64>>> {
+        match &self.patches {
+            Some(g) => pack(&self.input, &im2col(g, image)?),
+            None => pack(&self.input, image),
+        }
+    }
+
+    /// The network's result from the slot vectors of the program's outputs.
+    pub fn decode(&self, outputs: &[Vec<f64>]) -> Result<Vec<f64>> {
+        unpack(&self.output, outputs)
+    }
+}
+
+/// Lowers a folded network. With `values` false, plaintexts have no slot values (for pricing); the program
+/// is otherwise the same.
+pub fn lower(
+    folded: &Folded,
+    configuration: &Configuration,
+    chain: &Chain,
+    values: bool,
+) -> Result<Lowered> {
+    let Prepared { stages, input, patches } = prepare(folded, configuration, chain.slots)?;
+    let depth: usize = stages.iter().map(|s| s.levels()).sum();
+    let mut level = chain.levels();
+    let mut rest = depth;
+    for stage in &stages {
+        if stage.levels() > level {
+            return Err(Error::Depth {
+                layer: stage.name.clone(),
+                needed: rest,
+                available: level,
+                missing: depth - chain.levels(),
+            });
+        }
+        level -= stage.levels();
+        rest -= stage.levels();
+    }
+    let mut b = Builder::new(chain, values, input.ciphertexts(), depth);
+    let mut state = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
+    let mut phases_done = false;
+    for (k, stage) in stages.iter().enumerate() {
+        b.layer(&stage.name);
+        match &stage.kind {
+            StageKind::Linear(linear) => {
+                let choice = configuration
+                    .repacks
+                    .iter()
+                    .find(|r| repack_name(&r.layer) == stage.name)
+                    .map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
+                let output = choice.layout.layout(chain.slots, stage.output, Default::default())?;
+                let diagonals =
+                    Diagonals::new(&stage.name, linear, &state.layout, &output, choice.fold)?;
+                LinearEmission {
+                    diagonals: &diagonals,
+                    schedule: choice.schedule,
+                    fold: choice.fold,
+                    radix: choice.radix,
+                    output: &output,
+                    bias: &linear.bias,
+                }
+                .emit(&mut b, &mut state)?;
+            }
+            StageKind::Square => {
+                let next =
+                    stages.get(k + 1).map(|s| pool_of(s, configuration)).transpose()?.flatten();
+                phases_done = emit_square(&mut b, &mut state, next)?;
+            }
+            StageKind::Quadratic(q) => activation::quadratic(&mut b, &mut state, q)?,
+            StageKind::SumPool { .. } => {
+                if let Some(pool) = pool_of(stage, configuration)? {
+                    emit_pool(&mut b, &mut state, pool, phases_done)?;
+                }
+                phases_done = false;
+            }
+        }
+    }
+    let mut program = b.program;
+    program.outputs = state.values;
+    Ok(Lowered { program, input, patches, output: state.layout })
+}
+
+fn pool_of<'a>(
+    stage: &'a crate::fold::Stage,
+    configuration: &Configuration,
+) -> Result<Option<Pool<'a>>> {
+    let StageKind::SumPool { kernel, stride } = stage.kind else { return Ok(None) };
+    let method = configuration.pool_choice(&stage.name)?.method;
+    Ok(Some(Pool { stage, kernel, stride, method }))
+}
+
+/// Name of the identity layer after layer `after`.
+pub(crate) fn repack_name(after: &str) -> String {
+    format!("{after}.repack")
+}

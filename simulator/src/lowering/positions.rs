@@ -1,0 +1,121 @@
+//! How positions of an output map reach into an input map, for each kernel offset.
+
+use std::collections::BTreeMap;
+
+use crate::layout::Layout;
+use crate::network::ConvGeometry;
+
+/// Slots (offsets from a channel's base) of output positions that share phases and a slot distance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spot {
+    /// Phase pair of the input, `row * phases + column`.
+    pub input_phase: usize,
+    /// Phase pair of the output.
+    pub output_phase: usize,
+    /// Slot distance of rows, input minus output.
+    pub row: isize,
+    /// Slot distance of columns.
+    pub col: isize,
+    /// Index into [`Reach::sets`].
+    pub set: usize,
+}
+
+/// The spots of every kernel offset.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Distinct sets of output offsets, each ascending.
+    pub sets: Vec<Vec<usize>>,
+    /// Spots per kernel offset, `[ky * kernel columns + kx]`.
+    pub spots: Vec<Vec<Spot>>,
+}
+
+/// Positions along one axis: (output coordinate, output offset, whether the input is inside the map).
+type AxisPositions = Vec<(usize, usize, bool)>;
+/// Positions with the same input phase, output phase and slot distance.
+type AxisClass = ((usize, usize, isize), AxisPositions);
+
+impl Reach {
+    /// Computes the reach of a convolution between two layouts.
+    ///
+    /// A padded position whose slot is known to be zero is treated as present, which makes plaintexts
+    /// uniform; any other is left out of the set.
+    pub fn new(g: &ConvGeometry, input: &Layout, output: &Layout) -> Self {
+        let used = input.used_offsets();
+        let mut reach = Self::default();
+        let mut ids: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        for ky in 0..g.kernel.0 {
+            let rows = axis(g.output.height, g.input.height, |y| {
+                let at = g.input_coordinate(y, ky);
+                (at, input.row_at(at), output.row_at(y as isize))
+            });
+            for kx in 0..g.kernel.1 {
+                let cols = axis(g.output.width, g.input.width, |x| {
+                    let at = g.input_coordinate(x, kx);
+                    (at, input.col_at(at), output.col_at(x as isize))
+                });
+                let mut spots = Vec::new();
+                for ((ipy, opy, row), ys) in &rows {
+                    for ((ipx, opx, col), xs) in &cols {
+                        let zero = |y: usize, x: usize| {
+                            let (iy, ix) = (g.input_coordinate(y, ky), g.input_coordinate(x, kx));
+                            input.known_zero(iy, ix, &used)
+                        };
+                        let Some(set) = positions(ys, xs, zero) else { continue };
+                        let next = ids.len();
+                        let id = *ids.entry(set).or_insert(next);
+                        spots.push(Spot {
+                            input_phase: ipy * input.phases + ipx,
+                            output_phase: opy * output.phases + opx,
+                            row: *row,
+                            col: *col,
+                            set: id,
+                        });
+                    }
+                }
+                reach.spots.push(spots);
+            }
+        }
+        reach.sets = vec![Vec::new(); ids.len()];
+        for (set, id) in ids {
+            reach.sets[id] = set;
+        }
+        reach
+    }
+}
+
+fn axis(
+    out: usize,
+    inside: usize,
+    at: impl Fn(usize) -> (isize, crate::layout::Coordinate, crate::layout::Coordinate),
+) -> Vec<AxisClass> {
+    let mut classes: BTreeMap<(usize, usize, isize), AxisPositions> = BTreeMap::new();
+    for y in 0..out {
+        let (iy, from, to) = at(y);
+        let key = (from.phase, to.phase, from.offset - to.offset);
+        let present = iy >= 0 && iy < inside as isize;
+        classes.entry(key).or_default().push((y, to.offset as usize, present));
+    }
+    classes.into_iter().collect()
+}
+
+/// Offsets of the positions of a class, or none if all of them lie in the padding.
+fn positions(
+    ys: &[(usize, usize, bool)],
+    xs: &[(usize, usize, bool)],
+    zero: impl Fn(usize, usize) -> bool,
+) -> Option<Vec<usize>> {
+    if !ys.iter().any(|y| y.2) || !xs.iter().any(|x| x.2) {
+        return None;
+    }
+    let extended = ys.iter().all(|y| xs.iter().all(|x| (y.2 && x.2) || zero(y.0, x.0)));
+    let mut set = Vec::new();
+    for y in ys {
+        for x in xs {
+            if extended || (y.2 && x.2) {
+                set.push(y.1 + x.1);
+            }
+        }
+    }
+    set.sort_unstable();
+    Some(set)
+}

@@ -1,0 +1,170 @@
+//! Schedules: which part of each rotation is done to the inputs, and which to partial sums.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::diagonals::{Diagonals, KeyMap};
+use super::signature::Signature;
+
+/// How rotations across channel blocks are split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockSplit {
+    /// All on the inputs.
+    None,
+    /// All on the partial sums.
+    All,
+    /// Baby-step giant-step: block number `n` is `n % baby` on the input and the rest on the partial sum.
+    Baby(usize),
+}
+
+/// Where rotations are done. "Giant" is on partial sums, after the products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Block part.
+    pub block: BlockSplit,
+    /// Whether the row part is giant.
+    pub row: bool,
+    /// Whether the column part is giant.
+    pub col: bool,
+    /// Whether products with rotated inputs are fused and brought down once (else: rotations of their own).
+    pub double_hoisting: bool,
+}
+
+impl Schedule {
+    /// Everything on the inputs.
+    pub const DIRECT: Self =
+        Self { block: BlockSplit::None, row: false, col: false, double_hoisting: true };
+    /// Kernel rotations on the inputs, block rotations on partial sums (HEAR's "baby").
+    pub const KERNEL_FIRST: Self =
+        Self { block: BlockSplit::All, row: false, col: false, double_hoisting: true };
+    /// Block rotations on the inputs, kernel rotations on partial sums (HEAR's "giant").
+    pub const CHANNEL_FIRST: Self =
+        Self { block: BlockSplit::None, row: true, col: true, double_hoisting: true };
+
+    /// This schedule with separate rotations, products and rescales.
+    pub fn unfused(self) -> Self {
+        Self { double_hoisting: false, ..self }
+    }
+}
+
+/// One product: `plaintext * Rot(source, shift)` added into a partial sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanTerm {
+    /// Index into [`LinearPlan::partials`].
+    pub partial: usize,
+    /// Input ciphertext.
+    pub source: usize,
+    /// Left rotation, below the input period.
+    pub shift: usize,
+    /// Index into [`LinearPlan::plaintexts`].
+    pub plaintext: usize,
+}
+
+/// A partial sum, to be rotated by `giant` and added into its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Partial {
+    /// Output ciphertext.
+    pub output: usize,
+    /// Left rotation.
+    pub giant: usize,
+}
+
+/// Diagonals under a schedule: terms in the order of partial sum, source, shift.
+#[derive(Debug, Clone)]
+pub struct LinearPlan {
+    /// Partial sums, ascending by output, then giant.
+    pub partials: Vec<Partial>,
+    /// Products.
+    pub terms: Vec<PlanTerm>,
+    /// Distinct plaintexts: the diagonals each is made of, and the giant it is moved by.
+    pub plaintexts: Vec<(Vec<usize>, usize)>,
+}
+
+impl LinearPlan {
+    /// Applies a schedule.
+    pub fn new(diagonals: &Diagonals, schedule: &Schedule) -> Self {
+        let unit = diagonals.blocks().into_iter().fold(diagonals.input_period, |u, b| {
+            if b == 0 { u } else { u.min(b & b.wrapping_neg()) }
+        });
+        let mut keys: BTreeMap<(Partial, usize, usize), Vec<usize>> = BTreeMap::new();
+        for (k, (d, _)) in diagonals.diagonals.iter().enumerate() {
+            let block = match schedule.block {
+                BlockSplit::None => 0,
+                BlockSplit::All => d.block,
+                BlockSplit::Baby(baby) => {
+                    let step = unit * baby.max(1);
+                    d.block / step * step
+                }
+            };
+            let row = if schedule.row { d.row } else { 0 };
+            let col = if schedule.col { d.col } else { 0 };
+            let total = d.block as isize + d.row + d.col;
+            let giant = block as isize + row + col;
+            let shift = (total - giant).rem_euclid(diagonals.input_period as isize) as usize;
+            let giant = giant.rem_euclid(diagonals.period as isize) as usize;
+            let partial = Partial { output: d.output, giant };
+            keys.entry((partial, d.input, shift)).or_default().push(k);
+        }
+        // An output that no weight reaches is still a value: a product with zero.
+        for output in 0..diagonals.outputs {
+            let first = (Partial { output, giant: 0 }, 0, 0);
+            let after = (Partial { output: output + 1, giant: 0 }, 0, 0);
+            if keys.range(first..after).next().is_none() {
+                keys.insert(first, Vec::new());
+            }
+        }
+        let mut plan = Self { partials: Vec::new(), terms: Vec::new(), plaintexts: Vec::new() };
+        let mut ids: KeyMap<Signature, usize> = KeyMap::default();
+        for ((partial, source, shift), parts) in keys {
+            if plan.partials.last() != Some(&partial) {
+                plan.partials.push(partial);
+            }
+            let mut signature = Signature::default();
+            for &k in &parts {
+                for e in &diagonals.diagonals[k].1 {
+                    let base = (e.base as usize + partial.giant) & (diagonals.period - 1);
+                    signature.add(base, e.set as usize, e.weight);
+                }
+            }
+            let plaintext = *ids.entry(signature).or_insert_with(|| {
+                plan.plaintexts.push((parts, partial.giant));
+                plan.plaintexts.len() - 1
+            });
+            plan.terms.push(PlanTerm {
+                partial: plan.partials.len() - 1,
+                source,
+                shift,
+                plaintext,
+            });
+        }
+        plan
+    }
+
+    /// Slot values of a plaintext.
+    pub fn values(&self, diagonals: &Diagonals, plaintext: usize) -> Vec<f64> {
+        let mut out = vec![0.0; diagonals.slots];
+        let (parts, giant) = &self.plaintexts[plaintext];
+        for &k in parts {
+            for e in &diagonals.diagonals[k].1 {
+                for offset in &diagonals.sets[e.set as usize] {
+                    let first = (e.base as usize + giant + offset) & (diagonals.period - 1);
+                    for slot in (first..diagonals.slots).step_by(diagonals.period) {
+                        out[slot] += e.weight;
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Distinct non-zero giant rotations plus distinct non-zero (source, shift) pairs, and products.
+    pub fn rotations_and_products(&self) -> (usize, usize) {
+        let giants = self.partials.iter().filter(|p| p.giant != 0).count();
+        let babies: std::collections::BTreeSet<_> =
+            self.terms.iter().filter(|t| t.shift != 0).map(|t| (t.source, t.shift)).collect();
+        (giants + babies.len(), self.terms.len())
+    }
+}

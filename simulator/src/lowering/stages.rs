@@ -1,0 +1,96 @@
+//! The stages of a network as a configuration wants them: pools merged, patches, repacks inserted.
+
+use super::repack_name;
+use crate::config::{Configuration, PoolMethod};
+use crate::fold::{Folded, Stage, StageKind, depthwise_identity, merge_pool, to_patches};
+use crate::layout::{Layout, Margin};
+use crate::network::ConvGeometry;
+use crate::{Error, Result};
+
+/// Stages to lower, and the client's side of the first one.
+pub(crate) struct Prepared {
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) input: Layout,
+    pub(crate) patches: Option<ConvGeometry>,
+}
+
+pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Result<Prepared> {
+    check_names(folded, c)?;
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut pending: Option<Stage> = None;
+    for stage in &folded.stages {
+        let mut stage = stage.clone();
+        if let Some(pool) = pending.take() {
+            stage = merge_pool(&pool, &stage)?;
+        }
+        let merged = matches!(stage.kind, StageKind::SumPool { .. })
+            && c.pool_choice(&stage.name)?.method == PoolMethod::Merge;
+        if merged {
+            pending = Some(stage);
+            continue;
+        }
+        let (name, shape) = (stage.name.clone(), stage.output);
+        stages.push(stage);
+        if c.repacks.iter().any(|r| r.layer == name) {
+            let kind = StageKind::Linear(depthwise_identity(shape));
+            stages.push(Stage { name: repack_name(&name), kind, input: shape, output: shape });
+        }
+    }
+    if let Some(pool) = pending {
+        return Err(Error::unsupported(
+            &pool.name,
+            "it is to be merged into the next layer, but is the last",
+        ));
+    }
+    let mut margin = Margin::default();
+    let mut patches = None;
+    let mut shape = folded.input;
+    if let Some(first) = stages.first_mut()
+        && let StageKind::Linear(linear) = &first.kind
+    {
+        let g = linear.geometry;
+        if c.input.patches {
+            let stage = to_patches(first)?;
+            shape = stage.input;
+            *first = stage;
+            patches = Some(g);
+        } else if c.input.padded {
+            margin = Margin { before: g.padding, after: g.padding };
+        }
+    }
+    let input = c.input.layout.layout(slots, shape, margin)?;
+    Ok(Prepared { stages, input, patches })
+}
+
+/// Every choice must name a layer that exists, once.
+fn check_names(folded: &Folded, c: &Configuration) -> Result<()> {
+    let check = |kind: &str, names: Vec<&String>, fits: &dyn Fn(&Stage) -> bool| {
+        for (k, name) in names.iter().enumerate() {
+            if names[..k].contains(name) {
+                return Err(Error::Configuration(format!(
+                    "two {kind} choices for layer {name:?}; remove one"
+                )));
+            }
+            if !folded.stages.iter().any(|s| &s.name == *name && fits(s)) {
+                return Err(Error::Configuration(format!(
+                    "a {kind} choice names {name:?}, which is no such layer of {}",
+                    folded.name
+                )));
+            }
+        }
+        Ok(())
+    };
+    for choice in c.linear.iter().chain(&c.repacks) {
+        if !matches!(choice.radix, 2 | 4 | 8) {
+            return Err(Error::Configuration(format!(
+                "layer {:?}: radix is {}, expected 2, 4 or 8",
+                choice.layer, choice.radix
+            )));
+        }
+    }
+    let linear = |s: &Stage| matches!(s.kind, StageKind::Linear(_));
+    let pool = |s: &Stage| matches!(s.kind, StageKind::SumPool { .. });
+    check("linear", c.linear.iter().map(|l| &l.layer).collect(), &linear)?;
+    check("pool", c.pools.iter().map(|l| &l.layer).collect(), &pool)?;
+    check("repack", c.repacks.iter().map(|l| &l.layer).collect(), &|_| true)
+}

@@ -1,0 +1,189 @@
+//! Networks: the description a person writes, its shapes, its weights, and the plain forward pass.
+
+mod describe;
+mod forward;
+mod model;
+mod weights;
+
+use serde::{Deserialize, Serialize};
+
+pub use forward::{ConvGeometry, convolve, sum_pool};
+pub use model::{LayerParameters, Model};
+pub use weights::{Tensor, Weights};
+
+/// Shape of a feature map: channels, height, width. Flattened in that order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shape {
+    /// Channels.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Shape {
+    /// A shape from its three extents.
+    pub fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width }
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Whether there is no value at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Positions of one channel.
+    pub fn area(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
+/// What a layer reads: the network's input or an earlier layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The image.
+    Input,
+    /// The result of layer number `.0`.
+    Layer(usize),
+}
+
+/// What a layer computes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LayerKind {
+    /// Two-dimensional convolution with zero padding. Weights `[out][in / groups][kernel][kernel]`.
+    Conv {
+        /// Output channels.
+        out: usize,
+        /// Kernel extent, both ways.
+        kernel: usize,
+        /// Stride, both ways.
+        stride: usize,
+        /// Zero padding on every side.
+        padding: usize,
+        /// Channel groups.
+        groups: usize,
+        /// Whether there is a bias.
+        bias: bool,
+    },
+    /// Fully connected over the flattened input. Weights `[out][in]`.
+    Fc {
+        /// Output units.
+        out: usize,
+        /// Whether there is a bias.
+        bias: bool,
+    },
+    /// Average over windows, no padding.
+    AvgPool {
+        /// Window extent, both ways.
+        kernel: usize,
+        /// Stride, both ways.
+        stride: usize,
+    },
+    /// `a x^2 + b x + c`, with coefficients per layer or per channel.
+    Activation,
+    /// Batch normalisation with running statistics.
+    BatchNorm {
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// Change of shape only: `C x H x W` to `CHW x 1 x 1`.
+    Flatten,
+    /// Sum of two maps of one shape.
+    Add,
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Unique name; weights are found by it.
+    pub name: String,
+    /// What it computes.
+    pub kind: LayerKind,
+    /// What it reads: two sources for an addition, one otherwise.
+    pub sources: Vec<Source>,
+    /// Shape of what it reads (of the first source).
+    pub input: Shape,
+    /// Shape of its result.
+    pub output: Shape,
+}
+
+/// A trained set of weights of a network, with its group counts and its accuracy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Unique name.
+    pub name: String,
+    /// Weight file, relative to the description.
+    pub weights: String,
+    /// Group counts of layers, where they differ from the description.
+    #[serde(default)]
+    pub groups: std::collections::BTreeMap<String, usize>,
+    /// Measured test accuracy, 0 to 1.
+    #[serde(default)]
+    pub accuracy: Option<f64>,
+    /// How its weights were pruned, in words.
+    #[serde(default)]
+    pub pattern: Option<String>,
+}
+
+/// A network whose shapes have been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Name.
+    pub name: String,
+    /// Shape of the image.
+    pub input: Shape,
+    /// Mean per channel that a raw image is normalised with.
+    pub mean: Vec<f64>,
+    /// Standard deviation per channel that a raw image is normalised with.
+    pub std: Vec<f64>,
+    /// Layers, in order; the last one's result is the network's.
+    pub layers: Vec<Layer>,
+    /// Trained variants.
+    pub variants: Vec<Variant>,
+    /// Name of the variant that speed-ups and accuracy drops refer to.
+    pub baseline: Option<String>,
+}
+
+impl Network {
+    /// Shape of the result.
+    pub fn output(&self) -> Shape {
+        self.layers.last().map_or(self.input, |layer| layer.output)
+    }
+
+    /// The variant of that name.
+    pub fn variant(&self, name: &str) -> crate::Result<&Variant> {
+        self.variants.iter().find(|v| v.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.variants.iter().map(|v| v.name.as_str()).collect();
+            crate::Error::Description(format!(
+                "no variant {name:?} in network {}; there are {known:?}",
+                self.name
+            ))
+        })
+    }
+
+    /// A raw image (`[channel][row][column]`, 0 to 1) normalised in the way the network was trained with.
+    pub fn normalise(&self, raw: &[f64]) -> crate::Result<Vec<f64>> {
+        if raw.len() != self.input.len() {
+            return Err(crate::Error::argument("length of an image", raw.len(), self.input.len()));
+        }
+        let area = self.input.area();
+        Ok(raw
+            .iter()
+            .enumerate()
+            .map(|(k, v)| (v - self.mean[k / area]) / self.std[k / area])
+            .collect())
+    }
+}
