@@ -14,6 +14,7 @@ pub mod machine;
 pub mod measure;
 pub mod model;
 pub mod operation;
+pub mod point;
 pub mod primitive;
 pub mod probe;
 pub mod profile;

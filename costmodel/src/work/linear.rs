@@ -79,8 +79,8 @@ impl Counter {
         // Unrotated sources are copied, and scaled by P where there are special limbs.
         let passes = if special > 0.0 { 2.0 } else { 1.0 };
         totals.push((Feature::ElementwiseWords, 2.0 * passes * unrotated * self.limbs * n));
-        totals.push((Feature::OperandBytes, (rotations.min(shape.decomposed as f64) + 2.0 * unrotated)
-            * self.limbs * self.limb_bytes()));
+        let operands = shape.decomposed as f64 + 2.0 * unrotated;
+        totals.push((Feature::OperandBytes, operands * self.limbs * self.limb_bytes()));
 
         // Sums.
         if shape.plaintexts > 0 {
