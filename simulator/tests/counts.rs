@@ -76,9 +76,15 @@ impl Case {
     /// Rotations and products under both of HEAR's schedules.
     fn counts(&self) -> [(usize, usize); 2] {
         let (input, output) = self.shapes();
-        let diagonals =
-            Diagonals::new("conv", &self.stage(), &self.layout(input), &self.layout(output), 0)
-                .unwrap();
+        let diagonals = Diagonals::new(
+            "conv",
+            &self.stage(),
+            &self.layout(input),
+            &self.layout(output),
+            0,
+            false,
+        )
+        .unwrap();
         [Schedule::KERNEL_FIRST, Schedule::CHANNEL_FIRST]
             .map(|s| LinearPlan::new(&diagonals, &s).rotations_and_products())
     }
@@ -142,8 +148,8 @@ fn zero_weights_save_products_and_their_rotations() {
         stage.weights[((g * 4 + 1) * 8 + 3) * 25 + 7] = 0.0;
     }
     let count = |stage: &LinearStage, schedule: Schedule| {
-        let d =
-            Diagonals::new("conv", stage, &case.layout(input), &case.layout(output), 0).unwrap();
+        let d = Diagonals::new("conv", stage, &case.layout(input), &case.layout(output), 0, false)
+            .unwrap();
         LinearPlan::new(&d, &schedule).rotations_and_products()
     };
     assert_eq!(count(&stage, Schedule::KERNEL_FIRST), (192, 799));

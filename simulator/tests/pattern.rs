@@ -9,7 +9,7 @@ use simulator::lowering::{Diagonals, LinearPlan, Schedule};
 use simulator::pattern::{Family, Pattern};
 
 fn counts(stage: &simulator::fold::LinearStage, i: &Layout, o: &Layout) -> (usize, usize) {
-    let d = Diagonals::new("conv2", stage, i, o, 0).unwrap();
+    let d = Diagonals::new("conv2", stage, i, o, 0, false).unwrap();
     LinearPlan::new(&d, &Schedule::DIRECT).rotations_and_products()
 }
 
