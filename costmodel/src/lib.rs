@@ -1,5 +1,28 @@
 //! Cost model of the CKKS primitives of the engine: measurement, fit, profiles, prediction.
+//!
+//! - [`primitive`]: what a program consists of, by shape alone;
+//! - [`work`]: how much work of which sort an operation is, counted from its algorithm;
+//! - [`measure`]: times of the real engine on this machine;
+//! - [`fit`]: what a unit of each sort of work costs here;
+//! - [`probe`]: a short test of how fast the machine is just now;
+//! - [`profile`]: all of that in a file;
+//! - [`model`]: predictions.
 
+pub mod error;
+pub mod fit;
+pub mod machine;
+pub mod measure;
+pub mod model;
+pub mod operation;
+pub mod point;
 pub mod primitive;
+pub mod probe;
+pub mod profile;
+pub mod work;
 
+pub use error::{Error, Result};
+pub use machine::{Caches, Machine};
+pub use model::{CostModel, Prediction};
+pub use operation::{Client, Operation, Residency};
 pub use primitive::{LinearShape, Primitive, Setting};
+pub use profile::Profile;

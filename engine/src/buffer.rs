@@ -1,9 +1,11 @@
 //! Cache-line aligned word buffers: the storage of every polynomial limb and table.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroize;
 
@@ -25,6 +27,19 @@ pub struct AlignedBuf {
     len: usize,
     /// What the allocator returned and under which layout; `None` for an empty buffer.
     block: Option<(NonNull<u8>, Layout)>,
+    /// Words the block has room for, at least `len`.
+    capacity: usize,
+    /// Whether the block goes back to the pool.
+    pooled: bool,
+}
+
+/// Blocks of dropped scratch buffers, by capacity, kept for the next ones: a fresh block of this size costs a page fault
+/// every 4 KiB, which is as much as the arithmetic done in it.
+static POOL: Mutex<BTreeMap<usize, Vec<AlignedBuf>>> = Mutex::new(BTreeMap::new());
+
+fn pool() -> MutexGuard<'static, BTreeMap<usize, Vec<AlignedBuf>>> {
+    // A panic cannot leave the map half changed: each access is one operation on it.
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // SAFETY: the buffer owns its memory exclusively, as a `Box<[u64]>` does.
@@ -36,7 +51,7 @@ impl AlignedBuf {
     /// A buffer of `len` zero words. Aborts, as `Vec` does, when memory is exhausted.
     pub fn zeroed(len: usize) -> Self {
         if len == 0 {
-            return Self { data: NonNull::dangling(), len: 0, block: None };
+            return Self { data: NonNull::dangling(), len: 0, block: None, capacity: 0, pooled: false };
         }
         let Some(bytes) = len.checked_mul(size_of::<u64>()) else {
             handle_alloc_error(Layout::new::<u64>());
@@ -53,7 +68,27 @@ impl AlignedBuf {
         // SAFETY: `base` is a multiple of REQUESTED, so offset <= align - REQUESTED, and the padded
         // block holds `bytes` more from there; the result is not null.
         let data = unsafe { base.add(offset) }.cast::<u64>();
-        Self { data, len, block: Some((base, layout)) }
+        Self { data, len, block: Some((base, layout)), capacity: len, pooled: false }
+    }
+
+    /// A buffer of `len` words of unspecified (but initialised) contents, from the pool if it has one of about this
+    /// size, and returned to it when dropped. Not for secrets: what was written stays in memory.
+    pub fn scratch(len: usize) -> Self {
+        let recycled = {
+            let mut pool = pool();
+            let capacity = pool.range(len..=len + len / 4).find(|(_, list)| !list.is_empty()).map(|(&c, _)| c);
+            capacity.and_then(|c| pool.get_mut(&c)).and_then(Vec::pop)
+        };
+        let mut buffer = recycled.unwrap_or_else(|| Self::zeroed(len));
+        buffer.len = len;
+        buffer.pooled = true;
+        buffer
+    }
+
+    /// Gives the memory of all pooled blocks back.
+    pub fn release_pool() {
+        let blocks = std::mem::take(&mut *pool());
+        drop(blocks);
     }
 
     /// A buffer holding a copy of `words`.
@@ -83,6 +118,16 @@ impl DerefMut for AlignedBuf {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
+        if self.pooled && self.block.is_some() {
+            let block = Self {
+                data: self.data,
+                len: self.capacity,
+                block: self.block.take(),
+                capacity: self.capacity,
+                pooled: false,
+            };
+            pool().entry(block.capacity).or_default().push(block);
+        }
         if let Some((base, layout)) = self.block {
             // SAFETY: `base` came from `alloc_zeroed` under this layout and is freed once.
             unsafe { dealloc(base.as_ptr(), layout) }
@@ -92,7 +137,9 @@ impl Drop for AlignedBuf {
 
 impl Clone for AlignedBuf {
     fn clone(&self) -> Self {
-        Self::from_slice(self)
+        let mut copy = if self.pooled { Self::scratch(self.len) } else { Self::zeroed(self.len) };
+        copy.copy_from_slice(self);
+        copy
     }
 }
 
@@ -144,6 +191,20 @@ mod tests {
             assert!(buffer.iter().all(|&word| word == 0));
             assert_eq!(copy[len - 1], len as u64 - 1);
         }
+    }
+
+    #[test]
+    fn scratch_is_recycled() {
+        // A length no other test uses, so that the pool's block is this test's own.
+        let len = 123_456;
+        let first = AlignedBuf::scratch(len);
+        let address = first.as_ptr();
+        drop(first);
+        let second = AlignedBuf::scratch(len - 100);
+        assert_eq!(second.as_ptr(), address);
+        assert_eq!(second.len(), len - 100);
+        let third = AlignedBuf::scratch(len);
+        assert_ne!(third.as_ptr(), address);
     }
 
     #[test]

@@ -1,1 +1,33 @@
-//! (under construction)
+//! Encoding: vectors of numbers to plaintext polynomials and back.
+//!
+//! Slot `j` of a polynomial is its value at `zeta^(5^j)`, `zeta = exp(i pi / N)`: so the automorphism
+//! `X -> X^(5^r)` rotates the slots to the left by `r`, and `X -> X^-1` conjugates them.
+
+mod encoder;
+mod fft;
+mod instance;
+mod lanes;
+mod leaf;
+mod point;
+mod rounding;
+mod scratch;
+#[cfg(test)]
+mod tests;
+
+pub use encoder::Encoder;
+
+/// A complex number.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Complex {
+    /// Real part.
+    pub re: f64,
+    /// Imaginary part.
+    pub im: f64,
+}
+
+impl Complex {
+    /// `re + i im`.
+    pub fn new(re: f64, im: f64) -> Self {
+        Self { re, im }
+    }
+}

@@ -37,7 +37,7 @@ impl Evaluator {
         same_level(what, b.level(), a.level())?;
         same_scale(what, b.scale, a.scale)?;
         let combined = |a: &RnsPoly, b: &RnsPoly| {
-            let mut out = RnsPoly::zero(&self.params, a.level(), false, Form::Ntt);
+            let mut out = RnsPoly::scratch(&self.params, a.level(), false, Form::Ntt);
             out.par_limbs_mut().enumerate().for_each(|(i, limb)| {
                 limb.copy_from_slice(a.limb(i));
                 kernel(limb, b.limb(i), self.params.modulus(i));
@@ -70,7 +70,7 @@ impl Evaluator {
         let level = ciphertext.level();
         self.check_plaintext("multiply plaintext: encode it at the ciphertext's level", plaintext, level)?;
         let scaled = |poly: &RnsPoly| {
-            let mut out = RnsPoly::zero(&self.params, level, false, Form::Ntt);
+            let mut out = RnsPoly::scratch(&self.params, level, false, Form::Ntt);
             let Kernels { mul, .. } = kernels();
             out.par_limbs_mut().enumerate().for_each(|(i, limb)| {
                 mul(limb, poly.limb(i), plaintext.poly.limb(i), self.params.modulus(i));

@@ -21,7 +21,7 @@ impl<'a> Decomposition<'a> {
     pub fn new(params: &'a Parameters, source: &'a RnsPoly) -> Self {
         let (n, level) = (params.n(), source.level());
         let digits = params.digits(level);
-        let mut prepared = AlignedBuf::zeroed((level + 1) * n);
+        let mut prepared = AlignedBuf::scratch((level + 1) * n);
         prepared.par_chunks_exact_mut(n).enumerate().for_each(|(i, limb)| {
             limb.copy_from_slice(source.limb(i));
             params.table(i).inverse(limb);
@@ -29,7 +29,7 @@ impl<'a> Decomposition<'a> {
             let converter = params.rns().mod_up(d, digits[d].len());
             converter.prepare(i - digits[d].start, limb, params.modulus(i));
         });
-        let mut quotients = AlignedBuf::zeroed(digits.len() * n);
+        let mut quotients = AlignedBuf::scratch(digits.len() * n);
         quotients.par_chunks_exact_mut(n).zip(&digits).enumerate().for_each(|(d, (out, digit))| {
             let sources: Vec<&[u64]> = prepared[digit.start * n..digit.end * n].chunks_exact(n).collect();
             params.rns().mod_up(d, digit.len()).quotient(out, &sources);

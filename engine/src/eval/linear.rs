@@ -65,7 +65,7 @@ impl Evaluator {
             .collect();
         let job = Job { evaluator: self, plan, sources, plaintexts, decompositions, keys, level, extended };
         let mut polys: Vec<RnsPoly> = (0..2 * plan.outputs.len())
-            .map(|_| RnsPoly::zero(&self.params, level, extended, Form::Ntt))
+            .map(|_| RnsPoly::scratch(&self.params, level, extended, Form::Ntt))
             .collect();
         // Transposed: for each limb, that limb of every component of every output.
         let limbs = polys[0].limb_count();
@@ -174,7 +174,7 @@ impl Job<'_> {
     fn limb(&self, position: usize, outputs: Vec<&mut [u64]>) {
         let n = self.evaluator.params.n();
         let digits: usize = self.decompositions.iter().flatten().map(Decomposition::len).sum();
-        let mut scratch = AlignedBuf::zeroed(digits * n);
+        let mut scratch = AlignedBuf::scratch(digits * n);
         let owners: Vec<(usize, usize)> = self
             .decompositions
             .iter()
@@ -204,7 +204,7 @@ impl Job<'_> {
             output.chunks_mut(words).zip(&mut by_task).for_each(|(part, list)| list.push(part));
         }
         by_task.into_par_iter().enumerate().for_each(|(task, mut parts)| {
-            let mut buffer = AlignedBuf::zeroed(2 * CHUNK_WORDS * self.plan.rotated.len());
+            let mut buffer = AlignedBuf::scratch(2 * CHUNK_WORDS * self.plan.rotated.len());
             let first = task * CHUNKS_PER_TASK;
             for chunk in first..(first + CHUNKS_PER_TASK).min(n / CHUNK_WORDS) {
                 let within = (chunk - first) * CHUNK_WORDS..(chunk - first + 1) * CHUNK_WORDS;
@@ -273,15 +273,20 @@ impl Job<'_> {
             buffer[2 * CHUNK_WORDS * s.rotated..2 * CHUNK_WORDS * (s.rotated + 1)].split_at(CHUNK_WORDS)
         };
         if self.plan.plaintexts == 0 {
-            for (i, summand) in present.enumerate() {
-                let (x0, x1) = pair(summand);
-                if i == 0 {
+            let mut present = present.map(pair);
+            match present.next() {
+                Some((x0, x1)) => {
                     out0.copy_from_slice(x0);
                     out1.copy_from_slice(x1);
-                } else {
-                    (kernels().add)(out0, x0, modulus);
-                    (kernels().add)(out1, x1, modulus);
                 }
+                None => {
+                    out0.fill(0);
+                    out1.fill(0);
+                }
+            }
+            for (x0, x1) in present {
+                (kernels().add)(out0, x0, modulus);
+                (kernels().add)(out1, x1, modulus);
             }
             return;
         }

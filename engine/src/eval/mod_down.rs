@@ -23,7 +23,7 @@ pub(super) fn divide(params: &Parameters, polys: &mut [RnsPoly], converter: &Bas
             params.table(index).inverse(limb);
             converter.prepare(i, limb, params.modulus(index));
         });
-        let mut quotient = AlignedBuf::zeroed(n);
+        let mut quotient = AlignedBuf::scratch(n);
         let mut sources: Vec<&[u64]> = removed.chunks_exact(n).collect();
         quotient.par_chunks_mut(n / 2).enumerate().for_each(|(half, out)| {
             let range = half * (n / 2)..(half + 1) * (n / 2);
@@ -32,7 +32,7 @@ pub(super) fn divide(params: &Parameters, polys: &mut [RnsPoly], converter: &Bas
         });
         sources.push(&quotient);
         kept.par_chunks_exact_mut(n).enumerate().for_each_init(
-            || AlignedBuf::zeroed(n),
+            || AlignedBuf::scratch(n),
             |remainder, (i, limb)| {
                 let table = params.table(i);
                 converter.convert(remainder, &sources, i, table.modulus());

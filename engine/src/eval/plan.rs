@@ -41,7 +41,7 @@ pub(super) struct Summand {
 #[derive(Debug, Clone)]
 pub struct LinearPlan {
     pub(super) sources: usize,
-    /// Distinct (source, Galois element) pairs, by source.
+    /// Distinct (source, Galois element) pairs, those of one element together, so that its key is read once.
     pub(super) rotated: Vec<Rotated>,
     /// Summands of each destination.
     pub(super) outputs: Vec<Vec<Summand>>,
@@ -75,19 +75,19 @@ impl LinearPlan {
                 let expected = "plaintexts in all terms or in none";
                 return Err(Error::argument("linear terms", "a mixture", expected));
             }
-            index.insert((term.src, term.shift % params.slots()), 0usize);
+            index.insert((term.shift % params.slots(), term.src), 0usize);
         }
         index.values_mut().enumerate().for_each(|(i, slot)| *slot = i);
         let rotated = index
             .keys()
-            .map(|&(source, shift)| {
+            .map(|&(shift, source)| {
                 let galois = Automorphism::galois_of_rotation(params.log_n(), shift);
                 Rotated { source, galois }
             })
             .collect();
         let mut summands = vec![Vec::new(); outputs];
         for term in terms {
-            let rotated = index[&(term.src, term.shift % params.slots())];
+            let rotated = index[&(term.shift % params.slots(), term.src)];
             summands[term.dst].push(Summand { rotated, plaintext: term.plaintext.unwrap_or(0) });
         }
         if summands.iter().any(Vec::is_empty) {

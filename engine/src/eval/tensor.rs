@@ -50,7 +50,7 @@ impl Evaluator {
         }
         let params = &self.params;
         let key = self.keys.relinearisation(level)?;
-        let poly = |extended| RnsPoly::zero(params, level, extended, Form::Ntt);
+        let poly = |extended| RnsPoly::scratch(params, level, extended, Form::Ntt);
         let (mut c0, mut c1, mut c2) = (poly(true), poly(true), poly(false));
         (c0.par_limbs_mut(), c1.par_limbs_mut(), c2.par_limbs_mut())
             .into_par_iter()
@@ -82,7 +82,7 @@ impl Evaluator {
         let index = self.params.limb_index(level, position);
         let modulus = self.params.modulus(index);
         let factor = self.params.rns().special().product(index);
-        let mut scratch = AlignedBuf::zeroed(decomposition.len() * n);
+        let mut scratch = AlignedBuf::scratch(decomposition.len() * n);
         let digits: Vec<&[u64]> = scratch
             .par_chunks_exact_mut(n)
             .enumerate()

@@ -6,6 +6,8 @@
 //! are canonical, so all tables give identical words. The table is chosen once, at run time, by
 //! [`kernels`]; the variable `SPENCNN_ISA` forces one.
 
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod scalar;
 mod shape;
 
@@ -115,7 +117,12 @@ pub fn kernels() -> &'static Kernels {
 
 /// All tables that this processor can run, slowest first.
 pub fn available() -> Vec<&'static Kernels> {
-    vec![&scalar::KERNELS]
+    let mut tables = vec![&scalar::KERNELS];
+    #[cfg(target_arch = "x86_64")]
+    if ifma::supported() {
+        tables.push(&ifma::KERNELS);
+    }
+    tables
 }
 
 #[cfg(test)]

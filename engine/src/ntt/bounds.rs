@@ -10,8 +10,13 @@ use crate::modulus::RADIX_BITS;
 /// that is `0 <= r < q (1 + y / 2^52)`. So while words are in `[low, high)`, both stay within
 /// `[low - d, high + d)` with `d = q (1 + high / 2^52)`, and the transform is sound if `low` never
 /// drops below 0 nor `high` rises above 2^52.
+///
+/// The inverse transform runs without corrections under the same condition; it needs `32 q <= 2^52`.
 pub(crate) fn forward_offset(q: u64, log_n: u32) -> Option<u64> {
     let limit = 1_u64 << RADIX_BITS;
+    if q > limit / 32 {
+        return None;
+    }
     (1..=4 * u64::from(log_n)).map(|k| k * q).find(|&offset| {
         let mut low = offset;
         let mut high = offset + 2 * q;

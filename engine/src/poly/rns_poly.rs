@@ -30,9 +30,24 @@ pub struct RnsPoly {
 impl RnsPoly {
     /// The zero polynomial.
     pub fn zero(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
+        Self::with_storage(params, level, extended, form, AlignedBuf::zeroed)
+    }
+
+    /// A polynomial of unspecified words, to be overwritten: its memory is recycled. Not for secrets.
+    pub(crate) fn scratch(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
+        Self::with_storage(params, level, extended, form, AlignedBuf::scratch)
+    }
+
+    fn with_storage(
+        params: &Parameters,
+        level: usize,
+        extended: bool,
+        form: Form,
+        storage: fn(usize) -> AlignedBuf,
+    ) -> Self {
         let limbs = level + 1 + if extended { params.special_count() } else { 0 };
         Self {
-            data: AlignedBuf::zeroed(limbs * params.n()),
+            data: storage(limbs * params.n()),
             n: params.n(),
             limbs,
             level,
@@ -128,7 +143,7 @@ impl RnsPoly {
     /// The same polynomial at a lower level: its first `level + 1` limbs, without special ones.
     pub fn truncated(&self, level: usize) -> Self {
         let words = (level + 1) * self.n;
-        let mut data = AlignedBuf::zeroed(words);
+        let mut data = AlignedBuf::scratch(words);
         data.copy_from_slice(&self.data[..words]);
         Self { data, n: self.n, limbs: level + 1, level, extended: false, form: self.form }
     }

@@ -1,0 +1,155 @@
+//! Unit costs from measured times.
+//!
+//! For each thread count: the non-negative unit costs `x` that minimise the sum over all points of
+//! `rho((work . x - t) / t)`, with Huber's `rho` so that single disturbed points do not rule the rest. It is solved by
+//! iteratively reweighted non-negative least squares. A quarter of the points is kept out, and only used to tell how
+//! good the fit is.
+
+mod errors;
+pub mod nnls;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use errors::{ErrorSummary, Spread};
+
+use crate::error::{Error, Result};
+use crate::machine::Caches;
+use crate::point::{Point, quantile};
+use crate::work::{Feature, Work};
+use nnls::{Matrix, nnls};
+
+/// Huber's constant: 95 % efficiency for normally distributed errors.
+const HUBER: f64 = 1.345;
+
+/// Relative errors below this count as noise, whatever the spread.
+const NOISE: f64 = 0.01;
+
+/// Rounds of reweighting; the weights settle long before.
+const ROUNDS: usize = 12;
+
+/// Fewest points that a thread count needs.
+const MIN_POINTS: usize = 8;
+
+/// Unit costs for one thread count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// Thread count.
+    pub threads: usize,
+    /// Smallest base-2 logarithm of a ring degree measured.
+    pub min_log_n: u32,
+    /// Largest base-2 logarithm of a ring degree measured.
+    pub max_log_n: u32,
+    /// Unit costs in nanoseconds, by [`Feature::unit_name`].
+    pub unit_costs: BTreeMap<String, f64>,
+    /// Errors on the points that were fitted.
+    pub training: ErrorSummary,
+    /// Errors on the points that were kept out.
+    pub held_out: ErrorSummary,
+    /// Spread of measured over predicted times, by family of operations, over all points.
+    pub families: BTreeMap<String, Spread>,
+    /// Errors on each ring degree when fitted on the other ones, by `log_n_<logarithm>`.
+    pub unseen_rings: BTreeMap<String, ErrorSummary>,
+}
+
+impl Fit {
+    /// Unit costs in the order of [`Feature::ALL`]; missing ones are zero.
+    pub fn vector(&self) -> [f64; Feature::COUNT] {
+        std::array::from_fn(|i| self.unit_costs.get(Feature::ALL[i].unit_name()).copied().unwrap_or(0.0))
+    }
+}
+
+/// Fits every thread count among the points.
+///
+/// # Errors
+/// [`Error::Fit`] when a thread count has too few points or a time is not positive.
+pub fn fit(points: &[Point], caches: &Caches) -> Result<Vec<Fit>> {
+    let threads: BTreeSet<usize> = points.iter().map(|p| p.setting.threads).collect();
+    if threads.is_empty() {
+        return Err(Error::Fit("no points".into()));
+    }
+    threads.into_iter().map(|t| fit_threads(points, t, caches)).collect()
+}
+
+/// A point with its work counted.
+struct Row<'a> {
+    point: &'a Point,
+    work: Work,
+}
+
+fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit> {
+    let rows: Vec<Row<'_>> = points
+        .iter()
+        .filter(|p| p.setting.threads == threads)
+        .map(|point| Row { point, work: Work::count(&point.operation, &point.setting, caches, point.residency) })
+        .collect();
+    if let Some(row) = rows.iter().find(|r| !(r.point.time.median_ns.is_finite() && r.point.time.median_ns > 0.0)) {
+        return Err(Error::Fit(format!("the time of {:?} is not positive", row.point.operation)));
+    }
+    let (held_out, training): (Vec<&Row<'_>>, Vec<&Row<'_>>) = rows.iter().partition(|r| r.point.is_held_out());
+    if training.len() < MIN_POINTS {
+        return Err(Error::Fit(format!("{} points for {threads} threads, expected at least {MIN_POINTS}", training.len())));
+    }
+    let costs = solve(&training)?;
+    let mut families: BTreeMap<String, Vec<&Row<'_>>> = BTreeMap::new();
+    for row in &rows {
+        families.entry(row.point.operation.family().into()).or_default().push(row);
+    }
+    let rings: BTreeSet<u32> = rows.iter().map(|r| r.point.setting.log_n).collect();
+    Ok(Fit {
+        threads,
+        min_log_n: rings.first().copied().unwrap_or(0),
+        max_log_n: rings.last().copied().unwrap_or(0),
+        unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().into(), costs[f.index()])).collect(),
+        training: ErrorSummary::of(pairs(&training, &costs)),
+        held_out: ErrorSummary::of(pairs(&held_out, &costs)),
+        families: families.into_iter().map(|(name, rows)| (name, Spread::of(pairs(&rows, &costs)))).collect(),
+        unseen_rings: unseen_rings(&rows, &rings),
+    })
+}
+
+fn pairs<'a>(rows: &'a [&Row<'_>], costs: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
+    rows.iter().map(|row| (dot(row.work.amounts(), costs), row.point.time.median_ns))
+}
+
+fn dot(work: &[f64], costs: &[f64]) -> f64 {
+    work.iter().zip(costs).map(|(w, c)| w * c).sum()
+}
+
+/// Errors on each ring degree of a fit to the other ones; nothing where too few points are left.
+fn unseen_rings(rows: &[Row<'_>], rings: &BTreeSet<u32>) -> BTreeMap<String, ErrorSummary> {
+    let summary = |&ring: &u32| {
+        let (unseen, seen): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
+            rows.iter().partition(|r| r.point.setting.log_n == ring);
+        let costs = (seen.len() >= MIN_POINTS).then(|| solve(&seen).ok()).flatten()?;
+        Some((format!("log_n_{ring}"), ErrorSummary::of(pairs(&unseen, &costs))))
+    };
+    rings.iter().filter_map(summary).collect()
+}
+
+/// Robust non-negative unit costs for some rows.
+fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
+    let relative: Vec<Vec<f64>> = rows
+        .iter()
+        .map(|r| r.work.amounts().iter().map(|w| w / r.point.time.median_ns).collect())
+        .collect();
+    let mut weights = vec![1.0; rows.len()];
+    let mut costs = Vec::new();
+    for _ in 0..ROUNDS {
+        let weighted: Vec<Vec<f64>> =
+            relative.iter().zip(&weights).map(|(row, w)| row.iter().map(|x| x * w).collect()).collect();
+        costs = nnls(&Matrix::from_rows(&weighted)?, &weights)?;
+        let errors: Vec<f64> = relative.iter().map(|row| (dot(row, &costs) - 1.0).abs()).collect();
+        let mut sorted = errors.clone();
+        sorted.sort_by(f64::total_cmp);
+        let scale = (1.4826 * quantile(&sorted, 0.5).unwrap_or(0.0)).max(NOISE);
+        // Least squares squares the weights, hence the root.
+        let next = errors.iter().map(|&e| if e <= HUBER * scale { 1.0 } else { (HUBER * scale / e).sqrt() });
+        weights = next.collect();
+    }
+    Ok(costs)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,146 @@
+//! The machine a profile was measured on.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Sizes of the caches that one core uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caches {
+    /// First-level data cache, in bytes.
+    pub l1_bytes: u64,
+    /// Second-level cache, in bytes.
+    pub l2_bytes: u64,
+    /// Last-level cache, in bytes; that of the second level where there is no third.
+    pub l3_bytes: u64,
+}
+
+impl Default for Caches {
+    /// What is assumed where the system does not say.
+    fn default() -> Self {
+        Self { l1_bytes: 32 << 10, l2_bytes: 512 << 10, l3_bytes: 16 << 20 }
+    }
+}
+
+/// Description of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// CPU model as the system names it.
+    pub cpu: String,
+    /// Instruction set of the engine's kernels.
+    pub isa: String,
+    /// Hardware threads available to this process.
+    pub threads: usize,
+    /// Installed memory, in bytes.
+    pub memory_bytes: u64,
+    /// Caches of one core.
+    pub caches: Caches,
+    /// Whether the system told the cache sizes; otherwise they are assumed.
+    pub caches_known: bool,
+}
+
+impl Machine {
+    /// The machine this runs on.
+    pub fn detect() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::read(Path::new("/"), threads, engine::kernels::kernels().name)
+    }
+
+    /// Reads the description below a root directory; what is missing gets a default.
+    fn read(root: &Path, threads: usize, isa: &str) -> Self {
+        let cpuinfo = fs::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
+        let meminfo = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
+        let cpu = field(&cpuinfo, "model name").or_else(|| field(&cpuinfo, "Model"));
+        let kib = field(&meminfo, "MemTotal")
+            .and_then(|v| v.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()));
+        let caches = caches(&root.join("sys/devices/system/cpu/cpu0/cache"));
+        Self {
+            cpu: cpu.unwrap_or_else(|| "unknown".into()),
+            isa: isa.into(),
+            threads,
+            memory_bytes: kib.unwrap_or(0) * 1024,
+            caches: caches.unwrap_or_default(),
+            caches_known: caches.is_some(),
+        }
+    }
+}
+
+/// The value of the first `key : value` line.
+fn field(text: &str, key: &str) -> Option<String> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.trim() == key)
+        .map(|(_, value)| value.trim().to_string())
+}
+
+fn caches(folder: &Path) -> Option<Caches> {
+    let mut by_level = [0u64; 4];
+    for entry in fs::read_dir(folder).ok()?.flatten() {
+        let read = |name: &str| fs::read_to_string(entry.path().join(name)).ok();
+        let level = read("level").and_then(|l| l.trim().parse::<usize>().ok());
+        let (Some(level @ 1..=3), Some(kind), Some(size)) = (level, read("type"), read("size")) else {
+            continue;
+        };
+        if kind.trim() != "Instruction" {
+            by_level[level] = by_level[level].max(size_bytes(size.trim())?);
+        }
+    }
+    let [_, l1_bytes, l2_bytes, l3_bytes] = by_level;
+    (l1_bytes > 0 && l2_bytes > 0).then(|| Caches { l1_bytes, l2_bytes, l3_bytes: l3_bytes.max(l2_bytes) })
+}
+
+/// Bytes of a size such as `32K` or `32768K` or `16M`.
+fn size_bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok().map(|n| n * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size_bytes("32K"), Some(32768));
+        assert_eq!(size_bytes("16M"), Some(16 << 20));
+        assert_eq!(size_bytes("100"), Some(100));
+        assert_eq!(size_bytes("1X"), None);
+        assert_eq!(size_bytes("K"), None);
+    }
+
+    #[test]
+    fn made_up_machine() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("proc/cpuinfo", "processor : 0\nmodel name\t: Some CPU @ 3 GHz\n");
+        write("proc/meminfo", "MemTotal:       2048 kB\nMemFree: 1 kB\n");
+        for (index, level, kind, size) in
+            [(0, 1, "Data", "48K"), (1, 1, "Instruction", "64K"), (2, 2, "Unified", "2048K")]
+        {
+            let folder = format!("sys/devices/system/cpu/cpu0/cache/index{index}");
+            write(&format!("{folder}/level"), &format!("{level}\n"));
+            write(&format!("{folder}/type"), &format!("{kind}\n"));
+            write(&format!("{folder}/size"), &format!("{size}\n"));
+        }
+        let machine = Machine::read(root.path(), 3, "scalar");
+        assert_eq!(machine.cpu, "Some CPU @ 3 GHz");
+        assert_eq!(machine.memory_bytes, 2 << 20);
+        assert!(machine.caches_known);
+        let expected = Caches { l1_bytes: 48 << 10, l2_bytes: 2 << 20, l3_bytes: 2 << 20 };
+        assert_eq!(machine.caches, expected);
+        let nowhere = Machine::read(&root.path().join("nowhere"), 1, "scalar");
+        assert_eq!((nowhere.cpu.as_str(), nowhere.caches_known), ("unknown", false));
+    }
+}

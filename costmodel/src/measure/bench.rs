@@ -1,0 +1,239 @@
+//! A parameter set made ready: keys, operands, and one measurement at a time.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use engine::cipher::{Ciphertext, Plaintext};
+use engine::encoding::Encoder;
+use engine::eval::{Evaluator, LinearPlan};
+use engine::keys::{EvaluationKeys, KeySpec, PublicKey, SecretKey};
+use engine::params::{Parameters, ParametersLiteral};
+use engine::poly::{Form, RnsPoly};
+use rayon::prelude::*;
+
+use super::plan::{Case, Kind, PRIME_BITS, Plan, SetPlan};
+use super::shapes::LinearSpec;
+use crate::error::Result;
+use crate::machine::Caches;
+use crate::operation::{Client, Operation, Residency};
+use crate::primitive::{LinearShape, Primitive};
+use crate::probe::read_all;
+
+/// Ciphertexts kept at each level: as many as the widest case has sources.
+const SOURCES: usize = 25;
+
+/// Keys and operands of a parameter set.
+pub(super) struct Bench {
+    params: Parameters,
+    evaluator: Evaluator,
+    secret: SecretKey,
+    public: PublicKey,
+    encoder: Encoder,
+    values: Vec<f64>,
+    levels: BTreeMap<usize, Operands>,
+    /// Read to clear the caches.
+    eviction: Vec<u64>,
+}
+
+/// Operands at one level, with random contents.
+struct Operands {
+    ciphertexts: Vec<Ciphertext>,
+    /// With limbs for the special primes.
+    plaintexts: Vec<Plaintext>,
+}
+
+/// A case made ready: its plan, if it has one, and its shape.
+pub(super) struct Prepared {
+    case: Case,
+    linear: Option<LinearPlan>,
+    shifts: Vec<usize>,
+    /// The operation as the engine executes it.
+    pub operation: Operation,
+}
+
+impl Bench {
+    /// Generates keys and operands for a set, in the current pool.
+    pub fn new(plan: &Plan, set: &SetPlan, caches: &Caches) -> Result<Self> {
+        let special = (set.special, PRIME_BITS);
+        let mut literal =
+            ParametersLiteral::uniform(set.log_n, PRIME_BITS, PRIME_BITS, set.depth, special, set.alpha);
+        literal.allow_insecure = true;
+        let params = Parameters::new(&literal)?;
+        let secret = SecretKey::from_seed(&params, [42; 32]);
+        let top = params.max_level();
+        let spec = KeySpec {
+            relinearisation: Some(top),
+            conjugation: Some(top),
+            rotations: (1..=plan.keys_of(set)).map(|shift| (shift, top)).collect(),
+        };
+        let keys = Arc::new(EvaluationKeys::generate(&secret, &spec)?);
+        let evaluator = Evaluator::new(&params, keys)?;
+        let public = PublicKey::generate(&secret);
+        let share = plan.plaintext_bytes / set.levels.len().max(1) as u64;
+        let levels = set.levels.iter().map(|&l| (l, Operands::random(&params, l, share))).collect();
+        // Half as much again as the last level holds, so that little of what was there survives.
+        let words = (caches.l3_bytes * 3 / 2).clamp(8 << 20, 384 << 20) / 8;
+        Ok(Self {
+            encoder: Encoder::new(&params),
+            values: (0..params.slots()).map(|i| (i as f64).sin()).collect(),
+            params,
+            evaluator,
+            secret,
+            public,
+            levels,
+            eviction: vec![1; words as usize],
+        })
+    }
+
+    /// Makes a case ready.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn prepare(&self, case: &Case) -> Result<Prepared> {
+        let mut linear = None;
+        let mut shifts = Vec::new();
+        let operation: Operation = match case.kind {
+            Kind::RotateHoisted(rotations) => {
+                shifts = (1..=rotations).collect();
+                Primitive::RotateHoisted { rotations }.into()
+            }
+            Kind::Linear(spec) => {
+                let plan = self.linear_plan(&spec, case.level)?;
+                let shape = plan.shape();
+                linear = Some(plan);
+                Primitive::Linear(LinearShape {
+                    sources: shape.sources,
+                    decomposed: shape.decomposed,
+                    rotations: shape.rotations,
+                    unrotated: shape.unrotated,
+                    terms: shape.terms,
+                    plaintexts: shape.plaintexts,
+                    outputs: shape.outputs,
+                    rescale: shape.rescale,
+                })
+                .into()
+            }
+            Kind::SumSquares { terms, rescale } => Primitive::SumSquares { terms, rescale }.into(),
+            Kind::Multiply { rescale } => Primitive::Multiply { rescale }.into(),
+            Kind::Add => Primitive::Add.into(),
+            Kind::AddPlain => Primitive::AddPlain.into(),
+            Kind::Rescale => Primitive::Rescale.into(),
+            Kind::DropLevel { to } => Primitive::DropLevel { to }.into(),
+            Kind::Conjugate => Primitive::Conjugate.into(),
+            Kind::Client(client) => client.into(),
+        };
+        Ok(Prepared { case: *case, linear, shifts, operation })
+    }
+
+    fn linear_plan(&self, spec: &LinearSpec, level: usize) -> Result<LinearPlan> {
+        let plaintexts = self.levels.get(&level).map_or(0, |o| o.plaintexts.len());
+        let terms = spec.build(plaintexts);
+        Ok(LinearPlan::new(&self.params, spec.sources, spec.outputs, &terms, spec.rescale)?)
+    }
+
+    /// Times a case once in the current pool, in nanoseconds.
+    ///
+    /// The time includes giving back the memory of the result: a program does so, too.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn time(&self, prepared: &Prepared) -> Result<f64> {
+        let Some(operands) = self.levels.get(&prepared.case.level) else { return Ok(0.0) };
+        match prepared.case.residency {
+            Residency::Cold => {
+                black_box(read_all(&self.eviction));
+                self.touch_sources(prepared, operands);
+            }
+            Residency::Warm => {
+                self.execute(prepared, operands)?;
+            }
+        }
+        self.execute(prepared, operands)
+    }
+
+    /// Reads the operand ciphertexts, which a program has just computed.
+    fn touch_sources(&self, prepared: &Prepared, operands: &Operands) {
+        let count = match prepared.case.kind {
+            Kind::Linear(spec) => spec.sources,
+            Kind::SumSquares { terms, .. } => terms,
+            Kind::Add | Kind::Multiply { .. } => 2,
+            Kind::Client(Client::Encode { .. } | Client::Encrypt) => 0,
+            _ => 1,
+        };
+        for ciphertext in operands.ciphertexts.iter().take(count) {
+            black_box(read_all(ciphertext.c0.words()));
+            black_box(read_all(ciphertext.c1.words()));
+        }
+    }
+
+    fn execute(&self, prepared: &Prepared, operands: &Operands) -> Result<f64> {
+        let (cts, pts) = (&operands.ciphertexts, &operands.plaintexts);
+        let evaluator = &self.evaluator;
+        let sources: Vec<&Ciphertext> = match prepared.case.kind {
+            Kind::Linear(spec) => cts.iter().take(spec.sources).collect(),
+            Kind::SumSquares { terms, .. } => cts.iter().take(terms).collect(),
+            _ => Vec::new(),
+        };
+        let factors: Vec<&Plaintext> =
+            pts.iter().take(prepared.linear.as_ref().map_or(0, LinearPlan::plaintexts)).collect();
+        let scale = self.params.scale();
+        let start = Instant::now();
+        match prepared.case.kind {
+            Kind::RotateHoisted(_) => drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?)),
+            Kind::Linear(_) => {
+                if let Some(plan) = &prepared.linear {
+                    drop(black_box(evaluator.linear(plan, &sources, &factors)?));
+                }
+            }
+            Kind::SumSquares { rescale, .. } => drop(black_box(evaluator.sum_squares(&sources, rescale)?)),
+            Kind::Multiply { rescale } => drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?)),
+            Kind::Add => drop(black_box(evaluator.add(&cts[0], &cts[1])?)),
+            Kind::AddPlain => drop(black_box(evaluator.add_plain(&cts[0], &pts[0])?)),
+            Kind::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
+            Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
+            Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
+            Kind::Client(Client::Encode { extended }) => {
+                drop(black_box(self.encoder.encode(&self.values, prepared.case.level, scale, extended)?));
+            }
+            Kind::Client(Client::Encrypt) => drop(black_box(self.public.encrypt(&pts[0])?)),
+            Kind::Client(Client::Decrypt) => drop(black_box(self.secret.decrypt(&cts[0])?)),
+            Kind::Client(Client::Decode) => drop(black_box(self.encoder.decode(&pts[0])?)),
+        }
+        Ok(start.elapsed().as_nanos() as f64)
+    }
+}
+
+impl Operands {
+    /// Operands at `level`, the plaintexts in at most so many bytes.
+    fn random(params: &Parameters, level: usize, plaintext_bytes: u64) -> Self {
+        let scale = params.scale();
+        let limbs = (level + 1 + params.special_count()) as u64;
+        let each = limbs * 8 * params.n() as u64;
+        let count = (plaintext_bytes / each).clamp(1, 512) as usize;
+        let poly = |seed: usize, extended| random_poly(params, level, extended, seed as u64);
+        let ciphertexts = (0..SOURCES)
+            .map(|i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale })
+            .collect();
+        let plaintexts = (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
+        Self { ciphertexts, plaintexts }
+    }
+}
+
+/// A polynomial of random residues.
+fn random_poly(params: &Parameters, level: usize, extended: bool, seed: u64) -> RnsPoly {
+    let mut poly = RnsPoly::zero(params, level, extended, Form::Ntt);
+    poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+        let q = params.modulus(params.limb_index(level, position)).value();
+        let mut state = seed << 32 | position as u64;
+        for word in limb {
+            // SplitMix64; the high product maps it to [0, q).
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *word = ((u128::from(z ^ (z >> 31)) * u128::from(q)) >> 64) as u64;
+        }
+    });
+    poly
+}

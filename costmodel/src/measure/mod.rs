@@ -1,0 +1,186 @@
+//! Measurement of the engine's operations.
+//!
+//! A plan has several parameter sets; each is visited in several passes, so that a slow minute of the machine does not
+//! hit one set alone. A visit generates the keys and operands of its set, and then measures all cases in rounds, in a
+//! different order each round and for each thread count in turn, until its share of the time is spent. Before a cold
+//! measurement the caches are cleared by reading a large buffer, and the operand ciphertexts are read once.
+
+mod bench;
+mod journal;
+mod plan;
+mod rounds;
+mod shapes;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+pub use plan::{Plan, SetPlan};
+pub use shapes::{Factors, LinearSpec};
+
+use crate::error::{Error, Result};
+use crate::machine::Machine;
+use crate::operation::Operation;
+use crate::primitive::Setting;
+use crate::point::{Point, Timing};
+use crate::probe::{Probe, thread_pool};
+use bench::Bench;
+use journal::{Journal, Visit};
+use rounds::Rounds;
+
+/// How far a calibration is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Share of the expected time that has passed, 0 to 1.
+    pub fraction: f64,
+    /// Time that is probably left.
+    pub remaining: Duration,
+    /// What is going on.
+    pub activity: String,
+}
+
+/// What a calibration measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurements {
+    /// Name of the plan.
+    pub plan: String,
+    /// Where.
+    pub machine: Machine,
+    /// How long it took, interruptions left out.
+    pub duration: Duration,
+    /// The probe at the start, one for each thread count.
+    pub probes: Vec<Probe>,
+    /// One for each case and thread count.
+    pub points: Vec<Point>,
+}
+
+/// Carries out a plan for some thread counts.
+///
+/// `progress` is called now and then; setting `cancel` ends the measurement soon. With a journal, finished visits are
+/// recorded there, and those recorded before are not repeated.
+///
+/// # Errors
+/// [`Error::Plan`], [`Error::Cancelled`], [`Error::Threads`]; errors of the journal and of the engine.
+pub fn run(
+    plan: &Plan,
+    threads: &[usize],
+    progress: &mut dyn FnMut(&Progress),
+    cancel: &AtomicBool,
+    journal: Option<&Path>,
+) -> Result<Measurements> {
+    plan.check()?;
+    if threads.is_empty() || threads.contains(&0) {
+        return Err(Error::Plan(format!("thread counts {threads:?}, expected at least one, none zero")));
+    }
+    let machine = Machine::detect();
+    let probe = || threads.iter().map(|&t| Probe::run(t, &machine.caches)).collect::<Result<Vec<_>>>();
+    let mut journal = journal.map(|path| Journal::open(path, plan, threads, &machine, probe)).transpose()?;
+    let probes = match &journal {
+        Some(journal) => journal.probes.clone(),
+        None => probe()?,
+    };
+    let mut visits = journal.as_mut().map(|j| std::mem::take(&mut j.finished)).unwrap_or_default();
+    let pools = threads.iter().map(|&t| thread_pool(t)).collect::<Result<Vec<_>>>()?;
+    let weights: Vec<f64> = plan.sets.iter().map(|set| rounds::weight(plan, set)).collect();
+    let todo: Vec<(usize, usize)> = (0..plan.passes)
+        .flat_map(|pass| (0..plan.sets.len()).map(move |set| (pass, set)))
+        .filter(|&(pass, set)| !visits.iter().any(|v| (v.pass, v.set) == (pass, set)))
+        .collect();
+    let clock = Clock::new(plan, &visits);
+    for (i, &(pass, set)) in todo.iter().enumerate() {
+        let left: f64 = todo[i..].iter().map(|&(_, s)| weights[s]).sum();
+        let slot = clock.left().mul_f64(weights[set] / left);
+        let description = &plan.sets[set];
+        let activity = format!(
+            "N = 2^{}, {} limbs, {} special primes, digits of {}: pass {} of {}",
+            description.log_n,
+            description.depth + 1,
+            description.special,
+            description.alpha,
+            pass + 1,
+            plan.passes
+        );
+        let start = Instant::now();
+        progress(&clock.progress(&activity));
+        let widest = pools.iter().max_by_key(|p| p.current_num_threads());
+        let Some(widest) = widest else { continue };
+        let bench = widest.install(|| Bench::new(plan, description, &machine.caches))?;
+        let mut rounds = Rounds::new(plan, description, &bench, &pools, pass)?;
+        let mut tell = || progress(&clock.progress(&activity));
+        let samples_ns = rounds.run(start + slot, cancel, &mut tell)?;
+        let operations = rounds.operations();
+        let visit = Visit { pass, set, seconds: start.elapsed().as_secs_f64(), operations, samples_ns };
+        if let Some(journal) = &mut journal {
+            journal.append(&visit)?;
+        }
+        visits.push(visit);
+    }
+    let points = summarise(plan, threads, &visits)?;
+    Ok(Measurements { plan: plan.name.clone(), machine, duration: clock.elapsed(), probes, points })
+}
+
+/// Joins the visits of each set.
+fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Point>> {
+    let mut samples: BTreeMap<(usize, usize, usize), (Operation, Vec<f64>)> = BTreeMap::new();
+    for visit in visits {
+        let Some(set) = plan.sets.get(visit.set) else { continue };
+        let cases = plan.cases(set).len();
+        let complete = visit.operations.len() == cases
+            && visit.samples_ns.len() == threads.len()
+            && visit.samples_ns.iter().all(|lists| lists.len() == cases);
+        if !complete {
+            return Err(Error::Plan(format!("the record of a visit to set {} does not fit its cases", visit.set)));
+        }
+        for (t, lists) in visit.samples_ns.iter().enumerate() {
+            for (case, (list, &operation)) in lists.iter().zip(&visit.operations).enumerate() {
+                let entry = samples.entry((visit.set, case, t)).or_insert((operation, Vec::new()));
+                entry.1.extend(list);
+            }
+        }
+    }
+    let mut points = Vec::with_capacity(samples.len());
+    for ((set, case, t), (operation, list)) in samples {
+        let set = &plan.sets[set];
+        let case = plan.cases(set)[case];
+        let setting = Setting {
+            log_n: set.log_n,
+            level: case.level,
+            special: set.special,
+            alpha: set.alpha,
+            threads: threads[t],
+        };
+        let point = Timing::of(&list).map(|time| Point { residency: case.residency, operation, setting, time });
+        points.extend(point);
+    }
+    Ok(points)
+}
+
+/// Time spent and left.
+struct Clock {
+    budget: Duration,
+    /// Time of visits recorded earlier.
+    before: Duration,
+    /// Start of this run.
+    start: Instant,
+}
+
+impl Clock {
+    fn new(plan: &Plan, visits: &[Visit]) -> Self {
+        let before = visits.iter().map(|v| Duration::from_secs_f64(v.seconds.max(0.0))).sum();
+        Self { budget: plan.budget, before, start: Instant::now() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.before + self.start.elapsed()
+    }
+
+    fn left(&self) -> Duration {
+        self.budget.saturating_sub(self.elapsed())
+    }
+
+    fn progress(&self, activity: &str) -> Progress {
+        let fraction = (self.elapsed().as_secs_f64() / self.budget.as_secs_f64().max(1e-9)).min(1.0);
+        Progress { fraction, remaining: self.left(), activity: activity.into() }
+    }
+}

@@ -1,0 +1,246 @@
+//! What to measure.
+
+use std::time::Duration;
+
+use super::shapes::{self, LinearSpec};
+use crate::error::{Error, Result};
+use crate::operation::{Client, Residency};
+
+/// Bits of every prime measured: the size of the default parameter sets. Costs do not depend on the value.
+pub(super) const PRIME_BITS: u32 = 46;
+
+/// A parameter set to measure. It need not be secure: costs do not depend on that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetPlan {
+    /// Base-2 logarithm of the ring degree.
+    pub log_n: u32,
+    /// Highest level.
+    pub depth: usize,
+    /// Special primes.
+    pub special: usize,
+    /// Limbs per key-switching digit.
+    pub alpha: usize,
+    /// Levels to measure at.
+    pub levels: Vec<usize>,
+}
+
+/// Sets, cases and limits of a calibration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Name, for the profile.
+    pub name: String,
+    /// Parameter sets.
+    pub sets: Vec<SetPlan>,
+    /// Time that the whole should take.
+    pub budget: Duration,
+    /// How often each set is visited; visits are spread over the whole time.
+    pub passes: usize,
+    /// Most rotation keys of a set.
+    pub rotation_keys: usize,
+    /// Memory of a set's keys, in bytes; fewer rotations are measured where they would need more.
+    pub key_bytes: u64,
+    /// Memory of a set's plaintexts, in bytes.
+    pub plaintext_bytes: u64,
+}
+
+impl SetPlan {
+    fn new(log_n: u32, depth: usize, special: usize, alpha: usize, levels: &[usize]) -> Self {
+        Self { log_n, depth, special, alpha, levels: levels.to_vec() }
+    }
+
+    /// Bytes of one key for the highest level.
+    pub(super) fn bytes_per_key(&self) -> u64 {
+        let limbs = self.depth + 1;
+        (2 * limbs.div_ceil(self.alpha) * (limbs + self.special)) as u64 * (8 << self.log_n)
+    }
+}
+
+impl Plan {
+    /// Two ring degrees, a few levels and digit sizes each: under two minutes on two cores for two thread counts.
+    pub fn quick() -> Self {
+        let sets = vec![
+            SetPlan::new(13, 5, 1, 1, &[5, 2]),
+            SetPlan::new(13, 5, 3, 3, &[5, 3]),
+            SetPlan::new(14, 8, 1, 1, &[8, 4, 1]),
+            SetPlan::new(14, 8, 3, 3, &[7, 4]),
+        ];
+        Self {
+            name: "quick".into(),
+            sets,
+            budget: Duration::from_secs(105),
+            passes: 2,
+            rotation_keys: 47,
+            key_bytes: 1 << 30,
+            plaintext_bytes: 600 << 20,
+        }
+    }
+
+    /// Ring degrees 2^12 to 2^16 over more levels and digit sizes: some fifteen minutes.
+    pub fn full() -> Self {
+        let sets = vec![
+            SetPlan::new(12, 2, 1, 1, &[2, 1]),
+            SetPlan::new(12, 3, 2, 2, &[3, 1]),
+            SetPlan::new(13, 5, 1, 1, &[5, 3, 1]),
+            SetPlan::new(13, 5, 2, 2, &[5, 2]),
+            SetPlan::new(13, 5, 3, 3, &[5, 4]),
+            SetPlan::new(14, 8, 1, 1, &[8, 5, 2]),
+            SetPlan::new(14, 8, 2, 2, &[7, 3]),
+            SetPlan::new(14, 8, 3, 3, &[8, 5, 1]),
+            SetPlan::new(15, 15, 1, 1, &[10, 4]),
+            SetPlan::new(15, 15, 3, 3, &[15, 8, 2]),
+            SetPlan::new(15, 15, 4, 4, &[14, 6]),
+            SetPlan::new(16, 23, 4, 4, &[20, 8]),
+            SetPlan::new(16, 23, 6, 6, &[23, 12, 3]),
+        ];
+        Self {
+            name: "full".into(),
+            sets,
+            budget: Duration::from_secs(870),
+            passes: 3,
+            rotation_keys: 47,
+            key_bytes: 2560 << 20,
+            plaintext_bytes: 1536 << 20,
+        }
+    }
+
+    /// Small rings and a budget of a second or two: for tests, not for predictions.
+    pub fn tiny() -> Self {
+        Self {
+            name: "tiny".into(),
+            sets: vec![SetPlan::new(11, 2, 1, 1, &[2, 1]), SetPlan::new(12, 2, 2, 2, &[2])],
+            budget: Duration::from_secs(2),
+            passes: 1,
+            rotation_keys: 8,
+            key_bytes: 64 << 20,
+            plaintext_bytes: 32 << 20,
+        }
+    }
+
+    /// Checks a plan.
+    ///
+    /// # Errors
+    /// [`Error::Plan`].
+    pub(super) fn check(&self) -> Result<()> {
+        let fail = |reason: String| Err(Error::Plan(reason));
+        if self.sets.is_empty() || self.passes == 0 {
+            return fail(format!("{} sets and {} passes, expected at least one each", self.sets.len(), self.passes));
+        }
+        for set in &self.sets {
+            if set.levels.is_empty() || set.levels.iter().any(|&l| l == 0 || l > set.depth) {
+                return fail(format!("levels {:?}, expected some of 1 to {}", set.levels, set.depth));
+            }
+        }
+        Ok(())
+    }
+
+    /// Rotation keys of a set, within the limits; at least one.
+    pub(super) fn keys_of(&self, set: &SetPlan) -> usize {
+        let affordable = (self.key_bytes / set.bytes_per_key().max(1)) as usize;
+        self.rotation_keys.min(affordable.saturating_sub(2)).max(1)
+    }
+
+    /// Everything to measure with a set, always in the same order.
+    pub(super) fn cases(&self, set: &SetPlan) -> Vec<Case> {
+        let keys = self.keys_of(set);
+        set.levels.iter().flat_map(|&level| cases_at(level, keys)).collect()
+    }
+}
+
+/// One thing to measure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Case {
+    pub kind: Kind,
+    pub level: usize,
+    pub residency: Residency,
+}
+
+/// Which operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    RotateHoisted(usize),
+    Linear(LinearSpec),
+    SumSquares { terms: usize, rescale: bool },
+    Multiply { rescale: bool },
+    Add,
+    AddPlain,
+    Rescale,
+    DropLevel { to: usize },
+    Conjugate,
+    Client(Client),
+}
+
+fn cases_at(level: usize, keys: usize) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut push = |kind: Kind, residency: Residency| {
+        let case = Case { kind, level, residency };
+        if !cases.contains(&case) {
+            cases.push(case);
+        }
+    };
+    for spec in shapes::catalogue() {
+        push(Kind::Linear(spec.limited(keys)), Residency::Cold);
+    }
+    for rotations in [1, 2, 5, 12, 24] {
+        push(Kind::RotateHoisted(rotations.min(keys)), Residency::Cold);
+    }
+    let products = [(1, true), (1, false), (4, true)];
+    for (terms, rescale) in products {
+        push(Kind::SumSquares { terms, rescale }, Residency::Cold);
+    }
+    let others = [
+        Kind::Multiply { rescale: true },
+        Kind::Add,
+        Kind::AddPlain,
+        Kind::Rescale,
+        Kind::DropLevel { to: level - 1 },
+        Kind::DropLevel { to: level / 2 },
+        Kind::Conjugate,
+        Kind::Client(Client::Encode { extended: false }),
+        Kind::Client(Client::Encode { extended: true }),
+        Kind::Client(Client::Encrypt),
+        Kind::Client(Client::Decrypt),
+        Kind::Client(Client::Decode),
+    ];
+    others.into_iter().for_each(|kind| push(kind, Residency::Cold));
+    // On the same data again and again: arithmetic without memory.
+    push(Kind::RotateHoisted(1), Residency::Warm);
+    push(Kind::RotateHoisted(3.min(keys)), Residency::Warm);
+    push(Kind::SumSquares { terms: 1, rescale: true }, Residency::Warm);
+    for spec in shapes::catalogue().into_iter().filter(|s| s.sources * s.shifts <= 8 && s.outputs * s.terms <= 48) {
+        push(Kind::Linear(spec.limited(keys)), Residency::Warm);
+    }
+    cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_are_sound() {
+        for plan in [Plan::quick(), Plan::full(), Plan::tiny()] {
+            plan.check().unwrap();
+            for set in &plan.sets {
+                let cases = plan.cases(set);
+                assert!(cases.len() > 30 * set.levels.len(), "{}", cases.len());
+                assert_eq!(cases, plan.cases(set));
+                assert!(plan.keys_of(set) as u64 * set.bytes_per_key() <= plan.key_bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn bad_plans_are_refused() {
+        let mut plan = Plan::tiny();
+        plan.sets[0].levels = vec![9];
+        assert!(matches!(plan.check(), Err(Error::Plan(_))));
+        plan.sets.clear();
+        assert!(plan.check().is_err());
+    }
+
+    #[test]
+    fn size_of_a_key() {
+        // 6 limbs in 3 digits, two special primes: 2 * 3 * 8 limbs of 64 KiB.
+        assert_eq!(SetPlan::new(13, 5, 2, 2, &[1]).bytes_per_key(), 48 << 16);
+    }
+}

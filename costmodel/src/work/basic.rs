@@ -1,0 +1,132 @@
+//! Operations without key switching, and the client's steps.
+
+use super::{Counter, Feature};
+
+impl Counter {
+    /// Addition: one component after the other, a copy and an addition a word.
+    pub(super) fn add(&mut self) {
+        let (n, limbs) = (self.n, self.limbs);
+        for _ in 0..2 {
+            self.phase();
+            self.parallel(
+                limbs,
+                &[
+                    (Feature::ElementwiseWords, 2.0 * limbs * n),
+                    (Feature::OperandBytes, 2.0 * limbs * self.limb_bytes()),
+                    (Feature::ZeroedBytes, limbs * self.limb_bytes()),
+                ],
+            );
+        }
+    }
+
+    /// Addition of a plaintext: both components copied by one thread, then one addition a word of the first.
+    pub(super) fn add_plain(&mut self) {
+        let (n, limbs) = (self.n, self.limbs);
+        self.copy(2.0 * limbs);
+        self.phase();
+        self.parallel(
+            limbs,
+            &[
+                (Feature::ElementwiseWords, limbs * n),
+                (Feature::PlaintextBytes, limbs * self.limb_bytes()),
+            ],
+        );
+    }
+
+    /// Rescale: both components copied by one thread, then divided by the last prime.
+    pub(super) fn rescale(&mut self) {
+        let limbs = self.limbs;
+        self.copy(2.0 * limbs);
+        self.divide(2.0, 1.0, limbs - 1.0);
+    }
+
+    /// Drop to a lower level: the limbs that stay are copied by one thread.
+    pub(super) fn drop_level(&mut self, to: usize) {
+        self.copy(2.0 * (to + 1) as f64);
+    }
+
+    fn copy(&mut self, limbs: f64) {
+        let bytes = limbs * self.limb_bytes();
+        self.serial(&[(Feature::CopiedBytes, bytes), (Feature::ZeroedBytes, bytes)]);
+    }
+
+    /// Encoding: an inverse Fourier transform over the slots, rounding into every limb, forward NTTs.
+    pub(super) fn encode(&mut self, extended: bool) {
+        let limbs = self.limbs + if extended { self.special } else { 0.0 };
+        self.fourier();
+        let [butterflies, far] = self.ntts(Feature::ForwardButterflies, limbs);
+        self.phase();
+        self.parallel(
+            limbs,
+            &[
+                (Feature::RoundedWords, limbs * self.n),
+                butterflies,
+                far,
+                (Feature::ZeroedBytes, limbs * self.limb_bytes()),
+            ],
+        );
+    }
+
+    /// Decoding: inverse NTTs, recombination of the residues, a Fourier transform over the slots.
+    pub(super) fn decode(&mut self) {
+        let limbs = self.limbs;
+        let [butterflies, far] = self.ntts(Feature::InverseButterflies, limbs);
+        self.phase();
+        self.parallel(limbs, &[butterflies, far]);
+        self.serial(&[
+            (Feature::CopiedBytes, limbs * self.limb_bytes()),
+            (Feature::ZeroedBytes, limbs * self.limb_bytes()),
+            (Feature::RoundedWords, limbs * self.n),
+        ]);
+        self.fourier();
+    }
+
+    /// A Fourier transform of `N/2` complex values.
+    fn fourier(&mut self) {
+        let slots = self.n / 2.0;
+        self.serial(&[(Feature::FourierButterflies, slots / 2.0 * (self.log_n - 1.0))]);
+    }
+
+    /// Encryption under the public key: three random polynomials, their residues and NTTs in every limb, two products
+    /// and three additions a word.
+    pub(super) fn encrypt(&mut self) {
+        let (n, limbs) = (self.n, self.limbs);
+        self.serial(&[(Feature::Samples, 3.0 * n)]);
+        let [butterflies, far] = self.ntts(Feature::ForwardButterflies, 3.0 * limbs);
+        self.phase();
+        self.parallel(
+            3.0 * limbs,
+            &[
+                butterflies,
+                far,
+                (Feature::ElementwiseWords, 3.0 * limbs * n),
+                (Feature::ZeroedBytes, 3.0 * limbs * self.limb_bytes()),
+            ],
+        );
+        self.phase();
+        self.parallel(
+            2.0 * limbs,
+            &[
+                (Feature::DotProducts, 2.0 * limbs * n),
+                (Feature::ElementwiseWords, 3.0 * limbs * n),
+                (Feature::OperandBytes, 3.0 * limbs * self.limb_bytes()),
+                (Feature::ZeroedBytes, 2.0 * limbs * self.limb_bytes()),
+            ],
+        );
+    }
+
+    /// Decryption: one product and one addition a word.
+    pub(super) fn decrypt(&mut self) {
+        let (n, limbs) = (self.n, self.limbs);
+        self.phase();
+        self.parallel(
+            limbs,
+            &[
+                (Feature::DotProducts, limbs * n),
+                (Feature::ElementwiseWords, limbs * n),
+                (Feature::OperandBytes, 3.0 * limbs * self.limb_bytes()),
+                (Feature::ZeroedBytes, limbs * self.limb_bytes()),
+            ],
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! The sorts of work that have a unit cost.
+
+/// A sort of work. Each has one fitted unit cost a thread count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum Feature {
+    /// Butterflies of forward NTTs, `N/2 log2 N` each.
+    ForwardButterflies,
+    /// Butterflies of inverse NTTs.
+    InverseButterflies,
+    /// Butterflies, of either direction, of a limb that does not fit the second-level cache with its constants:
+    /// what they cost beyond the ordinary ones.
+    FarButterflies,
+    /// Multiply-accumulates of key products.
+    KeyProducts,
+    /// Multiply-accumulates of ciphertext words by plaintext or ciphertext words.
+    DotProducts,
+    /// Products of basis conversions, the quotient's included.
+    Conversions,
+    /// Words brought below the prime after a sum of products.
+    Reductions,
+    /// Words added, subtracted, scaled, permuted or copied within a limb.
+    ElementwiseWords,
+    /// Bytes read again from the last-level cache, because the second level is too small to have kept them.
+    CachedBytes,
+    /// Bytes of operand ciphertexts.
+    OperandBytes,
+    /// Bytes of keys streamed from memory.
+    KeyBytes,
+    /// Bytes of plaintexts streamed from memory.
+    PlaintextBytes,
+    /// Bytes allocated and cleared.
+    ZeroedBytes,
+    /// Bytes copied by one thread alone.
+    CopiedBytes,
+    /// Points after which all threads wait for each other.
+    Phases,
+    /// Tasks handed to threads.
+    Tasks,
+    /// Butterflies of the complex Fourier transform of the encoding, on one thread.
+    FourierButterflies,
+    /// Real coefficients rounded and reduced, or put together again from residues.
+    RoundedWords,
+    /// Random coefficients drawn, on one thread.
+    Samples,
+}
+
+/// How the cost of a feature behaves with the number of threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Counted along the critical path; the unit cost belongs to a core.
+    Compute,
+    /// Counted in total; the unit cost is the inverse of a bandwidth that all threads share.
+    Bandwidth,
+}
+
+impl Feature {
+    /// Every feature, in order.
+    pub const ALL: [Self; 19] = [
+        Self::ForwardButterflies,
+        Self::InverseButterflies,
+        Self::FarButterflies,
+        Self::KeyProducts,
+        Self::DotProducts,
+        Self::Conversions,
+        Self::Reductions,
+        Self::ElementwiseWords,
+        Self::CachedBytes,
+        Self::OperandBytes,
+        Self::KeyBytes,
+        Self::PlaintextBytes,
+        Self::ZeroedBytes,
+        Self::CopiedBytes,
+        Self::Phases,
+        Self::Tasks,
+        Self::FourierButterflies,
+        Self::RoundedWords,
+        Self::Samples,
+    ];
+
+    /// Number of features.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Position in [`Self::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Name of the unit cost in a profile, unit included.
+    pub fn unit_name(self) -> &'static str {
+        match self {
+            Self::ForwardButterflies => "forward_ntt_ns_per_butterfly",
+            Self::InverseButterflies => "inverse_ntt_ns_per_butterfly",
+            Self::FarButterflies => "large_ntt_extra_ns_per_butterfly",
+            Self::KeyProducts => "key_product_ns_per_multiply",
+            Self::DotProducts => "dot_product_ns_per_multiply",
+            Self::Conversions => "basis_conversion_ns_per_multiply",
+            Self::Reductions => "reduction_ns_per_word",
+            Self::ElementwiseWords => "elementwise_ns_per_word",
+            Self::CachedBytes => "last_level_cache_ns_per_byte",
+            Self::OperandBytes => "operand_ns_per_byte",
+            Self::KeyBytes => "key_memory_ns_per_byte",
+            Self::PlaintextBytes => "plaintext_memory_ns_per_byte",
+            Self::ZeroedBytes => "allocation_ns_per_byte",
+            Self::CopiedBytes => "copy_ns_per_byte",
+            Self::Phases => "synchronisation_ns_per_phase",
+            Self::Tasks => "scheduling_ns_per_task",
+            Self::FourierButterflies => "fourier_ns_per_butterfly",
+            Self::RoundedWords => "rounding_ns_per_word",
+            Self::Samples => "sampling_ns_per_coefficient",
+        }
+    }
+
+    /// What a report calls it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ForwardButterflies => "forward NTT",
+            Self::InverseButterflies => "inverse NTT",
+            Self::FarButterflies => "NTT beyond the second-level cache",
+            Self::KeyProducts => "key products",
+            Self::DotProducts => "plaintext and tensor products",
+            Self::Conversions => "basis conversion",
+            Self::Reductions => "modular reduction",
+            Self::ElementwiseWords => "elementwise arithmetic",
+            Self::CachedBytes => "last-level cache traffic",
+            Self::OperandBytes => "reading ciphertexts",
+            Self::KeyBytes => "reading keys",
+            Self::PlaintextBytes => "reading plaintexts",
+            Self::ZeroedBytes => "allocating memory",
+            Self::CopiedBytes => "copying ciphertexts",
+            Self::Phases => "waiting for threads",
+            Self::Tasks => "starting tasks",
+            Self::FourierButterflies => "Fourier transform",
+            Self::RoundedWords => "rounding coefficients",
+            Self::Samples => "drawing randomness",
+        }
+    }
+
+    /// How it behaves with the number of threads.
+    pub fn class(self) -> Class {
+        match self {
+            Self::OperandBytes
+            | Self::KeyBytes
+            | Self::PlaintextBytes
+            | Self::ZeroedBytes
+            | Self::CopiedBytes => Class::Bandwidth,
+            _ => Class::Compute,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn order_and_names() {
+        for (i, feature) in Feature::ALL.into_iter().enumerate() {
+            assert_eq!(feature.index(), i);
+        }
+        let names: BTreeSet<_> = Feature::ALL.iter().map(|f| f.unit_name()).collect();
+        assert_eq!(names.len(), Feature::COUNT);
+        assert!(names.iter().all(|n| n.contains("_ns_per_")));
+    }
+}

@@ -1,0 +1,184 @@
+//! Work of an operation, counted from the engine's algorithms.
+//!
+//! Notation: `N` ring degree, `l1 = level + 1` limbs, `k` special primes, `beta = ceil(l1 / alpha)` digits, `T` threads.
+//! Arithmetic is counted along the critical path: a stage of `n` equal tasks takes `ceil(n / T)` of them, so its
+//! work counts `ceil(n / T) / n` times. Bytes that threads share a bandwidth for are counted in total. With one thread
+//! both are plain totals.
+//!
+//! The formulas follow the engine function by function:
+//!
+//! | module | engine |
+//! | --- | --- |
+//! | `switching` | decomposition, digits of a limb, division by primes |
+//! | `linear` | the fused linear operation, rotations and conjugation |
+//! | `tensor` | products and squares |
+//! | `basic` | additions, rescale, drop level; encoding, encryption, decryption |
+
+mod basic;
+mod feature;
+mod linear;
+mod switching;
+mod tensor;
+
+pub use feature::{Class, Feature};
+
+use crate::machine::Caches;
+use crate::operation::{Client, Operation, Residency};
+use crate::primitive::{Primitive, Setting};
+
+/// Bytes of a residue.
+const WORD: f64 = 8.0;
+
+/// Words of a chunk of the engine's inner loops.
+const CHUNK: f64 = engine::poly::CHUNK_WORDS as f64;
+
+/// Amount of every sort of work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Work([f64; Feature::COUNT]);
+
+impl Work {
+    /// Work of an operation on a machine with the given caches.
+    ///
+    /// With [`Residency::Warm`], keys and plaintexts that fit three quarters of the last-level cache together with the
+    /// operands are read from there.
+    pub fn count(operation: &Operation, setting: &Setting, caches: &Caches, residency: Residency) -> Self {
+        let mut counter = Counter::new(setting, caches);
+        match operation {
+            Operation::Primitive(primitive) => match *primitive {
+                Primitive::RotateHoisted { rotations } => counter.automorphisms(rotations),
+                Primitive::Conjugate => counter.automorphisms(1),
+                Primitive::Linear(shape) => counter.linear(&shape),
+                Primitive::SumSquares { terms, rescale } => {
+                    // Three products a word: a^2, a b, b^2; two components of each source.
+                    counter.product(3.0 * terms as f64, 2.0 * terms as f64, rescale);
+                }
+                Primitive::Multiply { rescale } => counter.product(4.0, 4.0, rescale),
+                Primitive::Add => counter.add(),
+                Primitive::AddPlain => counter.add_plain(),
+                Primitive::Rescale => counter.rescale(),
+                Primitive::DropLevel { to } => counter.drop_level(to),
+            },
+            Operation::Client(client) => match *client {
+                Client::Encode { extended } => counter.encode(extended),
+                Client::Encrypt => counter.encrypt(),
+                Client::Decrypt => counter.decrypt(),
+                Client::Decode => counter.decode(),
+            },
+        }
+        if residency == Residency::Warm {
+            counter.keep_in_cache();
+        }
+        Self(counter.amounts)
+    }
+
+    /// Amount of one sort.
+    pub fn get(&self, feature: Feature) -> f64 {
+        self.0[feature.index()]
+    }
+
+    /// All amounts, in the order of [`Feature::ALL`].
+    pub fn amounts(&self) -> &[f64; Feature::COUNT] {
+        &self.0
+    }
+}
+
+/// Adds up work.
+struct Counter {
+    amounts: [f64; Feature::COUNT],
+    /// `N`.
+    n: f64,
+    log_n: f64,
+    /// `l1`.
+    limbs: f64,
+    /// `k`.
+    special: f64,
+    alpha: f64,
+    threads: f64,
+    caches: Caches,
+}
+
+impl Counter {
+    fn new(setting: &Setting, caches: &Caches) -> Self {
+        Self {
+            amounts: [0.0; Feature::COUNT],
+            n: f64::from(setting.log_n).exp2(),
+            log_n: f64::from(setting.log_n),
+            limbs: (setting.level + 1) as f64,
+            special: setting.special as f64,
+            alpha: setting.alpha.max(1) as f64,
+            threads: setting.threads.max(1) as f64,
+            caches: *caches,
+        }
+    }
+
+    /// `beta`.
+    fn digits(&self) -> f64 {
+        (self.limbs / self.alpha).ceil()
+    }
+
+    /// Bytes of one limb.
+    fn limb_bytes(&self) -> f64 {
+        WORD * self.n
+    }
+
+    /// Adds an amount as it is.
+    fn add_up(&mut self, feature: Feature, amount: f64) {
+        self.amounts[feature.index()] += amount;
+    }
+
+    /// Work of one thread while the others wait.
+    fn serial(&mut self, amounts: &[(Feature, f64)]) {
+        for &(feature, amount) in amounts {
+            self.add_up(feature, amount);
+        }
+    }
+
+    /// A stage of equal tasks: totals over all of them.
+    fn parallel(&mut self, tasks: f64, totals: &[(Feature, f64)]) {
+        if tasks < 1.0 {
+            return;
+        }
+        let rounds = (tasks / self.threads).ceil();
+        for &(feature, total) in totals {
+            match feature.class() {
+                Class::Compute => self.add_up(feature, total * rounds / tasks),
+                Class::Bandwidth => self.add_up(feature, total),
+            }
+        }
+        self.add_up(Feature::Tasks, rounds);
+    }
+
+    /// A point where all threads meet.
+    fn phase(&mut self) {
+        self.add_up(Feature::Phases, 1.0);
+    }
+
+    /// Butterflies of `count` NTTs in one direction, as totals of a stage.
+    fn ntts(&self, direction: Feature, count: f64) -> [(Feature, f64); 2] {
+        let butterflies = count * self.n / 2.0 * self.log_n;
+        // A limb in place and two words of constants for each of its words.
+        let overflow = self.overflow(3.0 * self.limb_bytes());
+        [(direction, butterflies), (Feature::FarButterflies, butterflies * overflow)]
+    }
+
+    /// The share, 0 to 1, of a working set's accesses that go beyond the second-level cache: none up to half of
+    /// its size, all from its size on, so that predictions have no steps.
+    fn overflow(&self, bytes: f64) -> f64 {
+        let size = self.caches.l2_bytes.max(1) as f64;
+        (2.0 * bytes / size - 1.0).clamp(0.0, 1.0)
+    }
+
+    /// Moves the streamed bytes to the last-level cache if they fit there.
+    fn keep_in_cache(&mut self) {
+        let streams = [Feature::KeyBytes, Feature::PlaintextBytes];
+        let streamed: f64 = streams.iter().map(|f| self.amounts[f.index()]).sum();
+        let resident = streamed + self.amounts[Feature::OperandBytes.index()];
+        if resident <= 0.75 * self.caches.l3_bytes as f64 {
+            streams.iter().for_each(|f| self.amounts[f.index()] = 0.0);
+            self.add_up(Feature::CachedBytes, streamed / self.threads);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

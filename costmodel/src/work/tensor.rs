@@ -1,0 +1,38 @@
+//! Products of ciphertexts.
+
+use super::{CHUNK, Counter, Feature};
+
+impl Counter {
+    /// A product with `products` multiplications a word in its tensor and `operands` polynomials to read:
+    /// tensor, decomposition of the third component, key product with `P (c0, c1)` added, mod-down.
+    pub(super) fn product(&mut self, products: f64, operands: f64, rescale: bool) {
+        let (n, limbs, special) = (self.n, self.limbs, self.special);
+        let all = limbs + special;
+        self.serial(&[(Feature::ZeroedBytes, (2.0 * all + limbs) * self.limb_bytes())]);
+        self.phase();
+        self.parallel(
+            limbs,
+            &[
+                (Feature::DotProducts, products * limbs * n),
+                (Feature::Reductions, 3.0 * limbs * n),
+                (Feature::OperandBytes, operands * limbs * self.limb_bytes()),
+            ],
+        );
+        self.decompose(1.0);
+        self.phase();
+        self.mod_up(1.0);
+        let tasks = all * (n / (4.0 * CHUNK)).ceil();
+        self.parallel(
+            tasks,
+            &[
+                (Feature::KeyProducts, self.key_products()),
+                (Feature::KeyBytes, self.key_bytes()),
+                (Feature::Reductions, 2.0 * all * n),
+                // P c1 on the level's own limbs, and both sums copied out.
+                (Feature::ElementwiseWords, (limbs + 2.0 * all) * n),
+            ],
+        );
+        let rescaled = f64::from(u8::from(rescale));
+        self.divide(2.0, special + rescaled, limbs - rescaled);
+    }
+}

@@ -1,0 +1,180 @@
+//! Work counts against examples worked out by hand.
+
+use super::linear::distinct_shifts;
+use super::*;
+use crate::primitive::LinearShape;
+
+const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
+
+fn setting(log_n: u32, level: usize, special: usize, alpha: usize, threads: usize) -> Setting {
+    Setting { log_n, level, special, alpha, threads }
+}
+
+fn count(primitive: Primitive, setting: Setting) -> Work {
+    Work::count(&primitive.into(), &setting, &CACHES, Residency::Cold)
+}
+
+#[test]
+fn rotation_without_digits_of_several_limbs() {
+    // N = 2^12, 3 limbs, one special prime, digits of one limb: beta = 3.
+    let work = count(Primitive::RotateHoisted { rotations: 1 }, setting(12, 2, 1, 1, 1));
+    let n = 4096.0;
+    let butterflies = n / 2.0 * 12.0;
+    // Decomposition 3, mod-down of two components 1 each.
+    assert_eq!(work.get(Feature::InverseButterflies), 5.0 * butterflies);
+    // Mod-up 3 * 4 - 3, mod-down 2 * 3.
+    assert_eq!(work.get(Feature::ForwardButterflies), 15.0 * butterflies);
+    // 3 digits * 4 limbs * 2 components, and P c0 on 3 limbs.
+    assert_eq!(work.get(Feature::KeyProducts), 27.0 * n);
+    assert_eq!(work.get(Feature::KeyBytes), 24.0 * n * 8.0);
+    // Quotients: 3 in the decomposition, 2 in the mod-down. Products: 9 conversions of 2, 6 of 2.
+    assert_eq!(work.get(Feature::Conversions), 35.0 * n);
+    assert_eq!(work.get(Feature::PlaintextBytes), 0.0);
+    assert_eq!(work.get(Feature::FarButterflies), 0.0);
+}
+
+#[test]
+fn digits_of_several_limbs() {
+    // 5 limbs in digits of 2, 2 and 1; two special primes.
+    let work = count(Primitive::RotateHoisted { rotations: 1 }, setting(13, 4, 2, 2, 1));
+    let n = 8192.0;
+    // Mod-up: 3 * 7 - 5 = 16 NTTs, mod-down 2 * 5.
+    assert_eq!(work.get(Feature::ForwardButterflies), 26.0 * n / 2.0 * 13.0);
+    // Decomposition 5 quotient products; mod-up (2+1)*5 + (2+1)*5 + (1+1)*6 = 42; mod-down: quotients 2 * 2, products 2*5*3.
+    assert_eq!(work.get(Feature::Conversions), (5.0 + 42.0 + 4.0 + 30.0) * n);
+}
+
+#[test]
+fn linear_with_rotations() {
+    // 2 sources by 3 shifts each, one of them also unrotated; 4 outputs of 7 terms, 28 plaintexts; rescale merged.
+    let shape = LinearShape {
+        sources: 2,
+        decomposed: 2,
+        rotations: 6,
+        unrotated: 1,
+        terms: 28,
+        plaintexts: 28,
+        outputs: 4,
+        rescale: true,
+    };
+    let n = 4096.0;
+    let work = count(Primitive::Linear(shape), setting(12, 2, 1, 1, 1));
+    // 28 terms on 3 limbs, six sevenths of them on the special limb too.
+    assert_eq!(work.get(Feature::DotProducts), 2.0 * 28.0 * n * (3.0 + 6.0 / 7.0));
+    assert_eq!(work.get(Feature::PlaintextBytes), 28.0 * 8.0 * n * (3.0 + 6.0 / 7.0));
+    // Both sources use the same 3 keys.
+    assert_eq!(work.get(Feature::KeyBytes), 3.0 * 24.0 * n * 8.0);
+    assert_eq!(work.get(Feature::KeyProducts), 6.0 * 27.0 * n);
+    // Decomposition 2 * 3; mod-down of 8 components by 2 primes.
+    assert_eq!(work.get(Feature::InverseButterflies), (6.0 + 16.0) * n / 2.0 * 12.0);
+    // Mod-up 2 * 9; 8 components of 2 limbs.
+    assert_eq!(work.get(Feature::ForwardButterflies), (18.0 + 16.0) * n / 2.0 * 12.0);
+}
+
+#[test]
+fn linear_without_rotations_needs_no_special_primes() {
+    let shape = LinearShape {
+        sources: 5,
+        decomposed: 0,
+        rotations: 0,
+        unrotated: 5,
+        terms: 20,
+        plaintexts: 20,
+        outputs: 4,
+        rescale: false,
+    };
+    let n = 8192.0;
+    let work = count(Primitive::Linear(shape), setting(13, 3, 2, 1, 1));
+    assert_eq!(work.get(Feature::ForwardButterflies), 0.0);
+    assert_eq!(work.get(Feature::InverseButterflies), 0.0);
+    assert_eq!(work.get(Feature::KeyBytes), 0.0);
+    assert_eq!(work.get(Feature::DotProducts), 2.0 * 20.0 * 4.0 * n);
+    assert_eq!(work.get(Feature::OperandBytes), 2.0 * 5.0 * 4.0 * n * 8.0);
+    // With a rescale: 8 components, one inverse NTT each, 3 forward.
+    let work = count(Primitive::Linear(LinearShape { rescale: true, ..shape }), setting(13, 3, 2, 1, 1));
+    assert_eq!(work.get(Feature::InverseButterflies), 8.0 * n / 2.0 * 13.0);
+    assert_eq!(work.get(Feature::ForwardButterflies), 24.0 * n / 2.0 * 13.0);
+}
+
+#[test]
+fn elementwise_operations() {
+    let n = 4096.0;
+    let at = setting(12, 2, 1, 1, 1);
+    let add = count(Primitive::Add, at);
+    assert_eq!(add.get(Feature::OperandBytes), 12.0 * n * 8.0);
+    assert_eq!(add.get(Feature::Phases), 2.0);
+    let drop = count(Primitive::DropLevel { to: 0 }, at);
+    assert_eq!(drop.get(Feature::CopiedBytes), 2.0 * n * 8.0);
+    assert_eq!(drop.get(Feature::Phases), 0.0);
+    let rescale = count(Primitive::Rescale, at);
+    assert_eq!(rescale.get(Feature::InverseButterflies), 2.0 * n / 2.0 * 12.0);
+    assert_eq!(rescale.get(Feature::ForwardButterflies), 4.0 * n / 2.0 * 12.0);
+}
+
+#[test]
+fn threads_share_tasks_but_not_bandwidth() {
+    let one = count(Primitive::Add, setting(12, 2, 1, 1, 1));
+    let two = count(Primitive::Add, setting(12, 2, 1, 1, 2));
+    // 3 limbs on 2 threads: 2 rounds instead of 3.
+    let words = |w: &Work| w.get(Feature::ElementwiseWords);
+    assert!((words(&two) / words(&one) - 2.0 / 3.0).abs() < 1e-12);
+    assert_eq!(one.get(Feature::OperandBytes), two.get(Feature::OperandBytes));
+}
+
+#[test]
+fn warm_keys_come_from_the_cache() {
+    let at = setting(12, 2, 1, 1, 1);
+    let operation = Primitive::RotateHoisted { rotations: 1 }.into();
+    let warm = Work::count(&operation, &at, &CACHES, Residency::Warm);
+    assert_eq!(warm.get(Feature::KeyBytes), 0.0);
+    assert_eq!(warm.get(Feature::CachedBytes), 24.0 * 4096.0 * 8.0);
+    // Keys larger than the cache are streamed all the same.
+    let large = Primitive::RotateHoisted { rotations: 60 }.into();
+    let warm = Work::count(&large, &at, &CACHES, Residency::Warm);
+    assert_eq!(warm.get(Feature::KeyBytes), 60.0 * 24.0 * 4096.0 * 8.0);
+}
+
+#[test]
+fn constants_of_large_rings_leave_the_second_level() {
+    let far = |log_n| count(Primitive::Rescale, setting(log_n, 2, 1, 1, 1)).get(Feature::FarButterflies);
+    assert_eq!(far(14), 0.0);
+    assert!(far(15) > 0.0);
+    let work = count(Primitive::Rescale, setting(16, 2, 1, 1, 1));
+    let all = work.get(Feature::ForwardButterflies) + work.get(Feature::InverseButterflies);
+    assert_eq!(work.get(Feature::FarButterflies), all);
+}
+
+#[test]
+fn shared_shifts() {
+    let shape = |decomposed, rotations| LinearShape {
+        sources: decomposed,
+        decomposed,
+        rotations,
+        unrotated: 0,
+        terms: rotations,
+        plaintexts: 0,
+        outputs: 1,
+        rescale: false,
+    };
+    assert_eq!(distinct_shifts(&shape(1, 7)), 7);
+    assert_eq!(distinct_shifts(&shape(8, 8)), 8);
+    assert_eq!(distinct_shifts(&shape(8, 64)), 8);
+    assert_eq!(distinct_shifts(&shape(0, 0)), 0);
+}
+
+#[test]
+fn more_is_never_less_work() {
+    let rotate = |rotations, level, threads| {
+        count(Primitive::RotateHoisted { rotations }, setting(13, level, 2, 2, threads))
+    };
+    for threads in [1, 2, 3, 8] {
+        for level in 0..8 {
+            let (low, high) = (rotate(4, level, threads), rotate(4, level + 1, threads));
+            let more = rotate(5, level, threads);
+            for feature in Feature::ALL {
+                assert!(low.get(feature) <= high.get(feature) + 1e-6, "{feature:?} at level {level}");
+                assert!(low.get(feature) <= more.get(feature) + 1e-6, "{feature:?} at level {level}");
+            }
+        }
+    }
+}

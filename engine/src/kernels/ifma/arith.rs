@@ -1,0 +1,242 @@
+//! Arithmetic on vectors of eight words modulo one prime.
+
+use std::arch::x86_64::*;
+
+use crate::kernels::shape::require_blocks;
+use crate::modulus::{Modulus, ShoupScalar};
+
+/// Eight 64-bit words.
+pub(super) type V = __m512i;
+
+/// The low 52 bits of a word.
+const MASK: u64 = (1 << 52) - 1;
+
+/// Loads eight words.
+///
+/// # Safety
+/// `from` must be readable for eight words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) unsafe fn load(from: *const u64) -> V {
+    // SAFETY: promised by the caller; no alignment is needed.
+    unsafe { _mm512_loadu_si512(from.cast()) }
+}
+
+/// Stores eight words.
+///
+/// # Safety
+/// `to` must be writable for eight words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) unsafe fn store(to: *mut u64, words: V) {
+    // SAFETY: promised by the caller; no alignment is needed.
+    unsafe { _mm512_storeu_si512(to.cast(), words) }
+}
+
+/// Loads a block of eight words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) fn load_block(words: &[u64; 8]) -> V {
+    // SAFETY: the array has eight words.
+    unsafe { load(words.as_ptr()) }
+}
+
+/// Stores a block of eight words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) fn store_block(to: &mut [u64; 8], words: V) {
+    // SAFETY: the array has eight words.
+    unsafe { store(to.as_mut_ptr(), words) }
+}
+
+/// The words as blocks of eight. Panics if some are left over.
+#[inline]
+pub(super) fn blocks(words: &[u64]) -> &[[u64; 8]] {
+    require_blocks(words.len());
+    words.as_chunks().0
+}
+
+/// The words as blocks of eight. Panics if some are left over.
+#[inline]
+pub(super) fn blocks_mut(words: &mut [u64]) -> &mut [[u64; 8]] {
+    require_blocks(words.len());
+    words.as_chunks_mut().0
+}
+
+/// One word in all lanes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) fn splat(word: u64) -> V {
+    _mm512_set1_epi64(word.cast_signed())
+}
+
+/// A constant factor in all lanes, with its quotient.
+#[derive(Clone, Copy)]
+pub(super) struct Factor {
+    pub(super) value: V,
+    pub(super) quotient: V,
+}
+
+impl Factor {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn new(scalar: ShoupScalar) -> Self {
+        Self { value: splat(scalar.value), quotient: splat(scalar.quotient) }
+    }
+}
+
+/// A prime in all lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Prime {
+    pub(super) q: V,
+    pub(super) two_q: V,
+    /// `2^52 - q`: multiplying by it subtracts a multiple of q, modulo 2^52.
+    pub(super) minus_q: V,
+    pub(super) mask: V,
+}
+
+impl Prime {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn new(modulus: &Modulus) -> Self {
+        let q = modulus.value();
+        Self { q: splat(q), two_q: splat(2 * q), minus_q: splat((1 << 52) - q), mask: splat(MASK) }
+    }
+
+    /// `[0, 2q) -> [0, q)`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn correct(&self, x: V) -> V {
+        // If x < q, the difference wraps to a huge word.
+        _mm512_min_epu64(x, _mm512_sub_epi64(x, self.q))
+    }
+
+    /// `[0, 4q) -> [0, 2q)`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn correct_twice(&self, x: V) -> V {
+        _mm512_min_epu64(x, _mm512_sub_epi64(x, self.two_q))
+    }
+
+    /// `start + x * w` modulo q, right modulo 2^52 only; what is added to `start` is in `[0, 2q)`.
+    /// `x` is taken modulo 2^52.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn add_product(&self, start: V, x: V, w: Factor) -> V {
+        let t = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, w.quotient);
+        let sum = _mm512_madd52lo_epu64(start, x, w.value);
+        _mm512_madd52lo_epu64(sum, t, self.minus_q)
+    }
+
+    /// `x * w` in `[0, 2q)`, `x` taken modulo 2^52.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn mul_lazy(&self, x: V, w: Factor) -> V {
+        _mm512_and_si512(self.add_product(_mm512_setzero_si512(), x, w), self.mask)
+    }
+
+    /// `x * w` in `[0, q)`, `x` taken modulo 2^52.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn mul(&self, x: V, w: Factor) -> V {
+        self.correct(self.mul_lazy(x, w))
+    }
+
+    /// `x mod q` in `[0, 2q)`, right modulo 2^52 only; `x` is taken modulo 2^52, and
+    /// `one_quotient = floor(2^52 / q)`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn reduce_unmasked(&self, x: V, one_quotient: V) -> V {
+        let t = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, one_quotient);
+        _mm512_madd52lo_epu64(x, t, self.minus_q)
+    }
+
+    /// `x mod q` in `[0, q)`, `x` taken modulo 2^52.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn reduce(&self, x: V, one_quotient: V) -> V {
+        self.correct(_mm512_and_si512(self.reduce_unmasked(x, one_quotient), self.mask))
+    }
+}
+
+/// A sum of products in every lane: `high * 2^52 + low`.
+#[derive(Clone, Copy)]
+pub(super) struct Sum {
+    pub(super) low: V,
+    pub(super) high: V,
+}
+
+impl Sum {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn zero() -> Self {
+        Self { low: _mm512_setzero_si512(), high: _mm512_setzero_si512() }
+    }
+
+    /// Adds `x * y`, both below 2^52.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn add(&mut self, x: V, y: V) {
+        self.low = _mm512_madd52lo_epu64(self.low, x, y);
+        self.high = _mm512_madd52hi_epu64(self.high, x, y);
+    }
+}
+
+/// Reduction of sums of products.
+#[derive(Clone, Copy)]
+pub(super) struct SumReducer {
+    prime: Prime,
+    one_quotient: V,
+    radix: Factor,
+    overflow: V,
+}
+
+impl SumReducer {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn new(modulus: &Modulus) -> Self {
+        Self {
+            prime: Prime::new(modulus),
+            one_quotient: splat(modulus.one().quotient),
+            radix: Factor::new(modulus.radix()),
+            overflow: splat(modulus.overflow()),
+        }
+    }
+
+    /// The sum modulo q in `[0, q)`.
+    ///
+    /// Without `WIDE` the whole sum must be below 2^104. With `WIDE`, any `low < 2^63` and any `high`
+    /// below 2^63 will do: what lies above bit 48 of `high`, below 2^15, times `2^100 mod q` goes back
+    /// into both halves first, and leaves `high` below `2^48 + 2^14`.
+    ///
+    /// With `high < 2^52` then, `t = hi(high * radix') + hi(low * 1')` falls short of
+    /// `(high * radix + low) / q` by less than 4: each product by one for its rounded quotient and
+    /// one for its own rounding. So the result before correction is in `[0, 4q)`, below 2^52, and
+    /// computing modulo 2^52 is exact.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn reduce<const WIDE: bool>(&self, sum: Sum) -> V {
+        let Sum { mut low, mut high } = sum;
+        if WIDE {
+            let top = _mm512_srli_epi64::<48>(high);
+            high = _mm512_and_si512(high, splat((1 << 48) - 1));
+            low = _mm512_madd52lo_epu64(low, top, self.overflow);
+            high = _mm512_madd52hi_epu64(high, top, self.overflow);
+        }
+        high = _mm512_add_epi64(high, _mm512_srli_epi64::<52>(low));
+        let t = _mm512_madd52hi_epu64(_mm512_setzero_si512(), high, self.radix.quotient);
+        let t = _mm512_madd52hi_epu64(t, low, self.one_quotient);
+        let r = _mm512_madd52lo_epu64(low, high, self.radix.value);
+        let r = _mm512_madd52lo_epu64(r, t, self.prime.minus_q);
+        let r = _mm512_and_si512(r, self.prime.mask);
+        self.prime.correct(self.prime.correct_twice(r))
+    }
+}
+
+/// Whether sums of `terms` products, each below `2^product_bits`, may reach 2^104.
+pub(super) fn is_wide(terms: usize, product_bits: u32) -> bool {
+    product_bits + usize::BITS - terms.leading_zeros() > 104
+}
+
+/// Products that a [`Sum`] can hold: low halves are below 2^52 each, their sum below 2^63.
+pub(super) const MAX_TERMS: usize = 2047;

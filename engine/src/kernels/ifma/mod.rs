@@ -1,0 +1,82 @@
+//! The kernels for processors with AVX-512 IFMA: eight words at a time, 52-bit multiply-add.
+//!
+//! `vpmadd52luq` and `vpmadd52huq` add the low or high 52 bits of a 52x52-bit product to a 64-bit
+//! word, and ignore the upper 12 bits of both factors. Hence two ideas that all of this uses:
+//! reductions are computed modulo 2^52 without masking in between, wherever the result is known to
+//! lie in `[0, 2^52)`; and sums of products are kept as a low and a high half in separate words.
+
+mod arith;
+mod dot;
+mod forward;
+mod inverse;
+mod pointwise;
+mod sums;
+
+use super::{BlockPermutation, Kernels, KeyProduct};
+use crate::modulus::{Modulus, ShoupScalar};
+use crate::ntt::NttTable;
+
+/// Whether this processor has all that the functions below are compiled for.
+pub(super) fn supported() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512ifma")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+/// Safe functions around those compiled for AVX-512.
+macro_rules! guarded {
+    ($($name:ident = $inner:path, ($($argument:ident: $type:ty),*);)*) => {
+        $(fn $name($($argument: $type),*) {
+            // SAFETY: only reachable through `KERNELS`, which is handed out only when `supported()`.
+            unsafe { $inner($($argument),*) }
+        })*
+    };
+}
+
+guarded! {
+    ntt_forward = forward::forward, (table: &NttTable, a: &mut [u64]);
+    ntt_inverse = inverse::inverse, (table: &NttTable, a: &mut [u64]);
+    add = pointwise::add, (a: &mut [u64], b: &[u64], modulus: &Modulus);
+    sub = pointwise::sub, (a: &mut [u64], b: &[u64], modulus: &Modulus);
+    neg = pointwise::neg, (a: &mut [u64], modulus: &Modulus);
+    mul = pointwise::mul, (out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus);
+    mul_scalar = pointwise::mul_scalar, (a: &mut [u64], s: ShoupScalar, modulus: &Modulus);
+    mul_scalar_add = pointwise::mul_scalar_add,
+        (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);
+    sub_mul_scalar = pointwise::sub_mul_scalar,
+        (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);
+    reduce = pointwise::reduce, (out: &mut [u64], a: &[u64], modulus: &Modulus);
+    dot_const = sums::dot_const, (out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus);
+    quotient = sums::quotient, (out: &mut [u64], xs: &[&[u64]], inverses: &[f64]);
+    key_product = dot::key_product,
+        (out0: &mut [u64], out1: &mut [u64], product: &KeyProduct<'_>, modulus: &Modulus);
+    dot_pair = dot::dot_pair,
+        (out0: &mut [u64], out1: &mut [u64], x0: &[&[u64]], x1: &[&[u64]], p: &[&[u64]], modulus: &Modulus);
+    square_sum = sums::square_sum,
+        (out0: &mut [u64], out1: &mut [u64], out2: &mut [u64], a: &[&[u64]], b: &[&[u64]], modulus: &Modulus);
+    tensor = sums::tensor, (out: [&mut [u64]; 3], pairs: [&[u64]; 4], modulus: &Modulus);
+    permute = pointwise::permute, (out: &mut [u64], input: &[u64], permutation: BlockPermutation<'_>);
+}
+
+/// The AVX-512 IFMA table; to be handed out only when [`supported`].
+pub(super) static KERNELS: Kernels = Kernels {
+    name: "avx512ifma",
+    ntt_forward,
+    ntt_inverse,
+    add,
+    sub,
+    neg,
+    mul,
+    mul_scalar,
+    mul_scalar_add,
+    sub_mul_scalar,
+    reduce,
+    dot_const,
+    quotient,
+    key_product,
+    dot_pair,
+    square_sum,
+    tensor,
+    permute,
+};
