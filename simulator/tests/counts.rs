@@ -1,5 +1,7 @@
 //! Exact counts of convolutions, against the published ones of HEAR's and of group-interleaved packing.
 
+#![allow(clippy::unwrap_used)]
+
 use simulator::fold::LinearStage;
 use simulator::layout::{ChannelOrder, Layout, LayoutSpec, Margin};
 use simulator::lowering::{Diagonals, LinearPlan, Schedule};

@@ -1,5 +1,7 @@
 //! Folding changes nothing but the form.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{difference, image, lenet, model};

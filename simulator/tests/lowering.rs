@@ -1,5 +1,7 @@
 //! A lowered program, run on plain slots, computes the network.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! Descriptions, weights and their errors.
 
+#![allow(clippy::unwrap_used)]
+
 use simulator::Error;
 use simulator::network::{LayerKind, Model, Network, Shape, Weights};
 

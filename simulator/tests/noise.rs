@@ -1,5 +1,7 @@
 //! The noise model: sizes that can be worked out by hand, and the precision of a whole network.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! Patterns: what a pruned unit saves.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
