@@ -79,7 +79,8 @@ fn caches(folder: &Path) -> Option<Caches> {
     for entry in fs::read_dir(folder).ok()?.flatten() {
         let read = |name: &str| fs::read_to_string(entry.path().join(name)).ok();
         let level = read("level").and_then(|l| l.trim().parse::<usize>().ok());
-        let (Some(level @ 1..=3), Some(kind), Some(size)) = (level, read("type"), read("size")) else {
+        let (Some(level @ 1..=3), Some(kind), Some(size)) = (level, read("type"), read("size"))
+        else {
             continue;
         };
         if kind.trim() != "Instruction" {
@@ -87,7 +88,11 @@ fn caches(folder: &Path) -> Option<Caches> {
         }
     }
     let [_, l1_bytes, l2_bytes, l3_bytes] = by_level;
-    (l1_bytes > 0 && l2_bytes > 0).then(|| Caches { l1_bytes, l2_bytes, l3_bytes: l3_bytes.max(l2_bytes) })
+    (l1_bytes > 0 && l2_bytes > 0).then(|| Caches {
+        l1_bytes,
+        l2_bytes,
+        l3_bytes: l3_bytes.max(l2_bytes),
+    })
 }
 
 /// Bytes of a size such as `32K` or `32768K` or `16M`.

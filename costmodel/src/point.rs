@@ -69,7 +69,10 @@ mod tests {
     #[test]
     fn quartiles() {
         let timing = Timing::of(&[4.0, 1.0, 3.0, 2.0, 100.0]).unwrap();
-        assert_eq!((timing.low_quartile_ns, timing.median_ns, timing.high_quartile_ns), (2.0, 3.0, 4.0));
+        assert_eq!(
+            (timing.low_quartile_ns, timing.median_ns, timing.high_quartile_ns),
+            (2.0, 3.0, 4.0)
+        );
         assert_eq!(timing.samples, 5);
         assert_eq!(Timing::of(&[1.0, 2.0]).unwrap().median_ns, 1.5);
         assert_eq!(Timing::of(&[]), None);

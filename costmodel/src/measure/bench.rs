@@ -57,8 +57,9 @@ impl Bench {
     /// Generates keys and operands for a set, in the current pool.
     pub fn new(plan: &Plan, set: &SetPlan, caches: &Caches) -> Result<Self> {
         let special = (set.special, PRIME_BITS);
-        let mut literal =
-            ParametersLiteral::uniform(set.log_n, PRIME_BITS, PRIME_BITS, set.depth, special, set.alpha);
+        let mut literal = ParametersLiteral::uniform(
+            set.log_n, PRIME_BITS, PRIME_BITS, set.depth, special, set.alpha,
+        );
         literal.allow_insecure = true;
         let params = Parameters::new(&literal)?;
         let secret = SecretKey::from_seed(&params, [42; 32]);
@@ -181,21 +182,32 @@ impl Bench {
         let scale = self.params.scale();
         let start = Instant::now();
         match prepared.case.kind {
-            Kind::RotateHoisted(_) => drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?)),
+            Kind::RotateHoisted(_) => {
+                drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?))
+            }
             Kind::Linear(_) => {
                 if let Some(plan) = &prepared.linear {
                     drop(black_box(evaluator.linear(plan, &sources, &factors)?));
                 }
             }
-            Kind::SumSquares { rescale, .. } => drop(black_box(evaluator.sum_squares(&sources, rescale)?)),
-            Kind::Multiply { rescale } => drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?)),
+            Kind::SumSquares { rescale, .. } => {
+                drop(black_box(evaluator.sum_squares(&sources, rescale)?))
+            }
+            Kind::Multiply { rescale } => {
+                drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?))
+            }
             Kind::Add => drop(black_box(evaluator.add(&cts[0], &cts[1])?)),
             Kind::AddPlain => drop(black_box(evaluator.add_plain(&cts[0], &pts[0])?)),
             Kind::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
             Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
             Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
             Kind::Client(Client::Encode { extended }) => {
-                drop(black_box(self.encoder.encode(&self.values, prepared.case.level, scale, extended)?));
+                drop(black_box(self.encoder.encode(
+                    &self.values,
+                    prepared.case.level,
+                    scale,
+                    extended,
+                )?));
             }
             Kind::Client(Client::Encrypt) => drop(black_box(self.public.encrypt(&pts[0])?)),
             Kind::Client(Client::Decrypt) => drop(black_box(self.secret.decrypt(&cts[0])?)),
@@ -216,7 +228,8 @@ impl Operands {
         let ciphertexts = (0..SOURCES)
             .map(|i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale })
             .collect();
-        let plaintexts = (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
+        let plaintexts =
+            (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
         Self { ciphertexts, plaintexts }
     }
 }

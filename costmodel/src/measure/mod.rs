@@ -22,8 +22,8 @@ pub use shapes::{Factors, LinearSpec};
 use crate::error::{Error, Result};
 use crate::machine::Machine;
 use crate::operation::Operation;
-use crate::primitive::Setting;
 use crate::point::{Point, Timing};
+use crate::primitive::Setting;
 use crate::probe::{Probe, thread_pool};
 use bench::Bench;
 use journal::{Journal, Visit};
@@ -71,11 +71,15 @@ pub fn run(
 ) -> Result<Measurements> {
     plan.check()?;
     if threads.is_empty() || threads.contains(&0) {
-        return Err(Error::Plan(format!("thread counts {threads:?}, expected at least one, none zero")));
+        return Err(Error::Plan(format!(
+            "thread counts {threads:?}, expected at least one, none zero"
+        )));
     }
     let machine = Machine::detect();
-    let probe = || threads.iter().map(|&t| Probe::run(t, &machine.caches)).collect::<Result<Vec<_>>>();
-    let mut journal = journal.map(|path| Journal::open(path, plan, threads, &machine, probe)).transpose()?;
+    let probe =
+        || threads.iter().map(|&t| Probe::run(t, &machine.caches)).collect::<Result<Vec<_>>>();
+    let mut journal =
+        journal.map(|path| Journal::open(path, plan, threads, &machine, probe)).transpose()?;
     let probes = match &journal {
         Some(journal) => journal.probes.clone(),
         None => probe()?,
@@ -110,7 +114,8 @@ pub fn run(
         let mut tell = || progress(&clock.progress(&activity));
         let samples_ns = rounds.run(start + slot, cancel, &mut tell)?;
         let operations = rounds.operations();
-        let visit = Visit { pass, set, seconds: start.elapsed().as_secs_f64(), operations, samples_ns };
+        let visit =
+            Visit { pass, set, seconds: start.elapsed().as_secs_f64(), operations, samples_ns };
         if let Some(journal) = &mut journal {
             journal.append(&visit)?;
         }
@@ -130,7 +135,10 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
             && visit.samples_ns.len() == threads.len()
             && visit.samples_ns.iter().all(|lists| lists.len() == cases);
         if !complete {
-            return Err(Error::Plan(format!("the record of a visit to set {} does not fit its cases", visit.set)));
+            return Err(Error::Plan(format!(
+                "the record of a visit to set {} does not fit its cases",
+                visit.set
+            )));
         }
         for (t, lists) in visit.samples_ns.iter().enumerate() {
             for (case, (list, &operation)) in lists.iter().zip(&visit.operations).enumerate() {
@@ -150,7 +158,12 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
             alpha: set.alpha,
             threads: threads[t],
         };
-        let point = Timing::of(&list).map(|time| Point { residency: case.residency, operation, setting, time });
+        let point = Timing::of(&list).map(|time| Point {
+            residency: case.residency,
+            operation,
+            setting,
+            time,
+        });
         points.extend(point);
     }
     Ok(points)
@@ -180,7 +193,8 @@ impl Clock {
     }
 
     fn progress(&self, activity: &str) -> Progress {
-        let fraction = (self.elapsed().as_secs_f64() / self.budget.as_secs_f64().max(1e-9)).min(1.0);
+        let fraction =
+            (self.elapsed().as_secs_f64() / self.budget.as_secs_f64().max(1e-9)).min(1.0);
         Progress { fraction, remaining: self.left(), activity: activity.into() }
     }
 }

@@ -41,7 +41,12 @@ impl Work {
     ///
     /// With [`Residency::Warm`], keys and plaintexts that fit three quarters of the last-level cache together with the
     /// operands are read from there.
-    pub fn count(operation: &Operation, setting: &Setting, caches: &Caches, residency: Residency) -> Self {
+    pub fn count(
+        operation: &Operation,
+        setting: &Setting,
+        caches: &Caches,
+        residency: Residency,
+    ) -> Self {
         let mut counter = Counter::new(setting, caches);
         match operation {
             Operation::Primitive(primitive) => match *primitive {

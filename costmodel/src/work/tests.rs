@@ -91,7 +91,8 @@ fn linear_without_rotations_needs_no_special_primes() {
     assert_eq!(work.get(Feature::DotProducts), 2.0 * 20.0 * 4.0 * n);
     assert_eq!(work.get(Feature::OperandBytes), 2.0 * 5.0 * 4.0 * n * 8.0);
     // With a rescale: 8 components, one inverse NTT each, 3 forward.
-    let work = count(Primitive::Linear(LinearShape { rescale: true, ..shape }), setting(13, 3, 2, 1, 1));
+    let work =
+        count(Primitive::Linear(LinearShape { rescale: true, ..shape }), setting(13, 3, 2, 1, 1));
     assert_eq!(work.get(Feature::InverseButterflies), 8.0 * n / 2.0 * 13.0);
     assert_eq!(work.get(Feature::ForwardButterflies), 24.0 * n / 2.0 * 13.0);
 }
@@ -136,7 +137,8 @@ fn warm_keys_come_from_the_cache() {
 
 #[test]
 fn constants_of_large_rings_leave_the_second_level() {
-    let far = |log_n| count(Primitive::Rescale, setting(log_n, 2, 1, 1, 1)).get(Feature::FarButterflies);
+    let far =
+        |log_n| count(Primitive::Rescale, setting(log_n, 2, 1, 1, 1)).get(Feature::FarButterflies);
     assert_eq!(far(14), 0.0);
     assert!(far(15) > 0.0);
     let work = count(Primitive::Rescale, setting(16, 2, 1, 1, 1));
@@ -172,8 +174,14 @@ fn more_is_never_less_work() {
             let (low, high) = (rotate(4, level, threads), rotate(4, level + 1, threads));
             let more = rotate(5, level, threads);
             for feature in Feature::ALL {
-                assert!(low.get(feature) <= high.get(feature) + 1e-6, "{feature:?} at level {level}");
-                assert!(low.get(feature) <= more.get(feature) + 1e-6, "{feature:?} at level {level}");
+                assert!(
+                    low.get(feature) <= high.get(feature) + 1e-6,
+                    "{feature:?} at level {level}"
+                );
+                assert!(
+                    low.get(feature) <= more.get(feature) + 1e-6,
+                    "{feature:?} at level {level}"
+                );
             }
         }
     }

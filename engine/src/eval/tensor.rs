@@ -46,7 +46,11 @@ impl Evaluator {
         tensor: impl Fn(usize, [&mut [u64]; 3]) + Sync,
     ) -> Result<Ciphertext> {
         if rescale && level == 0 {
-            return Err(Error::Level { what: "product with rescale: add depth", found: 0, expected: 1 });
+            return Err(Error::Level {
+                what: "product with rescale: add depth",
+                found: 0,
+                expected: 1,
+            });
         }
         let params = &self.params;
         let key = self.keys.relinearisation(level)?;
@@ -89,7 +93,8 @@ impl Evaluator {
             .map(|(d, buffer)| decomposition.limb(d, position, buffer))
             .collect();
         let [out0, out1] = outputs;
-        let chunks = out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
+        let chunks =
+            out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
         chunks.enumerate().with_min_len(4).for_each(|(chunk, (out0, out1))| {
             let range = chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS;
             let words: Vec<&[u64]> = digits.iter().map(|d| &d[range.clone()]).collect();
@@ -101,7 +106,8 @@ impl Evaluator {
             let mut sums = [0u64; 2 * CHUNK_WORDS];
             let (sum0, sum1) = sums.split_at_mut(CHUNK_WORDS);
             let add0 = own.then_some((&*out0, factor));
-            let product = KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation: None };
+            let product =
+                KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation: None };
             (kernels().key_product)(sum0, sum1, &product, modulus);
             if own {
                 (kernels().mul_scalar_add)(sum1, out1, factor, modulus);

@@ -46,14 +46,7 @@ impl RnsPoly {
         storage: fn(usize) -> AlignedBuf,
     ) -> Self {
         let limbs = level + 1 + if extended { params.special_count() } else { 0 };
-        Self {
-            data: storage(limbs * params.n()),
-            n: params.n(),
-            limbs,
-            level,
-            extended,
-            form,
-        }
+        Self { data: storage(limbs * params.n()), n: params.n(), limbs, level, extended, form }
     }
 
     /// Ring degree.
