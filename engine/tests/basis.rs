@@ -1,5 +1,7 @@
 //! Basis conversion against integers of any size.
 
+#![allow(clippy::unwrap_used)]
+
 use engine::modulus::Modulus;
 use engine::params::primes::ntt_primes;
 use engine::rns::BasisConverter;

@@ -1,5 +1,7 @@
 //! What cannot work is refused with a text that says what was found, what was expected and what to do.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Every operation does to the slots what its name says, at every parameter shape and level, up to the error derived.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Setup, conjugate, identical, minus, plus, rotated, times};

@@ -1,5 +1,7 @@
 //! Fused linear operations against their parts.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Setup, message, plus, rotated, times};

@@ -1,6 +1,8 @@
 //! The noise is what theory says: not above it, and not below it either (an error that is missing would be a hole in
 //! the security, or a formula that does not describe the code).
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Setup, deviation, rotated, times};
