@@ -166,6 +166,7 @@ impl Bench {
         // A key that the case itself does not use.
         drop(black_box(match prepared.case.kind {
             Kind::Conjugate => self.evaluator.rotate(&cts[0], 1)?,
+            Kind::DropLevel { to } => self.evaluator.drop_level(&cts[0], to)?,
             _ if switches_keys => self.evaluator.conjugate(&cts[0])?,
             _ => self.evaluator.add(&cts[0], &cts[1])?,
         }));
