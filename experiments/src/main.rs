@@ -1,2 +1,8 @@
 //! The `spencnn` command.
+
+use experiments::memory::CountingAllocator;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
 fn main() {}

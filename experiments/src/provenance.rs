@@ -1,0 +1,109 @@
+//! Where a result comes from: program, machine, time and command line.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use costmodel::Machine;
+use serde::Serialize;
+
+/// The revision that this program was built from; `unknown` outside a git checkout.
+pub const REVISION: &str = env!("SPENCNN_REVISION");
+
+/// What a report says about its making.
+#[derive(Debug, Clone, Serialize)]
+pub struct Provenance {
+    /// Revision of the program.
+    pub revision: String,
+    /// When, in UTC (`2026-01-31T12:00:00Z`).
+    pub date: String,
+    /// Command line.
+    pub command: String,
+    /// CPU model.
+    pub cpu: String,
+    /// Instruction set of the engine's kernels.
+    pub isa: String,
+    /// Hardware threads of the machine.
+    pub machine_threads: usize,
+    /// Memory of the machine.
+    pub machine_memory_bytes: u64,
+    /// First-level data cache of a core.
+    pub l1_bytes: u64,
+    /// Second-level cache of a core.
+    pub l2_bytes: u64,
+    /// Last-level cache.
+    pub l3_bytes: u64,
+    /// Calibration profile used, if any.
+    pub profile: Option<String>,
+    /// Seed of everything random but the encryption itself, which is never seeded.
+    pub seed: u64,
+}
+
+impl Provenance {
+    /// The provenance of a result made now by this process.
+    pub fn now(profile: Option<String>, seed: u64) -> Self {
+        let machine = Machine::detect();
+        Self {
+            revision: REVISION.into(),
+            date: date(SystemTime::now()),
+            command: command_line(),
+            cpu: machine.cpu,
+            isa: machine.isa,
+            machine_threads: machine.threads,
+            machine_memory_bytes: machine.memory_bytes,
+            l1_bytes: machine.caches.l1_bytes,
+            l2_bytes: machine.caches.l2_bytes,
+            l3_bytes: machine.caches.l3_bytes,
+            profile,
+            seed,
+        }
+    }
+}
+
+/// The arguments of this process, the program by its name alone.
+fn command_line() -> String {
+    let mut words: Vec<String> = std::env::args().collect();
+    if let Some(program) = words.first_mut() {
+        *program = "spencnn".into();
+    }
+    words.join(" ")
+}
+
+/// A time in UTC, to the second.
+pub fn date(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (year, month, day) = civil((seconds / 86_400) as i64);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month and day of a number of days since 1970-01-01 (Hinnant, "chrono-compatible date algorithms").
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn dates() {
+        let at = |seconds| date(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(at(1_735_689_599), "2024-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn revision_is_never_empty() {
+        assert!(!REVISION.is_empty());
+    }
+}

@@ -1,0 +1,98 @@
+//! A small generator of handwritten-looking digits, so that the demonstration and the tests need no data set.
+//!
+//! Every digit is a few pen strokes ([`strokes`]), distorted at random, drawn with an anti-aliased pen
+//! ([`render`]) and placed as MNIST places its digits: in a box of 20 x 20 pixels, centred by mass in 28 x 28.
+//! The same seed gives the same images on every machine.
+
+mod render;
+mod strokes;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::data::Images;
+
+/// A point: x to the right, y down. Strokes are drawn in the unit square.
+type Point = [f64; 2];
+
+/// `count` digits with their labels, in the order 0, 1, ..., 9, 0, ...; 1 x 28 x 28, white on black.
+pub fn digits(count: usize, seed: u64) -> Images {
+    let mut pixels = Vec::with_capacity(count * render::SIDE * render::SIDE);
+    let mut labels = Vec::with_capacity(count);
+    for k in 0..count {
+        let digit = k % 10;
+        // A generator per image, so that an image does not depend on how many come before it.
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(k as u64);
+        let mut lines = strokes::draw(digit, &mut rng);
+        distort(&mut lines, &mut rng);
+        let radius = rng.random_range(1.05..1.55);
+        pixels.extend(render::render(&lines, radius));
+        labels.push(digit as u8);
+    }
+    Images {
+        source: format!("generated digits, seed {seed}"),
+        shape: (1, render::SIDE, render::SIDE),
+        pixels,
+        labels: Some(labels),
+    }
+}
+
+/// Random slant, rotation and aspect, and a smooth wave.
+fn distort(lines: &mut [Vec<Point>], rng: &mut ChaCha8Rng) {
+    let slant = rng.random_range(-0.05..0.30);
+    let angle: f64 = rng.random_range(-0.09..0.09);
+    let aspect = rng.random_range(0.78..1.0);
+    let wave: [f64; 4] = std::array::from_fn(|_| rng.random_range(0.0..std::f64::consts::TAU));
+    let height = rng.random_range(0.0..0.025);
+    let (sin, cos) = angle.sin_cos();
+    for point in lines.iter_mut().flatten() {
+        let [x, y] = *point;
+        let bent_x = x + height * ((4.0 * y + wave[0]).sin() + (5.0 * x + wave[1]).sin());
+        let bent_y = y + height * ((4.0 * x + wave[2]).sin() + (5.0 * y + wave[3]).sin());
+        let (u, v) = (bent_x - 0.5, bent_y - 0.5);
+        let u = aspect * u - slant * v;
+        *point = [cos * u - sin * v, sin * u + cos * v];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deterministic_and_labelled() {
+        let (all, few) = (digits(40, 1), digits(12, 1));
+        assert_eq!(few.pixels, all.pixels[..12 * 784]);
+        assert_eq!((all.len(), all.label(37)), (40, Some(7)));
+        assert_ne!(digits(1, 2).pixels, few.pixels[..784]);
+    }
+
+    #[test]
+    fn pinned() {
+        // Another machine or version must draw the same images: results are compared by them.
+        let sum: u64 = digits(40, 1).pixels.iter().zip(1u64..).map(|(p, k)| u64::from(*p) * (k % 251)).sum();
+        assert_eq!(sum, PINNED);
+    }
+
+    const PINNED: u64 = 129763725;
+
+    #[test]
+    fn placed_like_mnist() {
+        let images = digits(40, 1);
+        for k in 0..40 {
+            let image = images.image(k).unwrap();
+            let mass: f64 = image.iter().sum();
+            let at = |f: &dyn Fn(usize) -> usize| {
+                image.iter().enumerate().map(|(i, v)| v * f(i) as f64).sum::<f64>() / mass
+            };
+            let (x, y) = (at(&|i| i % 28), at(&|i| i / 28));
+            assert!((x - 13.5).abs() < 0.6 && (y - 13.5).abs() < 0.6, "image {k}: centre {x} {y}");
+            assert!((30.0..200.0).contains(&mass), "image {k}: mass {mass}");
+            let lit: Vec<usize> = (0..784).filter(|i| image[*i] > 0.5).collect();
+            let rows = lit.iter().map(|i| i / 28).max().unwrap() - lit.iter().map(|i| i / 28).min().unwrap();
+            let cols = lit.iter().map(|i| i % 28).max().unwrap() - lit.iter().map(|i| i % 28).min().unwrap();
+            assert!(rows.max(cols) <= 20, "image {k}: {rows} x {cols}");
+        }
+    }
+}
