@@ -66,6 +66,12 @@ impl Machine {
     }
 }
 
+/// The system's load average of the last minute; 0 where it does not tell.
+pub(crate) fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0)
+}
+
 /// The value of the first `key : value` line.
 fn field(text: &str, key: &str) -> Option<String> {
     text.lines()

@@ -58,7 +58,7 @@ impl Point {
     /// Whether this point is kept out of fits, to test them: a fixed quarter of all configurations, the same for every
     /// thread count.
     pub fn is_held_out(&self) -> bool {
-        self.operation.stable_hash(&self.setting, self.residency) % 4 == 0
+        self.operation.stable_hash(&self.setting, self.residency).is_multiple_of(4)
     }
 }
 

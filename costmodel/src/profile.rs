@@ -32,6 +32,8 @@ pub struct Profile {
     pub revision: String,
     /// Name of the measurement plan.
     pub plan: String,
+    /// Load average of the minute before the calibration began; 0 on a quiet machine.
+    pub load_average: f64,
     /// How long the calibration took, in seconds.
     pub duration_seconds: f64,
     /// The machine.
@@ -56,6 +58,7 @@ impl Profile {
             date: rfc3339(SystemTime::now()),
             revision: revision.into(),
             plan: measurements.plan,
+            load_average: measurements.load_average,
             duration_seconds: measurements.duration.as_secs_f64(),
             machine: measurements.machine,
             probes: measurements.probes,

@@ -43,6 +43,9 @@ pub struct Fit {
     pub max_log_n: u32,
     /// Unit costs in nanoseconds, by [`Feature::unit_name`].
     pub unit_costs: BTreeMap<String, f64>,
+    /// How repeatable the measurements were: the median over all points of half the distance between the quartiles,
+    /// relative to the time. No fit can be better.
+    pub noise_relative: f64,
     /// Errors on the points that were fitted.
     pub training: ErrorSummary,
     /// Errors on the points that were kept out.
@@ -112,6 +115,7 @@ fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit>
         threads,
         min_log_n: rings.first().copied().unwrap_or(0),
         max_log_n: rings.last().copied().unwrap_or(0),
+        noise_relative: noise(&rows),
         unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().into(), costs[f.index()])).collect(),
         training: ErrorSummary::of(pairs(&training, &costs)),
         held_out: ErrorSummary::of(pairs(&held_out, &costs)),
@@ -121,6 +125,16 @@ fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit>
             .collect(),
         unseen_rings: unseen_rings(&rows, &rings),
     })
+}
+
+fn noise(rows: &[Row<'_>]) -> f64 {
+    let half = |row: &Row<'_>| {
+        let time = &row.point.time;
+        (time.high_quartile_ns - time.low_quartile_ns) / (2.0 * time.median_ns)
+    };
+    let mut all: Vec<f64> = rows.iter().map(half).collect();
+    all.sort_by(f64::total_cmp);
+    quantile(&all, 0.5).unwrap_or(0.0)
 }
 
 fn pairs<'a>(rows: &'a [&Row<'_>], costs: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use engine::cipher::{Ciphertext, Plaintext};
@@ -42,6 +42,8 @@ struct Operands {
     ciphertexts: Vec<Ciphertext>,
     /// With limbs for the special primes.
     plaintexts: Vec<Plaintext>,
+    /// What plaintexts are added to in place.
+    accumulator: Mutex<Ciphertext>,
 }
 
 /// A case made ready: its plan, if it has one, and its shape.
@@ -161,7 +163,10 @@ impl Bench {
         let cts = &operands.ciphertexts;
         let switches_keys = match prepared.case.kind {
             Kind::Linear(spec) => spec.shifts > 0,
-            Kind::RotateHoisted(_) | Kind::Conjugate | Kind::SumSquares { .. } | Kind::Multiply { .. } => true,
+            Kind::RotateHoisted(_)
+            | Kind::Conjugate
+            | Kind::SumSquares { .. }
+            | Kind::Multiply { .. } => true,
             _ => false,
         };
         // A key that the case itself does not use.
@@ -177,9 +182,13 @@ impl Bench {
             Kind::Add | Kind::Multiply { .. } => 2,
             _ => 1,
         };
-        for ciphertext in cts.iter().take(count) {
+        let touch = |ciphertext: &Ciphertext| {
             black_box(read_all(ciphertext.c0.words()));
             black_box(read_all(ciphertext.c1.words()));
+        };
+        match prepared.case.kind {
+            Kind::AddPlain => touch(&operands.accumulator()),
+            _ => cts.iter().take(count).for_each(touch),
         }
         Ok(())
     }
@@ -195,6 +204,7 @@ impl Bench {
         let factors: Vec<&Plaintext> =
             pts.iter().take(prepared.linear.as_ref().map_or(0, LinearPlan::plaintexts)).collect();
         let scale = self.params.scale();
+        let mut accumulator = operands.accumulator();
         let start = Instant::now();
         match prepared.case.kind {
             Kind::RotateHoisted(_) => {
@@ -212,7 +222,7 @@ impl Bench {
                 drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?))
             }
             Kind::Add => drop(black_box(evaluator.add(&cts[0], &cts[1])?)),
-            Kind::AddPlain => drop(black_box(evaluator.add_plain(&cts[0], &pts[0])?)),
+            Kind::AddPlain => evaluator.add_plain_assign(black_box(&mut accumulator), &pts[0])?,
             Kind::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
             Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
             Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
@@ -233,6 +243,11 @@ impl Bench {
 }
 
 impl Operands {
+    /// The accumulator; its contents do not matter.
+    fn accumulator(&self) -> MutexGuard<'_, Ciphertext> {
+        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Operands at `level`, the plaintexts in at most so many bytes.
     fn random(evaluator: &Evaluator, level: usize, plaintext_bytes: u64) -> Result<Self> {
         let params = evaluator.params();
@@ -241,22 +256,15 @@ impl Operands {
         let each = limbs * 8 * params.n() as u64;
         let count = (plaintext_bytes / each).clamp(1, 512) as usize;
         let poly = |seed: usize, extended| random_poly(params, level, extended, seed as u64);
-<<<<<<< HEAD
-        let ciphertexts = (0..SOURCES)
-            .map(|i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale })
-            .collect();
-        let plaintexts =
-            (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
-        Self { ciphertexts, plaintexts }
-=======
         let random = |i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale };
         // Sums, because a program's ciphertexts are results of operations too, which recycle their memory.
         let zero = Ciphertext::zero(params, level, scale);
         let ciphertexts =
             (0..SOURCES).map(|i| Ok(evaluator.add(&random(i), &zero)?)).collect::<Result<_>>()?;
-        let plaintexts = (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
-        Ok(Self { ciphertexts, plaintexts })
->>>>>>> cost
+        let plaintexts =
+            (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
+        let accumulator = Mutex::new(evaluator.add(&random(0), &zero)?);
+        Ok(Self { ciphertexts, plaintexts, accumulator })
     }
 }
 

@@ -20,7 +20,7 @@ pub use plan::{Plan, SetPlan};
 pub use shapes::{Factors, LinearSpec};
 
 use crate::error::{Error, Result};
-use crate::machine::Machine;
+use crate::machine::{Machine, load_average};
 use crate::operation::Operation;
 use crate::point::{Point, Timing};
 use crate::primitive::Setting;
@@ -47,6 +47,8 @@ pub struct Measurements {
     pub plan: String,
     /// Where.
     pub machine: Machine,
+    /// Processes that wanted to run when it began, on average over the minute before; 0 on a quiet machine.
+    pub load_average: f64,
     /// How long it took, interruptions left out.
     pub duration: Duration,
     /// The probe at the start, one for each thread count.
@@ -76,6 +78,7 @@ pub fn run(
         )));
     }
     let machine = Machine::detect();
+    let load_average = load_average();
     let probe =
         || threads.iter().map(|&t| Probe::run(t, &machine.caches)).collect::<Result<Vec<_>>>();
     let mut journal =
@@ -126,7 +129,14 @@ pub fn run(
         engine::buffer::AlignedBuf::release_pool();
     }
     let points = summarise(plan, threads, &visits)?;
-    Ok(Measurements { plan: plan.name.clone(), machine, duration: clock.elapsed(), probes, points })
+    Ok(Measurements {
+        plan: plan.name.clone(),
+        machine,
+        load_average,
+        duration: clock.elapsed(),
+        probes,
+        points,
+    })
 }
 
 /// Joins the visits of each set.

@@ -39,19 +39,13 @@ pub struct Work([f64; Feature::COUNT]);
 impl Work {
     /// Work of an operation on a machine with the given caches.
     ///
-<<<<<<< HEAD
-    /// With [`Residency::Warm`], keys and plaintexts that fit three quarters of the last-level cache together with the
-    /// operands are read from there.
+    /// With [`Residency::Warm`], keys and plaintexts are read from the last-level cache as far as they fit there.
     pub fn count(
         operation: &Operation,
         setting: &Setting,
         caches: &Caches,
         residency: Residency,
     ) -> Self {
-=======
-    /// With [`Residency::Warm`], keys and plaintexts are read from the last-level cache as far as they fit there.
-    pub fn count(operation: &Operation, setting: &Setting, caches: &Caches, residency: Residency) -> Self {
->>>>>>> cost
         let mut counter = Counter::new(setting, caches);
         match operation {
             Operation::Primitive(primitive) => match *primitive {
@@ -218,7 +212,11 @@ impl Counter {
 
 /// 0 up to `low`, 1 from `high` on, linear between.
 fn ramp(value: f64, low: f64, high: f64) -> f64 {
-    if high > low { ((value - low) / (high - low)).clamp(0.0, 1.0) } else { f64::from(u8::from(value > low)) }
+    if high > low {
+        ((value - low) / (high - low)).clamp(0.0, 1.0)
+    } else {
+        f64::from(u8::from(value > low))
+    }
 }
 
 #[cfg(test)]
