@@ -165,7 +165,8 @@ impl Encoder {
             return Err(Error::argument("level to encode at", level, expected));
         }
         check_scale(scale)?;
-        Ok(Plaintext { poly: RnsPoly::zero(params, level, extended, Form::Ntt), scale })
+        // Every word is written before anybody sees it.
+        Ok(Plaintext { poly: RnsPoly::scratch(params, level, extended, Form::Ntt), scale })
     }
 
     fn check_count(&self, count: usize) -> Result<()> {
