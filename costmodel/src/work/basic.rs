@@ -13,10 +13,9 @@ impl Counter {
         self.polynomials(6.0 * limbs, 1.0);
     }
 
-    /// Addition of a plaintext: both components copied by one thread, then one addition a word of the first.
+    /// Addition of a plaintext in place: one addition a word of the first component.
     pub(super) fn add_plain(&mut self) {
         let (n, limbs) = (self.n, self.limbs);
-        self.copy(2.0 * limbs);
         self.phase();
         self.parallel(
             limbs,
@@ -25,6 +24,7 @@ impl Counter {
                 (Feature::PlaintextBytes, limbs * self.limb_bytes()),
             ],
         );
+        self.polynomials(limbs, 2.0);
     }
 
     /// Rescale: both components copied by one thread, then divided by the last prime.

@@ -12,7 +12,11 @@ const CHUNKS_PER_TASK: f64 = 4.0;
 /// The shape does not tell. Where every rotated source is rotated once, they are taken to differ (partial sums rotated
 /// into place); otherwise all sources are taken to share their shifts (inputs rotated by kernel offsets).
 pub fn distinct_shifts(shape: &LinearShape) -> usize {
-    if shape.rotations <= shape.decomposed { shape.rotations } else { shape.rotations.div_ceil(shape.decomposed.max(1)) }
+    if shape.rotations <= shape.decomposed {
+        shape.rotations
+    } else {
+        shape.rotations.div_ceil(shape.decomposed.max(1))
+    }
 }
 
 impl Counter {

@@ -40,7 +40,12 @@ impl Work {
     /// Work of an operation on a machine with the given caches.
     ///
     /// With [`Residency::Warm`], keys and plaintexts are read from the last-level cache as far as they fit there.
-    pub fn count(operation: &Operation, setting: &Setting, caches: &Caches, residency: Residency) -> Self {
+    pub fn count(
+        operation: &Operation,
+        setting: &Setting,
+        caches: &Caches,
+        residency: Residency,
+    ) -> Self {
         let mut counter = Counter::new(setting, caches);
         match operation {
             Operation::Primitive(primitive) => match *primitive {
@@ -207,7 +212,11 @@ impl Counter {
 
 /// 0 up to `low`, 1 from `high` on, linear between.
 fn ramp(value: f64, low: f64, high: f64) -> f64 {
-    if high > low { ((value - low) / (high - low)).clamp(0.0, 1.0) } else { f64::from(u8::from(value > low)) }
+    if high > low {
+        ((value - low) / (high - low)).clamp(0.0, 1.0)
+    } else {
+        f64::from(u8::from(value > low))
+    }
 }
 
 #[cfg(test)]

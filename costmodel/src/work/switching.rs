@@ -18,11 +18,7 @@ impl Counter {
         self.phase();
         self.parallel(
             limbs,
-            &[
-                butterflies,
-                far,
-                (Feature::ElementwiseWords, (limbs + scaled) * self.n),
-            ],
+            &[butterflies, far, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
         );
         let digits = sources * self.digits();
         self.phase();

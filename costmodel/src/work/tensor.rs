@@ -13,10 +13,7 @@ impl Counter {
         self.phase();
         self.parallel(
             limbs,
-            &[
-                (Feature::DotProducts, products * limbs * n),
-                (Feature::Reductions, 3.0 * limbs * n),
-            ],
+            &[(Feature::DotProducts, products * limbs * n), (Feature::Reductions, 3.0 * limbs * n)],
         );
         self.decompose(1.0);
         self.phase();
