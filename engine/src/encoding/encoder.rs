@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use zeroize::Zeroize;
 
 use super::Complex;
 use super::fft::SpecialFft;
@@ -278,6 +279,8 @@ impl Encoder {
                 self.inner.reconstruction.numbers(out, &residues, factor, digits);
             },
         );
+        // The copy goes back to a pool of memory, and it was decrypted.
+        poly.zeroize();
         self.inner.fft.forward(coefficients, re, im);
         Ok(scratch)
     }

@@ -34,6 +34,8 @@ impl Evaluator {
         b: &Ciphertext,
         kernel: fn(&mut [u64], &[u64], &Modulus),
     ) -> Result<Ciphertext> {
+        a.c0.check(&self.params, what)?;
+        b.c0.check(&self.params, what)?;
         same_level(what, b.level(), a.level())?;
         same_scale(what, b.scale, a.scale)?;
         let combined = |a: &RnsPoly, b: &RnsPoly| {
@@ -104,6 +106,7 @@ impl Evaluator {
     /// [`Error::Level`] at level 0.
     pub fn rescale(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
         let level = ciphertext.level();
+        ciphertext.c0.check(&self.params, "rescale")?;
         if level == 0 {
             return Err(Error::Level {
                 what: "rescale: no level is left; add depth",
@@ -143,6 +146,7 @@ impl Evaluator {
         plaintext: &Plaintext,
         level: usize,
     ) -> Result<()> {
+        plaintext.poly.check(&self.params, what)?;
         if plaintext.level() < level {
             return Err(Error::Level { what, found: plaintext.level(), expected: level });
         }

@@ -166,7 +166,7 @@ impl Evaluator {
         if plaintexts.len() < plan.plaintexts {
             return Err(Error::argument("linear plaintexts", plaintexts.len(), plan.plaintexts));
         }
-        let (level, scale) = common("linear", sources)?;
+        let (level, scale) = common(&self.params, "linear", sources)?;
         if plan.rescale && level == 0 {
             return Err(Error::Level {
                 what: "linear with rescale: add depth",

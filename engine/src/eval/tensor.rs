@@ -17,6 +17,8 @@ impl Evaluator {
     /// # Errors
     /// [`Error::Level`] when the levels differ or none is left to rescale; [`Error::MissingKey`].
     pub fn multiply(&self, a: &Ciphertext, b: &Ciphertext, rescale: bool) -> Result<Ciphertext> {
+        a.c0.check(&self.params, "multiply")?;
+        b.c0.check(&self.params, "multiply")?;
         same_level("multiply", b.level(), a.level())?;
         self.product(a.level(), a.scale * b.scale, rescale, |limb, outputs| {
             let inputs = [a.c0.limb(limb), a.c1.limb(limb), b.c0.limb(limb), b.c1.limb(limb)];
@@ -29,7 +31,7 @@ impl Evaluator {
     /// # Errors
     /// As for [`Self::multiply`], and [`Error::Scale`] when the scales differ.
     pub fn sum_squares(&self, sources: &[&Ciphertext], rescale: bool) -> Result<Ciphertext> {
-        let (level, scale) = common("sum of squares", sources)?;
+        let (level, scale) = common(&self.params, "sum of squares", sources)?;
         self.product(level, scale * scale, rescale, |limb, [out0, out1, out2]| {
             let a: Vec<&[u64]> = sources.iter().map(|ct| ct.c0.limb(limb)).collect();
             let b: Vec<&[u64]> = sources.iter().map(|ct| ct.c1.limb(limb)).collect();

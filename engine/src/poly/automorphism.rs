@@ -59,9 +59,9 @@ impl Automorphism {
         let (mut result, mut base, mut exponent) = (1usize, 5usize, shift & (mask >> 2));
         while exponent > 0 {
             if exponent & 1 == 1 {
-                result = result * base & mask;
+                result = (result * base) & mask;
             }
-            base = base * base & mask;
+            base = (base * base) & mask;
             exponent >>= 1;
         }
         result
