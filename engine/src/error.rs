@@ -34,7 +34,9 @@ pub enum Error {
         expected: usize,
     },
     /// Two values that meet in an addition have different scales.
-    #[error("{what}: scales 2^{found:.6} and 2^{expected:.6} differ; choose plaintext scales so that they agree")]
+    #[error(
+        "{what}: scales 2^{found:.6} and 2^{expected:.6} differ; choose plaintext scales so that they agree"
+    )]
     Scale {
         /// The operation.
         what: &'static str,
@@ -68,6 +70,14 @@ pub enum Error {
         what: &'static str,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Reading or writing failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being read or written.
+        what: &'static str,
+        /// The cause.
+        source: std::io::Error,
     },
     /// Objects made under different parameters were mixed.
     #[error("{what} was made under parameters {found}, this evaluator uses {expected}")]

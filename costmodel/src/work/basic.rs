@@ -1,6 +1,6 @@
 //! Operations without key switching, and the client's steps.
 
-use super::{Counter, Feature};
+use super::{CHUNK, Counter, Feature};
 
 impl Counter {
     /// Addition: one component after the other, a copy and an addition a word.
@@ -8,21 +8,14 @@ impl Counter {
         let (n, limbs) = (self.n, self.limbs);
         for _ in 0..2 {
             self.phase();
-            self.parallel(
-                limbs,
-                &[
-                    (Feature::ElementwiseWords, 2.0 * limbs * n),
-                    (Feature::OperandBytes, 2.0 * limbs * self.limb_bytes()),
-                    (Feature::ZeroedBytes, limbs * self.limb_bytes()),
-                ],
-            );
+            self.parallel(limbs, &[(Feature::ElementwiseWords, 2.0 * limbs * n)]);
         }
+        self.polynomials(6.0 * limbs, 1.0);
     }
 
-    /// Addition of a plaintext: both components copied by one thread, then one addition a word of the first.
+    /// Addition of a plaintext in place: one addition a word of the first component.
     pub(super) fn add_plain(&mut self) {
         let (n, limbs) = (self.n, self.limbs);
-        self.copy(2.0 * limbs);
         self.phase();
         self.parallel(
             limbs,
@@ -31,6 +24,7 @@ impl Counter {
                 (Feature::PlaintextBytes, limbs * self.limb_bytes()),
             ],
         );
+        self.polynomials(limbs, 2.0);
     }
 
     /// Rescale: both components copied by one thread, then divided by the last prime.
@@ -46,8 +40,7 @@ impl Counter {
     }
 
     fn copy(&mut self, limbs: f64) {
-        let bytes = limbs * self.limb_bytes();
-        self.serial(&[(Feature::CopiedBytes, bytes), (Feature::ZeroedBytes, bytes)]);
+        self.serial(&[(Feature::CopiedBytes, limbs * self.limb_bytes())]);
     }
 
     /// Encoding: an inverse Fourier transform over the slots, rounding into every limb, forward NTTs.
@@ -67,17 +60,16 @@ impl Counter {
         );
     }
 
-    /// Decoding: inverse NTTs, recombination of the residues, a Fourier transform over the slots.
+    /// Decoding: inverse NTTs, recombination of the residues, a Fourier transform over the slots. The engine looks at as
+    /// many limbs as hold meaningful coefficients: two for the usual scales.
     pub(super) fn decode(&mut self) {
-        let limbs = self.limbs;
+        let limbs = self.limbs.min(2.0);
         let [butterflies, far] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
         self.parallel(limbs, &[butterflies, far]);
-        self.serial(&[
-            (Feature::CopiedBytes, limbs * self.limb_bytes()),
-            (Feature::ZeroedBytes, limbs * self.limb_bytes()),
-            (Feature::RoundedWords, limbs * self.n),
-        ]);
+        self.serial(&[(Feature::CopiedBytes, limbs * self.limb_bytes())]);
+        self.phase();
+        self.parallel(self.n / CHUNK, &[(Feature::RoundedWords, limbs * self.n)]);
         self.fourier();
     }
 
@@ -109,10 +101,10 @@ impl Counter {
             &[
                 (Feature::DotProducts, 2.0 * limbs * n),
                 (Feature::ElementwiseWords, 3.0 * limbs * n),
-                (Feature::OperandBytes, 3.0 * limbs * self.limb_bytes()),
                 (Feature::ZeroedBytes, 2.0 * limbs * self.limb_bytes()),
             ],
         );
+        self.polynomials(6.0 * limbs, 1.0);
     }
 
     /// Decryption: one product and one addition a word.
@@ -124,9 +116,9 @@ impl Counter {
             &[
                 (Feature::DotProducts, limbs * n),
                 (Feature::ElementwiseWords, limbs * n),
-                (Feature::OperandBytes, 3.0 * limbs * self.limb_bytes()),
                 (Feature::ZeroedBytes, limbs * self.limb_bytes()),
             ],
         );
+        self.polynomials(4.0 * limbs, 1.0);
     }
 }

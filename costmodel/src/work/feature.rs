@@ -21,15 +21,18 @@ pub enum Feature {
     Reductions,
     /// Words added, subtracted, scaled, permuted or copied within a limb.
     ElementwiseWords,
-    /// Bytes read again from the last-level cache, because the second level is too small to have kept them.
+    /// Bytes read from the last-level cache a chunk here and a chunk there, because the second level is too small to
+    /// keep them.
     CachedBytes,
-    /// Bytes of operand ciphertexts.
-    OperandBytes,
+    /// Bytes of operands, intermediate polynomials and results read and written within the last-level cache.
+    CiphertextBytes,
+    /// The same, where they are too large for that cache together.
+    SpilledBytes,
     /// Bytes of keys streamed from memory.
     KeyBytes,
     /// Bytes of plaintexts streamed from memory.
     PlaintextBytes,
-    /// Bytes allocated and cleared.
+    /// Bytes of fresh memory, cleared by the system.
     ZeroedBytes,
     /// Bytes copied by one thread alone.
     CopiedBytes,
@@ -56,7 +59,7 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::FarButterflies,
@@ -66,7 +69,8 @@ impl Feature {
         Self::Reductions,
         Self::ElementwiseWords,
         Self::CachedBytes,
-        Self::OperandBytes,
+        Self::CiphertextBytes,
+        Self::SpilledBytes,
         Self::KeyBytes,
         Self::PlaintextBytes,
         Self::ZeroedBytes,
@@ -98,7 +102,8 @@ impl Feature {
             Self::Reductions => "reduction_ns_per_word",
             Self::ElementwiseWords => "elementwise_ns_per_word",
             Self::CachedBytes => "last_level_cache_ns_per_byte",
-            Self::OperandBytes => "operand_ns_per_byte",
+            Self::CiphertextBytes => "ciphertext_cache_ns_per_byte",
+            Self::SpilledBytes => "ciphertext_memory_ns_per_byte",
             Self::KeyBytes => "key_memory_ns_per_byte",
             Self::PlaintextBytes => "plaintext_memory_ns_per_byte",
             Self::ZeroedBytes => "allocation_ns_per_byte",
@@ -123,7 +128,8 @@ impl Feature {
             Self::Reductions => "modular reduction",
             Self::ElementwiseWords => "elementwise arithmetic",
             Self::CachedBytes => "last-level cache traffic",
-            Self::OperandBytes => "reading ciphertexts",
+            Self::CiphertextBytes => "ciphertexts in the cache",
+            Self::SpilledBytes => "ciphertexts in memory",
             Self::KeyBytes => "reading keys",
             Self::PlaintextBytes => "reading plaintexts",
             Self::ZeroedBytes => "allocating memory",
@@ -139,7 +145,7 @@ impl Feature {
     /// How it behaves with the number of threads.
     pub fn class(self) -> Class {
         match self {
-            Self::OperandBytes
+            Self::SpilledBytes
             | Self::KeyBytes
             | Self::PlaintextBytes
             | Self::ZeroedBytes

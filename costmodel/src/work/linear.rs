@@ -6,12 +6,17 @@ use crate::primitive::LinearShape;
 /// Chunks that one task takes within a limb, as in the engine.
 const CHUNKS_PER_TASK: f64 = 4.0;
 
-/// Distinct shifts of a shape: each has one key, read from memory once however many sources it rotates.
+/// Distinct shifts of a shape: each has one key, read from memory once however many sources it rotates,
+/// because the engine takes all rotations by one shift together.
 ///
 /// The shape does not tell. Where every rotated source is rotated once, they are taken to differ (partial sums rotated
 /// into place); otherwise all sources are taken to share their shifts (inputs rotated by kernel offsets).
 pub fn distinct_shifts(shape: &LinearShape) -> usize {
-    if shape.rotations <= shape.decomposed { shape.rotations } else { shape.rotations.div_ceil(shape.decomposed.max(1)) }
+    if shape.rotations <= shape.decomposed {
+        shape.rotations
+    } else {
+        shape.rotations.div_ceil(shape.decomposed.max(1))
+    }
 }
 
 impl Counter {
@@ -38,7 +43,7 @@ impl Counter {
         if extended {
             self.decompose(shape.decomposed as f64);
         }
-        self.serial(&[(Feature::ZeroedBytes, 2.0 * outputs * limbs * self.limb_bytes())]);
+        self.polynomials(2.0 * outputs * limbs, 1.0);
         self.phase();
         if extended {
             self.mod_up(shape.decomposed as f64);
@@ -73,14 +78,11 @@ impl Counter {
         totals.push((Feature::CachedBytes, digit_reads * self.overflow(scratch)));
         let shifts = distinct_shifts(shape) as f64;
         totals.push((Feature::KeyBytes, shifts * self.key_bytes()));
-        let key_window = 2.0 * shifts * self.digits() * CHUNK * WORD;
-        let key_again = (rotations - shifts) * self.key_bytes();
-        totals.push((Feature::CachedBytes, key_again * self.overflow(key_window)));
         // Unrotated sources are copied, and scaled by P where there are special limbs.
         let passes = if special > 0.0 { 2.0 } else { 1.0 };
         totals.push((Feature::ElementwiseWords, 2.0 * passes * unrotated * self.limbs * n));
-        let operands = shape.decomposed as f64 + 2.0 * unrotated;
-        totals.push((Feature::OperandBytes, operands * self.limbs * self.limb_bytes()));
+        // Decomposition has read the second components of what is rotated, as a whole; the rest is read by chunks.
+        self.pieces((shape.decomposed as f64 + 2.0 * unrotated) * self.limbs);
 
         // Sums.
         if shape.plaintexts > 0 {
@@ -95,7 +97,6 @@ impl Counter {
         let buffer = 2.0 * rotated * CHUNK * WORD;
         let buffer_reads = 2.0 * terms * present * self.limb_bytes();
         totals.push((Feature::CachedBytes, buffer_reads * self.overflow(buffer)));
-        totals.push((Feature::ZeroedBytes, tasks * buffer));
         self.parallel(tasks, &totals);
     }
 }

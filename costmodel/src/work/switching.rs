@@ -14,26 +14,21 @@ impl Counter {
     pub(super) fn decompose(&mut self, sources: f64) {
         let limbs = sources * self.limbs;
         let scaled = sources * self.digit_lengths().filter(|&len| len > 1.0).sum::<f64>();
-        let bytes = limbs * self.limb_bytes();
         let [butterflies, far] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
         self.parallel(
             limbs,
-            &[
-                butterflies,
-                far,
-                (Feature::ElementwiseWords, (limbs + scaled) * self.n),
-                (Feature::OperandBytes, bytes),
-            ],
+            &[butterflies, far, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
         );
         let digits = sources * self.digits();
         self.phase();
         self.parallel(digits, &[(Feature::Conversions, limbs * self.n)]);
-        self.serial(&[(Feature::ZeroedBytes, (limbs + digits) * self.limb_bytes())]);
+        // The source once; prepared limbs and quotients are written, and read at least once.
+        self.polynomials(limbs, 1.0);
+        self.polynomials(limbs + digits, 2.0);
     }
 
-    /// Digits of `sources` decomposed polynomials brought to every limb of the extended basis, each limb into fresh
-    /// scratch: for every limb outside the digit, `len + 1` products a coefficient and one forward NTT. That is
+    /// Digits of `sources` decomposed polynomials brought to every limb of the extended basis: for every limb outside the digit, `len + 1` products a coefficient and one forward NTT. That is
     /// `beta (l1 + k) - l1` NTTs a source.
     pub(super) fn mod_up(&mut self, sources: f64) {
         let targets = self.limbs + self.special;
@@ -52,7 +47,6 @@ impl Counter {
                 (Feature::Conversions, sources * products * self.n),
                 (Feature::Reductions, sources * conversions * self.n),
                 (Feature::CachedBytes, sources * far_reads),
-                (Feature::ZeroedBytes, sources * self.digits() * targets * self.limb_bytes()),
             ],
         );
     }
@@ -67,7 +61,7 @@ impl Counter {
         (2.0 * self.digits() * (self.limbs + self.special) + self.limbs) * self.n
     }
 
-    /// Division of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,
+    /// Division, in place, of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,
     /// the quotient, and for each kept limb a conversion with `removed + 1` products, a forward NTT, and one
     /// subtraction with scaling.
     pub(super) fn divide(&mut self, polys: f64, removed: f64, kept: f64) {
@@ -93,8 +87,7 @@ impl Counter {
                 (Feature::ElementwiseWords, polys * kept * n),
             ],
         );
-        // The quotient, and a remainder for each share of the limbs that a thread takes.
-        let shares = self.threads.min(kept).max(1.0);
-        self.serial(&[(Feature::ZeroedBytes, polys * (1.0 + shares) * self.limb_bytes())]);
+        // The polynomials are there already: read and written once more.
+        self.traffic += 2.0 * polys * (removed + kept) * self.limb_bytes();
     }
 }
