@@ -11,11 +11,6 @@ use simulator::lowering::lower;
 use simulator::network::Model;
 use simulator::search::*;
 
-fn candidate(model: &Model, name: &str, accuracy: f64) -> Candidate {
-    let folded = Folded::new(model, ActivationMethod::Square).unwrap();
-    Candidate { variant: name.into(), folded, accuracy: Some(accuracy) }
-}
-
 fn space() -> Space {
     Space {
         log_n: vec![13],
@@ -52,26 +47,78 @@ fn check_clear(model: &Model, e: &Evaluated) {
     assert!(difference(&y, &model.forward(&x).unwrap()) < 1e-9);
 }
 
+/// A small network under every kind of activation and the ring degrees that are secure for it.
+fn cases() -> [Space; 2] {
+    [
+        Space { activations: ActivationMethod::Square, ..space() },
+        Space { activations: ActivationMethod::PairedSquare, log_n: vec![14], ..space() },
+    ]
+}
+
+fn folded(model: &Model, space: &Space) -> Candidate {
+    let folded = Folded::new(model, space.activations).unwrap();
+    Candidate { variant: "small".into(), folded, accuracy: Some(0.99) }
+}
+
 #[test]
-#[ignore]
-fn timing() {
-    for log_n in [14] {
-        let m = model(lenet(64, 32, 32, 8));
-        let s = Space { log_n: vec![log_n], ..Space::default() };
-        let start = std::time::Instant::now();
-        let mut j = Journal::new();
-        let o = search(&s, &ANY).run(&[candidate(&m, "g8", 0.99)], &mut j).unwrap();
-        println!("{log_n}: {:?}", start.elapsed());
-        for e in &o.all {
-            println!(
-                "{:.3} ms {:?} bits {:.0} MB special {}",
-                e.latency_ms,
-                e.precision_bits,
-                e.memory.total_bytes() as f64 / 1e6,
-                e.configuration.parameters.special
-            );
+fn what_it_finds_computes_the_network_at_the_price_it_says() {
+    let m = model(lenet(8, 8, 8, 2));
+    for space in cases() {
+        let outcome = search(&space, &ANY).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
+        assert!(outcome.best.is_some());
+        for e in &outcome.all {
+            check_clear(&m, e);
+            let sum: f64 = e.layers.iter().map(|l| l.latency_ms).sum();
+            assert!((sum - e.latency_ms).abs() <= 1e-9 * sum);
         }
-        let b = o.best.unwrap();
-        println!("{:?}\n{}", b.layers, b.configuration.to_toml().unwrap());
+        // The dynamic programme's own sum of prices orders the ways as the lowered programs' prices do.
+        assert!(outcome.all.windows(2).all(|w| w[0].latency_ms <= w[1].latency_ms));
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_output_and_a_journal_resumes() {
+    let m = model(lenet(8, 8, 8, 1));
+    let [space, _] = cases();
+    let search = search(&space, &ANY);
+    let mut journal = Journal::new();
+    let first = search.run(&[folded(&m, &space)], &mut journal).unwrap();
+    let again = search.run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
+    assert_eq!(first.all, again.all);
+    let resumed = search.run(&[folded(&m, &space)], &mut journal).unwrap();
+    assert_eq!((resumed.evaluated, resumed.resumed), (0, first.evaluated));
+    assert_eq!(resumed.all, first.all);
+}
+
+#[test]
+fn limits_are_kept() {
+    let m = model(lenet(8, 8, 8, 1));
+    let [space, _] = cases();
+    let all = search(&space, &ANY).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
+    let least = all.all.iter().map(|e| e.memory.total_bytes()).min().unwrap();
+    let limits = Limits { memory_bytes: Some(least), ..ANY };
+    let kept = search(&space, &limits).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
+    assert_eq!(kept.best.unwrap().memory.total_bytes(), least);
+    let limits = Limits { precision_bits: 200.0, ..ANY };
+    let none = search(&space, &limits).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
+    assert!(none.best.is_none() && none.front.is_empty() && !none.all.is_empty());
+}
+
+#[test]
+fn the_paper_space_has_neither_phases_nor_patches() {
+    let m = model(lenet(8, 8, 8, 2));
+    let paper = Space {
+        activations: ActivationMethod::Square,
+        log_n: vec![13],
+        special: vec![1],
+        min_scale_bits: 10,
+        ..Space::paper()
+    };
+    let outcome = search(&paper, &ANY).run(&[folded(&m, &paper)], &mut Journal::new()).unwrap();
+    assert!(!outcome.all.is_empty());
+    for e in &outcome.all {
+        let c = &e.configuration;
+        assert!(!c.input.patches && c.input.layout.phases == 1);
+        assert!(c.linear.iter().all(|l| l.layout.phases == 1));
     }
 }

@@ -10,8 +10,13 @@ use super::signature::Signature;
 type Product = (u64, Signature);
 
 /// Shapes of the one or two linear instructions that a fused stage consists of before any fold and bias: the
-/// products, and the rotations of partial sums if there are any. They equal what lowering makes.
-pub(crate) fn count(diagonals: &Diagonals, schedule: &Schedule) -> (Primitive, Option<Primitive>) {
+/// products, and the rotations of partial sums if there are any. The last one rescales unless a fold follows. They
+/// equal what lowering makes.
+pub(crate) fn count(
+    diagonals: &Diagonals,
+    schedule: &Schedule,
+    folds: bool,
+) -> (Primitive, Option<Primitive>) {
     let cut = Cut::new(diagonals, schedule);
     let mut products: Vec<Product> = diagonals
         .diagonals
@@ -69,24 +74,24 @@ pub(crate) fn count(diagonals: &Diagonals, schedule: &Schedule) -> (Primitive, O
         terms,
         plaintexts: plaintexts.len(),
         outputs: partials.len(),
-        rescale: true,
+        rescale: !folds,
     };
-    // Outputs made of one unrotated sum are finished.
-    let open: Vec<&[u64]> = partials
-        .chunk_by(|a, b| a >> 16 == b >> 16)
-        .filter(|sums| !(sums.len() == 1 && sums[0] & 0xffff == 0))
-        .collect();
-    let sums: usize = open.iter().map(|s| s.len()).sum();
-    let turned = open.iter().flat_map(|s| s.iter()).filter(|p| **p & 0xffff != 0).count();
-    let second = (sums > 0).then_some(Primitive::Linear(LinearShape {
+    // One unrotated sum for each output: nothing is left to do.
+    let sums = partials.len();
+    let turned = partials.iter().filter(|p| **p & 0xffff != 0).count();
+    if sums == diagonals.outputs && turned == 0 {
+        return (Primitive::Linear(first), None);
+    }
+    let first = LinearShape { rescale: false, ..first };
+    let second = Some(Primitive::Linear(LinearShape {
         sources: sums,
         decomposed: turned,
         rotations: turned,
         unrotated: sums - turned,
         terms: sums,
         plaintexts: 0,
-        outputs: open.len(),
-        rescale: false,
+        outputs: diagonals.outputs,
+        rescale: !folds,
     }));
     (Primitive::Linear(first), second)
 }

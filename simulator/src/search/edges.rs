@@ -16,7 +16,7 @@ use crate::lowering::{
     Builder, Chain, Diagonals, LinearEmission, Pool, Schedule, State, count, emit_pool,
     emit_quadratic, emit_square,
 };
-use crate::program::Program;
+use crate::program::{Program, ValueInfo};
 use crate::{Error, Result};
 
 /// Cheapest schedule and radix of a linear stage in one setting.
@@ -263,15 +263,16 @@ impl Terms<'_> {
         let biased = biased(linear, output);
         for schedule in schedules(&linear.geometry, &diagonals, self.space) {
             let steps = if schedule.double_hoisting {
-                let (products, sums) = count(&diagonals, &schedule);
+                let (products, sums) = count(&diagonals, &schedule, fold != 0);
                 let mut steps = vec![(products, 0)];
-                steps.extend(sums.map(|s| (s, 1)));
+                steps.extend(sums.map(|s| (s, 0)));
                 steps.extend(std::iter::repeat_n((Primitive::AddPlain, 1), biased));
                 steps
             } else {
                 let emission = LinearEmission {
                     diagonals: &diagonals,
                     schedule,
+                    scale: self.chain.scale,
                     fold: 0,
                     radix: 2,
                     output,
@@ -304,15 +305,16 @@ impl Terms<'_> {
         Ok(Found::Ways(best))
     }
 
-    /// Instructions of folding the results of a linear stage, one level below its entry.
+    /// Instructions of folding the results of a linear stage, the last of which rescales.
     fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
         let (steps, _) = self.emit(output, |b, state| {
-            for shifts in crate::lowering::fold_steps(mask, radix) {
-                state.values = b.sum_rotations(&state.values, &shifts)?;
+            let steps = crate::lowering::fold_steps(mask, radix);
+            for (k, shifts) in steps.iter().enumerate() {
+                state.values = b.sum_rotations(&state.values, shifts, k + 1 == steps.len())?;
             }
             Ok(())
         })?;
-        Ok(steps.into_iter().map(|(p, drop)| (p, drop + 1)).collect())
+        Ok(steps)
     }
 
     /// Every way through the stages after the linear one.
@@ -370,7 +372,9 @@ impl Terms<'_> {
                 pool_of(s).map(|(kernel, stride)| Pool { stage: s, kernel, stride, method })
             });
             match &stage.kind {
-                StageKind::Square => phases_done = emit_square(b, state, next)?,
+                StageKind::Square { rescale } => {
+                    phases_done = emit_square(b, state, next, *rescale)?
+                }
                 StageKind::Quadratic(q) => emit_quadratic(b, state, q)?,
                 StageKind::SumPool { kernel, stride } => {
                     let pool = Pool { stage, kernel: *kernel, stride: *stride, method };
@@ -392,7 +396,8 @@ impl Terms<'_> {
         piece: impl FnOnce(&mut Builder<'_>, &mut State) -> Result<()>,
     ) -> Result<(Vec<Step>, Layout)> {
         let entry = self.chain.levels();
-        let mut b = Builder::new(self.chain, false, layout.ciphertexts(), entry);
+        let fresh = ValueInfo { level: entry, scale: self.chain.scale };
+        let mut b = Builder::new(self.chain, false, layout.ciphertexts(), fresh);
         b.layer("piece");
         let mut state =
             State { values: (0..layout.ciphertexts()).collect(), layout: layout.clone() };

@@ -90,7 +90,7 @@ pub fn precision_bits(
     Ok(-worst.log2())
 }
 
-fn random_image(len: usize, seed: u64) -> Vec<f64> {
+pub(super) fn random_image(len: usize, seed: u64) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..len).map(|_| rng.random::<f64>() * 2.0 - 1.0).collect()
 }

@@ -1,16 +1,19 @@
 //! The search itself: every variant, ring degree and key-switching shape; then limits and the best.
 
 use super::dynamic::{Path, Programme};
-use super::evaluate::{Evaluated, evaluate, precision_bits};
+use super::evaluate::{Evaluated, evaluate, precision_bits, random_image};
 use super::front::pareto_front;
 use super::journal::Journal;
 use super::price::{Memo, Pricer};
 use super::problem::blocks;
 use super::space::{Limits, Space};
 use crate::config::{Configuration, ParameterChoice};
-use crate::fold::{Folded, StageKind};
-use crate::lowering::Signature;
+use crate::fold::{ActivationMethod, Folded, StageKind, Statistics};
+use crate::lowering::{ScalePlan, Signature};
 use crate::{Error, Result};
+
+/// Images that value sizes are measured over, at most.
+const STATISTICS_IMAGES: usize = 16;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]
@@ -75,24 +78,32 @@ impl Search<'_> {
         for (index, candidate) in candidates.iter().enumerate() {
             let blocks = blocks(&candidate.folded)?;
             let depth = candidate.folded.levels();
+            let statistics = self.statistics(candidate)?;
             for &log_n in &self.space.log_n {
                 let mut programme =
                     Programme::new(&candidate.folded, &blocks, self.space, &memo, log_n);
                 for (k, &special) in self.space.special.iter().enumerate() {
                     for repacks in 0..=self.space.repacks {
-                        let parameters = self.space.parameters(log_n, special, depth + repacks);
-                        let Some(parameters) = parameters else { continue };
-                        let key = self.key(candidate, &parameters)?;
-                        if let Some(found) = journal.get(&key) {
-                            resumed += 1;
-                            all.extend(found.iter().map(|e| (index, e.clone())));
-                            continue;
+                        let choices = self.space.parameters(log_n, special, depth + repacks);
+                        let mut paths = None;
+                        for parameters in choices {
+                            let key = self.key(candidate, &parameters)?;
+                            if let Some(found) = journal.get(&key) {
+                                resumed += 1;
+                                all.extend(found.iter().map(|e| (index, e.clone())));
+                                continue;
+                            }
+                            // Prices do not depend on the sizes of the primes.
+                            let paths = match &paths {
+                                Some(known) => known,
+                                None => paths.insert(programme.solve(k, repacks)?),
+                            };
+                            let found =
+                                self.finish(candidate, &statistics, &parameters, paths.clone())?;
+                            evaluated += 1;
+                            journal.insert(key, found.clone())?;
+                            all.extend(found.into_iter().map(|e| (index, e)));
                         }
-                        let paths = programme.solve(k, repacks)?;
-                        let found = self.finish(candidate, &parameters, paths)?;
-                        evaluated += 1;
-                        journal.insert(key, found.clone())?;
-                        all.extend(found.into_iter().map(|e| (index, e)));
                     }
                 }
             }
@@ -114,6 +125,14 @@ impl Search<'_> {
         })
     }
 
+    fn statistics(&self, candidate: &Candidate) -> Result<Statistics> {
+        let folded = &candidate.folded;
+        if self.images.is_empty() {
+            return Statistics::measure(folded, &[random_image(folded.input.len(), self.seed)]);
+        }
+        Statistics::measure(folded, &self.images[..self.images.len().min(STATISTICS_IMAGES)])
+    }
+
     /// Whether a result keeps to the limits.
     pub fn fits(&self, e: &Evaluated) -> bool {
         let accurate = match (self.limits.accuracy_drop, self.reference_accuracy, e.accuracy) {
@@ -130,9 +149,22 @@ impl Search<'_> {
     fn finish(
         &self,
         candidate: &Candidate,
+        statistics: &Statistics,
         parameters: &ParameterChoice,
         paths: Vec<Path>,
     ) -> Result<Vec<Evaluated>> {
+        let scales = match self.space.activations {
+            ActivationMethod::PairedSquare => {
+                let chain = parameters.ideal_chain();
+                match ScalePlan::new(&candidate.folded, statistics, &chain) {
+                    Ok(plan) => Some(plan),
+                    // Primes without room for the values are no candidate.
+                    Err(Error::Configuration(_)) => return Ok(Vec::new()),
+                    Err(error) => return Err(error),
+                }
+            }
+            ActivationMethod::Square | ActivationMethod::Quadratic => None,
+        };
         let mut found = Vec::with_capacity(paths.len());
         let mut bits = None;
         for path in paths {
@@ -141,6 +173,7 @@ impl Search<'_> {
                 variant: candidate.variant.clone(),
                 activations: self.space.activations,
                 parameters: *parameters,
+                scales: scales.clone(),
                 input: path.input,
                 linear: path.linear,
                 pools: path.pools,

@@ -29,6 +29,8 @@ pub struct Space {
     pub headroom_bits: u32,
     /// Smallest scale tried, in bits. The largest secure one is taken: it costs nothing.
     pub min_scale_bits: u32,
+    /// Sizes of all primes, in bits, where squares are not rescaled.
+    pub paired_prime_bits: Vec<u32>,
     /// Layout families.
     pub layouts: Layouts,
     /// Whether the client may send patches.
@@ -57,11 +59,12 @@ impl Default for Space {
             max_prime_bits: 46,
             headroom_bits: 10,
             min_scale_bits: 20,
+            paired_prime_bits: vec![46, 48, 50],
             layouts: Layouts::All,
             patches: true,
             repacks: 0,
             double_hoisting: true,
-            activations: ActivationMethod::Square,
+            activations: ActivationMethod::PairedSquare,
             max_inputs: 128,
             max_ciphertexts: 64,
             keep: 4,
@@ -76,23 +79,32 @@ impl Space {
         Self { layouts: Layouts::Paper, patches: false, ..Self::default() }
     }
 
-    /// The parameters of a ring degree, key-switching shape and depth: the largest secure scale that the
-    /// word size allows, if any is large enough.
-    pub fn parameters(&self, log_n: u32, special: usize, levels: usize) -> Option<ParameterChoice> {
-        let largest = self.max_prime_bits.checked_sub(self.headroom_bits)?;
-        (self.min_scale_bits..=largest).rev().find_map(|scale_bits| {
-            let first_bits = scale_bits + self.headroom_bits;
+    /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
+    /// the word size allows, if any is large enough; with paired ones every size of `paired_prime_bits` that is secure.
+    pub fn parameters(&self, log_n: u32, special: usize, levels: usize) -> Vec<ParameterChoice> {
+        let choice = |scale_bits, prime_bits, first_bits| {
             let choice = ParameterChoice {
                 log_n,
                 scale_bits,
+                prime_bits,
                 first_bits,
-                special_bits: first_bits,
+                special_bits: first_bits.max(prime_bits),
                 special,
                 alpha: special,
                 levels,
             };
             choice.secure().then_some(choice)
-        })
+        };
+        if self.activations == ActivationMethod::PairedSquare {
+            return self
+                .paired_prime_bits
+                .iter()
+                .filter_map(|&bits| choice(bits / 2, bits, bits))
+                .collect();
+        }
+        let largest = self.max_prime_bits.saturating_sub(self.headroom_bits);
+        let mut sizes = (self.min_scale_bits..=largest).rev();
+        sizes.find_map(|bits| choice(bits, bits, bits + self.headroom_bits)).into_iter().collect()
     }
 }
 
