@@ -1,7 +1,9 @@
-//! Interpreters of programs that need no engine.
+//! Interpreters of programs: on plain numbers, and on ciphertexts.
 
 mod clear;
+mod encrypted;
 mod noise;
 
 pub use clear::{run_clear, run_noisy};
+pub use encrypted::{Client, Execution, Session, key_spec};
 pub use noise::NoiseModel;
