@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use simulator::interpret::encrypted::{Client, Session};
-use simulator::interpret::run_clear;
+use engine::buffer::AlignedBuf;
+use simulator::interpret::{Client, Session, run_clear};
 use simulator::lowering::Chain;
 
 use super::{Outcome, Running, Sample, ms, timed};
@@ -51,6 +51,8 @@ pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
     eprintln!("preparing {name}: keys and plaintexts ...");
     let image = images.image(0).context("there is no image to run on")?;
     let normalised = paper.candidate.model.network.normalise(&image)?;
+    // Blocks recycled from another candidate would be missing from this one's account.
+    AlignedBuf::release_pool();
     let phase = Phase::begin();
     let chain = Chain::from(&paper.params);
     let (lowered, lower_ms) = timed(|| lower_candidate(&paper.candidate, &chain, true));

@@ -14,7 +14,7 @@ use crate::provenance::Provenance;
 
 pub use plot::plot;
 pub use statistics::{argmax, largest_difference, median, quantile};
-pub use text::print;
+pub use text::{comparison, percent, print, table};
 
 /// One layer of a candidate.
 #[derive(Debug, Clone, Serialize)]
