@@ -54,3 +54,16 @@ impl Chain {
         8 << self.log_n
     }
 }
+
+impl From<&engine::params::Parameters> for Chain {
+    fn from(p: &engine::params::Parameters) -> Self {
+        Self {
+            slots: p.slots(),
+            log_n: p.log_n(),
+            moduli: p.q().into_iter().map(|q| q as f64).collect(),
+            scale: p.scale(),
+            special: p.special_count(),
+            alpha: p.digit_limbs(),
+        }
+    }
+}

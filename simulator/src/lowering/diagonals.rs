@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::positions::Reach;
+use super::signature::Signature;
 use crate::fold::LinearStage;
 use crate::layout::Layout;
 use crate::{Error, Result};
@@ -35,11 +36,22 @@ pub struct Entry {
     pub weight: f64,
 }
 
+/// What a diagonal's plaintext holds.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// Base of the first entry.
+    pub first: usize,
+    /// Identity of the entries relative to the first base, so that moving all of them changes `first` only.
+    pub signature: Signature,
+    /// The entries, unless for pricing only.
+    pub entries: Vec<Entry>,
+}
+
 /// All weights of a linear stage between two layouts.
 #[derive(Debug, Clone)]
 pub struct Diagonals {
-    /// Distinct diagonals, ascending, each with its entries.
-    pub diagonals: Vec<(Diagonal, Vec<Entry>)>,
+    /// Distinct diagonals, ascending, each with its contents.
+    pub diagonals: Vec<(Diagonal, Contents)>,
     /// Position sets: ascending offsets.
     pub sets: Vec<Vec<usize>>,
     /// Ciphertexts of the output.
@@ -173,13 +185,15 @@ pub fn check_mask(name: &str, input: &Layout, output: &Layout, mask: usize) -> R
 }
 
 impl Diagonals {
-    /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`.
+    /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`. Without
+    /// `entries`, counts and identities are the same, but no plaintext can be filled.
     pub fn new(
         name: &str,
         stage: &LinearStage,
         input: &Layout,
         output: &Layout,
         mask: usize,
+        entries: bool,
     ) -> Result<Self> {
         let g = &stage.geometry;
         if input.shape != g.input || output.shape != g.output {
@@ -199,7 +213,8 @@ impl Diagonals {
         let area = g.kernel.0 * g.kernel.1;
         let per_out = g.input.channels / g.groups;
         let mut index: KeyMap<Diagonal, usize> = KeyMap::default();
-        let mut found: Vec<(Diagonal, Vec<Entry>)> = Vec::new();
+        let mut found: Vec<(Diagonal, Contents)> = Vec::new();
+        let period = input.period.max(output.period);
         let (in_phases, out_phases) = (input.phases * input.phases, output.phases * output.phases);
         for o in 0..g.output.channels {
             let to = output.channels[o];
@@ -222,15 +237,18 @@ impl Diagonals {
                                 row: s.row,
                                 col: s.col,
                             };
+                            let base = target + s.fold;
                             let at = *index.entry(key).or_insert_with(|| {
-                                found.push((key, Vec::new()));
+                                found.push((key, Contents { first: base, ..Contents::default() }));
                                 found.len() - 1
                             });
-                            found[at].1.push(Entry {
-                                base: (target + s.fold) as u32,
-                                set: spot.set as u32,
-                                weight: *w,
-                            });
+                            let contents = &mut found[at].1;
+                            let relative = base.wrapping_sub(contents.first) & (period - 1);
+                            contents.signature.add(relative, spot.set, *w);
+                            if entries {
+                                let (base, set) = (base as u32, spot.set as u32);
+                                contents.entries.push(Entry { base, set, weight: *w });
+                            }
                         }
                     }
                 }
@@ -243,7 +261,7 @@ impl Diagonals {
             outputs: output.ciphertexts(),
             slots: input.slots,
             input_period: input.period,
-            period: input.period.max(output.period),
+            period,
         })
     }
 

@@ -19,7 +19,7 @@ use crate::program::{Program, ValueId};
 use crate::{Error, Result};
 
 pub use chain::Chain;
-pub use diagonals::{Diagonal, Diagonals, Entry, check_mask};
+pub use diagonals::{Contents, Diagonal, Diagonals, Entry, check_mask};
 pub use positions::{Reach, Spot};
 pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
 pub use signature::Signature;
@@ -102,8 +102,14 @@ pub fn lower(
                     .find(|r| repack_name(&r.layer) == stage.name)
                     .map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
                 let output = choice.layout.layout(chain.slots, stage.output, Default::default())?;
-                let diagonals =
-                    Diagonals::new(&stage.name, linear, &state.layout, &output, choice.fold)?;
+                let diagonals = Diagonals::new(
+                    &stage.name,
+                    linear,
+                    &state.layout,
+                    &output,
+                    choice.fold,
+                    values,
+                )?;
                 LinearEmission {
                     diagonals: &diagonals,
                     schedule: choice.schedule,

@@ -124,10 +124,9 @@ impl LinearPlan {
             }
             let mut signature = Signature::default();
             for &k in &parts {
-                for e in &diagonals.diagonals[k].1 {
-                    let base = (e.base as usize + partial.giant) & (diagonals.period - 1);
-                    signature.add(base, e.set as usize, e.weight);
-                }
+                let contents = &diagonals.diagonals[k].1;
+                let first = (contents.first + partial.giant) & (diagonals.period - 1);
+                signature.add_moved(contents.signature, first);
             }
             let plaintext = *ids.entry(signature).or_insert_with(|| {
                 plan.plaintexts.push((parts, partial.giant));
@@ -143,12 +142,12 @@ impl LinearPlan {
         plan
     }
 
-    /// Slot values of a plaintext.
+    /// Slot values of a plaintext; the diagonals must have their entries.
     pub fn values(&self, diagonals: &Diagonals, plaintext: usize) -> Vec<f64> {
         let mut out = vec![0.0; diagonals.slots];
         let (parts, giant) = &self.plaintexts[plaintext];
         for &k in parts {
-            for e in &diagonals.diagonals[k].1 {
+            for e in &diagonals.diagonals[k].1.entries {
                 for offset in &diagonals.sets[e.set as usize] {
                     let first = (e.base as usize + giant + offset) & (diagonals.period - 1);
                     for slot in (first..diagonals.slots).step_by(diagonals.period) {

@@ -1,0 +1,148 @@
+//! Descriptions, weights and their errors.
+
+#![allow(clippy::unwrap_used)]
+
+use simulator::Error;
+use simulator::network::{LayerKind, Model, Network, Shape, Weights};
+
+const HEAD: &str =
+    "name = \"n\"\n[input]\nchannels = 2\nheight = 4\nwidth = 4\nmean = [0.5, 0.25]\nstd = 2.0\n";
+
+fn parse(layers: &str) -> simulator::Result<Network> {
+    Network::from_toml(&format!("{HEAD}{layers}"))
+}
+
+const TWO: &str = r#"
+[[layer]]
+name = "conv"
+kind = "conv"
+in = 2
+out = 4
+kernel = 3
+padding = 1
+groups = 2
+[[layer]]
+name = "norm"
+kind = "batchnorm"
+[[layer]]
+name = "act"
+kind = "activation"
+[[layer]]
+name = "fc"
+kind = "fc"
+in = 64
+out = 3
+[[variant]]
+name = "dense"
+weights = "dense.safetensors"
+groups = { conv = 1 }
+accuracy = 0.9
+"#;
+
+#[test]
+fn shapes_are_inferred() {
+    let n = parse(TWO).unwrap();
+    assert_eq!(n.layers[0].output, Shape::new(4, 4, 4));
+    assert_eq!(n.output(), Shape::new(3, 1, 1));
+    let raw: Vec<f64> = vec![1.0; 32];
+    let normal = n.normalise(&raw).unwrap();
+    assert_eq!((normal[0], normal[31]), (0.25, 0.375));
+    let dense = n.with_groups(&n.variant("dense").unwrap().groups).unwrap();
+    assert!(matches!(dense.layers[0].kind, LayerKind::Conv { groups: 1, .. }));
+}
+
+#[test]
+fn branches_are_read() {
+    let n = parse(
+        "[[layer]]\nname = \"a\"\nkind = \"conv\"\nout = 2\nkernel = 1\n\
+         [[layer]]\nname = \"b\"\nkind = \"conv\"\nout = 2\nkernel = 3\npadding = 1\ninput = \"input\"\n\
+         [[layer]]\nname = \"s\"\nkind = \"add\"\ninput = [\"a\", \"b\"]\n",
+    )
+    .unwrap();
+    let model = Model::random(n, 1);
+    let x: Vec<f64> = (0..32).map(f64::from).collect();
+    assert_eq!(model.forward(&x).unwrap().len(), 32);
+}
+
+#[test]
+fn faults_say_where_and_what_to_do() {
+    let cases = [
+        (
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nin = 3\nout = 4\nkernel = 3\n",
+            "layer c: in is 3, expected 2",
+        ),
+        ("[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 4\nkernel = 9\n", "layer c: kernel is 9"),
+        (
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 4\nkernel = 3\ngroups = 3\n",
+            "layer c: groups is 3",
+        ),
+        ("[[layer]]\nname = \"c\"\nkind = \"conv\"\nkernel = 3\n", "out is missing"),
+        (
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 4\nkernel = 3\nstride = 0\n",
+            "stride is 0",
+        ),
+        (
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 1\nkernel = 3\npadding = 9\n",
+            "padding is 9",
+        ),
+        ("[[layer]]\nname = \"s\"\nkind = \"add\"\n", "number of inputs is 1, expected 2"),
+        ("[[layer]]\nname = \"s\"\nkind = \"flatten\"\ninput = \"t\"\n", "input is t"),
+        ("[[layer]]\nname = \"s\"\nkind = \"flatten\"\nsize = 3\n", "size"),
+        ("[[layer]]\nname = \"s\"\nkind = \"maxpool\"\n", "maxpool"),
+        ("", "no [[layer]]"),
+        ("baseline = \"x\"\n", "baseline"),
+    ];
+    for (layers, expected) in cases {
+        let error = parse(layers).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error:?} does not say {expected:?}");
+    }
+    assert!(matches!(Network::from_toml("name = 3"), Err(Error::Description(_))));
+}
+
+fn weights() -> Weights {
+    let mut w = Weights::default();
+    w.insert("conv.weight", &[4, 1, 3, 3], vec![0.5; 36]).unwrap();
+    w.insert("conv.bias", &[4], vec![0.1; 4]).unwrap();
+    for (name, v) in [("weight", 2.0), ("bias", 1.0), ("running_mean", 0.5), ("running_var", 4.0)] {
+        w.insert(&format!("norm.{name}"), &[4], vec![v; 4]).unwrap();
+    }
+    w.insert("act.coeffs", &[3], vec![0.25, 0.5, 0.1]).unwrap();
+    w.insert("fc.weight", &[3, 64], vec![0.01; 192]).unwrap();
+    w.insert("fc.bias", &[3], vec![0.0; 3]).unwrap();
+    w
+}
+
+#[test]
+fn weights_survive_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dense.safetensors");
+    weights().write(&path).unwrap();
+    assert_eq!(Weights::read(&path).unwrap(), weights());
+    let model = Model::new(parse(TWO).unwrap(), &weights()).unwrap();
+    // Zero input: convolution gives its bias, the norm 2 (0.1 - 0.5) / 2 + 1, the activation a quadratic of it.
+    let y = model.forward(&[0.0; 32]).unwrap();
+    let x: f64 = 1.0 - 0.4 * 2.0 / (4.0f64 + 1e-5).sqrt();
+    let expected = 64.0 * 0.01 * (0.25 * x * x + 0.5 * x + 0.1);
+    assert!((y[0] - expected).abs() < 1e-12);
+    // The variant has one group, so its weights have another shape.
+    let error = Model::read_variant(&parse(TWO).unwrap(), "dense", folder.path()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("conv.weight: found shape [4, 1, 3, 3], expected shape [4, 2, 3, 3]")
+    );
+}
+
+#[test]
+fn damaged_weight_files_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    weights().write(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in [0, 7, 20, bytes.len() / 2, bytes.len() - 1] {
+        assert!(Weights::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+    let mut w = weights();
+    assert!(w.insert("x", &[usize::MAX, 3], vec![0.0]).is_err());
+    assert!(Model::new(parse(TWO).unwrap(), &Weights::default()).is_err());
+}
