@@ -69,6 +69,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Reading or writing failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being read or written.
+        what: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// Objects made under different parameters were mixed.
     #[error("{what} was made under parameters {found}, this evaluator uses {expected}")]
     ForeignParameters {

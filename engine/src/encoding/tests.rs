@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::{Complex, Encoder};
+use crate::Error;
 use crate::cipher::Plaintext;
 use crate::kernels::kernels;
 use crate::params::{Parameters, ParametersLiteral};
 use crate::poly::{Automorphism, Form, RnsPoly};
-use crate::Error;
 
 fn parameters(log_n: u32, bits: u32, depth: usize) -> Parameters {
     let mut literal = ParametersLiteral::uniform(log_n, bits, bits, depth, (1, bits), 1);
@@ -67,7 +67,8 @@ fn combine(
 /// Applies an automorphism.
 fn apply(params: &Parameters, plaintext: &Plaintext, galois: usize) -> Plaintext {
     let automorphism = Automorphism::new(params.log_n(), galois);
-    let mut poly = RnsPoly::zero(params, plaintext.level(), plaintext.poly.is_extended(), Form::Ntt);
+    let mut poly =
+        RnsPoly::zero(params, plaintext.level(), plaintext.poly.is_extended(), Form::Ntt);
     for (out, limb) in poly.limbs_mut().zip(plaintext.poly.limbs()) {
         automorphism.apply(out, limb);
     }
@@ -88,11 +89,15 @@ fn round_trips_at_every_level_and_scale() {
                 }
                 let scale = log_scale.exp2();
                 for extended in [false, true] {
-                    let plaintext = encoder.encode_complex(&values, level, scale, extended).unwrap();
+                    let plaintext =
+                        encoder.encode_complex(&values, level, scale, extended).unwrap();
                     assert_eq!(plaintext.poly.limb_count(), level + 1 + usize::from(extended));
                     let error = distance(&encoder.decode_complex(&plaintext).unwrap(), &values);
                     let bound = bound(&params, scale, 1.5);
-                    assert!(error < bound, "N 2^{log_n} level {level} scale 2^{log_scale}: {error:e} {bound:e}");
+                    assert!(
+                        error < bound,
+                        "N 2^{log_n} level {level} scale 2^{log_scale}: {error:e} {bound:e}"
+                    );
                 }
             }
         }
@@ -170,7 +175,8 @@ fn few_values_are_followed_by_zeros() {
     let (encoder, scale) = (Encoder::new(&params), 45_f64.exp2());
     for count in [0, 1, 3, 1023] {
         let values = numbers(count, 9);
-        let decoded = encoder.decode(&encoder.encode(&values, 0, scale / 8.0, false).unwrap()).unwrap();
+        let decoded =
+            encoder.decode(&encoder.encode(&values, 0, scale / 8.0, false).unwrap()).unwrap();
         for (i, found) in decoded.iter().enumerate() {
             let expected = values.get(i).copied().unwrap_or(0.0);
             assert!((found - expected).abs() < bound(&params, scale / 8.0, 1.0), "{count} {i}");
@@ -198,7 +204,8 @@ fn constants_agree_with_the_long_way() {
     // What is nearly constant is not.
     let mut values = vec![1.0; 1024];
     values[1023] = 2.0;
-    let decoded = encoder.decode(&encoder.encode(&values, 1, 40_f64.exp2(), false).unwrap()).unwrap();
+    let decoded =
+        encoder.decode(&encoder.encode(&values, 1, 40_f64.exp2(), false).unwrap()).unwrap();
     assert!((decoded[1023] - 2.0).abs() < 1e-9 && (decoded[0] - 1.0).abs() < 1e-9);
 }
 
@@ -240,7 +247,8 @@ fn message<T>(result: crate::Result<T>) -> String {
 fn errors_say_what_was_found_and_expected() {
     let params = parameters(11, 46, 1);
     let encoder = Encoder::new(&params);
-    let encode = |values: &[f64], level, scale| message(encoder.encode(values, level, scale, false));
+    let encode =
+        |values: &[f64], level, scale| message(encoder.encode(values, level, scale, false));
     let scale = 40_f64.exp2();
     assert_eq!(
         encode(&[0.5; 1025], 1, scale),
@@ -276,9 +284,14 @@ fn errors_say_what_was_found_and_expected() {
         message(encoder.encode_complex(&complex, 1, scale, false)),
         "value to encode: found NaN in slot 0, expected a finite number"
     );
-    assert!(message(encoder.encode_complex(&[complex[0]; 2000], 1, scale, false)).contains("found 2000"));
+    assert!(
+        message(encoder.encode_complex(&[complex[0]; 2000], 1, scale, false))
+            .contains("found 2000")
+    );
     assert!(message(encoder.encode_constant(f64::NAN, 1, scale, false)).contains("found NaN"));
-    assert!(message(encoder.encode_constant(1.0, 0, 46_f64.exp2(), false)).contains("found 2^46.0"));
+    assert!(
+        message(encoder.encode_constant(1.0, 0, 46_f64.exp2(), false)).contains("found 2^46.0")
+    );
 
     let other = Encoder::new(&parameters(12, 46, 2));
     let mut plaintext = other.encode(&[1.0], 2, scale, false).unwrap();
@@ -289,7 +302,9 @@ fn errors_say_what_was_found_and_expected() {
     assert_eq!(message(encoder.decode(&deep)), "level of a plaintext: found 2, expected at most 1");
     let mut plaintext = encoder.encode(&[1.0], 1, scale, false).unwrap();
     plaintext.scale = f64::NAN;
-    assert!(message(encoder.decode_complex(&plaintext)).starts_with("scale of an encoding: found NaN"));
+    assert!(
+        message(encoder.decode_complex(&plaintext)).starts_with("scale of an encoding: found NaN")
+    );
 }
 
 proptest! {

@@ -52,14 +52,23 @@ impl Evaluator {
     /// # Errors
     /// [`Error::Level`] when the plaintext's level is lower, [`Error::Scale`] when the scales differ.
     pub fn add_plain(&self, ciphertext: &Ciphertext, plaintext: &Plaintext) -> Result<Ciphertext> {
+        let mut out = ciphertext.clone();
+        self.add_plain_assign(&mut out, plaintext)?;
+        Ok(out)
+    }
+
+    /// `ciphertext += plaintext`; the plaintext's level may be higher.
+    ///
+    /// # Errors
+    /// As for [`Self::add_plain`]; the ciphertext is then unchanged.
+    pub fn add_plain_assign(&self, ciphertext: &mut Ciphertext, plaintext: &Plaintext) -> Result<()> {
         let what = "add plaintext: encode it at the ciphertext's level";
         self.check_plaintext(what, plaintext, ciphertext.level())?;
         same_scale("add plaintext", plaintext.scale, ciphertext.scale)?;
-        let mut out = ciphertext.clone();
-        out.c0.par_limbs_mut().enumerate().for_each(|(i, limb)| {
+        ciphertext.c0.par_limbs_mut().enumerate().for_each(|(i, limb)| {
             (kernels().add)(limb, plaintext.poly.limb(i), self.params.modulus(i));
         });
-        Ok(out)
+        Ok(())
     }
 
     /// `ciphertext * plaintext`, not rescaled; the plaintext's level may be higher.

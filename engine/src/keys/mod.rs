@@ -8,4 +8,5 @@ mod switching;
 pub use evaluation::{EvaluationKeys, GaloisKey, KeySpec};
 pub use public::PublicKey;
 pub use secret::SecretKey;
+pub(crate) use secret::expand;
 pub use switching::SwitchingKey;

@@ -174,7 +174,7 @@ impl Session {
         for (i, instruction) in self.instructions.iter().enumerate() {
             recorded.push(self.record(i, &values)?);
             let start = Instant::now();
-            let results = self.execute(i, &values)?;
+            let results = self.execute(i, &mut values)?;
             for (&dst, result) in instruction.dsts.iter().zip(results) {
                 values[dst] = Some(result);
             }
@@ -200,8 +200,16 @@ impl Session {
         Ok(())
     }
 
-    fn execute(&self, index: usize, values: &[Option<Ciphertext>]) -> Result<Vec<Ciphertext>> {
+    fn execute(&self, index: usize, values: &mut [Option<Ciphertext>]) -> Result<Vec<Ciphertext>> {
         let evaluator = &self.evaluator;
+        if let Op::AddPlain { src, plaintext } = &self.instructions[index].op
+            && self.dead[index].contains(src)
+            && let Some(mut value) = values[*src].take()
+        {
+            evaluator.add_plain_assign(&mut value, &self.plaintexts[*plaintext])?;
+            return Ok(vec![value]);
+        }
+        let values = &*values;
         let value = |v: usize| get(values, v);
         let result = match &self.instructions[index].op {
             Op::RotateHoisted { src, shifts } => {

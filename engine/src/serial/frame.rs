@@ -1,0 +1,285 @@
+//! The frame of every object: header, counted and hashed payload, checksum; and packed words.
+
+use std::io::{ErrorKind, Read, Write};
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
+
+use super::{FORMAT_VERSION, Kind};
+use crate::params::Fingerprint;
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 8] = b"SPENCNN\0";
+
+/// Bytes of a header.
+pub(super) const HEADER_BYTES: usize = 8 + 2 + 2 + 32 + 8;
+
+/// Bits that a number below `limit` takes.
+fn bits_below(limit: u64) -> u32 {
+    u64::BITS - (limit - 1).leading_zeros()
+}
+
+/// Bytes that `count` numbers below `limit` take when packed.
+pub(super) fn packed_bytes(count: usize, limit: u64) -> u64 {
+    (count as u64 * u64::from(bits_below(limit))).div_ceil(8)
+}
+
+/// Writes one object.
+pub(super) struct Sink<W> {
+    writer: W,
+    kind: Kind,
+    hash: Sha256,
+    /// Bytes of the payload still to come.
+    remaining: u64,
+    /// Packed words; may hold secrets.
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Sink<W> {
+    /// Writes the header of an object with a payload of exactly `length` bytes.
+    pub(super) fn open(
+        writer: W,
+        kind: Kind,
+        fingerprint: Fingerprint,
+        length: u64,
+    ) -> Result<Self> {
+        let remaining = length + HEADER_BYTES as u64;
+        let mut sink = Self { writer, kind, hash: Sha256::new(), remaining, buffer: Vec::new() };
+        sink.bytes(MAGIC)?;
+        sink.bytes(&FORMAT_VERSION.to_le_bytes())?;
+        sink.bytes(&(kind as u16).to_le_bytes())?;
+        sink.bytes(&fingerprint.0)?;
+        sink.bytes(&length.to_le_bytes())?;
+        Ok(sink)
+    }
+
+    /// Writes some of the payload.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        debug_assert!(bytes.len() as u64 <= self.remaining);
+        self.remaining -= bytes.len() as u64;
+        self.hash.update(bytes);
+        self.raw(bytes)
+    }
+
+    fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+        let what = self.kind.name();
+        self.writer.write_all(bytes).map_err(|source| Error::Io { what, source })
+    }
+
+    /// Writes numbers below `limit`, packed.
+    pub(super) fn words(&mut self, words: &[u64], limit: u64) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        buffer.reserve(packed_bytes(words.len(), limit) as usize);
+        let bits = bits_below(limit);
+        let (mut pending, mut filled) = (0, 0);
+        for &word in words {
+            // At most 7 bits are pending, and a word has at most 50.
+            pending |= word << filled;
+            filled += bits;
+            while filled >= 8 {
+                buffer.push(pending as u8);
+                pending >>= 8;
+                filled -= 8;
+            }
+        }
+        if filled > 0 {
+            buffer.push(pending as u8);
+        }
+        let result = self.bytes(&buffer);
+        self.buffer = buffer;
+        result
+    }
+
+    /// Writes the checksum.
+    pub(super) fn finish(mut self) -> Result<()> {
+        debug_assert_eq!(self.remaining, 0);
+        let checksum = std::mem::take(&mut self.hash).finalize();
+        self.raw(&checksum)?;
+        let what = self.kind.name();
+        self.writer.flush().map_err(|source| Error::Io { what, source })
+    }
+}
+
+impl<W> Drop for Sink<W> {
+    fn drop(&mut self) {
+        self.buffer.zeroize();
+    }
+}
+
+/// Reads one object.
+pub(super) struct Source<R> {
+    reader: R,
+    kind: Kind,
+    hash: Sha256,
+    /// Bytes of the payload still to come, as declared.
+    remaining: u64,
+    fingerprint: Fingerprint,
+    /// Packed words; may hold secrets.
+    buffer: Vec<u8>,
+}
+
+impl<R: Read> Source<R> {
+    /// Reads and checks a header, but for the fingerprint.
+    pub(super) fn open(reader: R, kind: Kind) -> Result<Self> {
+        let mut source = Self {
+            reader,
+            kind,
+            hash: Sha256::new(),
+            remaining: HEADER_BYTES as u64,
+            fingerprint: Fingerprint([0; 32]),
+            buffer: Vec::new(),
+        };
+        let magic: [u8; 8] = source.array()?;
+        if magic != *MAGIC {
+            let (found, expected) = (magic.escape_ascii(), MAGIC.escape_ascii());
+            return Err(
+                source.error(format!("it begins with \"{found}\", expected \"{expected}\""))
+            );
+        }
+        let version = source.u16()?;
+        if version != FORMAT_VERSION {
+            let reason = format!("format version is {version}, expected {FORMAT_VERSION}");
+            return Err(source.error(reason));
+        }
+        let found = source.u16()?;
+        if found != kind as u16 {
+            let reason =
+                format!("the object is {}, expected {}", Kind::describe(found), kind.name());
+            return Err(source.error(reason));
+        }
+        source.fingerprint = Fingerprint(source.array()?);
+        source.remaining = u64::from_le_bytes(source.array()?);
+        Ok(source)
+    }
+
+    /// [`Self::open`] for an object that must belong to some parameters.
+    pub(super) fn open_for(reader: R, kind: Kind, expected: Fingerprint) -> Result<Self> {
+        let source = Self::open(reader, kind)?;
+        if source.fingerprint != expected {
+            return Err(Error::ForeignParameters {
+                what: kind.name(),
+                found: source.fingerprint.to_string(),
+                expected: expected.to_string(),
+            });
+        }
+        Ok(source)
+    }
+
+    /// The fingerprint in the header.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// An error about this object.
+    pub(super) fn error(&self, reason: impl Into<String>) -> Error {
+        Error::Decode { what: self.kind.name(), reason: reason.into() }
+    }
+
+    /// Checks that the declared length leaves `bytes` more: to be called before memory is taken for them.
+    pub(super) fn need(&self, bytes: u64) -> Result<()> {
+        if bytes > self.remaining {
+            let left = self.remaining;
+            return Err(
+                self.error(format!("the payload has {left} bytes left, expected {bytes} more"))
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads some of the payload.
+    pub(super) fn bytes(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.need(bytes.len() as u64)?;
+        self.raw(bytes)?;
+        self.remaining -= bytes.len() as u64;
+        self.hash.update(&*bytes);
+        Ok(())
+    }
+
+    fn raw(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.reader.read_exact(bytes).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => self.error("it is cut off"),
+            _ => Error::Io { what: self.kind.name(), source },
+        })
+    }
+
+    /// Reads an array.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.bytes(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// Reads packed numbers and checks that they are below `limit`.
+    pub(super) fn words(&mut self, words: &mut [u64], limit: u64) -> Result<()> {
+        let bytes = packed_bytes(words.len(), limit);
+        self.need(bytes)?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(bytes as usize, 0);
+        let result = self.bytes(&mut buffer).and_then(|()| self.unpack(words, &buffer, limit));
+        self.buffer = buffer;
+        result
+    }
+
+    fn unpack(&self, words: &mut [u64], bytes: &[u8], limit: u64) -> Result<()> {
+        let bits = bits_below(limit);
+        let mask = u64::MAX >> (u64::BITS - bits);
+        let (mut pending, mut filled) = (0, 0);
+        let mut bytes = bytes.iter();
+        let mut largest = 0;
+        for word in words {
+            while filled < bits {
+                pending |= u64::from(bytes.next().copied().unwrap_or(0)) << filled;
+                filled += 8;
+            }
+            *word = pending & mask;
+            largest = largest.max(*word);
+            pending >>= bits;
+            filled -= bits;
+        }
+        if largest >= limit {
+            return Err(self.error(format!("a residue is {largest}, expected below {limit}")));
+        }
+        if pending != 0 {
+            return Err(self.error("the padding after packed residues is not zero"));
+        }
+        Ok(())
+    }
+
+    /// Checks that the payload is used up, and the checksum.
+    pub(super) fn finish(mut self) -> Result<()> {
+        if self.remaining != 0 {
+            let reason = format!("the payload has {} bytes left, expected none", self.remaining);
+            return Err(self.error(reason));
+        }
+        let expected = std::mem::take(&mut self.hash).finalize();
+        let mut found = [0; 32];
+        self.raw(&mut found)?;
+        if found[..] != expected[..] {
+            return Err(self.error("the checksum does not match: it is damaged"));
+        }
+        Ok(())
+    }
+}
+
+impl<R> Drop for Source<R> {
+    fn drop(&mut self) {
+        self.buffer.zeroize();
+    }
+}

@@ -1,0 +1,214 @@
+//! Parameters and ciphertexts.
+
+use std::io::{Read, Write};
+
+use super::Kind;
+use super::frame::{Sink, Source, packed_bytes};
+use crate::cipher::{Ciphertext, Plaintext};
+use crate::keys::{SecretKey, expand};
+use crate::params::{Chain, Parameters, ParametersLiteral};
+use crate::poly::{Form, RnsPoly};
+use crate::sampling::{self, Seed};
+use crate::{Error, Result};
+
+/// Most primes of either sort that are read; [`Parameters::new`] decides how many are valid.
+const MAX_PRIMES: usize = 256;
+
+/// `c1` is stored.
+const WHOLE: u8 = 0;
+/// `c1` expands from a seed.
+const SEEDED: u8 = 1;
+
+/// Writes parameters, with their primes spelled out.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_parameters(writer: impl Write, params: &Parameters) -> Result<()> {
+    let (q, p) = (params.q(), params.p());
+    let length = (4 + 4 + 8 + 1 + 2 * 2 + 8 * (q.len() + p.len())) as u64;
+    let mut sink = Sink::open(writer, Kind::Parameters, params.fingerprint(), length)?;
+    let literal = params.literal();
+    sink.bytes(&literal.log_n.to_le_bytes())?;
+    sink.bytes(&(literal.digit_limbs as u32).to_le_bytes())?;
+    sink.bytes(&literal.log_scale.to_le_bytes())?;
+    sink.bytes(&[u8::from(literal.allow_insecure)])?;
+    for primes in [q, p] {
+        sink.bytes(&(primes.len() as u16).to_le_bytes())?;
+        for prime in primes {
+            sink.bytes(&prime.to_le_bytes())?;
+        }
+    }
+    sink.finish()
+}
+
+/// Reads parameters and checks them as [`Parameters::new`] does. Their literal lists the primes.
+///
+/// # Errors
+/// [`Error::Decode`] for anything damaged, [`Error::Io`], and those of [`Parameters::new`].
+pub fn read_parameters(reader: impl Read) -> Result<Parameters> {
+    let mut source = Source::open(reader, Kind::Parameters)?;
+    let log_n = source.u32()?;
+    let digit_limbs = source.u32()? as usize;
+    let log_scale = f64::from_le_bytes(source.array()?);
+    let allow_insecure = match source.u8()? {
+        0 => false,
+        1 => true,
+        other => return Err(source.error(format!("the security flag is {other}, expected 0 or 1"))),
+    };
+    let mut primes = [Vec::new(), Vec::new()];
+    for list in &mut primes {
+        let count = usize::from(source.u16()?);
+        if count > MAX_PRIMES {
+            return Err(
+                source.error(format!("there are {count} primes, expected at most {MAX_PRIMES}"))
+            );
+        }
+        for _ in 0..count {
+            list.push(source.u64()?);
+        }
+    }
+    let found = source.fingerprint();
+    // Damage is to be called damage, not bad parameters.
+    source.finish()?;
+    let [q, p] = primes;
+    let chain = Chain::Explicit { q, p };
+    let params = Parameters::new(&ParametersLiteral {
+        log_n,
+        chain,
+        log_scale,
+        digit_limbs,
+        allow_insecure,
+    })?;
+    if params.fingerprint() != found {
+        let reason = format!("fingerprint is {found}, the content has {}", params.fingerprint());
+        return Err(Error::Decode { what: Kind::Parameters.name(), reason });
+    }
+    Ok(params)
+}
+
+/// Writes a ciphertext.
+///
+/// # Errors
+/// [`Error::Argument`] when the ciphertext does not fit the parameters; [`Error::Io`].
+pub fn write_ciphertext(
+    writer: impl Write,
+    params: &Parameters,
+    ciphertext: &Ciphertext,
+) -> Result<()> {
+    let Ciphertext { c0, c1, scale } = ciphertext;
+    for poly in [c0, c1] {
+        let level = c0.level();
+        let fits = poly.n() == params.n() && level <= params.max_level() && poly.level() == level;
+        if !fits || poly.is_extended() || poly.form() != Form::Ntt {
+            let (n, level) = (poly.n(), poly.level());
+            let found = format!("ring degree {n}, level {level}");
+            let (n, level) = (params.n(), params.max_level());
+            let expected =
+                format!("ring degree {n}, one level of at most {level}, plain, in NTT form");
+            return Err(Error::argument("ciphertext to write", found, expected));
+        }
+    }
+    let length = 1 + 8 + 2 + 2 * poly_bytes(params, c0.level());
+    let mut sink = Sink::open(writer, Kind::Ciphertext, params.fingerprint(), length)?;
+    write_head(&mut sink, WHOLE, *scale, c0.level())?;
+    write_poly(&mut sink, params, c0)?;
+    write_poly(&mut sink, params, c1)?;
+    sink.finish()
+}
+
+/// Encrypts under the secret key and writes the ciphertext in half the bytes: `c1` as the seed that it expands
+/// from. The file holds nothing secret.
+///
+/// # Errors
+/// [`Error::Level`] when the plaintext's level is above the parameters'; [`Error::Io`].
+pub fn write_seeded_ciphertext(
+    writer: impl Write,
+    secret: &SecretKey,
+    plaintext: &Plaintext,
+) -> Result<()> {
+    let params = secret.params();
+    let mut rng = sampling::os_rng();
+    let seed = sampling::fresh_seed(&mut rng);
+    let Ciphertext { c0, scale, .. } = secret.encrypt_seeded(plaintext, seed, &mut rng)?;
+    let length = (1 + 8 + 2 + seed.len()) as u64 + poly_bytes(params, c0.level());
+    let mut sink = Sink::open(writer, Kind::Ciphertext, params.fingerprint(), length)?;
+    write_head(&mut sink, SEEDED, scale, c0.level())?;
+    sink.bytes(&seed)?;
+    write_poly(&mut sink, params, &c0)?;
+    sink.finish()
+}
+
+/// Reads a ciphertext of either form.
+///
+/// # Errors
+/// [`Error::Decode`] for anything damaged, [`Error::ForeignParameters`], [`Error::Io`].
+pub fn read_ciphertext(reader: impl Read, params: &Parameters) -> Result<Ciphertext> {
+    let mut source = Source::open_for(reader, Kind::Ciphertext, params.fingerprint())?;
+    let form = source.u8()?;
+    if form != WHOLE && form != SEEDED {
+        return Err(source.error(format!("its form is {form}, expected {WHOLE} or {SEEDED}")));
+    }
+    let scale = f64::from_le_bytes(source.array()?);
+    if !(scale.is_normal() && scale > 0.0) {
+        return Err(source.error(format!("scale is {scale}, expected a positive finite number")));
+    }
+    let level = read_level(&mut source, params)?;
+    let bytes = poly_bytes(params, level);
+    let (c0, c1) = if form == SEEDED {
+        let seed: Seed = source.array()?;
+        source.need(bytes)?;
+        let c0 = read_poly(&mut source, params, level)?;
+        (c0, expand(params, &seed, level))
+    } else {
+        source.need(2 * bytes)?;
+        (read_poly(&mut source, params, level)?, read_poly(&mut source, params, level)?)
+    };
+    source.finish()?;
+    Ok(Ciphertext { c0, c1, scale })
+}
+
+fn write_head(sink: &mut Sink<impl Write>, form: u8, scale: f64, level: usize) -> Result<()> {
+    sink.bytes(&[form])?;
+    sink.bytes(&scale.to_le_bytes())?;
+    sink.bytes(&(level as u16).to_le_bytes())
+}
+
+/// Reads a level and checks its range.
+pub(super) fn read_level(source: &mut Source<impl Read>, params: &Parameters) -> Result<usize> {
+    let (level, highest) = (usize::from(source.u16()?), params.max_level());
+    if level > highest {
+        return Err(source.error(format!("level is {level}, expected at most {highest}")));
+    }
+    Ok(level)
+}
+
+/// Bytes of a polynomial at `level`, packed.
+pub(super) fn poly_bytes(params: &Parameters, level: usize) -> u64 {
+    (0..=level).map(|i| packed_bytes(params.n(), params.modulus(i).value())).sum()
+}
+
+/// Writes the limbs of a polynomial that is not extended.
+pub(super) fn write_poly(
+    sink: &mut Sink<impl Write>,
+    params: &Parameters,
+    poly: &RnsPoly,
+) -> Result<()> {
+    for (i, limb) in poly.limbs().enumerate() {
+        sink.words(limb, params.modulus(i).value())?;
+    }
+    Ok(())
+}
+
+/// Reads a polynomial in NTT form, not extended.
+pub(super) fn read_poly(
+    source: &mut Source<impl Read>,
+    params: &Parameters,
+    level: usize,
+) -> Result<RnsPoly> {
+    source.need(poly_bytes(params, level))?;
+    let mut poly = RnsPoly::zero(params, level, false, Form::Ntt);
+    for (i, limb) in poly.limbs_mut().enumerate() {
+        source.words(limb, params.modulus(i).value())?;
+    }
+    Ok(poly)
+}
