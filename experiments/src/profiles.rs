@@ -78,7 +78,9 @@ impl Calibration {
             None => None,
         };
         let corrected = drift.map(|d| raw.with_drift(d));
-        Ok(Cost { raw, corrected, drift, threads, source: self.path.display().to_string() })
+        let Profile { machine, date, .. } = &self.profile;
+        let name = format!("{}, {}, {date}", machine.cpu, machine.isa);
+        Ok(Cost { raw, corrected, drift, threads, source: self.path.display().to_string(), name })
     }
 }
 
@@ -95,6 +97,8 @@ pub struct Cost {
     pub threads: usize,
     /// Where the profile came from.
     pub source: String,
+    /// What tells this profile from others wherever it is kept: machine and date.
+    pub name: String,
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl CompareArgs {
             resources: &self.resources,
             baselines: self.baseline.list(),
             seed: self.seed,
-            min_precision: 10.0,
+            min_precision: choose::MIN_BITS,
         };
         job.run(papers, &Output { json: self.json, plot: self.plot.as_deref() })
     }

@@ -79,7 +79,7 @@ impl DemoArgs {
             resources: &self.resources,
             baselines: Baselines::Both.list(),
             seed: self.seed,
-            min_precision: 10.0,
+            min_precision: choose::MIN_BITS,
         };
         job.run(vec![chosen], &Output { json: self.json, plot: None })
     }

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 pub use calibrate::CalibrateArgs;
 pub use compare::CompareArgs;
 pub use demo::DemoArgs;
-pub use options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
+pub use options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs, SpaceArg};
 pub use run::RunArgs;
 pub use search::SearchCommandArgs;
 

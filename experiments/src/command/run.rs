@@ -61,7 +61,7 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "baseline")]
     no_baselines: bool,
     /// Fail when logits have fewer bits of precision
-    #[arg(long, value_name = "BITS", default_value_t = 10.0)]
+    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS)]
     min_precision: f64,
     /// Seed of generated images
     #[arg(long, default_value_t = 1)]

@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use costmodel::Machine;
 use serde::Serialize;
+use simulator::search::Evaluated;
 
 use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
-use crate::choose::{self, Found, Point, Wish};
+use crate::choose::{self, Found, Wish};
 use crate::files;
 use crate::memory::show_bytes;
 use crate::provenance::Provenance;
@@ -74,23 +75,26 @@ impl SearchCommandArgs {
         } else {
             println!("{}, {threads} threads, {} configurations evaluated\n", source.network.name, found.evaluated);
             println!("best of each variant\n{}", points(&found.best));
+            if !found.inaccurate.is_empty() {
+                println!("left out for their accuracy: {}\n", found.inaccurate.join(", "));
+            }
             println!("Pareto front of latency, accuracy and memory\n{}", points(&found.front));
         }
         Ok(())
     }
 }
 
-fn points(points: &[Point]) -> String {
+fn points(points: &[Evaluated]) -> String {
     let head = ["variant", "accuracy", "predicted ms", "memory", "logit bits", "N", "levels", "scale bits", "digits of"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(points.iter().map(|p| {
         let parameters = &p.configuration.parameters;
         vec![
-            p.variant.clone(),
+            p.configuration.variant.clone(),
             p.accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a)),
-            format!("{:.1}", p.predicted_ms),
-            show_bytes(p.memory_bytes),
-            format!("{:.1}", p.precision_bits),
+            format!("{:.1}", p.latency_ms),
+            show_bytes(p.memory.total_bytes()),
+            p.precision_bits.map_or("unknown".into(), |b| format!("{b:.1}")),
             format!("2^{}", parameters.log_n),
             parameters.levels.to_string(),
             parameters.scale_bits.to_string(),

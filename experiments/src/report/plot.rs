@@ -65,7 +65,7 @@ fn chart(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, candidate: 
     chart.configure_series_labels().border_style(BLACK).background_style(WHITE).draw().map_err(failed)?;
     // Names below the bars.
     for (k, layer) in layers.iter().enumerate() {
-        let (x, y) = chart.as_coord_spec().translate_point(&(k as f64 + 0.5, 0.0));
+        let (x, y) = chart.backend_coord(&(k as f64 + 0.5, 0.0));
         let style = ("sans-serif", 13).into_font().color(&BLACK);
         let style = style.pos(text_anchor::Pos::new(text_anchor::HPos::Center, text_anchor::VPos::Top));
         let (left, top) = area.get_base_pixel();
