@@ -14,7 +14,9 @@ fn main() -> io::Result<()> {
 
 /// The commit, with `-modified` when the sources differ from it; `unknown` outside a git checkout.
 fn revision() -> String {
-    for folder in ["../engine/src", "../costmodel/src", "../simulator/src", "src", "weights", "networks"] {
+    for folder in
+        ["../engine/src", "../costmodel/src", "../simulator/src", "src", "weights", "networks"]
+    {
         println!("cargo:rerun-if-changed={folder}");
     }
     // The log of HEAD grows with every commit and checkout.
@@ -41,12 +43,17 @@ fn weight_list(folder: &Path) -> io::Result<String> {
     let mut files = Vec::new();
     for network in entries(folder)? {
         if network.is_dir() {
-            files.extend(entries(&network)?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "safetensors")));
+            files.extend(
+                entries(&network)?
+                    .into_iter()
+                    .filter(|f| f.extension().is_some_and(|e| e == "safetensors")),
+            );
         }
     }
     let mut text = String::from("&[\n");
     for file in files {
-        let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string().replace('\\', "/");
+        let name =
+            file.strip_prefix(folder).unwrap_or(&file).display().to_string().replace('\\', "/");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "    ({name:?}, include_bytes!({:?})),", file.display().to_string());
     }
@@ -55,7 +62,8 @@ fn weight_list(folder: &Path) -> io::Result<String> {
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut paths =
+        fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
 }

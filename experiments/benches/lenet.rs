@@ -15,11 +15,13 @@ use simulator::interpret::{Client, Session};
 use simulator::lowering::Chain;
 
 fn layers(criterion: &mut Criterion) {
-    let configuration = Configuration::from_toml(include_str!("lenet.toml")).expect("a configuration");
+    let configuration =
+        Configuration::from_toml(include_str!("lenet.toml")).expect("a configuration");
     let source = Source::open("lenet").expect("an embedded network");
     let model = Arc::new(source.model(&configuration.variant).expect("an embedded variant"));
     let params = parameters(&configuration, false).expect("secure parameters");
-    let candidate = Candidate { name: "bench".into(), model, recorded_accuracy: None, configuration };
+    let candidate =
+        Candidate { name: "bench".into(), model, recorded_accuracy: None, configuration };
     let chain = Chain::from(&params);
     let paper = lower_candidate(&candidate, &chain, false).expect("a program");
     let program = lower_candidate(&candidate, &chain, true).expect("a program").program;
@@ -29,7 +31,8 @@ fn layers(criterion: &mut Criterion) {
     pool.install(|| {
         let client = Client::new(&params);
         let keys = Arc::new(client.evaluation_keys(&program).expect("keys"));
-        let inputs = client.encrypt(&program, &paper.encode(&image).expect("slots")).expect("ciphertexts");
+        let inputs =
+            client.encrypt(&program, &paper.encode(&image).expect("slots")).expect("ciphertexts");
         let session = Session::prepare(&params, keys, program).expect("a session");
         let mut group = criterion.benchmark_group("lenet");
         group.sample_size(10);

@@ -135,17 +135,29 @@ pub fn lower_candidate(candidate: &Candidate, chain: &Chain, values: bool) -> Re
 pub fn parameters(configuration: &Configuration, insecure: bool) -> Result<Parameters> {
     let p = &configuration.parameters;
     let special = (p.special, p.special_bits);
-    let mut literal = ParametersLiteral::uniform(p.log_n, p.first_bits, p.scale_bits, p.levels, special, p.alpha);
+    let mut literal =
+        ParametersLiteral::uniform(p.log_n, p.first_bits, p.scale_bits, p.levels, special, p.alpha);
     literal.allow_insecure = insecure;
     Ok(Parameters::new(&literal)?)
 }
 
 /// Predicted times: of every layer in milliseconds, and in all.
-fn price(program: &Program, chain: &Chain, model: &CostModel, threads: usize) -> (Vec<f64>, Latency) {
+fn price(
+    program: &Program,
+    chain: &Chain,
+    model: &CostModel,
+    threads: usize,
+) -> (Vec<f64>, Latency) {
     let mut layers = vec![0.0; program.layers.len()];
     let mut all = Latency::default();
     for (layer, primitive, level) in program.primitives() {
-        let setting = Setting { log_n: chain.log_n, level, special: chain.special, alpha: chain.alpha, threads };
+        let setting = Setting {
+            log_n: chain.log_n,
+            level,
+            special: chain.special,
+            alpha: chain.alpha,
+            threads,
+        };
         let prediction = model.predict(&primitive, &setting);
         layers[layer] += prediction.median_ms;
         all.median_ms += prediction.median_ms;

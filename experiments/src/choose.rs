@@ -107,7 +107,8 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     };
     let (mut inaccurate, mut within, mut best) = (Vec::new(), Vec::new(), Vec::new());
     let mut evaluated = 0;
-    let progress = Progress::new(&format!("searching {} variants of {}", names.len(), network.name));
+    let progress =
+        Progress::new(&format!("searching {} variants of {}", names.len(), network.name));
     for (k, name) in names.iter().enumerate() {
         let accuracy = network.variant(name)?.accuracy;
         let lost = reference.zip(accuracy).map(|(reference, own)| reference - own);
@@ -164,7 +165,13 @@ pub fn fastest(source: &Source, wish: &Wish, cost: &Cost) -> Result<Paper> {
 }
 
 /// A configuration with the weights of its variant, priced.
-pub fn paper(source: &Source, configuration: Configuration, name: &str, insecure: bool, cost: &Cost) -> Result<Paper> {
+pub fn paper(
+    source: &Source,
+    configuration: Configuration,
+    name: &str,
+    insecure: bool,
+    cost: &Cost,
+) -> Result<Paper> {
     let variant = configuration.variant.clone();
     let candidate = candidate::Candidate {
         name: name.into(),

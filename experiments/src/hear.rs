@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use simulator::config::{Configuration, InputPacking, LinearChoice, ParameterChoice, PoolChoice, PoolMethod};
+use simulator::config::{
+    Configuration, InputPacking, LinearChoice, ParameterChoice, PoolChoice, PoolMethod,
+};
 use simulator::fold::ActivationMethod;
 use simulator::layout::{ChannelOrder, LayoutSpec};
 use simulator::lowering::Schedule;
@@ -25,7 +27,12 @@ const SPECIAL_BITS: u32 = 46;
 pub const NAME: &str = "A (HEAR sequence)";
 
 /// The baseline for a model, priced.
-pub fn baseline(model: Arc<Model>, variant: &str, accuracy: Option<f64>, cost: &Cost) -> Result<Paper> {
+pub fn baseline(
+    model: Arc<Model>,
+    variant: &str,
+    accuracy: Option<f64>,
+    cost: &Cost,
+) -> Result<Paper> {
     let parameters = parameters(&model.network)?;
     let priced = |schedules: &[Schedule]| -> Result<Paper> {
         let configuration = configuration(&model.network, variant, parameters, schedules)?;
@@ -39,12 +46,15 @@ pub fn baseline(model: Arc<Model>, variant: &str, accuracy: Option<f64>, cost: &
     };
     let linear: Vec<String> = linear_layers(&model.network).map(str::to_owned).collect();
     let both = [Schedule::KERNEL_FIRST.unfused(), Schedule::CHANNEL_FIRST.unfused()];
-    let [kernel, channel] = [priced(&vec![both[0]; linear.len()])?, priced(&vec![both[1]; linear.len()])?];
+    let [kernel, channel] =
+        [priced(&vec![both[0]; linear.len()])?, priced(&vec![both[1]; linear.len()])?];
     let time = |paper: &Paper, layer: &str| {
         paper.layers.iter().find(|l| l.name == layer).map_or(f64::INFINITY, |l| l.predicted_ms)
     };
-    let better: Vec<Schedule> =
-        linear.iter().map(|l| if time(&kernel, l) <= time(&channel, l) { both[0] } else { both[1] }).collect();
+    let better: Vec<Schedule> = linear
+        .iter()
+        .map(|l| if time(&kernel, l) <= time(&channel, l) { both[0] } else { both[1] })
+        .collect();
     priced(&better)
 }
 
@@ -67,10 +77,11 @@ fn parameters(network: &Network) -> Result<ParameterChoice> {
         levels,
     };
     let fits = |p: &ParameterChoice| p.secure() && (1usize << (p.log_n - 1)) >= tile(network).1;
-    (13..=16)
-        .map(choice)
-        .find(fits)
-        .with_context(|| format!("no ring degree up to 2^16 is secure with {levels} levels, as HEAR's sequence needs"))
+    (13..=16).map(choice).find(fits).with_context(|| {
+        format!(
+            "no ring degree up to 2^16 is secure with {levels} levels, as HEAR's sequence needs"
+        )
+    })
 }
 
 /// Slots of a row and of a whole map, both powers of two.
@@ -89,7 +100,14 @@ fn configuration(
     let (pitch, tile) = tile(network);
     let blocks = slots / tile;
     let (mut row, mut col) = (pitch, 1);
-    let map = |row, col, blocks| LayoutSpec { order: ChannelOrder::Sequential, phases: 1, row, col, tile, blocks };
+    let map = |row, col, blocks| LayoutSpec {
+        order: ChannelOrder::Sequential,
+        phases: 1,
+        row,
+        col,
+        tile,
+        blocks,
+    };
     let input_blocks = network.input.channels.next_power_of_two().min(blocks);
     let input = InputPacking { patches: false, padded: false, layout: map(row, col, input_blocks) };
     let (mut linear, mut pools) = (Vec::new(), Vec::new());
@@ -99,19 +117,30 @@ fn configuration(
                 (row, col) = (row * stride, col * stride);
                 linear.push((layer.name.clone(), map(row, col, blocks)));
             }
-            LayerKind::Fc { .. } => linear.push((layer.name.clone(), LayoutSpec::units(tile, blocks))),
+            LayerKind::Fc { .. } => {
+                linear.push((layer.name.clone(), LayoutSpec::units(tile, blocks)))
+            }
             LayerKind::AvgPool { stride, .. } => {
                 (row, col) = (row * stride, col * stride);
                 pools.push(PoolChoice { layer: layer.name.clone(), method: PoolMethod::Rotate });
             }
             LayerKind::Activation | LayerKind::BatchNorm { .. } | LayerKind::Flatten => {}
-            LayerKind::Add => bail!("HEAR's sequence has no additions of two maps, and layer {} is one", layer.name),
+            LayerKind::Add => bail!(
+                "HEAR's sequence has no additions of two maps, and layer {} is one",
+                layer.name
+            ),
         }
     }
     let linear = linear
         .into_iter()
         .zip(schedules)
-        .map(|((layer, layout), &schedule)| LinearChoice { layer, layout, schedule, fold: 0, radix: 2 })
+        .map(|((layer, layout), &schedule)| LinearChoice {
+            layer,
+            layout,
+            schedule,
+            fold: 0,
+            radix: 2,
+        })
         .collect();
     Ok(Configuration {
         network: network.name.clone(),

@@ -108,7 +108,12 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         "mib" => 1024.0 * 1024.0,
         "g" | "gb" => 1e9,
         "gib" => 1024.0 * 1024.0 * 1024.0,
-        _ => return Err(format!("found unit {:?}, expected B, kB, MB, GB, KiB, MiB or GiB", unit.trim())),
+        _ => {
+            return Err(format!(
+                "found unit {:?}, expected B, kB, MB, GB, KiB, MiB or GiB",
+                unit.trim()
+            ));
+        }
     };
     match number.parse::<f64>() {
         Ok(value) if value > 0.0 && value * factor < 1e18 => Ok((value * factor) as u64),

@@ -24,7 +24,8 @@ impl Source {
     /// An embedded network by its name, or else a description file (TOML).
     pub fn open(name_or_file: &str) -> Result<Self> {
         if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_file) {
-            let network = Network::from_toml(text).with_context(|| format!("embedded network {name}"))?;
+            let network =
+                Network::from_toml(text).with_context(|| format!("embedded network {name}"))?;
             return Ok(Self { network, folder: None });
         }
         let path = Path::new(name_or_file);
@@ -35,7 +36,8 @@ impl Source {
                 known.join(", ")
             ));
         }
-        let network = Network::read(path).with_context(|| format!("reading network {}", path.display()))?;
+        let network =
+            Network::read(path).with_context(|| format!("reading network {}", path.display()))?;
         Ok(Self { network, folder: Some(path.parent().unwrap_or(Path::new("")).to_owned()) })
     }
 
@@ -46,7 +48,8 @@ impl Source {
             return Model::read_variant(&self.network, variant, folder).with_context(what);
         }
         let described = self.network.variant(variant)?;
-        let file = Path::new(&described.weights).file_name().and_then(|f| f.to_str()).unwrap_or_default();
+        let file =
+            Path::new(&described.weights).file_name().and_then(|f| f.to_str()).unwrap_or_default();
         let key = format!("{}/{file}", self.network.name);
         let (_, bytes) = WEIGHTS
             .iter()
@@ -61,10 +64,8 @@ impl Source {
     /// first.
     pub fn baseline(&self) -> Result<&str> {
         let first = self.network.variants.first().map(|v| v.name.as_str());
-        self.network
-            .baseline
-            .as_deref()
-            .or(first)
-            .ok_or_else(|| anyhow!("network {} describes no [[variant]], so it has no weights", self.network.name))
+        self.network.baseline.as_deref().or(first).ok_or_else(|| {
+            anyhow!("network {} describes no [[variant]], so it has no weights", self.network.name)
+        })
     }
 }

@@ -9,16 +9,17 @@ use costmodel::{CostModel, Machine, Profile};
 /// A name for a CPU that can be part of a file name: `intel-xeon-platinum-8488c`.
 pub fn slug(cpu: &str) -> String {
     let cleaned = cpu.to_ascii_lowercase().replace("(r)", "").replace("(tm)", "");
-    let words: Vec<&str> = cleaned.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        cleaned.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
     if words.is_empty() { "unknown".into() } else { words.join("-") }
 }
 
 /// Folder of the user's own files: `$SPENCNN_HOME`, or else `~/.spencnn`.
 pub fn home() -> Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("SPENCNN_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".spencnn")))
-        .ok_or_else(|| anyhow!("neither SPENCNN_HOME nor HOME is set, so there is no folder for profiles; set one"))
+    set("SPENCNN_HOME").or_else(|| set("HOME").map(|home| home.join(".spencnn"))).ok_or_else(|| {
+        anyhow!("neither SPENCNN_HOME nor HOME is set, so there is no folder for profiles; set one")
+    })
 }
 
 /// Where the profile of a machine is kept.
@@ -62,7 +63,8 @@ pub struct Calibration {
 impl Calibration {
     /// Reads a profile.
     pub fn load(path: &Path) -> Result<Self> {
-        let profile = Profile::load(path).context("reading the calibration profile; `spencnn calibrate` makes one")?;
+        let profile = Profile::load(path)
+            .context("reading the calibration profile; `spencnn calibrate` makes one")?;
         Ok(Self { path: path.to_owned(), profile })
     }
 

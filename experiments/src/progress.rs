@@ -24,8 +24,9 @@ impl Progress {
     pub fn new(title: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(STEPS);
-            if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {percent} % {elapsed} (eta {eta}) {msg}")
-            {
+            if let Ok(style) = ProgressStyle::with_template(
+                "{prefix} [{bar:30}] {percent} % {elapsed} (eta {eta}) {msg}",
+            ) {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar.set_prefix(title.to_owned());
@@ -50,8 +51,13 @@ impl Progress {
         if last.elapsed() >= QUIET {
             *last = Instant::now();
             let elapsed = self.start.elapsed().as_secs_f64();
-            let left = if fraction > 0.0 { elapsed * (1.0 - fraction) / fraction } else { f64::NAN };
-            eprintln!("{}: {:.0} %, {elapsed:.0} s, about {left:.0} s left {message}", self.title, 100.0 * fraction);
+            let left =
+                if fraction > 0.0 { elapsed * (1.0 - fraction) / fraction } else { f64::NAN };
+            eprintln!(
+                "{}: {:.0} %, {elapsed:.0} s, about {left:.0} s left {message}",
+                self.title,
+                100.0 * fraction
+            );
         }
     }
 

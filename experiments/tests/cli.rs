@@ -14,7 +14,10 @@ fn help_teaches_every_sub_command() {
     }
     for command in ["calibrate", "search", "run", "demo", "compare"] {
         let help = stdout(spencnn().args([command, "--help"]).assert().success());
-        assert!(help.contains("Examples:") && help.contains(&format!("spencnn {command}")), "{command}: {help}");
+        assert!(
+            help.contains("Examples:") && help.contains(&format!("spencnn {command}")),
+            "{command}: {help}"
+        );
     }
 }
 
@@ -44,7 +47,8 @@ fn wrong_usage_ends_with_2() {
 fn wrong_input_ends_with_2_and_says_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let check = |arguments: &[&str], words: &[&str]| {
-        let text = stderr(spencnn().env("SPENCNN_HOME", home.path()).args(arguments).assert().code(2));
+        let text =
+            stderr(spencnn().env("SPENCNN_HOME", home.path()).args(arguments).assert().code(2));
         for word in words {
             assert!(text.contains(word), "{arguments:?}: {text}");
         }
@@ -65,14 +69,21 @@ fn wrong_input_ends_with_2_and_says_what_to_do() {
 fn no_profile_says_how_to_make_one() {
     // In a folder without profiles.
     let home = tempfile::tempdir().unwrap();
-    let text =
-        stderr(spencnn().current_dir(home.path()).env("SPENCNN_HOME", home.path()).arg("search").assert().code(2));
+    let text = stderr(
+        spencnn()
+            .current_dir(home.path())
+            .env("SPENCNN_HOME", home.path())
+            .arg("search")
+            .assert()
+            .code(2),
+    );
     assert!(text.contains("spencnn calibrate --quick"), "{text}");
 }
 
 #[test]
 fn a_configuration_for_another_network_is_refused() {
     let tiny = Tiny::new();
-    let text = stderr(tiny.spencnn().args(["run", "--config"]).arg(tiny.configuration()).assert().code(2));
+    let text =
+        stderr(tiny.spencnn().args(["run", "--config"]).arg(tiny.configuration()).assert().code(2));
     assert!(text.contains("\"tiny\"") && text.contains("--network"), "{text}");
 }

@@ -47,7 +47,9 @@ fn run_prints_one_object_with_every_field() {
     assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
     let predicted: f64 = layers.iter().map(|l| l["predicted_ms"].as_f64().unwrap()).sum();
     assert!((predicted - number("/predicted_latency_ms")).abs() < 1e-9 * predicted);
-    assert!(number("/peak_memory_bytes/measured") > 0.0 && number("/peak_memory_bytes/predicted") > 0.0);
+    assert!(
+        number("/peak_memory_bytes/measured") > 0.0 && number("/peak_memory_bytes/predicted") > 0.0
+    );
     for field in ["revision", "cpu", "isa", "profile", "seed", "date", "command"] {
         assert!(report["provenance"].get(field).is_some(), "no provenance.{field}");
     }
@@ -57,7 +59,8 @@ fn run_prints_one_object_with_every_field() {
 fn run_as_text_with_a_plot() {
     let tiny = Tiny::new();
     let plot = tiny.path("layers.svg");
-    let text = stdout(tiny.run().arg("--allow-insecure").arg("--plot").arg(&plot).assert().success());
+    let text =
+        stdout(tiny.run().arg("--allow-insecure").arg("--plot").arg(&plot).assert().success());
     for word in ["conv1", "fc1", "whole image", "predicted", "INSECURE", "peak memory"] {
         assert!(text.contains(word), "{word}: {text}");
     }
@@ -75,7 +78,8 @@ fn insecure_parameters_are_refused_unless_asked_for() {
 #[test]
 fn too_little_precision_ends_with_1() {
     let tiny = Tiny::new();
-    let assert = tiny.run().args(["--allow-insecure", "--json", "--min-precision", "60"]).assert().code(1);
+    let assert =
+        tiny.run().args(["--allow-insecure", "--json", "--min-precision", "60"]).assert().code(1);
     // The result is printed all the same.
     let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
     assert_eq!(report["images"], 3);
@@ -85,7 +89,8 @@ fn too_little_precision_ends_with_1() {
 #[test]
 fn too_little_memory_is_refused_before_anything_is_allocated() {
     let tiny = Tiny::new();
-    let text = stderr(tiny.run().args(["--allow-insecure", "--memory-limit", "100kB"]).assert().code(2));
+    let text =
+        stderr(tiny.run().args(["--allow-insecure", "--memory-limit", "100kB"]).assert().code(2));
     assert!(text.contains("over the limit of 100.0 kB"), "{text}");
 }
 

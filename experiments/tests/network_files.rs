@@ -15,15 +15,21 @@ fn root() -> PathBuf {
 /// What a description should say of a variant, from the record of its training.
 fn described(record: &toml::Table) -> String {
     let name = record["variant"].as_str().unwrap();
-    let mut text = format!("[[variant]]\nname = {name:?}\nweights = \"../weights/lenet/{name}.safetensors\"\n");
+    let mut text = format!(
+        "[[variant]]\nname = {name:?}\nweights = \"../weights/lenet/{name}.safetensors\"\n"
+    );
     let groups = record["groups"].as_integer().unwrap();
     if groups > 1 {
         text += &format!("groups = {{ conv2 = {groups} }}\n");
     }
     text += &format!("accuracy = {}\n", record["test_accuracy"].as_float().unwrap());
     if record["family"].as_str() != Some("none") {
-        let [family, kept, total] = ["family", "kept_units", "total_units"].map(|k| record[k].to_string());
-        text += &format!("pattern = \"conv2: {kept} of {total} {} units kept\"\n", family.trim_matches('"'));
+        let [family, kept, total] =
+            ["family", "kept_units", "total_units"].map(|k| record[k].to_string());
+        text += &format!(
+            "pattern = \"conv2: {kept} of {total} {} units kept\"\n",
+            family.trim_matches('"')
+        );
     }
     text
 }
@@ -51,7 +57,10 @@ fn lenet_describes_every_variant_that_has_weights() {
     if std::env::var_os("SPENCNN_UPDATE").is_some() {
         fs::write(&path, &wanted).unwrap();
     } else {
-        assert_eq!(text, wanted, "run this test with SPENCNN_UPDATE=1 to rewrite networks/lenet.toml");
+        assert_eq!(
+            text, wanted,
+            "run this test with SPENCNN_UPDATE=1 to rewrite networks/lenet.toml"
+        );
         assert_eq!(Source::open("lenet").unwrap().network.variants.len(), variants.len());
     }
 }
@@ -78,7 +87,10 @@ fn forward_pass_agrees_with_the_training_framework() {
             let found = model.forward(&check_input(k)).unwrap();
             for (found, wanted) in found.iter().zip(logits.as_array().unwrap()) {
                 let wanted = wanted.as_f64().unwrap();
-                assert!((found - wanted).abs() < 1e-9 * wanted.abs().max(1.0), "{variant} {k}: {found} {wanted}");
+                assert!(
+                    (found - wanted).abs() < 1e-9 * wanted.abs().max(1.0),
+                    "{variant} {k}: {found} {wanted}"
+                );
                 compared += 1;
             }
         }

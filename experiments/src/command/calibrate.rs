@@ -97,9 +97,15 @@ pub fn default_threads(machine: &Machine) -> Vec<usize> {
 }
 
 /// Measures, fits and writes a profile.
-pub fn calibrate(plan: &Plan, threads: &[usize], path: &std::path::Path, journal: Option<PathBuf>) -> Result<Profile> {
+pub fn calibrate(
+    plan: &Plan,
+    threads: &[usize],
+    path: &std::path::Path,
+    journal: Option<PathBuf>,
+) -> Result<Profile> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("making folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("making folder {}", folder.display()))?;
     }
     let mut threads = threads.to_vec();
     threads.sort_unstable();
@@ -148,9 +154,16 @@ impl Summary {
     fn text(&self) -> String {
         let percent = |v: f64| format!("{:.1} %", 100.0 * v);
         let mut rows = vec![
-            ["threads", "points fitted", "points kept out", "median error", "ninth decile", "largest"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "threads",
+                "points fitted",
+                "points kept out",
+                "median error",
+                "ninth decile",
+                "largest",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ];
         rows.extend(self.fits.iter().map(|f| {
             vec![

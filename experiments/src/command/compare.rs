@@ -56,17 +56,22 @@ impl CompareArgs {
         let source = self.network.open()?;
         let machine = Machine::detect();
         let threads = self.machine.threads(&machine);
-        let images = images::load(&source.network, self.data.as_deref(), self.images as usize, self.seed)?;
+        let images =
+            images::load(&source.network, self.data.as_deref(), self.images as usize, self.seed)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
         let dense = source.baseline()?;
         let all = source.network.variants.iter().map(|v| v.name.clone()).filter(|v| v != dense);
         let variants = if self.variant.is_empty() { all.collect() } else { self.variant.clone() };
         if variants.is_empty() {
-            bail!("network {} has no variant beside {dense}; name some with --variant", source.network.name);
+            bail!(
+                "network {} has no variant beside {dense}; name some with --variant",
+                source.network.name
+            );
         }
         let mut papers = Vec::new();
         for variant in &variants {
-            let mut paper = choose::fastest(&source, &Wish::dense(variant, &self.resources, threads), &cost)?;
+            let mut paper =
+                choose::fastest(&source, &Wish::dense(variant, &self.resources, threads), &cost)?;
             paper.candidate.name.clone_from(variant);
             papers.push(paper);
         }

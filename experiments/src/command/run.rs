@@ -93,11 +93,18 @@ impl RunArgs {
         let threads = self.machine.threads(&machine);
         let count = self.images as usize;
         let images = images::load(&source.network, self.data.as_deref(), count, self.seed)?;
-        let configuration = self.config.as_deref().map(|path| read_configuration(path, &source)).transpose()?;
+        let configuration =
+            self.config.as_deref().map(|path| read_configuration(path, &source)).transpose()?;
         let calibration = self.machine.calibration(&machine)?;
         let cost = calibration.cost(threads)?;
         let chosen = match configuration {
-            Some(configuration) => choose::paper(&source, configuration, "configuration", self.resources.allow_insecure, &cost)?,
+            Some(configuration) => choose::paper(
+                &source,
+                configuration,
+                "configuration",
+                self.resources.allow_insecure,
+                &cost,
+            )?,
             None => {
                 let wish = Wish::new(&self.search, &self.resources, threads);
                 choose::fastest(&source, &wish, &cost)?
@@ -129,9 +136,10 @@ impl Baselines {
 
 /// Reads a configuration file and checks that it is for this network.
 fn read_configuration(path: &Path, source: &Source) -> Result<Configuration> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading configuration {}", path.display()))?;
-    let configuration =
-        Configuration::from_toml(&text).with_context(|| format!("configuration file {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading configuration {}", path.display()))?;
+    let configuration = Configuration::from_toml(&text)
+        .with_context(|| format!("configuration file {}", path.display()))?;
     if configuration.network != source.network.name {
         bail!(
             "configuration {} is for network {:?}, and the network is {:?}; name the right one with --network",
@@ -182,7 +190,10 @@ impl Job<'_> {
                 Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
                 Err(error) => {
                     eprintln!("leaving out baseline {}: {error:#}", baseline.name());
-                    left_out.push(LeftOut { name: baseline.name().into(), reason: format!("{error:#}") });
+                    left_out.push(LeftOut {
+                        name: baseline.name().into(),
+                        reason: format!("{error:#}"),
+                    });
                 }
             }
         }
@@ -205,7 +216,9 @@ impl Job<'_> {
             left_out,
             provenance: Provenance::now(Some(self.cost.source.clone()), self.seed),
         };
-        let Some(report) = RunReport::new(&outcomes, about) else { return Err(Failure::Interrupted.into()) };
+        let Some(report) = RunReport::new(&outcomes, about) else {
+            return Err(Failure::Interrupted.into());
+        };
         if output.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
@@ -227,7 +240,12 @@ impl Job<'_> {
         let paper = match which {
             Baselines::A => {
                 let model = Arc::new(self.source.model(dense)?);
-                hear::baseline(model, dense, self.source.network.variant(dense)?.accuracy, self.cost)?
+                hear::baseline(
+                    model,
+                    dense,
+                    self.source.network.variant(dense)?.accuracy,
+                    self.cost,
+                )?
             }
             Baselines::B | Baselines::Both => {
                 let wish = Wish::dense(dense, self.resources, self.cost.threads);
@@ -236,7 +254,8 @@ impl Job<'_> {
                 paper
             }
         };
-        let together = before.iter().map(|p| p.memory.total_bytes).sum::<u64>() + paper.memory.total_bytes;
+        let together =
+            before.iter().map(|p| p.memory.total_bytes).sum::<u64>() + paper.memory.total_bytes;
         let limit = self.resources.memory_limit();
         if together > limit {
             bail!(

@@ -70,10 +70,14 @@ impl SearchCommandArgs {
         }
         if self.json {
             let provenance = Provenance::now(Some(cost.source.clone()), 0);
-            let report = SearchReport { network: &source.network.name, threads, found: &found, provenance };
+            let report =
+                SearchReport { network: &source.network.name, threads, found: &found, provenance };
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
-            println!("{}, {threads} threads, {} configurations evaluated\n", source.network.name, found.evaluated);
+            println!(
+                "{}, {threads} threads, {} configurations evaluated\n",
+                source.network.name, found.evaluated
+            );
             println!("best of each variant\n{}", points(&found.best));
             if !found.inaccurate.is_empty() {
                 println!("left out for their accuracy: {}\n", found.inaccurate.join(", "));
@@ -85,7 +89,17 @@ impl SearchCommandArgs {
 }
 
 fn points(points: &[Evaluated]) -> String {
-    let head = ["variant", "accuracy", "predicted ms", "memory", "logit bits", "N", "levels", "scale bits", "digits of"];
+    let head = [
+        "variant",
+        "accuracy",
+        "predicted ms",
+        "memory",
+        "logit bits",
+        "N",
+        "levels",
+        "scale bits",
+        "digits of",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(points.iter().map(|p| {
         let parameters = &p.configuration.parameters;

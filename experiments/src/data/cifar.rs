@@ -17,7 +17,12 @@ pub fn load(folder: &Path, split: Split, limit: Option<usize>) -> Result<Images,
         Split::Test => vec!["test_batch.bin".into()],
         Split::Train => (1..=5).map(|k| format!("data_batch_{k}.bin")).collect(),
     };
-    let mut images = Images { source: String::new(), shape: SHAPE, pixels: Vec::new(), labels: Some(Vec::new()) };
+    let mut images = Images {
+        source: String::new(),
+        shape: SHAPE,
+        pixels: Vec::new(),
+        labels: Some(Vec::new()),
+    };
     let mut missing = limit.unwrap_or(usize::MAX);
     for name in &names {
         if missing == 0 {

@@ -63,6 +63,11 @@ impl DataError {
         found: impl ToString,
         expected: impl ToString,
     ) -> Self {
-        Self::Format { path: path.to_owned(), what, found: found.to_string(), expected: expected.to_string() }
+        Self::Format {
+            path: path.to_owned(),
+            what,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }
     }
 }

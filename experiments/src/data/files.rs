@@ -28,12 +28,16 @@ pub fn find(folder: &Path, subfolders: &[&str], names: &[&str]) -> Result<PathBu
 /// Reads at most `most` bytes of what the file holds, decompressed if its name says that it is compressed.
 /// Memory grows with what is really there, never with what a header claims.
 pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, DataError> {
-    let failed = |reason: io::Error| DataError::Read { path: path.to_owned(), reason: reason.to_string() };
+    let failed =
+        |reason: io::Error| DataError::Read { path: path.to_owned(), reason: reason.to_string() };
     let file = BufReader::new(File::open(path).map_err(failed)?);
     let mut bytes = Vec::new();
     match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => {
-            flate2::bufread::MultiGzDecoder::new(file).take(most as u64).read_to_end(&mut bytes).map_err(failed)?;
+            flate2::bufread::MultiGzDecoder::new(file)
+                .take(most as u64)
+                .read_to_end(&mut bytes)
+                .map_err(failed)?;
         }
         Some("xz") => {
             let mut file = file;
@@ -43,7 +47,10 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, DataError> {
             if let Err(error) = result
                 && bytes.len() < most
             {
-                return Err(DataError::Read { path: path.to_owned(), reason: format!("xz: {error:?}") });
+                return Err(DataError::Read {
+                    path: path.to_owned(),
+                    reason: format!("xz: {error:?}"),
+                });
             }
         }
         _ => {

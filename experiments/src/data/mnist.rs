@@ -17,29 +17,51 @@ pub fn load(folder: &Path, split: Split, limit: Option<usize>) -> Result<Images,
     };
     let find = |rest: &str| {
         // Some distributions write a dot where the original has a hyphen.
-        let names = [format!("{prefix}-{rest}-ubyte"), format!("{prefix}-{}-ubyte", rest.replace('-', "."))];
+        let names = [
+            format!("{prefix}-{rest}-ubyte"),
+            format!("{prefix}-{}-ubyte", rest.replace('-', ".")),
+        ];
         files::find(folder, &["mnist"], &[&names[0], &names[1]])
     };
     let (images, labels) = (find("images-idx3")?, find("labels-idx1")?);
     let (counts, pixels) = read_idx(&images, &[28, 28], limit)?;
     let (label_counts, labels_read) = read_idx(&labels, &[], limit)?;
     if counts != label_counts {
-        return Err(DataError::format(&labels, "number of labels", label_counts, format!("{counts}, one per image")));
+        return Err(DataError::format(
+            &labels,
+            "number of labels",
+            label_counts,
+            format!("{counts}, one per image"),
+        ));
     }
     if let Some(bad) = labels_read.iter().find(|l| **l > 9) {
         return Err(DataError::format(&labels, "a label", bad, "a digit from 0 to 9"));
     }
-    Ok(Images { source: images.display().to_string(), shape: SHAPE, pixels, labels: Some(labels_read) })
+    Ok(Images {
+        source: images.display().to_string(),
+        shape: SHAPE,
+        pixels,
+        labels: Some(labels_read),
+    })
 }
 
 /// The number of records that the file has, and the bytes of the first `limit` of them. `extents` are those of
 /// one record.
-fn read_idx(path: &Path, extents: &[usize], limit: Option<usize>) -> Result<(usize, Vec<u8>), DataError> {
+fn read_idx(
+    path: &Path,
+    extents: &[usize],
+    limit: Option<usize>,
+) -> Result<(usize, Vec<u8>), DataError> {
     let dimensions = extents.len() + 1;
     let header_len = 4 + 4 * dimensions;
     let header = files::read(path, header_len)?;
     if header.len() < header_len {
-        return Err(DataError::format(path, "length", header.len(), format!("a header of {header_len} bytes")));
+        return Err(DataError::format(
+            path,
+            "length",
+            header.len(),
+            format!("a header of {header_len} bytes"),
+        ));
     }
     let magic = [0, 0, 8, dimensions as u8];
     if header[..4] != magic {
@@ -50,8 +72,10 @@ fn read_idx(path: &Path, extents: &[usize], limit: Option<usize>) -> Result<(usi
             format!("{magic:?} (IDX, unsigned bytes, {dimensions} dimensions)"),
         ));
     }
-    let claimed: Vec<usize> =
-        header[4..].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
+    let claimed: Vec<usize> = header[4..]
+        .chunks_exact(4)
+        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
+        .collect();
     if claimed[1..] != *extents {
         return Err(DataError::format(
             path,
@@ -62,7 +86,12 @@ fn read_idx(path: &Path, extents: &[usize], limit: Option<usize>) -> Result<(usi
     }
     let count = claimed[0];
     if !(1..=MOST_IMAGES).contains(&count) {
-        return Err(DataError::format(path, "number of records", count, format!("1 to {MOST_IMAGES}")));
+        return Err(DataError::format(
+            path,
+            "number of records",
+            count,
+            format!("1 to {MOST_IMAGES}"),
+        ));
     }
     let record: usize = extents.iter().product();
     let wanted = limit.unwrap_or(count).min(count) * record;
@@ -71,8 +100,14 @@ fn read_idx(path: &Path, extents: &[usize], limit: Option<usize>) -> Result<(usi
     let mut bytes = files::read(path, header_len + wanted + usize::from(all))?;
     if bytes.len() != header_len + wanted {
         let found = bytes.len().saturating_sub(header_len);
-        let found = if found > wanted { format!("over {wanted} bytes") } else { format!("{found} bytes") };
-        return Err(DataError::format(path, "data after the header", found, format!("{wanted} bytes")));
+        let found =
+            if found > wanted { format!("over {wanted} bytes") } else { format!("{found} bytes") };
+        return Err(DataError::format(
+            path,
+            "data after the header",
+            found,
+            format!("{wanted} bytes"),
+        ));
     }
     bytes.drain(..header_len);
     Ok((count, bytes))

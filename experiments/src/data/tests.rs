@@ -73,23 +73,39 @@ fn mnist_below_its_own_folder() {
 #[test]
 fn damaged_mnist() {
     let cut = &images()[..100];
-    assert!(error(mnist_folder(cut, &labels(), "").path(), MNIST).contains("84 bytes, expected 2352 bytes"));
+    assert!(
+        error(mnist_folder(cut, &labels(), "").path(), MNIST)
+            .contains("84 bytes, expected 2352 bytes")
+    );
     let long = [&images()[..], &[0]].concat();
     assert!(error(mnist_folder(&long, &labels(), "").path(), MNIST).contains("over 2352 bytes"));
-    assert!(error(mnist_folder(&[0, 0], &labels(), "").path(), MNIST).contains("a header of 16 bytes"));
-    assert!(error(mnist_folder(&labels(), &labels(), "").path(), MNIST).contains("start of the file"));
+    assert!(
+        error(mnist_folder(&[0, 0], &labels(), "").path(), MNIST).contains("a header of 16 bytes")
+    );
+    assert!(
+        error(mnist_folder(&labels(), &labels(), "").path(), MNIST).contains("start of the file")
+    );
     let two = idx(&[2], &[1, 2]);
-    assert!(error(mnist_folder(&images(), &two, "").path(), MNIST).contains("number of labels is 2, expected 3"));
+    assert!(
+        error(mnist_folder(&images(), &two, "").path(), MNIST)
+            .contains("number of labels is 2, expected 3")
+    );
     let bad = idx(&[3], &[1, 2, 10]);
     assert!(error(mnist_folder(&images(), &bad, "").path(), MNIST).contains("a label is 10"));
     let small = idx(&[3, 27, 28], &[0; 3 * 27 * 28]);
-    assert!(error(mnist_folder(&small, &labels(), "").path(), MNIST).contains("[27, 28], expected [28, 28]"));
+    assert!(
+        error(mnist_folder(&small, &labels(), "").path(), MNIST)
+            .contains("[27, 28], expected [28, 28]")
+    );
 }
 
 #[test]
 fn a_huge_claim_takes_no_memory() {
     let huge = idx(&[u32::MAX, 28, 28], &[0; 784]);
-    assert!(error(mnist_folder(&huge, &labels(), "").path(), MNIST).contains("number of records is 4294967295"));
+    assert!(
+        error(mnist_folder(&huge, &labels(), "").path(), MNIST)
+            .contains("number of records is 4294967295")
+    );
     let large = idx(&[9_000_000, 28, 28], &[0; 784]);
     assert!(error(mnist_folder(&large, &labels(), "").path(), MNIST).contains("784 bytes"));
 }
@@ -110,7 +126,9 @@ fn cifar_records(count: u8) -> Vec<u8> {
 
 #[test]
 fn cifar_plain_and_compressed() {
-    for (ending, bytes) in [("", cifar_records(4)), (".xz", xz(&cifar_records(4))), (".gz", gz(&cifar_records(4)))] {
+    for (ending, bytes) in
+        [("", cifar_records(4)), (".xz", xz(&cifar_records(4))), (".gz", gz(&cifar_records(4)))]
+    {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("cifar10")).unwrap();
         fs::write(folder.path().join(format!("cifar10/test_batch.bin{ending}")), bytes).unwrap();
@@ -128,7 +146,9 @@ fn damaged_cifar() {
         fs::write(folder.path().join(name), bytes).unwrap();
         error(folder.path(), CIFAR)
     };
-    assert!(try_bytes("test_batch.bin", &cifar_records(2)[..5000]).contains("length is 5000 bytes"));
+    assert!(
+        try_bytes("test_batch.bin", &cifar_records(2)[..5000]).contains("length is 5000 bytes")
+    );
     assert!(try_bytes("test_batch.bin", &[]).contains("length is 0 bytes"));
     assert!(try_bytes("test_batch.bin", &cifar_records(11)).contains("a label is 10"));
     let mut packed = xz(&cifar_records(2));

@@ -55,7 +55,10 @@ pub fn run(papers: Vec<Paper>, images: &Images, threads: usize) -> Result<Vec<Ou
             outcomes.push(prepare::prepare(paper, images)?);
         }
         execute(&mut outcomes, images)?;
-        Ok(outcomes.into_iter().map(|(prepared, samples, plain)| prepared.finish(samples, plain)).collect())
+        Ok(outcomes
+            .into_iter()
+            .map(|(prepared, samples, plain)| prepared.finish(samples, plain))
+            .collect())
     })
 }
 

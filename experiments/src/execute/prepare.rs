@@ -58,7 +58,9 @@ pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
     let (lowered, lower_ms) = timed(|| lower_candidate(&paper.candidate, &chain, true));
     let program = lowered.with_context(what)?.program;
     if program.instructions != paper.lowered.program.instructions {
-        bail!("{name}: the program lowered with values is not the one that was priced; please report this");
+        bail!(
+            "{name}: the program lowered with values is not the one that was priced; please report this"
+        );
     }
     let clear_error = clear_error(&paper, &program, &normalised)?;
     let (client, secret_ms) = timed(|| Client::new(&paper.params));
@@ -96,7 +98,9 @@ fn clear_error(paper: &Paper, program: &simulator::program::Program, image: &[f6
     let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
     if error > CLEAR_TOLERANCE * largest {
         let name = &paper.candidate.name;
-        let check = format!("{name}: the lowered program differs from the network by {error:.2e} without encryption");
+        let check = format!(
+            "{name}: the lowered program differs from the network by {error:.2e} without encryption"
+        );
         return Err(Failure::Check(check).into());
     }
     Ok(error)
@@ -116,7 +120,8 @@ impl Prepared {
         });
         let inputs = inputs?;
         let (execution, latency_ms) = timed(|| self.session.run(inputs));
-        let execution = execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
+        let execution =
+            execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
         let (logits, decrypt_ms) = timed(|| -> Result<_> {
             Ok(lowered.decode(&self.client.decrypt(&execution.outputs)?)?)
         });

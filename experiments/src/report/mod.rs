@@ -212,11 +212,17 @@ impl RunReport {
         for c in self.candidates() {
             if c.class_agreement < 1.0 {
                 let wrong = ((1.0 - c.class_agreement) * self.images as f64).round();
-                failures.push(format!("{}: {wrong} of {} classes differ from the plain network's", c.name, self.images));
+                failures.push(format!(
+                    "{}: {wrong} of {} classes differ from the plain network's",
+                    c.name, self.images
+                ));
             }
             if !(c.logit_precision_bits >= bits) {
                 let found = c.logit_precision_bits;
-                failures.push(format!("{}: logits have {found:.1} bits, expected at least {bits}", c.name));
+                failures.push(format!(
+                    "{}: logits have {found:.1} bits, expected at least {bits}",
+                    c.name
+                ));
             }
         }
         failures
@@ -226,7 +232,9 @@ impl RunReport {
 /// The report of one candidate; it must have finished an image.
 fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let Outcome { paper, setup, samples, plain } = outcome;
-    let of = |f: &dyn Fn(&crate::execute::Sample) -> f64| -> Vec<f64> { samples.iter().map(f).collect() };
+    let of = |f: &dyn Fn(&crate::execute::Sample) -> f64| -> Vec<f64> {
+        samples.iter().map(f).collect()
+    };
     let latencies = of(&|s| s.latency_ms);
     let measured = median(&latencies);
     let count = samples.len() as f64;
@@ -235,8 +243,12 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let accuracy = labels.map(|labels| {
         classes.iter().zip(labels).filter(|(c, l)| **c == usize::from(**l)).count() as f64 / count
     });
-    let errors: Vec<f64> = samples.iter().zip(plain).map(|(s, p)| largest_difference(&s.logits, p)).collect();
-    let relative = errors.iter().zip(plain).map(|(e, p)| e / p.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs())));
+    let errors: Vec<f64> =
+        samples.iter().zip(plain).map(|(s, p)| largest_difference(&s.logits, p)).collect();
+    let relative = errors
+        .iter()
+        .zip(plain)
+        .map(|(e, p)| e / p.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs())));
     let error = |latency: Latency| latency.median_ms / measured - 1.0;
     CandidateReport {
         name: paper.candidate.name.clone(),
@@ -282,7 +294,8 @@ fn layers(outcome: &Outcome) -> Vec<LayerReport> {
         .iter()
         .map(|layer| {
             let index = names.iter().position(|n| *n == layer.name).unwrap_or_default();
-            let times: Vec<f64> = outcome.samples.iter().filter_map(|s| s.layers_ms.get(index).copied()).collect();
+            let times: Vec<f64> =
+                outcome.samples.iter().filter_map(|s| s.layers_ms.get(index).copied()).collect();
             LayerReport {
                 name: layer.name.clone(),
                 level: layer.level,

@@ -30,9 +30,13 @@ fn failed(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("drawing the plot: {error}")
 }
 
-fn chart(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, candidate: &CandidateReport) -> Result<()> {
+fn chart(
+    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
+    candidate: &CandidateReport,
+) -> Result<()> {
     let layers = &candidate.layers;
-    let highest = layers.iter().map(|l| l.predicted_ms.max(l.measured_ms)).fold(1e-3, f64::max) * 1.08;
+    let highest =
+        layers.iter().map(|l| l.predicted_ms.max(l.measured_ms)).fold(1e-3, f64::max) * 1.08;
     let title = format!("{}, {}: time per layer, ms", candidate.name, candidate.variant);
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 18))
@@ -62,14 +66,21 @@ fn chart(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, candidate: 
             .label(label)
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 10, y + 5)], colour.filled()));
     }
-    chart.configure_series_labels().border_style(BLACK).background_style(WHITE).draw().map_err(failed)?;
+    chart
+        .configure_series_labels()
+        .border_style(BLACK)
+        .background_style(WHITE)
+        .draw()
+        .map_err(failed)?;
     // Names below the bars.
     for (k, layer) in layers.iter().enumerate() {
         let (x, y) = chart.backend_coord(&(k as f64 + 0.5, 0.0));
         let style = ("sans-serif", 13).into_font().color(&BLACK);
-        let style = style.pos(text_anchor::Pos::new(text_anchor::HPos::Center, text_anchor::VPos::Top));
+        let style =
+            style.pos(text_anchor::Pos::new(text_anchor::HPos::Center, text_anchor::VPos::Top));
         let (left, top) = area.get_base_pixel();
-        area.draw(&Text::new(layer.name.clone(), (x - left, y - top + 6), style)).map_err(failed)?;
+        area.draw(&Text::new(layer.name.clone(), (x - left, y - top + 6), style))
+            .map_err(failed)?;
     }
     Ok(())
 }

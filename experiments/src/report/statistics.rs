@@ -18,7 +18,11 @@ pub fn median(values: &[f64]) -> f64 {
 
 /// Index of the largest value, the first of equal ones; zero without values.
 pub fn argmax(values: &[f64]) -> usize {
-    values.iter().enumerate().fold((0, f64::NEG_INFINITY), |best, (k, v)| if *v > best.1 { (k, *v) } else { best }).0
+    values
+        .iter()
+        .enumerate()
+        .fold((0, f64::NEG_INFINITY), |best, (k, v)| if *v > best.1 { (k, *v) } else { best })
+        .0
 }
 
 /// Largest absolute difference of two vectors; infinite when their lengths differ or a value is not a number.
@@ -26,7 +30,10 @@ pub fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
     if a.len() != b.len() {
         return f64::INFINITY;
     }
-    a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { m.max(d) })
+    a.iter()
+        .zip(b)
+        .map(|(x, y)| (x - y).abs())
+        .fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { m.max(d) })
 }
 
 #[cfg(test)]

@@ -26,10 +26,17 @@ pub fn print(report: &RunReport) -> String {
         let _ = writeln!(out, "baseline {} was left out: {}", left.name, left.reason);
     }
     if report.interrupted {
-        let _ = writeln!(out, "\nINTERRUPTED: results are of the {} images that were finished", report.images);
+        let _ = writeln!(
+            out,
+            "\nINTERRUPTED: results are of the {} images that were finished",
+            report.images
+        );
     }
     if report.candidates().any(|c| !c.secure) {
-        let _ = writeln!(out, "\nINSECURE PARAMETERS: fewer than 128 bits of security; never use them with real data");
+        let _ = writeln!(
+            out,
+            "\nINSECURE PARAMETERS: fewer than 128 bits of security; never use them with real data"
+        );
     }
     out
 }
@@ -57,7 +64,9 @@ fn layer_table(candidate: &CandidateReport) -> String {
             percent(l.predicted_ms / l.measured_ms - 1.0),
         ]);
     }
-    let sum = |f: &dyn Fn(&super::LayerReport) -> usize| candidate.layers.iter().map(f).sum::<usize>().to_string();
+    let sum = |f: &dyn Fn(&super::LayerReport) -> usize| {
+        candidate.layers.iter().map(f).sum::<usize>().to_string()
+    };
     rows.push(vec![
         "whole image".into(),
         String::new(),
@@ -77,29 +86,83 @@ fn facts(report: &RunReport) -> String {
     let [low, high] = c.predicted_interval_ms;
     let [first, third] = c.measured_quartiles_ms;
     let corrected = match (c.corrected_latency_ms, c.corrected_prediction_error) {
-        (Some(ms), Some(error)) => format!("; {ms:.1} ms ({}) corrected for the machine's speed now", percent(error)),
+        (Some(ms), Some(error)) => {
+            format!("; {ms:.1} ms ({}) corrected for the machine's speed now", percent(error))
+        }
         _ => String::new(),
     };
     let memory = &c.peak_memory_bytes;
     let share = |v: Option<f64>| v.map_or("unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
     let mut rows: Vec<(&str, String)> = vec![
-        ("latency", format!("{:.1} ms an image (quartiles {first:.1} to {third:.1}), {} threads", c.measured_latency_ms, report.threads)),
-        ("predicted", format!("{:.1} ms ({low:.1} to {high:.1}), error {}{corrected}", c.predicted_latency_ms, percent(c.prediction_error))),
+        (
+            "latency",
+            format!(
+                "{:.1} ms an image (quartiles {first:.1} to {third:.1}), {} threads",
+                c.measured_latency_ms, report.threads
+            ),
+        ),
+        (
+            "predicted",
+            format!(
+                "{:.1} ms ({low:.1} to {high:.1}), error {}{corrected}",
+                c.predicted_latency_ms,
+                percent(c.prediction_error)
+            ),
+        ),
         ("images", format!("{} ({})", report.images, report.image_source)),
         ("same class as plain", format!("{:.2} %", 100.0 * c.class_agreement)),
         ("accuracy here", share(c.accuracy)),
-        ("accuracy, whole test set", format!("{} (unencrypted, recorded at training)", share(c.recorded_accuracy))),
-        ("logits", format!("{:.1} bits, {:.1} bits relative to the largest", c.logit_precision_bits, c.logit_relative_precision_bits)),
-        ("peak memory", format!("{} predicted, {} measured", show_bytes(memory.predicted), show_bytes(memory.measured))),
+        (
+            "accuracy, whole test set",
+            format!("{} (unencrypted, recorded at training)", share(c.recorded_accuracy)),
+        ),
+        (
+            "logits",
+            format!(
+                "{:.1} bits, {:.1} bits relative to the largest",
+                c.logit_precision_bits, c.logit_relative_precision_bits
+            ),
+        ),
+        (
+            "peak memory",
+            format!(
+                "{} predicted, {} measured",
+                show_bytes(memory.predicted),
+                show_bytes(memory.measured)
+            ),
+        ),
         ("keys", format!("generated in {:.1} ms", c.key_generation_ms)),
         ("plaintexts", format!("encoded in {:.1} ms", c.encode_ms)),
-        ("client", format!("encrypts in {:.1} ms, decrypts in {:.1} ms; sends {}, receives {}", c.encrypt_ms, c.decrypt_ms, show_bytes(c.upload_bytes), show_bytes(c.download_bytes))),
-        ("parameters", format!("N = {}, log2 QP = {:.1}, {}", c.ring_degree, c.log_qp, if c.secure { "128-bit security" } else { "INSECURE" })),
+        (
+            "client",
+            format!(
+                "encrypts in {:.1} ms, decrypts in {:.1} ms; sends {}, receives {}",
+                c.encrypt_ms,
+                c.decrypt_ms,
+                show_bytes(c.upload_bytes),
+                show_bytes(c.download_bytes)
+            ),
+        ),
+        (
+            "parameters",
+            format!(
+                "N = {}, log2 QP = {:.1}, {}",
+                c.ring_degree,
+                c.log_qp,
+                if c.secure { "128-bit security" } else { "INSECURE" }
+            ),
+        ),
         ("machine", format!("{}, {} kernels", p.cpu, p.isa)),
         ("made by", format!("revision {}, {}, seed {}", p.revision, p.date, p.seed)),
     ];
     if let Some(bytes) = report.process_resident_peak_bytes {
-        rows.insert(8, ("whole process", format!("{} resident at most, baselines included", show_bytes(bytes))));
+        rows.insert(
+            8,
+            (
+                "whole process",
+                format!("{} resident at most, baselines included", show_bytes(bytes)),
+            ),
+        );
     }
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut out, (name, value)| {
@@ -111,12 +174,27 @@ fn facts(report: &RunReport) -> String {
 /// The configuration in question and its baselines, one line each.
 pub fn comparison(report: &RunReport) -> String {
     let mut rows = vec![
-        ["", "variant", "accuracy", "latency ms", "predicted ms", "error", "speed-up", "logit bits", "memory"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "",
+            "variant",
+            "accuracy",
+            "latency ms",
+            "predicted ms",
+            "error",
+            "speed-up",
+            "logit bits",
+            "memory",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     rows.push(comparison_row(&report.chosen, None));
-    rows.extend(report.baselines.iter().map(|b: &BaselineReport| comparison_row(&b.candidate, Some(b.speedup))));
+    rows.extend(
+        report
+            .baselines
+            .iter()
+            .map(|b: &BaselineReport| comparison_row(&b.candidate, Some(b.speedup))),
+    );
     let note = "speed-up: of the first line over that one, both run here, image by image in turn\n";
     table(rows) + note
 }

@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn pinned() {
         // Another machine or version must draw the same images: results are compared by them.
-        let sum: u64 = digits(40, 1).pixels.iter().zip(1u64..).map(|(p, k)| u64::from(*p) * (k % 251)).sum();
+        let sum: u64 =
+            digits(40, 1).pixels.iter().zip(1u64..).map(|(p, k)| u64::from(*p) * (k % 251)).sum();
         assert_eq!(sum, PINNED);
     }
 
@@ -90,8 +91,10 @@ mod tests {
             assert!((x - 13.5).abs() < 0.6 && (y - 13.5).abs() < 0.6, "image {k}: centre {x} {y}");
             assert!((30.0..200.0).contains(&mass), "image {k}: mass {mass}");
             let lit: Vec<usize> = (0..784).filter(|i| image[*i] > 0.5).collect();
-            let rows = lit.iter().map(|i| i / 28).max().unwrap() - lit.iter().map(|i| i / 28).min().unwrap();
-            let cols = lit.iter().map(|i| i % 28).max().unwrap() - lit.iter().map(|i| i % 28).min().unwrap();
+            let rows = lit.iter().map(|i| i / 28).max().unwrap()
+                - lit.iter().map(|i| i / 28).min().unwrap();
+            let cols = lit.iter().map(|i| i % 28).max().unwrap()
+                - lit.iter().map(|i| i % 28).min().unwrap();
             assert!(rows.max(cols) <= 20, "image {k}: {rows} x {cols}");
         }
     }

@@ -67,6 +67,8 @@ fn distance(p: Point, a: Point, b: Point) -> f64 {
 
 fn centre(image: &[f64]) -> Point {
     let mass: f64 = image.iter().sum::<f64>().max(1e-9);
-    let mean = |f: &dyn Fn(usize) -> usize| image.iter().enumerate().map(|(k, v)| v * f(k) as f64).sum::<f64>() / mass;
+    let mean = |f: &dyn Fn(usize) -> usize| {
+        image.iter().enumerate().map(|(k, v)| v * f(k) as f64).sum::<f64>() / mass
+    };
     [mean(&|k| k % SIDE), mean(&|k| k / SIDE)]
 }

@@ -137,7 +137,11 @@ impl Tiny {
     pub fn run(&self) -> Command {
         let mut command = self.spencnn();
         command.args(["run", "--threads", "1", "--no-baselines", "--images", "3"]);
-        command.arg("--network").arg(self.network()).arg("--profile").arg(self.path("profile.toml"));
+        command
+            .arg("--network")
+            .arg(self.network())
+            .arg("--profile")
+            .arg(self.path("profile.toml"));
         command.arg("--config").arg(self.configuration());
         command
     }
@@ -163,7 +167,9 @@ fn weights(model: &Model) -> Weights {
                 }
                 put("bias", &[out], bias);
             }
-            LayerParameters::Activation { a, b, c } => put("coeffs", &[3, a.len()], &[&a[..], b, c].concat()),
+            LayerParameters::Activation { a, b, c } => {
+                put("coeffs", &[3, a.len()], &[&a[..], b, c].concat())
+            }
             _ => {}
         }
     }
