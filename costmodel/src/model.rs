@@ -91,22 +91,22 @@ impl CostModel {
 
     /// Time to encode one plaintext, with limbs for the special primes if `extended`.
     pub fn predict_encode(&self, setting: &Setting, extended: bool) -> Prediction {
-        self.predict_operation(&Client::Encode { extended }.into(), setting, Residency::Cold)
+        self.predict_operation(&Client::Encode { extended }.into(), setting, Residency::Warm)
     }
 
     /// Time to encrypt one encoded plaintext under the public key.
     pub fn predict_encrypt(&self, setting: &Setting) -> Prediction {
-        self.predict_operation(&Client::Encrypt.into(), setting, Residency::Cold)
+        self.predict_operation(&Client::Encrypt.into(), setting, Residency::Warm)
     }
 
     /// Time to decrypt one ciphertext, without decoding it.
     pub fn predict_decrypt(&self, setting: &Setting) -> Prediction {
-        self.predict_operation(&Client::Decrypt.into(), setting, Residency::Cold)
+        self.predict_operation(&Client::Decrypt.into(), setting, Residency::Warm)
     }
 
     /// Time to decode one decrypted plaintext.
     pub fn predict_decode(&self, setting: &Setting) -> Prediction {
-        self.predict_operation(&Client::Decode.into(), setting, Residency::Cold)
+        self.predict_operation(&Client::Decode.into(), setting, Residency::Warm)
     }
 
     /// Time of anything, with keys and plaintexts in memory or in the caches.

@@ -22,7 +22,7 @@ pub(crate) fn truth(feature: Feature) -> f64 {
         Feature::KeyBytes => 0.11,
         Feature::PlaintextBytes => 0.09,
         Feature::OperandBytes => 0.05,
-        Feature::ZeroedBytes => 0.06,
+        Feature::WrittenBytes => 0.06,
         Feature::CopiedBytes => 0.1,
         Feature::Phases => 4000.0,
         Feature::Tasks => 150.0,

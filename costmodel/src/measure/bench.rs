@@ -72,7 +72,8 @@ impl Bench {
         let evaluator = Evaluator::new(&params, keys)?;
         let public = PublicKey::generate(&secret);
         let share = plan.plaintext_bytes / set.levels.len().max(1) as u64;
-        let levels = set.levels.iter().map(|&l| (l, Operands::random(&params, l, share))).collect();
+        let operands = |&l: &usize| Ok((l, Operands::random(&evaluator, l, share)?));
+        let levels = set.levels.iter().map(operands).collect::<Result<_>>()?;
         // Half as much again as the last level holds, so that little of what was there survives.
         let words = (caches.l3_bytes * 3 / 2).clamp(8 << 20, 384 << 20) / 8;
         Ok(Self {
@@ -144,7 +145,7 @@ impl Bench {
         match prepared.case.residency {
             Residency::Cold => {
                 black_box(read_all(&self.eviction));
-                self.touch_sources(prepared, operands);
+                self.precede(prepared, operands)?;
             }
             Residency::Warm => {
                 self.execute(prepared, operands)?;
@@ -153,19 +154,32 @@ impl Bench {
         self.execute(prepared, operands)
     }
 
-    /// Reads the operand ciphertexts, which a program has just computed.
-    fn touch_sources(&self, prepared: &Prepared, operands: &Operands) {
+    /// Brings the caches to where the preceding instruction of a program leaves them: with code, constants and working
+    /// memory of a similar operation, and with the operand ciphertexts.
+    fn precede(&self, prepared: &Prepared, operands: &Operands) -> Result<()> {
+        let cts = &operands.ciphertexts;
+        let switches_keys = match prepared.case.kind {
+            Kind::Linear(spec) => spec.shifts > 0,
+            Kind::RotateHoisted(_) | Kind::Conjugate | Kind::SumSquares { .. } | Kind::Multiply { .. } => true,
+            _ => false,
+        };
+        // A key that the case itself does not use.
+        drop(black_box(match prepared.case.kind {
+            Kind::Conjugate => self.evaluator.rotate(&cts[0], 1)?,
+            _ if switches_keys => self.evaluator.conjugate(&cts[0])?,
+            _ => self.evaluator.add(&cts[0], &cts[1])?,
+        }));
         let count = match prepared.case.kind {
             Kind::Linear(spec) => spec.sources,
             Kind::SumSquares { terms, .. } => terms,
             Kind::Add | Kind::Multiply { .. } => 2,
-            Kind::Client(Client::Encode { .. } | Client::Encrypt) => 0,
             _ => 1,
         };
-        for ciphertext in operands.ciphertexts.iter().take(count) {
+        for ciphertext in cts.iter().take(count) {
             black_box(read_all(ciphertext.c0.words()));
             black_box(read_all(ciphertext.c1.words()));
         }
+        Ok(())
     }
 
     fn execute(&self, prepared: &Prepared, operands: &Operands) -> Result<f64> {
@@ -207,17 +221,20 @@ impl Bench {
 
 impl Operands {
     /// Operands at `level`, the plaintexts in at most so many bytes.
-    fn random(params: &Parameters, level: usize, plaintext_bytes: u64) -> Self {
+    fn random(evaluator: &Evaluator, level: usize, plaintext_bytes: u64) -> Result<Self> {
+        let params = evaluator.params();
         let scale = params.scale();
         let limbs = (level + 1 + params.special_count()) as u64;
         let each = limbs * 8 * params.n() as u64;
         let count = (plaintext_bytes / each).clamp(1, 512) as usize;
         let poly = |seed: usize, extended| random_poly(params, level, extended, seed as u64);
-        let ciphertexts = (0..SOURCES)
-            .map(|i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale })
-            .collect();
+        let random = |i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale };
+        // Sums, because a program's ciphertexts are results of operations too, which recycle their memory.
+        let zero = Ciphertext::zero(params, level, scale);
+        let ciphertexts =
+            (0..SOURCES).map(|i| Ok(evaluator.add(&random(i), &zero)?)).collect::<Result<_>>()?;
         let plaintexts = (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
-        Self { ciphertexts, plaintexts }
+        Ok(Self { ciphertexts, plaintexts })
     }
 }
 

@@ -115,6 +115,10 @@ pub fn run(
             journal.append(&visit)?;
         }
         visits.push(visit);
+        drop(rounds);
+        drop(bench);
+        // The next set's buffers have other sizes.
+        engine::buffer::AlignedBuf::release_pool();
     }
     let points = summarise(plan, threads, &visits)?;
     Ok(Measurements { plan: plan.name.clone(), machine, duration: clock.elapsed(), probes, points })

@@ -195,13 +195,17 @@ fn cases_at(level: usize, keys: usize) -> Vec<Case> {
         Kind::DropLevel { to: level - 1 },
         Kind::DropLevel { to: level / 2 },
         Kind::Conjugate,
-        Kind::Client(Client::Encode { extended: false }),
-        Kind::Client(Client::Encode { extended: true }),
-        Kind::Client(Client::Encrypt),
-        Kind::Client(Client::Decrypt),
-        Kind::Client(Client::Decode),
     ];
     others.into_iter().for_each(|kind| push(kind, Residency::Cold));
+    // The client's steps come one after the other.
+    let client = [
+        Client::Encode { extended: false },
+        Client::Encode { extended: true },
+        Client::Encrypt,
+        Client::Decrypt,
+        Client::Decode,
+    ];
+    client.into_iter().for_each(|step| push(Kind::Client(step), Residency::Warm));
     // On the same data again and again: arithmetic without memory.
     push(Kind::RotateHoisted(1), Residency::Warm);
     push(Kind::RotateHoisted(3.min(keys)), Residency::Warm);

@@ -40,10 +40,14 @@ impl LinearSpec {
         if self.same_shifts { self.shifts } else { self.shifts * self.sources }
     }
 
-    /// The same pattern with at most so many distinct shifts.
+    /// The same pattern with at most so many distinct shifts (at least one): fewer shifts, or fewer sources where
+    /// each has its own.
     pub fn limited(self, distinct: usize) -> Self {
-        let allowed = if self.same_shifts { distinct } else { distinct / self.sources.max(1) };
-        Self { shifts: self.shifts.min(allowed.max(1)), ..self }
+        if self.same_shifts {
+            return Self { shifts: self.shifts.min(distinct.max(1)), ..self };
+        }
+        let sources = self.sources.min((distinct / self.shifts.max(1)).max(1));
+        Self { sources, ..self }
     }
 
     /// The terms, at most `plaintexts` of them with plaintexts of their own. Destinations go on through the pairs of
@@ -142,6 +146,8 @@ mod tests {
         assert_eq!(spec.distinct_shifts(), 3);
         assert_eq!(LinearSpec { same_shifts: false, ..spec }.distinct_shifts(), 6);
         assert_eq!(spec.limited(2).shifts, 2);
+        let own = LinearSpec { same_shifts: false, ..spec };
+        assert_eq!((own.limited(4).sources, own.limited(4).distinct_shifts()), (1, 3));
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn drift_scales_its_part() {
     let setting = at(14, 6, 1);
     let before = model.predict(&shape(72), &setting);
     let slower = model.with_drift(Drift { compute: 1.0, bandwidth: 2.0 }).predict(&shape(72), &setting);
-    let memory: f64 = ["reading keys", "reading plaintexts", "reading ciphertexts", "allocating memory", "copying ciphertexts"]
+    let memory: f64 = ["reading keys", "reading plaintexts", "reading ciphertexts", "writing results", "copying ciphertexts"]
         .iter()
         .flat_map(|name| before.terms.iter().filter(move |t| t.0 == *name))
         .map(|t| t.1)

@@ -1,6 +1,6 @@
 //! Operations without key switching, and the client's steps.
 
-use super::{Counter, Feature};
+use super::{CHUNK, Counter, Feature};
 
 impl Counter {
     /// Addition: one component after the other, a copy and an addition a word.
@@ -13,7 +13,7 @@ impl Counter {
                 &[
                     (Feature::ElementwiseWords, 2.0 * limbs * n),
                     (Feature::OperandBytes, 2.0 * limbs * self.limb_bytes()),
-                    (Feature::ZeroedBytes, limbs * self.limb_bytes()),
+                    (Feature::WrittenBytes, limbs * self.limb_bytes()),
                 ],
             );
         }
@@ -46,8 +46,7 @@ impl Counter {
     }
 
     fn copy(&mut self, limbs: f64) {
-        let bytes = limbs * self.limb_bytes();
-        self.serial(&[(Feature::CopiedBytes, bytes), (Feature::ZeroedBytes, bytes)]);
+        self.serial(&[(Feature::CopiedBytes, limbs * self.limb_bytes())]);
     }
 
     /// Encoding: an inverse Fourier transform over the slots, rounding into every limb, forward NTTs.
@@ -67,17 +66,16 @@ impl Counter {
         );
     }
 
-    /// Decoding: inverse NTTs, recombination of the residues, a Fourier transform over the slots.
+    /// Decoding: inverse NTTs, recombination of the residues, a Fourier transform over the slots. The engine looks at as
+    /// many limbs as hold meaningful coefficients: two for the usual scales.
     pub(super) fn decode(&mut self) {
-        let limbs = self.limbs;
+        let limbs = self.limbs.min(2.0);
         let [butterflies, far] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
         self.parallel(limbs, &[butterflies, far]);
-        self.serial(&[
-            (Feature::CopiedBytes, limbs * self.limb_bytes()),
-            (Feature::ZeroedBytes, limbs * self.limb_bytes()),
-            (Feature::RoundedWords, limbs * self.n),
-        ]);
+        self.serial(&[(Feature::CopiedBytes, limbs * self.limb_bytes())]);
+        self.phase();
+        self.parallel(self.n / CHUNK, &[(Feature::RoundedWords, limbs * self.n)]);
         self.fourier();
     }
 

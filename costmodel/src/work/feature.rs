@@ -29,7 +29,9 @@ pub enum Feature {
     KeyBytes,
     /// Bytes of plaintexts streamed from memory.
     PlaintextBytes,
-    /// Bytes allocated and cleared.
+    /// Bytes of results and of whole intermediate polynomials written.
+    WrittenBytes,
+    /// Bytes of fresh memory, cleared by the system.
     ZeroedBytes,
     /// Bytes copied by one thread alone.
     CopiedBytes,
@@ -56,7 +58,7 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::FarButterflies,
@@ -69,6 +71,7 @@ impl Feature {
         Self::OperandBytes,
         Self::KeyBytes,
         Self::PlaintextBytes,
+        Self::WrittenBytes,
         Self::ZeroedBytes,
         Self::CopiedBytes,
         Self::Phases,
@@ -101,6 +104,7 @@ impl Feature {
             Self::OperandBytes => "operand_ns_per_byte",
             Self::KeyBytes => "key_memory_ns_per_byte",
             Self::PlaintextBytes => "plaintext_memory_ns_per_byte",
+            Self::WrittenBytes => "result_ns_per_byte",
             Self::ZeroedBytes => "allocation_ns_per_byte",
             Self::CopiedBytes => "copy_ns_per_byte",
             Self::Phases => "synchronisation_ns_per_phase",
@@ -126,6 +130,7 @@ impl Feature {
             Self::OperandBytes => "reading ciphertexts",
             Self::KeyBytes => "reading keys",
             Self::PlaintextBytes => "reading plaintexts",
+            Self::WrittenBytes => "writing results",
             Self::ZeroedBytes => "allocating memory",
             Self::CopiedBytes => "copying ciphertexts",
             Self::Phases => "waiting for threads",
@@ -142,6 +147,7 @@ impl Feature {
             Self::OperandBytes
             | Self::KeyBytes
             | Self::PlaintextBytes
+            | Self::WrittenBytes
             | Self::ZeroedBytes
             | Self::CopiedBytes => Class::Bandwidth,
             _ => Class::Compute,

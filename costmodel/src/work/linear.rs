@@ -6,7 +6,8 @@ use crate::primitive::LinearShape;
 /// Chunks that one task takes within a limb, as in the engine.
 const CHUNKS_PER_TASK: f64 = 4.0;
 
-/// Distinct shifts of a shape: each has one key, read from memory once however many sources it rotates.
+/// Distinct shifts of a shape: each has one key, read from memory once however many sources it rotates,
+/// because the engine takes all rotations by one shift together.
 ///
 /// The shape does not tell. Where every rotated source is rotated once, they are taken to differ (partial sums rotated
 /// into place); otherwise all sources are taken to share their shifts (inputs rotated by kernel offsets).
@@ -38,7 +39,7 @@ impl Counter {
         if extended {
             self.decompose(shape.decomposed as f64);
         }
-        self.serial(&[(Feature::ZeroedBytes, 2.0 * outputs * limbs * self.limb_bytes())]);
+        self.serial(&[(Feature::WrittenBytes, 2.0 * outputs * limbs * self.limb_bytes())]);
         self.phase();
         if extended {
             self.mod_up(shape.decomposed as f64);
@@ -73,9 +74,6 @@ impl Counter {
         totals.push((Feature::CachedBytes, digit_reads * self.overflow(scratch)));
         let shifts = distinct_shifts(shape) as f64;
         totals.push((Feature::KeyBytes, shifts * self.key_bytes()));
-        let key_window = 2.0 * shifts * self.digits() * CHUNK * WORD;
-        let key_again = (rotations - shifts) * self.key_bytes();
-        totals.push((Feature::CachedBytes, key_again * self.overflow(key_window)));
         // Unrotated sources are copied, and scaled by P where there are special limbs.
         let passes = if special > 0.0 { 2.0 } else { 1.0 };
         totals.push((Feature::ElementwiseWords, 2.0 * passes * unrotated * self.limbs * n));
@@ -95,7 +93,6 @@ impl Counter {
         let buffer = 2.0 * rotated * CHUNK * WORD;
         let buffer_reads = 2.0 * terms * present * self.limb_bytes();
         totals.push((Feature::CachedBytes, buffer_reads * self.overflow(buffer)));
-        totals.push((Feature::ZeroedBytes, tasks * buffer));
         self.parallel(tasks, &totals);
     }
 }

@@ -29,11 +29,10 @@ impl Counter {
         let digits = sources * self.digits();
         self.phase();
         self.parallel(digits, &[(Feature::Conversions, limbs * self.n)]);
-        self.serial(&[(Feature::ZeroedBytes, (limbs + digits) * self.limb_bytes())]);
+        self.serial(&[(Feature::WrittenBytes, (limbs + digits) * self.limb_bytes())]);
     }
 
-    /// Digits of `sources` decomposed polynomials brought to every limb of the extended basis, each limb into fresh
-    /// scratch: for every limb outside the digit, `len + 1` products a coefficient and one forward NTT. That is
+    /// Digits of `sources` decomposed polynomials brought to every limb of the extended basis: for every limb outside the digit, `len + 1` products a coefficient and one forward NTT. That is
     /// `beta (l1 + k) - l1` NTTs a source.
     pub(super) fn mod_up(&mut self, sources: f64) {
         let targets = self.limbs + self.special;
@@ -52,7 +51,6 @@ impl Counter {
                 (Feature::Conversions, sources * products * self.n),
                 (Feature::Reductions, sources * conversions * self.n),
                 (Feature::CachedBytes, sources * far_reads),
-                (Feature::ZeroedBytes, sources * self.digits() * targets * self.limb_bytes()),
             ],
         );
     }
@@ -93,8 +91,5 @@ impl Counter {
                 (Feature::ElementwiseWords, polys * kept * n),
             ],
         );
-        // The quotient, and a remainder for each share of the limbs that a thread takes.
-        let shares = self.threads.min(kept).max(1.0);
-        self.serial(&[(Feature::ZeroedBytes, polys * (1.0 + shares) * self.limb_bytes())]);
     }
 }

@@ -8,7 +8,7 @@ impl Counter {
     pub(super) fn product(&mut self, products: f64, operands: f64, rescale: bool) {
         let (n, limbs, special) = (self.n, self.limbs, self.special);
         let all = limbs + special;
-        self.serial(&[(Feature::ZeroedBytes, (2.0 * all + limbs) * self.limb_bytes())]);
+        self.serial(&[(Feature::WrittenBytes, (2.0 * all + limbs) * self.limb_bytes())]);
         self.phase();
         self.parallel(
             limbs,

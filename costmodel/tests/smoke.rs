@@ -1,0 +1,93 @@
+//! A real calibration, but a tiny one: from the engine to a profile on disk and back to predictions.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use costmodel::measure::{Plan, run};
+use costmodel::probe::{Drift, Probe};
+use costmodel::{CostModel, Error, Primitive, Profile, Setting};
+
+#[test]
+fn calibrate_store_and_predict() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut last = 0.0;
+    let mut calls = 0;
+    let mut progress = |p: &costmodel::measure::Progress| {
+        assert!(p.fraction >= last && p.fraction <= 1.0, "{} after {last}", p.fraction);
+        last = p.fraction;
+        calls += 1;
+    };
+    let journal = folder.path().join("journal.jsonl");
+    let plan = Plan::tiny();
+    let measured = run(&plan, &[1, 2], &mut progress, &AtomicBool::new(false), Some(&journal)).unwrap();
+    assert!(calls > 10);
+    assert_eq!(measured.probes.len(), 2);
+    assert!(measured.points.iter().all(|p| p.time.median_ns > 0.0 && p.time.samples > 0));
+    assert!(measured.points.iter().any(|p| p.setting.threads == 2));
+
+    // A journal that is complete is only read.
+    let again = run(&plan, &[1, 2], &mut |_| {}, &AtomicBool::new(false), Some(&journal)).unwrap();
+    assert_eq!(again.points, measured.points);
+
+    let profile = Profile::new(measured, "test").unwrap();
+    let path = folder.path().join("profile.toml");
+    profile.save(&path).unwrap();
+    let loaded = Profile::load(&path).unwrap();
+    assert_eq!(loaded, profile);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+    for fit in &loaded.fits {
+        println!("{} threads: held out {:?}", fit.threads, fit.held_out);
+        // Nothing is promised of a measurement this short on a busy machine, except that it is no nonsense.
+        assert!(fit.held_out.points > 0 && fit.held_out.median_relative < 1.0, "{:?}", fit.held_out);
+    }
+
+    let model = CostModel::from_profile(&loaded).unwrap();
+    let setting = Setting { log_n: 12, level: 2, special: 2, alpha: 2, threads: 1 };
+    let rotate = |rotations| model.predict(&Primitive::RotateHoisted { rotations }, &setting);
+    let one = rotate(1);
+    assert!(one.median_ms > 0.0 && one.low_ms < one.median_ms && one.median_ms < one.high_ms);
+    assert!(rotate(8).median_ms > one.median_ms);
+    assert!(model.predict_encode(&setting, true).median_ms > 0.0);
+    let now = Probe::run(2, &loaded.machine.caches).unwrap();
+    let drift = Drift::between(loaded.probe(2).unwrap(), &now).unwrap();
+    assert!(drift.compute > 0.05 && drift.compute < 20.0, "{drift:?}");
+}
+
+#[test]
+fn cancelling_ends_it() {
+    let cancel = AtomicBool::new(false);
+    let mut progress = |_: &costmodel::measure::Progress| cancel.store(true, Ordering::Relaxed);
+    assert!(matches!(run(&Plan::tiny(), &[1], &mut progress, &cancel, None), Err(Error::Cancelled)));
+}
+
+#[test]
+fn impossible_requests_are_refused() {
+    let none = run(&Plan::tiny(), &[], &mut |_| {}, &AtomicBool::new(false), None);
+    assert!(matches!(none, Err(Error::Plan(_))));
+    let zero = run(&Plan::tiny(), &[0], &mut |_| {}, &AtomicBool::new(false), None);
+    assert!(matches!(zero, Err(Error::Plan(_))));
+}
+
+#[test]
+fn damaged_profiles_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profile.toml");
+    assert!(matches!(Profile::load(&path), Err(Error::Io { .. })));
+    let mut plan = Plan::tiny();
+    plan.sets.truncate(1);
+    let measured = run(&plan, &[1], &mut |_| {}, &AtomicBool::new(false), None).unwrap();
+    let profile = Profile::new(measured, "test").unwrap();
+    profile.save(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Profile::load(&path)
+    };
+    assert!(matches!(load(&text[..text.len() / 3]), Err(Error::Format { .. })));
+    assert!(matches!(load(&text.replacen("version = 1", "version = 99", 1)), Err(Error::Version { found: 99, .. })));
+    let renamed = text.replacen("forward_ntt_ns_per_butterfly", "forward_ntt_ns_per_horse", 1);
+    assert!(matches!(load(&renamed), Err(Error::Format { .. })));
+    let negative = text.replacen("key_memory_ns_per_byte = ", "key_memory_ns_per_byte = -1", 1);
+    assert!(matches!(load(&negative), Err(Error::Format { .. })));
+    assert!(matches!(load("not a profile"), Err(Error::Format { .. })));
+    assert_eq!(load(&text).unwrap(), profile);
+}
