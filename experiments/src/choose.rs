@@ -20,6 +20,9 @@ use crate::{cancel, images};
 pub const MIN_BITS: f64 = 10.0;
 /// Bits by which a prediction of precision must exceed them.
 const MARGIN_BITS: f64 = 1.0;
+/// Smallest scale looked at, in bits. Noise takes well over ten of them, so that fewer cannot leave logits with as many
+/// bits as they must have.
+const LEAST_SCALE_BITS: u32 = 26;
 /// Seed of the image on which precision is predicted, and of the simulated noise.
 const PICTURE_SEED: u64 = 1;
 
@@ -32,6 +35,8 @@ pub struct Wish {
     pub max_drop: f64,
     /// Where to look.
     pub space: SpaceArg,
+    /// Ring degrees to look at, as base-2 logarithms; the space's own if empty.
+    pub log_n: Vec<u32>,
     /// Most memory, in bytes.
     pub memory_limit: u64,
     /// Whether parameters may be insecure.
@@ -49,6 +54,7 @@ impl Wish {
             variants: search.variant.clone(),
             max_drop: search.max_drop,
             space: search.space,
+            log_n: search.log_n.clone(),
             memory_limit: resources.memory_limit(),
             insecure: resources.allow_insecure,
             threads,
@@ -62,6 +68,7 @@ impl Wish {
             variants: vec![variant.into()],
             max_drop: 1.0,
             space: SpaceArg::Full,
+            log_n: Vec::new(),
             memory_limit: resources.memory_limit(),
             insecure: resources.allow_insecure,
             threads,
@@ -97,7 +104,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     } else {
         wish.variants.clone()
     };
-    let space = Space { threads: wish.threads, ..wish.space.space() };
+    let space = wish.space();
     let picture = images::load(network, None, 1, PICTURE_SEED)?;
     let picture = network.normalise(&picture.image(0).unwrap_or_default())?;
     let pictures = [picture];
@@ -146,12 +153,14 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     Ok(Found { best, front: pareto_front(&within), evaluated, inaccurate })
 }
 
-impl SpaceArg {
-    fn space(self) -> Space {
-        match self {
-            Self::Paper => Space::paper(),
-            Self::Full => Space::default(),
-        }
+impl Wish {
+    fn space(&self) -> Space {
+        let space = match self.space {
+            SpaceArg::Paper => Space::paper(),
+            SpaceArg::Full => Space::default(),
+        };
+        let log_n = if self.log_n.is_empty() { space.log_n } else { self.log_n.clone() };
+        Space { log_n, threads: self.threads, min_scale_bits: LEAST_SCALE_BITS, ..space }
     }
 }
 

@@ -47,25 +47,13 @@ impl DemoArgs {
         let machine = Machine::detect();
         let threads = self.machine.threads(&machine);
         let source = Source::open("lenet")?;
-        let calibration = match profiles::find(&machine, self.machine.profile.as_deref())? {
-            Some(found) => {
-                eprintln!("profile of this machine: {}", found.path.display());
-                found
-            }
-            None => {
-                eprintln!("no profile for this machine ({}): measuring it first", machine.cpu);
-                let path = profiles::default_path(&machine)?;
-                let mut counts = default_threads(&machine);
-                counts.push(threads);
-                let profile = calibrate(&Plan::quick(), &counts, &path, None)?;
-                Calibration { path, profile }
-            }
-        };
+        let calibration = self.calibration(&machine, threads)?;
         let cost = calibration.cost(threads)?;
         let wish = Wish {
             variants: Vec::new(),
             max_drop: self.max_drop,
             space: SpaceArg::Full,
+            log_n: Vec::new(),
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
             threads,
@@ -82,5 +70,24 @@ impl DemoArgs {
             min_precision: choose::MIN_BITS,
         };
         job.run(vec![chosen], &Output { json: self.json, plot: None })
+    }
+
+    /// This machine's profile; measured now if there is none, or none that this program can read.
+    fn calibration(&self, machine: &Machine, threads: usize) -> Result<Calibration> {
+        let named = self.machine.profile.as_deref();
+        match profiles::find(machine, named) {
+            Ok(Some(found)) => {
+                eprintln!("profile of this machine: {}", found.path.display());
+                return Ok(found);
+            }
+            Ok(None) => eprintln!("no profile for this machine ({}): measuring it first", machine.cpu),
+            Err(error) if named.is_some() => return Err(error),
+            Err(error) => eprintln!("measuring this machine again: {error:#}"),
+        }
+        let path = profiles::default_path(machine)?;
+        let mut counts = default_threads(machine);
+        counts.push(threads);
+        let profile = calibrate(&Plan::quick(), &counts, &path, None)?;
+        Ok(Calibration { path, profile })
     }
 }

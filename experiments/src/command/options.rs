@@ -114,6 +114,9 @@ pub struct SearchArgs {
     /// Where to look
     #[arg(long, value_enum, default_value_t = SpaceArg::Full)]
     pub space: SpaceArg,
+    /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15]
+    #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(12..=17))]
+    pub log_n: Vec<u32>,
     /// Journal of everything evaluated (JSON lines); a search resumes from it
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
