@@ -101,3 +101,39 @@ fn missing_weights_are_named() {
     let text = stderr(tiny.run().arg("--allow-insecure").assert().code(2));
     assert!(text.contains("tiny.safetensors"), "{text}");
 }
+
+/// Ctrl-C in the middle of a run: what was finished is printed, and the exit code says why it ended.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_what_it_has() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let tiny = Tiny::new();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("spencnn"))
+        .args(["run", "--threads", "1", "--no-baselines", "--images", "1000000", "--json"])
+        .args(["--allow-insecure", "--network"])
+        .arg(tiny.network())
+        .arg("--profile")
+        .arg(tiny.path("profile.toml"))
+        .arg("--config")
+        .arg(tiny.configuration())
+        .env_remove("SPENCNN_DATA")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("encrypted inference")));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    let report: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(report["interrupted"], Value::Bool(true));
+    assert!(report["images"].as_u64().unwrap() >= 1);
+    assert!(rest.last().unwrap().contains("interrupted"), "{rest:?}");
+}
