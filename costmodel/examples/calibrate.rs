@@ -12,8 +12,12 @@ fn main() -> costmodel::Result<()> {
         Some("tiny") => Plan::tiny(),
         _ => Plan::quick(),
     };
-    let threads: Vec<usize> =
-        arguments.next().unwrap_or_else(|| "1,2".into()).split(',').filter_map(|t| t.parse().ok()).collect();
+    let threads: Vec<usize> = arguments
+        .next()
+        .unwrap_or_else(|| "1,2".into())
+        .split(',')
+        .filter_map(|t| t.parse().ok())
+        .collect();
     let path = std::path::PathBuf::from(arguments.next().unwrap_or_else(|| "profile.toml".into()));
     let profile = if path.exists() {
         // A profile that is there is fitted afresh.
@@ -24,7 +28,12 @@ fn main() -> costmodel::Result<()> {
         let mut shown = String::new();
         let mut progress = |p: &costmodel::measure::Progress| {
             if p.activity != shown {
-                eprintln!("{:3.0} %, {:.0} s left: {}", 100.0 * p.fraction, p.remaining.as_secs_f64(), p.activity);
+                eprintln!(
+                    "{:3.0} %, {:.0} s left: {}",
+                    100.0 * p.fraction,
+                    p.remaining.as_secs_f64(),
+                    p.activity
+                );
                 shown.clone_from(&p.activity);
             }
         };
@@ -34,11 +43,20 @@ fn main() -> costmodel::Result<()> {
         profile
     };
     let model = CostModel::from_profile(&profile)?;
-    println!("{:.0} s, {:?}", profile.duration_seconds, profile.machine);
+    println!(
+        "{:.0} s, load {}, {:?}",
+        profile.duration_seconds, profile.load_average, profile.machine
+    );
     for fit in &profile.fits {
-        println!("== {} threads: training {:.3?}\n   held out {:.3?}", fit.threads, fit.training, fit.held_out);
+        println!(
+            "== {} threads: noise {:.3}, training {:.3?}\n   held out {:.3?}",
+            fit.threads, fit.noise_relative, fit.training, fit.held_out
+        );
         for (name, spread) in &fit.families {
-            println!("   {name:15} {:4} points, deviation {:.3}", spread.points, spread.relative_deviation);
+            println!(
+                "   {name:15} {:4} points, deviation {:.3}",
+                spread.points, spread.relative_deviation
+            );
         }
         for (name, errors) in &fit.unseen_rings {
             println!("   unseen {name}: {errors:.3?}");
@@ -55,8 +73,12 @@ fn main() -> costmodel::Result<()> {
             let ratio = prediction.median_ms * 1e6 / p.time.median_ns;
             let held = if p.is_held_out() { "held out" } else { "" };
             let warm = if p.residency == Residency::Warm { "warm" } else { "cold" };
-            let quartiles = [p.time.low_quartile_ns, p.time.median_ns, p.time.high_quartile_ns].map(|t| t / 1e6);
-            let line = format!("{ratio:.3} {quartiles:.3?} x{} {warm} {held} {:?} {:?}", p.time.samples, p.setting, p.operation);
+            let quartiles = [p.time.low_quartile_ns, p.time.median_ns, p.time.high_quartile_ns]
+                .map(|t| t / 1e6);
+            let line = format!(
+                "{ratio:.3} {quartiles:.3?} x{} {warm} {held} {:?} {:?}",
+                p.time.samples, p.setting, p.operation
+            );
             (ratio.ln().abs(), line)
         })
         .collect();

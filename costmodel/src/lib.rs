@@ -6,7 +6,7 @@
 //! - [`fit`]: what a unit of each sort of work costs here;
 //! - [`probe`]: a short test of how fast the machine is just now;
 //! - [`profile`]: all of that in a file;
-//! - [`model`]: predictions.
+//! - [`model`] predicts.
 
 pub mod error;
 pub mod fit;

@@ -66,6 +66,12 @@ impl Machine {
     }
 }
 
+/// The system's load average of the last minute; 0 where it does not tell.
+pub(crate) fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0)
+}
+
 /// The value of the first `key : value` line.
 fn field(text: &str, key: &str) -> Option<String> {
     text.lines()
@@ -79,7 +85,8 @@ fn caches(folder: &Path) -> Option<Caches> {
     for entry in fs::read_dir(folder).ok()?.flatten() {
         let read = |name: &str| fs::read_to_string(entry.path().join(name)).ok();
         let level = read("level").and_then(|l| l.trim().parse::<usize>().ok());
-        let (Some(level @ 1..=3), Some(kind), Some(size)) = (level, read("type"), read("size")) else {
+        let (Some(level @ 1..=3), Some(kind), Some(size)) = (level, read("type"), read("size"))
+        else {
             continue;
         };
         if kind.trim() != "Instruction" {
@@ -87,7 +94,11 @@ fn caches(folder: &Path) -> Option<Caches> {
         }
     }
     let [_, l1_bytes, l2_bytes, l3_bytes] = by_level;
-    (l1_bytes > 0 && l2_bytes > 0).then(|| Caches { l1_bytes, l2_bytes, l3_bytes: l3_bytes.max(l2_bytes) })
+    (l1_bytes > 0 && l2_bytes > 0).then(|| Caches {
+        l1_bytes,
+        l2_bytes,
+        l3_bytes: l3_bytes.max(l2_bytes),
+    })
 }
 
 /// Bytes of a size such as `32K` or `32768K` or `16M`.

@@ -66,7 +66,8 @@ impl CostModel {
     /// # Errors
     /// [`Error::Inconsistent`] when there are none.
     pub fn from_fits(fits: &[Fit], caches: &Caches) -> Result<Self> {
-        let mut fits: Vec<Unit> = fits.iter().map(|f| Unit { fit: f.clone(), costs: f.vector() }).collect();
+        let mut fits: Vec<Unit> =
+            fits.iter().map(|f| Unit { fit: f.clone(), costs: f.vector() }).collect();
         fits.sort_by_key(|unit| unit.fit.threads);
         if fits.is_empty() {
             return Err(Error::Inconsistent("no fit to predict from".into()));
@@ -110,7 +111,12 @@ impl CostModel {
     }
 
     /// Time of anything, with keys and plaintexts in memory or in the caches.
-    pub fn predict_operation(&self, operation: &Operation, setting: &Setting, residency: Residency) -> Prediction {
+    pub fn predict_operation(
+        &self,
+        operation: &Operation,
+        setting: &Setting,
+        residency: Residency,
+    ) -> Prediction {
         let work = Work::count(operation, setting, &self.caches, residency);
         let costs = self.costs(setting.threads);
         let mut terms: Vec<(&'static str, f64)> = Feature::ALL
@@ -166,8 +172,12 @@ impl CostModel {
         };
         let spread = fit.families.get(family).copied().filter(|s| s.points >= 3).or_else(widest);
         let spread = spread.unwrap_or(Spread { points: 2, relative_deviation: 0.3 });
-        let ring = fit.min_log_n.saturating_sub(setting.log_n) + setting.log_n.saturating_sub(fit.max_log_n);
-        let beyond = self.fits.last().map_or(0.0, |last| (threads as f64 / last.fit.threads as f64).log2().max(0.0));
+        let ring = fit.min_log_n.saturating_sub(setting.log_n)
+            + setting.log_n.saturating_sub(fit.max_log_n);
+        let beyond = self
+            .fits
+            .last()
+            .map_or(0.0, |last| (threads as f64 / last.fit.threads as f64).log2().max(0.0));
         let deviation = [
             spread.relative_deviation.max(MIN_DEVIATION),
             PER_RING_STEP * f64::from(ring),
@@ -175,7 +185,8 @@ impl CostModel {
         ];
         let deviation = deviation.iter().map(|d| d * d).sum::<f64>().sqrt();
         let points = spread.points.max(2) as f64;
-        let quantile = StudentsT::new(0.0, 1.0, points - 1.0).map_or(2.0, |t| t.inverse_cdf(0.5 + COVERAGE / 2.0));
+        let quantile = StudentsT::new(0.0, 1.0, points - 1.0)
+            .map_or(2.0, |t| t.inverse_cdf(0.5 + COVERAGE / 2.0));
         (quantile * deviation * (1.0 + 1.0 / points).sqrt()).exp()
     }
 }

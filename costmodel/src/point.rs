@@ -58,7 +58,7 @@ impl Point {
     /// Whether this point is kept out of fits, to test them: a fixed quarter of all configurations, the same for every
     /// thread count.
     pub fn is_held_out(&self) -> bool {
-        self.operation.stable_hash(&self.setting, self.residency) % 4 == 0
+        self.operation.stable_hash(&self.setting, self.residency).is_multiple_of(4)
     }
 }
 
@@ -69,7 +69,10 @@ mod tests {
     #[test]
     fn quartiles() {
         let timing = Timing::of(&[4.0, 1.0, 3.0, 2.0, 100.0]).unwrap();
-        assert_eq!((timing.low_quartile_ns, timing.median_ns, timing.high_quartile_ns), (2.0, 3.0, 4.0));
+        assert_eq!(
+            (timing.low_quartile_ns, timing.median_ns, timing.high_quartile_ns),
+            (2.0, 3.0, 4.0)
+        );
         assert_eq!(timing.samples, 5);
         assert_eq!(Timing::of(&[1.0, 2.0]).unwrap().median_ns, 1.5);
         assert_eq!(Timing::of(&[]), None);

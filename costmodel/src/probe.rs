@@ -67,7 +67,12 @@ impl Probe {
             pool.install(|| black_box(read_all(&buffer)));
             start.elapsed().as_nanos() as f64
         });
-        Ok(Self { threads, ntt_median_ns: ntt / NTTS as f64, stream_median_ns: stream, stream_bytes })
+        Ok(Self {
+            threads,
+            ntt_median_ns: ntt / NTTS as f64,
+            stream_median_ns: stream,
+            stream_bytes,
+        })
     }
 }
 
@@ -151,7 +156,8 @@ mod tests {
 
     #[test]
     fn drift_is_a_ratio() {
-        let then = Probe { threads: 2, ntt_median_ns: 10.0, stream_median_ns: 100.0, stream_bytes: 64 };
+        let then =
+            Probe { threads: 2, ntt_median_ns: 10.0, stream_median_ns: 100.0, stream_bytes: 64 };
         let now = Probe { ntt_median_ns: 11.0, stream_median_ns: 150.0, ..then };
         let drift = Drift::between(&then, &now).unwrap();
         assert!((drift.compute - 1.1).abs() < 1e-12 && (drift.bandwidth - 1.5).abs() < 1e-12);

@@ -32,6 +32,8 @@ pub struct Profile {
     pub revision: String,
     /// Name of the measurement plan.
     pub plan: String,
+    /// Load average of the minute before the calibration began; 0 on a quiet machine.
+    pub load_average: f64,
     /// How long the calibration took, in seconds.
     pub duration_seconds: f64,
     /// The machine.
@@ -56,6 +58,7 @@ impl Profile {
             date: rfc3339(SystemTime::now()),
             revision: revision.into(),
             plan: measurements.plan,
+            load_average: measurements.load_average,
             duration_seconds: measurements.duration.as_secs_f64(),
             machine: measurements.machine,
             probes: measurements.probes,
@@ -74,7 +77,11 @@ impl Profile {
         // The version comes first: another version's fields may differ.
         let header: Header = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
         if header.version != VERSION {
-            return Err(Error::Version { path: path.into(), found: header.version, expected: VERSION });
+            return Err(Error::Version {
+                path: path.into(),
+                found: header.version,
+                expected: VERSION,
+            });
         }
         let profile: Self = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
         profile.check().map_err(format)?;
@@ -111,20 +118,32 @@ impl Profile {
             let threads = fit.threads;
             if fit.unit_costs.len() != Feature::COUNT {
                 let found = fit.unit_costs.len();
-                return Err(format!("{found} unit costs for {threads} threads, expected {}", Feature::COUNT));
+                return Err(format!(
+                    "{found} unit costs for {threads} threads, expected {}",
+                    Feature::COUNT
+                ));
             }
             for feature in Feature::ALL {
                 match fit.unit_costs.get(feature.unit_name()) {
                     Some(cost) if cost.is_finite() && *cost >= 0.0 => {}
-                    Some(cost) => return Err(format!("{} is {cost} for {threads} threads", feature.unit_name())),
-                    None => return Err(format!("no {} for {threads} threads", feature.unit_name())),
+                    Some(cost) => {
+                        return Err(format!(
+                            "{} is {cost} for {threads} threads",
+                            feature.unit_name()
+                        ));
+                    }
+                    None => {
+                        return Err(format!("no {} for {threads} threads", feature.unit_name()));
+                    }
                 }
             }
             if fit.unit_costs.values().all(|&cost| cost == 0.0) {
                 return Err(format!("all unit costs are zero for {threads} threads"));
             }
         }
-        let bad = |p: &&Point| !(p.time.median_ns.is_finite() && p.time.median_ns > 0.0) || p.time.samples == 0;
+        let bad = |p: &&Point| {
+            !(p.time.median_ns.is_finite() && p.time.median_ns > 0.0) || p.time.samples == 0
+        };
         match self.points.iter().find(bad) {
             Some(point) => Err(format!("a point without a positive time: {:?}", point.operation)),
             None => Ok(()),
@@ -155,7 +174,12 @@ fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days as i64);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
 }
 
 /// Year, month and day of a number of days since 1970-01-01 (Howard Hinnant's algorithm).
@@ -163,7 +187,8 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;

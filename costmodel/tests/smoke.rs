@@ -18,7 +18,8 @@ fn calibrate_store_and_predict() {
     };
     let journal = folder.path().join("journal.jsonl");
     let plan = Plan::tiny();
-    let measured = run(&plan, &[1, 2], &mut progress, &AtomicBool::new(false), Some(&journal)).unwrap();
+    let measured =
+        run(&plan, &[1, 2], &mut progress, &AtomicBool::new(false), Some(&journal)).unwrap();
     assert!(calls > 10);
     assert_eq!(measured.probes.len(), 2);
     assert!(measured.points.iter().all(|p| p.time.median_ns > 0.0 && p.time.samples > 0));
@@ -37,7 +38,11 @@ fn calibrate_store_and_predict() {
     for fit in &loaded.fits {
         println!("{} threads: held out {:?}", fit.threads, fit.held_out);
         // Nothing is promised of a measurement this short on a busy machine, except that it is no nonsense.
-        assert!(fit.held_out.points > 0 && fit.held_out.median_relative < 1.0, "{:?}", fit.held_out);
+        assert!(
+            fit.held_out.points > 0 && fit.held_out.median_relative < 1.0,
+            "{:?}",
+            fit.held_out
+        );
     }
 
     let model = CostModel::from_profile(&loaded).unwrap();
@@ -56,7 +61,10 @@ fn calibrate_store_and_predict() {
 fn cancelling_ends_it() {
     let cancel = AtomicBool::new(false);
     let mut progress = |_: &costmodel::measure::Progress| cancel.store(true, Ordering::Relaxed);
-    assert!(matches!(run(&Plan::tiny(), &[1], &mut progress, &cancel, None), Err(Error::Cancelled)));
+    assert!(matches!(
+        run(&Plan::tiny(), &[1], &mut progress, &cancel, None),
+        Err(Error::Cancelled)
+    ));
 }
 
 #[test]
@@ -83,7 +91,10 @@ fn damaged_profiles_are_refused() {
         Profile::load(&path)
     };
     assert!(matches!(load(&text[..text.len() / 3]), Err(Error::Format { .. })));
-    assert!(matches!(load(&text.replacen("version = 1", "version = 99", 1)), Err(Error::Version { found: 99, .. })));
+    assert!(matches!(
+        load(&text.replacen("version = 1", "version = 99", 1)),
+        Err(Error::Version { found: 99, .. })
+    ));
     let renamed = text.replacen("forward_ntt_ns_per_butterfly", "forward_ntt_ns_per_horse", 1);
     assert!(matches!(load(&renamed), Err(Error::Format { .. })));
     let negative = text.replacen("key_memory_ns_per_byte = ", "key_memory_ns_per_byte = -1", 1);

@@ -51,7 +51,13 @@ impl AlignedBuf {
     /// A buffer of `len` zero words. Aborts, as `Vec` does, when memory is exhausted.
     pub fn zeroed(len: usize) -> Self {
         if len == 0 {
-            return Self { data: NonNull::dangling(), len: 0, block: None, capacity: 0, pooled: false };
+            return Self {
+                data: NonNull::dangling(),
+                len: 0,
+                block: None,
+                capacity: 0,
+                pooled: false,
+            };
         }
         let Some(bytes) = len.checked_mul(size_of::<u64>()) else {
             handle_alloc_error(Layout::new::<u64>());
@@ -76,7 +82,8 @@ impl AlignedBuf {
     pub fn scratch(len: usize) -> Self {
         let recycled = {
             let mut pool = pool();
-            let capacity = pool.range(len..=len + len / 4).find(|(_, list)| !list.is_empty()).map(|(&c, _)| c);
+            let capacity =
+                pool.range(len..=len + len / 4).find(|(_, list)| !list.is_empty()).map(|(&c, _)| c);
             capacity.and_then(|c| pool.get_mut(&c)).and_then(Vec::pop)
         };
         let mut buffer = recycled.unwrap_or_else(|| Self::zeroed(len));

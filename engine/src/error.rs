@@ -34,7 +34,9 @@ pub enum Error {
         expected: usize,
     },
     /// Two values that meet in an addition have different scales.
-    #[error("{what}: scales 2^{found:.6} and 2^{expected:.6} differ; choose plaintext scales so that they agree")]
+    #[error(
+        "{what}: scales 2^{found:.6} and 2^{expected:.6} differ; choose plaintext scales so that they agree"
+    )]
     Scale {
         /// The operation.
         what: &'static str,

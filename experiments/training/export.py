@@ -78,6 +78,7 @@ def export_variant(trainer, epochs, train_pixels, test_pixels, test_accuracy):
         **pruning_record(variant, state["conv2.weight"]),
         "test_accuracy": test_accuracy,
         "parent": variant.parent or "none",
+        "stem_trained": variant.stem_trained,
         "command": f"python train.py --variant {args.variant} --seed {args.seed} --epochs {epochs} "
         f"--batch {args.batch} --range-limit {args.range_limit}",
         "seed": args.seed,

@@ -65,6 +65,11 @@ class LeNet(nn.Module):
             penalty = penalty + F.relu(peak - limit).square().mean()
         return penalty
 
+    def freeze_stem(self):
+        """Leave conv1 and act1 out of the training."""
+        for parameter in [*self.conv1.parameters(), *self.act1.parameters()]:
+            parameter.requires_grad_(False)
+
     def activations(self):
         """The three activation modules, in order."""
         return self.act1, self.act2, self.act3

@@ -89,6 +89,8 @@ class Trainer:
     def __init__(self, args, variant):
         self.args, self.variant = args, variant
         self.model = initial_model(args, variant)
+        if not variant.stem_trained:
+            self.model.freeze_stem()
         self.optimiser = torch.optim.Adam(self.model.parameters(), variant.peak_lr)
         self.gen = torch.Generator().manual_seed(args.seed)
         self.ids = unit_ids(variant.family, variant.groups) if variant.family else None

@@ -1,10 +1,11 @@
 //! Configurations: everything needed to lower a network again.
 
+use engine::params::ParametersLiteral;
 use serde::{Deserialize, Serialize};
 
 use crate::fold::ActivationMethod;
 use crate::layout::LayoutSpec;
-use crate::lowering::Schedule;
+use crate::lowering::{ScalePlan, Schedule};
 use crate::{Error, Result};
 
 /// CKKS parameters, as a person or the search chooses them.
@@ -13,8 +14,11 @@ use crate::{Error, Result};
 pub struct ParameterChoice {
     /// Base-2 logarithm of the ring degree.
     pub log_n: u32,
-    /// Bits of the scale and of every prime that a rescale removes.
+    /// Bits of the scale.
     pub scale_bits: u32,
+    /// Bits of every prime that a rescale removes: the scale's, or those of scale and weights together when squares
+    /// are not rescaled.
+    pub prime_bits: u32,
     /// Bits of the first prime, which holds the result.
     pub first_bits: u32,
     /// Bits of each special prime.
@@ -31,26 +35,28 @@ impl ParameterChoice {
     /// Bits of all primes together.
     pub fn log_qp(&self) -> u32 {
         self.first_bits
-            + self.scale_bits * self.levels as u32
+            + self.prime_bits * self.levels as u32
             + self.special_bits * self.special as u32
-    }
-
-    /// Largest `log2(QP)` at 128-bit security for a uniform ternary secret, or none for a degree not listed.
-    pub fn security_limit(log_n: u32) -> Option<u32> {
-        match log_n {
-            12 => Some(106),
-            13 => Some(214),
-            14 => Some(430),
-            15 => Some(868),
-            16 => Some(1747),
-            17 => Some(3523),
-            _ => None,
-        }
     }
 
     /// Whether these parameters stay within 128-bit security.
     pub fn secure(&self) -> bool {
-        Self::security_limit(self.log_n).is_some_and(|limit| self.log_qp() <= limit)
+        engine::params::max_log_qp(self.log_n).is_some_and(|limit| self.log_qp() <= limit)
+    }
+
+    /// What the engine makes the parameters from.
+    pub fn literal(&self) -> ParametersLiteral {
+        ParametersLiteral {
+            log_n: self.log_n,
+            chain: engine::params::Chain::Bits {
+                first: self.first_bits,
+                scale: vec![self.prime_bits; self.levels],
+                special: vec![self.special_bits; self.special],
+            },
+            log_scale: f64::from(self.scale_bits),
+            digit_limbs: self.alpha,
+            allow_insecure: false,
+        }
     }
 
     /// A chain of ideal moduli, each exactly a power of two: for pricing, before primes are chosen.
@@ -58,10 +64,11 @@ impl ParameterChoice {
         let mut chain = crate::lowering::Chain::uniform(
             self.log_n,
             self.levels,
-            self.scale_bits,
+            self.prime_bits,
             self.special,
             self.alpha,
         );
+        chain.scale = f64::from(self.scale_bits).exp2();
         chain.moduli[0] = f64::from(self.first_bits).exp2();
         chain
     }
@@ -143,6 +150,9 @@ pub struct Configuration {
     pub activations: ActivationMethod,
     /// Parameters.
     pub parameters: ParameterChoice,
+    /// Scales of the results of linear layers, where they are not all the nominal one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scales: Option<ScalePlan>,
     /// Packing of the image.
     pub input: InputPacking,
     /// One entry per linear layer, in any order.

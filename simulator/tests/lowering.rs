@@ -203,3 +203,18 @@ fn faulty_configurations_are_named() {
     assert!(message(&|c| c.linear[3].radix = 3).contains("radix"));
     assert!(message(&|c| c.pools[0].method = PoolMethod::Rotate).contains("pool1"));
 }
+
+#[test]
+fn squares_that_share_the_next_rescale() {
+    let m = model(lenet(8, 8, 8, 1));
+    let mut c = phased(13, 8);
+    c.activations = ActivationMethod::PairedSquare;
+    c.parameters.scale_bits = 25;
+    c.parameters.prime_bits = 46;
+    c.parameters.levels = 4;
+    let program = check(&m, &c).program;
+    // One level for each linear layer, none for a square; results at the nominal scale.
+    assert_eq!(program.values[0].level, 4);
+    let result = program.values[program.outputs[0]];
+    assert_eq!((result.level, result.scale), (0, 25f64.exp2()));
+}

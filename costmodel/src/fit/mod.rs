@@ -43,6 +43,9 @@ pub struct Fit {
     pub max_log_n: u32,
     /// Unit costs in nanoseconds, by [`Feature::unit_name`].
     pub unit_costs: BTreeMap<String, f64>,
+    /// How repeatable the measurements were: the median over all points of half the distance between the quartiles,
+    /// relative to the time. No fit can be better.
+    pub noise_relative: f64,
     /// Errors on the points that were fitted.
     pub training: ErrorSummary,
     /// Errors on the points that were kept out.
@@ -56,7 +59,9 @@ pub struct Fit {
 impl Fit {
     /// Unit costs in the order of [`Feature::ALL`]; missing ones are zero.
     pub fn vector(&self) -> [f64; Feature::COUNT] {
-        std::array::from_fn(|i| self.unit_costs.get(Feature::ALL[i].unit_name()).copied().unwrap_or(0.0))
+        std::array::from_fn(|i| {
+            self.unit_costs.get(Feature::ALL[i].unit_name()).copied().unwrap_or(0.0)
+        })
     }
 }
 
@@ -82,14 +87,23 @@ fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit>
     let rows: Vec<Row<'_>> = points
         .iter()
         .filter(|p| p.setting.threads == threads)
-        .map(|point| Row { point, work: Work::count(&point.operation, &point.setting, caches, point.residency) })
+        .map(|point| Row {
+            point,
+            work: Work::count(&point.operation, &point.setting, caches, point.residency),
+        })
         .collect();
-    if let Some(row) = rows.iter().find(|r| !(r.point.time.median_ns.is_finite() && r.point.time.median_ns > 0.0)) {
+    if let Some(row) =
+        rows.iter().find(|r| !(r.point.time.median_ns.is_finite() && r.point.time.median_ns > 0.0))
+    {
         return Err(Error::Fit(format!("the time of {:?} is not positive", row.point.operation)));
     }
-    let (held_out, training): (Vec<&Row<'_>>, Vec<&Row<'_>>) = rows.iter().partition(|r| r.point.is_held_out());
+    let (held_out, training): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
+        rows.iter().partition(|r| r.point.is_held_out());
     if training.len() < MIN_POINTS {
-        return Err(Error::Fit(format!("{} points for {threads} threads, expected at least {MIN_POINTS}", training.len())));
+        return Err(Error::Fit(format!(
+            "{} points for {threads} threads, expected at least {MIN_POINTS}",
+            training.len()
+        )));
     }
     let costs = solve(&training)?;
     let mut families: BTreeMap<String, Vec<&Row<'_>>> = BTreeMap::new();
@@ -101,12 +115,26 @@ fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit>
         threads,
         min_log_n: rings.first().copied().unwrap_or(0),
         max_log_n: rings.last().copied().unwrap_or(0),
+        noise_relative: noise(&rows),
         unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().into(), costs[f.index()])).collect(),
         training: ErrorSummary::of(pairs(&training, &costs)),
         held_out: ErrorSummary::of(pairs(&held_out, &costs)),
-        families: families.into_iter().map(|(name, rows)| (name, Spread::of(pairs(&rows, &costs)))).collect(),
+        families: families
+            .into_iter()
+            .map(|(name, rows)| (name, Spread::of(pairs(&rows, &costs))))
+            .collect(),
         unseen_rings: unseen_rings(&rows, &rings),
     })
+}
+
+fn noise(rows: &[Row<'_>]) -> f64 {
+    let half = |row: &Row<'_>| {
+        let time = &row.point.time;
+        (time.high_quartile_ns - time.low_quartile_ns) / (2.0 * time.median_ns)
+    };
+    let mut all: Vec<f64> = rows.iter().map(half).collect();
+    all.sort_by(f64::total_cmp);
+    quantile(&all, 0.5).unwrap_or(0.0)
 }
 
 fn pairs<'a>(rows: &'a [&Row<'_>], costs: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
@@ -137,15 +165,20 @@ fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
     let mut weights = vec![1.0; rows.len()];
     let mut costs = Vec::new();
     for _ in 0..ROUNDS {
-        let weighted: Vec<Vec<f64>> =
-            relative.iter().zip(&weights).map(|(row, w)| row.iter().map(|x| x * w).collect()).collect();
+        let weighted: Vec<Vec<f64>> = relative
+            .iter()
+            .zip(&weights)
+            .map(|(row, w)| row.iter().map(|x| x * w).collect())
+            .collect();
         costs = nnls(&Matrix::from_rows(&weighted)?, &weights)?;
         let errors: Vec<f64> = relative.iter().map(|row| (dot(row, &costs) - 1.0).abs()).collect();
         let mut sorted = errors.clone();
         sorted.sort_by(f64::total_cmp);
         let scale = (1.4826 * quantile(&sorted, 0.5).unwrap_or(0.0)).max(NOISE);
         // Least squares squares the weights, hence the root.
-        let next = errors.iter().map(|&e| if e <= HUBER * scale { 1.0 } else { (HUBER * scale / e).sqrt() });
+        let next = errors
+            .iter()
+            .map(|&e| if e <= HUBER * scale { 1.0 } else { (HUBER * scale / e).sqrt() });
         weights = next.collect();
     }
     Ok(costs)

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::operation::Residency;
-use crate::primitive::{LinearShape, Primitive, Setting};
 use crate::point::Timing;
+use crate::primitive::{LinearShape, Primitive, Setting};
 
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
@@ -21,8 +21,8 @@ pub(crate) fn truth(feature: Feature) -> f64 {
         Feature::CachedBytes => 0.03,
         Feature::KeyBytes => 0.11,
         Feature::PlaintextBytes => 0.09,
-        Feature::OperandBytes => 0.05,
-        Feature::WrittenBytes => 0.06,
+        Feature::CiphertextBytes => 0.02,
+        Feature::SpilledBytes => 0.08,
         Feature::CopiedBytes => 0.1,
         Feature::Phases => 4000.0,
         Feature::Tasks => 150.0,
@@ -41,8 +41,18 @@ pub(crate) fn points(threads: &[usize]) -> Vec<Point> {
                         let setting = Setting { log_n, level, special, alpha, threads };
                         let work = Work::count(&primitive.into(), &setting, &CACHES, residency);
                         let ns = Feature::ALL.iter().map(|&f| work.get(f) * truth(f)).sum::<f64>();
-                        let time = Timing { median_ns: ns, low_quartile_ns: ns, high_quartile_ns: ns, samples: 5 };
-                        points.push(Point { residency, operation: primitive.into(), setting, time });
+                        let time = Timing {
+                            median_ns: ns,
+                            low_quartile_ns: ns,
+                            high_quartile_ns: ns,
+                            samples: 5,
+                        };
+                        points.push(Point {
+                            residency,
+                            operation: primitive.into(),
+                            setting,
+                            time,
+                        });
                     }
                 }
             }
@@ -72,7 +82,16 @@ fn primitives() -> Vec<(Primitive, Residency)> {
         (0, 0, 8, 8, 8, 1),
     ] {
         let sources = decomposed.max(unrotated);
-        let shape = LinearShape { sources, decomposed, rotations, unrotated, terms, plaintexts, outputs, rescale: true };
+        let shape = LinearShape {
+            sources,
+            decomposed,
+            rotations,
+            unrotated,
+            terms,
+            plaintexts,
+            outputs,
+            rescale: true,
+        };
         all.push((Primitive::Linear(shape), Residency::Cold));
         all.push((Primitive::Linear(shape), Residency::Warm));
     }
@@ -96,7 +115,10 @@ fn exact_measurements_give_the_unit_costs_back() {
     let costs = fit.vector();
     for feature in Feature::ALL {
         let (found, expected) = (costs[feature.index()], truth(feature));
-        assert!((found - expected).abs() < 1e-4 * (1e-3 + expected), "{feature:?}: {found} instead of {expected}");
+        assert!(
+            (found - expected).abs() < 1e-4 * (1e-3 + expected),
+            "{feature:?}: {found} instead of {expected}"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use engine::cipher::{Ciphertext, Plaintext};
@@ -42,6 +42,8 @@ struct Operands {
     ciphertexts: Vec<Ciphertext>,
     /// With limbs for the special primes.
     plaintexts: Vec<Plaintext>,
+    /// What plaintexts are added to in place.
+    accumulator: Mutex<Ciphertext>,
 }
 
 /// A case made ready: its plan, if it has one, and its shape.
@@ -57,8 +59,9 @@ impl Bench {
     /// Generates keys and operands for a set, in the current pool.
     pub fn new(plan: &Plan, set: &SetPlan, caches: &Caches) -> Result<Self> {
         let special = (set.special, PRIME_BITS);
-        let mut literal =
-            ParametersLiteral::uniform(set.log_n, PRIME_BITS, PRIME_BITS, set.depth, special, set.alpha);
+        let mut literal = ParametersLiteral::uniform(
+            set.log_n, PRIME_BITS, PRIME_BITS, set.depth, special, set.alpha,
+        );
         literal.allow_insecure = true;
         let params = Parameters::new(&literal)?;
         let secret = SecretKey::from_seed(&params, [42; 32]);
@@ -160,12 +163,16 @@ impl Bench {
         let cts = &operands.ciphertexts;
         let switches_keys = match prepared.case.kind {
             Kind::Linear(spec) => spec.shifts > 0,
-            Kind::RotateHoisted(_) | Kind::Conjugate | Kind::SumSquares { .. } | Kind::Multiply { .. } => true,
+            Kind::RotateHoisted(_)
+            | Kind::Conjugate
+            | Kind::SumSquares { .. }
+            | Kind::Multiply { .. } => true,
             _ => false,
         };
         // A key that the case itself does not use.
         drop(black_box(match prepared.case.kind {
             Kind::Conjugate => self.evaluator.rotate(&cts[0], 1)?,
+            Kind::DropLevel { to } => self.evaluator.drop_level(&cts[0], to)?,
             _ if switches_keys => self.evaluator.conjugate(&cts[0])?,
             _ => self.evaluator.add(&cts[0], &cts[1])?,
         }));
@@ -175,9 +182,13 @@ impl Bench {
             Kind::Add | Kind::Multiply { .. } => 2,
             _ => 1,
         };
-        for ciphertext in cts.iter().take(count) {
+        let touch = |ciphertext: &Ciphertext| {
             black_box(read_all(ciphertext.c0.words()));
             black_box(read_all(ciphertext.c1.words()));
+        };
+        match prepared.case.kind {
+            Kind::AddPlain => touch(&operands.accumulator()),
+            _ => cts.iter().take(count).for_each(touch),
         }
         Ok(())
     }
@@ -193,23 +204,35 @@ impl Bench {
         let factors: Vec<&Plaintext> =
             pts.iter().take(prepared.linear.as_ref().map_or(0, LinearPlan::plaintexts)).collect();
         let scale = self.params.scale();
+        let mut accumulator = operands.accumulator();
         let start = Instant::now();
         match prepared.case.kind {
-            Kind::RotateHoisted(_) => drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?)),
+            Kind::RotateHoisted(_) => {
+                drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?))
+            }
             Kind::Linear(_) => {
                 if let Some(plan) = &prepared.linear {
                     drop(black_box(evaluator.linear(plan, &sources, &factors)?));
                 }
             }
-            Kind::SumSquares { rescale, .. } => drop(black_box(evaluator.sum_squares(&sources, rescale)?)),
-            Kind::Multiply { rescale } => drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?)),
+            Kind::SumSquares { rescale, .. } => {
+                drop(black_box(evaluator.sum_squares(&sources, rescale)?))
+            }
+            Kind::Multiply { rescale } => {
+                drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?))
+            }
             Kind::Add => drop(black_box(evaluator.add(&cts[0], &cts[1])?)),
-            Kind::AddPlain => drop(black_box(evaluator.add_plain(&cts[0], &pts[0])?)),
+            Kind::AddPlain => evaluator.add_plain_assign(black_box(&mut accumulator), &pts[0])?,
             Kind::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
             Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
             Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
             Kind::Client(Client::Encode { extended }) => {
-                drop(black_box(self.encoder.encode(&self.values, prepared.case.level, scale, extended)?));
+                drop(black_box(self.encoder.encode(
+                    &self.values,
+                    prepared.case.level,
+                    scale,
+                    extended,
+                )?));
             }
             Kind::Client(Client::Encrypt) => drop(black_box(self.public.encrypt(&pts[0])?)),
             Kind::Client(Client::Decrypt) => drop(black_box(self.secret.decrypt(&cts[0])?)),
@@ -220,6 +243,11 @@ impl Bench {
 }
 
 impl Operands {
+    /// The accumulator; its contents do not matter.
+    fn accumulator(&self) -> MutexGuard<'_, Ciphertext> {
+        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Operands at `level`, the plaintexts in at most so many bytes.
     fn random(evaluator: &Evaluator, level: usize, plaintext_bytes: u64) -> Result<Self> {
         let params = evaluator.params();
@@ -233,8 +261,10 @@ impl Operands {
         let zero = Ciphertext::zero(params, level, scale);
         let ciphertexts =
             (0..SOURCES).map(|i| Ok(evaluator.add(&random(i), &zero)?)).collect::<Result<_>>()?;
-        let plaintexts = (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
-        Ok(Self { ciphertexts, plaintexts })
+        let plaintexts =
+            (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
+        let accumulator = Mutex::new(evaluator.add(&random(0), &zero)?);
+        Ok(Self { ciphertexts, plaintexts, accumulator })
     }
 }
 

@@ -63,16 +63,20 @@ impl Journal {
         if path.exists() {
             let (header, finished, length) = read(path)?;
             if header.plan != description || header.machine != *machine {
-                let reason = "this journal belongs to another plan or machine: remove it, or name another".into();
+                let reason =
+                    "this journal belongs to another plan or machine: remove it, or name another"
+                        .into();
                 return Err(Error::Format { path: path.into(), reason });
             }
             let file = OpenOptions::new().append(true).open(path).map_err(Error::io(path))?;
             file.set_len(length).map_err(Error::io(path))?;
             return Ok(Self { path: path.into(), file, probes: header.probes, finished });
         }
-        let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(Error::io(path))?;
+        let file =
+            OpenOptions::new().append(true).create_new(true).open(path).map_err(Error::io(path))?;
         let mut journal = Self { path: path.into(), file, probes: probe()?, finished: Vec::new() };
-        let header = Header { plan: description, machine: machine.clone(), probes: journal.probes.clone() };
+        let header =
+            Header { plan: description, machine: machine.clone(), probes: journal.probes.clone() };
         journal.write(&header)?;
         Ok(journal)
     }
@@ -101,7 +105,8 @@ fn read(path: &Path) -> Result<(Header, Vec<Visit>, u64)> {
     let format = |e: serde_json::Error| Error::Format { path: path.into(), reason: e.to_string() };
     let mut lines = text[..complete].lines();
     let header = serde_json::from_str(lines.next().unwrap_or_default()).map_err(format)?;
-    let visits = lines.map(serde_json::from_str).collect::<std::result::Result<_, _>>().map_err(format)?;
+    let visits =
+        lines.map(serde_json::from_str).collect::<std::result::Result<_, _>>().map_err(format)?;
     Ok((header, visits, complete as u64))
 }
 
@@ -115,7 +120,13 @@ mod tests {
     }
 
     fn visit(pass: usize) -> Visit {
-        Visit { pass, set: 0, seconds: 0.5, operations: vec![Client::Decode.into()], samples_ns: vec![vec![vec![1.25, 2.0], vec![]]] }
+        Visit {
+            pass,
+            set: 0,
+            seconds: 0.5,
+            operations: vec![Client::Decode.into()],
+            samples_ns: vec![vec![vec![1.25, 2.0], vec![]]],
+        }
     }
 
     #[test]
@@ -123,7 +134,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
         let (plan, machine) = (Plan::tiny(), Machine::detect());
-        let open = |probe: fn() -> Result<Vec<Probe>>| Journal::open(&path, &plan, &[1], &machine, probe);
+        let open =
+            |probe: fn() -> Result<Vec<Probe>>| Journal::open(&path, &plan, &[1], &machine, probe);
         let mut journal = open(probes).unwrap();
         journal.append(&visit(0)).unwrap();
         journal.append(&visit(1)).unwrap();

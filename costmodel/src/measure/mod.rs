@@ -20,10 +20,10 @@ pub use plan::{Plan, SetPlan};
 pub use shapes::{Factors, LinearSpec};
 
 use crate::error::{Error, Result};
-use crate::machine::Machine;
+use crate::machine::{Machine, load_average};
 use crate::operation::Operation;
-use crate::primitive::Setting;
 use crate::point::{Point, Timing};
+use crate::primitive::Setting;
 use crate::probe::{Probe, thread_pool};
 use bench::Bench;
 use journal::{Journal, Visit};
@@ -47,6 +47,8 @@ pub struct Measurements {
     pub plan: String,
     /// Where.
     pub machine: Machine,
+    /// Processes that wanted to run when it began, on average over the minute before; 0 on a quiet machine.
+    pub load_average: f64,
     /// How long it took, interruptions left out.
     pub duration: Duration,
     /// The probe at the start, one for each thread count.
@@ -71,11 +73,16 @@ pub fn run(
 ) -> Result<Measurements> {
     plan.check()?;
     if threads.is_empty() || threads.contains(&0) {
-        return Err(Error::Plan(format!("thread counts {threads:?}, expected at least one, none zero")));
+        return Err(Error::Plan(format!(
+            "thread counts {threads:?}, expected at least one, none zero"
+        )));
     }
     let machine = Machine::detect();
-    let probe = || threads.iter().map(|&t| Probe::run(t, &machine.caches)).collect::<Result<Vec<_>>>();
-    let mut journal = journal.map(|path| Journal::open(path, plan, threads, &machine, probe)).transpose()?;
+    let load_average = load_average();
+    let probe =
+        || threads.iter().map(|&t| Probe::run(t, &machine.caches)).collect::<Result<Vec<_>>>();
+    let mut journal =
+        journal.map(|path| Journal::open(path, plan, threads, &machine, probe)).transpose()?;
     let probes = match &journal {
         Some(journal) => journal.probes.clone(),
         None => probe()?,
@@ -110,7 +117,8 @@ pub fn run(
         let mut tell = || progress(&clock.progress(&activity));
         let samples_ns = rounds.run(start + slot, cancel, &mut tell)?;
         let operations = rounds.operations();
-        let visit = Visit { pass, set, seconds: start.elapsed().as_secs_f64(), operations, samples_ns };
+        let visit =
+            Visit { pass, set, seconds: start.elapsed().as_secs_f64(), operations, samples_ns };
         if let Some(journal) = &mut journal {
             journal.append(&visit)?;
         }
@@ -121,7 +129,14 @@ pub fn run(
         engine::buffer::AlignedBuf::release_pool();
     }
     let points = summarise(plan, threads, &visits)?;
-    Ok(Measurements { plan: plan.name.clone(), machine, duration: clock.elapsed(), probes, points })
+    Ok(Measurements {
+        plan: plan.name.clone(),
+        machine,
+        load_average,
+        duration: clock.elapsed(),
+        probes,
+        points,
+    })
 }
 
 /// Joins the visits of each set.
@@ -134,7 +149,10 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
             && visit.samples_ns.len() == threads.len()
             && visit.samples_ns.iter().all(|lists| lists.len() == cases);
         if !complete {
-            return Err(Error::Plan(format!("the record of a visit to set {} does not fit its cases", visit.set)));
+            return Err(Error::Plan(format!(
+                "the record of a visit to set {} does not fit its cases",
+                visit.set
+            )));
         }
         for (t, lists) in visit.samples_ns.iter().enumerate() {
             for (case, (list, &operation)) in lists.iter().zip(&visit.operations).enumerate() {
@@ -154,7 +172,12 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
             alpha: set.alpha,
             threads: threads[t],
         };
-        let point = Timing::of(&list).map(|time| Point { residency: case.residency, operation, setting, time });
+        let point = Timing::of(&list).map(|time| Point {
+            residency: case.residency,
+            operation,
+            setting,
+            time,
+        });
         points.extend(point);
     }
     Ok(points)
@@ -184,7 +207,8 @@ impl Clock {
     }
 
     fn progress(&self, activity: &str) -> Progress {
-        let fraction = (self.elapsed().as_secs_f64() / self.budget.as_secs_f64().max(1e-9)).min(1.0);
+        let fraction =
+            (self.elapsed().as_secs_f64() / self.budget.as_secs_f64().max(1e-9)).min(1.0);
         Progress { fraction, remaining: self.left(), activity: activity.into() }
     }
 }

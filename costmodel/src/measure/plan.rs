@@ -123,11 +123,18 @@ impl Plan {
     pub(super) fn check(&self) -> Result<()> {
         let fail = |reason: String| Err(Error::Plan(reason));
         if self.sets.is_empty() || self.passes == 0 {
-            return fail(format!("{} sets and {} passes, expected at least one each", self.sets.len(), self.passes));
+            return fail(format!(
+                "{} sets and {} passes, expected at least one each",
+                self.sets.len(),
+                self.passes
+            ));
         }
         for set in &self.sets {
             if set.levels.is_empty() || set.levels.iter().any(|&l| l == 0 || l > set.depth) {
-                return fail(format!("levels {:?}, expected some of 1 to {}", set.levels, set.depth));
+                return fail(format!(
+                    "levels {:?}, expected some of 1 to {}",
+                    set.levels, set.depth
+                ));
             }
         }
         Ok(())
@@ -210,7 +217,10 @@ fn cases_at(level: usize, keys: usize) -> Vec<Case> {
     push(Kind::RotateHoisted(1), Residency::Warm);
     push(Kind::RotateHoisted(3.min(keys)), Residency::Warm);
     push(Kind::SumSquares { terms: 1, rescale: true }, Residency::Warm);
-    for spec in shapes::catalogue().into_iter().filter(|s| s.sources * s.shifts <= 8 && s.outputs * s.terms <= 48) {
+    for spec in shapes::catalogue()
+        .into_iter()
+        .filter(|s| s.sources * s.shifts <= 8 && s.outputs * s.terms <= 48)
+    {
         push(Kind::Linear(spec.limited(keys)), Residency::Warm);
     }
     cases

@@ -36,8 +36,15 @@ impl<'a> Rounds<'a> {
     ///
     /// # Errors
     /// Engine errors.
-    pub fn new(plan: &Plan, set: &SetPlan, bench: &'a Bench, pools: &'a [ThreadPool], pass: usize) -> Result<Self> {
-        let prepared = plan.cases(set).iter().map(|case| bench.prepare(case)).collect::<Result<_>>()?;
+    pub fn new(
+        plan: &Plan,
+        set: &SetPlan,
+        bench: &'a Bench,
+        pools: &'a [ThreadPool],
+        pass: usize,
+    ) -> Result<Self> {
+        let prepared =
+            plan.cases(set).iter().map(|case| bench.prepare(case)).collect::<Result<_>>()?;
         Ok(Self { bench, pools, prepared, state: pass as u64 + 1 })
     }
 
@@ -50,7 +57,12 @@ impl<'a> Rounds<'a> {
     ///
     /// # Errors
     /// [`Error::Cancelled`]; engine errors.
-    pub fn run(&mut self, deadline: Instant, cancel: &AtomicBool, tell: &mut dyn FnMut()) -> Result<Samples> {
+    pub fn run(
+        &mut self,
+        deadline: Instant,
+        cancel: &AtomicBool,
+        tell: &mut dyn FnMut(),
+    ) -> Result<Samples> {
         let mut samples: Samples = vec![vec![Vec::new(); self.prepared.len()]; self.pools.len()];
         for round in 0..MAX_ROUNDS {
             for pool in 0..self.pools.len() {
@@ -88,7 +100,10 @@ impl<'a> Rounds<'a> {
     fn order(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.prepared.len()).collect();
         for i in (1..order.len()).rev() {
-            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.state = self
+                .state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             order.swap(i, (self.state >> 33) as usize % (i + 1));
         }
         order
@@ -112,7 +127,9 @@ pub(super) fn weight(plan: &Plan, set: &SetPlan) -> f64 {
                 Kind::Linear(spec) => (spec.sources * spec.shifts, spec.outputs * spec.terms),
                 _ => (1, 1),
             };
-            overhead + rotations as f64 * key * share * byte + (terms as f64 * 8.0 * byte + 2.0 * word) * limbs * n
+            overhead
+                + rotations as f64 * key * share * byte
+                + (terms as f64 * 8.0 * byte + 2.0 * word) * limbs * n
         })
         .sum();
     let generation = plan.keys_of(set) as f64 * key / 8.0 * word;

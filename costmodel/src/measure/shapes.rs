@@ -53,7 +53,8 @@ impl LinearSpec {
     /// The terms, at most `plaintexts` of them with plaintexts of their own. Destinations go on through the pairs of
     /// source and shift where the one before stopped, so that all pairs are used if there are enough terms.
     pub fn build(&self, plaintexts: usize) -> Vec<LinearTerm> {
-        let pairs: Vec<(usize, usize)> = (0..self.sources).flat_map(|src| self.pairs_of(src)).collect();
+        let pairs: Vec<(usize, usize)> =
+            (0..self.sources).flat_map(|src| self.pairs_of(src)).collect();
         let pool = match self.factors {
             Factors::None => None,
             Factors::Distinct => Some(plaintexts),
@@ -62,7 +63,12 @@ impl LinearSpec {
         (0..self.outputs * self.terms)
             .filter_map(|i| {
                 let &(src, shift) = pairs.get(i % pairs.len().max(1))?;
-                Some(LinearTerm { dst: i / self.terms, src, shift, plaintext: pool.map(|p| i % p.max(1)) })
+                Some(LinearTerm {
+                    dst: i / self.terms,
+                    src,
+                    shift,
+                    plaintext: pool.map(|p| i % p.max(1)),
+                })
             })
             .collect()
     }
@@ -86,13 +92,26 @@ pub fn catalogue() -> Vec<LinearSpec> {
         factors,
         rescale: true,
     };
-    let plain = |sources, outputs, terms, factors| LinearSpec { shifts: 0, ..conv(sources, 0, outputs, terms, factors) };
+    let plain = |sources, outputs, terms, factors| LinearSpec {
+        shifts: 0,
+        ..conv(sources, 0, outputs, terms, factors)
+    };
     vec![
         // Folding: a ciphertext and its rotation.
         LinearSpec { rescale: false, ..conv(1, 1, 1, 2, Factors::None) },
         // Partial sums, each rotated into place.
-        LinearSpec { same_shifts: false, unrotated: false, rescale: false, ..conv(4, 1, 1, 4, Factors::None) },
-        LinearSpec { same_shifts: false, unrotated: false, rescale: false, ..conv(16, 1, 2, 16, Factors::None) },
+        LinearSpec {
+            same_shifts: false,
+            unrotated: false,
+            rescale: false,
+            ..conv(4, 1, 1, 4, Factors::None)
+        },
+        LinearSpec {
+            same_shifts: false,
+            unrotated: false,
+            rescale: false,
+            ..conv(16, 1, 2, 16, Factors::None)
+        },
         // Convolutions: one source.
         conv(1, 4, 1, 5, Factors::Distinct),
         conv(1, 8, 1, 9, Factors::Distinct),

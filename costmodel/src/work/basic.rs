@@ -8,21 +8,14 @@ impl Counter {
         let (n, limbs) = (self.n, self.limbs);
         for _ in 0..2 {
             self.phase();
-            self.parallel(
-                limbs,
-                &[
-                    (Feature::ElementwiseWords, 2.0 * limbs * n),
-                    (Feature::OperandBytes, 2.0 * limbs * self.limb_bytes()),
-                    (Feature::WrittenBytes, limbs * self.limb_bytes()),
-                ],
-            );
+            self.parallel(limbs, &[(Feature::ElementwiseWords, 2.0 * limbs * n)]);
         }
+        self.polynomials(6.0 * limbs, 1.0);
     }
 
-    /// Addition of a plaintext: both components copied by one thread, then one addition a word of the first.
+    /// Addition of a plaintext in place: one addition a word of the first component.
     pub(super) fn add_plain(&mut self) {
         let (n, limbs) = (self.n, self.limbs);
-        self.copy(2.0 * limbs);
         self.phase();
         self.parallel(
             limbs,
@@ -31,6 +24,7 @@ impl Counter {
                 (Feature::PlaintextBytes, limbs * self.limb_bytes()),
             ],
         );
+        self.polynomials(limbs, 2.0);
     }
 
     /// Rescale: both components copied by one thread, then divided by the last prime.
@@ -107,10 +101,10 @@ impl Counter {
             &[
                 (Feature::DotProducts, 2.0 * limbs * n),
                 (Feature::ElementwiseWords, 3.0 * limbs * n),
-                (Feature::OperandBytes, 3.0 * limbs * self.limb_bytes()),
                 (Feature::ZeroedBytes, 2.0 * limbs * self.limb_bytes()),
             ],
         );
+        self.polynomials(6.0 * limbs, 1.0);
     }
 
     /// Decryption: one product and one addition a word.
@@ -122,9 +116,9 @@ impl Counter {
             &[
                 (Feature::DotProducts, limbs * n),
                 (Feature::ElementwiseWords, limbs * n),
-                (Feature::OperandBytes, 3.0 * limbs * self.limb_bytes()),
                 (Feature::ZeroedBytes, limbs * self.limb_bytes()),
             ],
         );
+        self.polynomials(4.0 * limbs, 1.0);
     }
 }

@@ -21,16 +21,17 @@ pub enum Feature {
     Reductions,
     /// Words added, subtracted, scaled, permuted or copied within a limb.
     ElementwiseWords,
-    /// Bytes read again from the last-level cache, because the second level is too small to have kept them.
+    /// Bytes read from the last-level cache a chunk here and a chunk there, because the second level is too small to
+    /// keep them.
     CachedBytes,
-    /// Bytes of operand ciphertexts.
-    OperandBytes,
+    /// Bytes of operands, intermediate polynomials and results read and written within the last-level cache.
+    CiphertextBytes,
+    /// The same, where they are too large for that cache together.
+    SpilledBytes,
     /// Bytes of keys streamed from memory.
     KeyBytes,
     /// Bytes of plaintexts streamed from memory.
     PlaintextBytes,
-    /// Bytes of results and of whole intermediate polynomials written.
-    WrittenBytes,
     /// Bytes of fresh memory, cleared by the system.
     ZeroedBytes,
     /// Bytes copied by one thread alone.
@@ -68,10 +69,10 @@ impl Feature {
         Self::Reductions,
         Self::ElementwiseWords,
         Self::CachedBytes,
-        Self::OperandBytes,
+        Self::CiphertextBytes,
+        Self::SpilledBytes,
         Self::KeyBytes,
         Self::PlaintextBytes,
-        Self::WrittenBytes,
         Self::ZeroedBytes,
         Self::CopiedBytes,
         Self::Phases,
@@ -101,10 +102,10 @@ impl Feature {
             Self::Reductions => "reduction_ns_per_word",
             Self::ElementwiseWords => "elementwise_ns_per_word",
             Self::CachedBytes => "last_level_cache_ns_per_byte",
-            Self::OperandBytes => "operand_ns_per_byte",
+            Self::CiphertextBytes => "ciphertext_cache_ns_per_byte",
+            Self::SpilledBytes => "ciphertext_memory_ns_per_byte",
             Self::KeyBytes => "key_memory_ns_per_byte",
             Self::PlaintextBytes => "plaintext_memory_ns_per_byte",
-            Self::WrittenBytes => "result_ns_per_byte",
             Self::ZeroedBytes => "allocation_ns_per_byte",
             Self::CopiedBytes => "copy_ns_per_byte",
             Self::Phases => "synchronisation_ns_per_phase",
@@ -127,10 +128,10 @@ impl Feature {
             Self::Reductions => "modular reduction",
             Self::ElementwiseWords => "elementwise arithmetic",
             Self::CachedBytes => "last-level cache traffic",
-            Self::OperandBytes => "reading ciphertexts",
+            Self::CiphertextBytes => "ciphertexts in the cache",
+            Self::SpilledBytes => "ciphertexts in memory",
             Self::KeyBytes => "reading keys",
             Self::PlaintextBytes => "reading plaintexts",
-            Self::WrittenBytes => "writing results",
             Self::ZeroedBytes => "allocating memory",
             Self::CopiedBytes => "copying ciphertexts",
             Self::Phases => "waiting for threads",
@@ -144,10 +145,9 @@ impl Feature {
     /// How it behaves with the number of threads.
     pub fn class(self) -> Class {
         match self {
-            Self::OperandBytes
+            Self::SpilledBytes
             | Self::KeyBytes
             | Self::PlaintextBytes
-            | Self::WrittenBytes
             | Self::ZeroedBytes
             | Self::CopiedBytes => Class::Bandwidth,
             _ => Class::Compute,

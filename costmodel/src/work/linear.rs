@@ -12,7 +12,11 @@ const CHUNKS_PER_TASK: f64 = 4.0;
 /// The shape does not tell. Where every rotated source is rotated once, they are taken to differ (partial sums rotated
 /// into place); otherwise all sources are taken to share their shifts (inputs rotated by kernel offsets).
 pub fn distinct_shifts(shape: &LinearShape) -> usize {
-    if shape.rotations <= shape.decomposed { shape.rotations } else { shape.rotations.div_ceil(shape.decomposed.max(1)) }
+    if shape.rotations <= shape.decomposed {
+        shape.rotations
+    } else {
+        shape.rotations.div_ceil(shape.decomposed.max(1))
+    }
 }
 
 impl Counter {
@@ -39,7 +43,7 @@ impl Counter {
         if extended {
             self.decompose(shape.decomposed as f64);
         }
-        self.serial(&[(Feature::WrittenBytes, 2.0 * outputs * limbs * self.limb_bytes())]);
+        self.polynomials(2.0 * outputs * limbs, 1.0);
         self.phase();
         if extended {
             self.mod_up(shape.decomposed as f64);
@@ -77,8 +81,8 @@ impl Counter {
         // Unrotated sources are copied, and scaled by P where there are special limbs.
         let passes = if special > 0.0 { 2.0 } else { 1.0 };
         totals.push((Feature::ElementwiseWords, 2.0 * passes * unrotated * self.limbs * n));
-        let operands = shape.decomposed as f64 + 2.0 * unrotated;
-        totals.push((Feature::OperandBytes, operands * self.limbs * self.limb_bytes()));
+        // Decomposition has read the second components of what is rotated, as a whole; the rest is read by chunks.
+        self.pieces((shape.decomposed as f64 + 2.0 * unrotated) * self.limbs);
 
         // Sums.
         if shape.plaintexts > 0 {

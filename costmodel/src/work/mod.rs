@@ -39,9 +39,13 @@ pub struct Work([f64; Feature::COUNT]);
 impl Work {
     /// Work of an operation on a machine with the given caches.
     ///
-    /// With [`Residency::Warm`], keys and plaintexts that fit three quarters of the last-level cache together with the
-    /// operands are read from there.
-    pub fn count(operation: &Operation, setting: &Setting, caches: &Caches, residency: Residency) -> Self {
+    /// With [`Residency::Warm`], keys and plaintexts are read from the last-level cache as far as they fit there.
+    pub fn count(
+        operation: &Operation,
+        setting: &Setting,
+        caches: &Caches,
+        residency: Residency,
+    ) -> Self {
         let mut counter = Counter::new(setting, caches);
         match operation {
             Operation::Primitive(primitive) => match *primitive {
@@ -65,9 +69,7 @@ impl Work {
                 Client::Decode => counter.decode(),
             },
         }
-        if residency == Residency::Warm {
-            counter.keep_in_cache();
-        }
+        counter.place(residency);
         Self(counter.amounts)
     }
 
@@ -95,6 +97,12 @@ struct Counter {
     alpha: f64,
     threads: f64,
     caches: Caches,
+    /// Bytes of whole polynomials: operands, intermediate and results.
+    polynomials: f64,
+    /// Bytes of them that are read or written, some more than once.
+    traffic: f64,
+    /// Bytes of them that are read a chunk here and a chunk there.
+    pieces: f64,
 }
 
 impl Counter {
@@ -108,6 +116,9 @@ impl Counter {
             alpha: setting.alpha.max(1) as f64,
             threads: setting.threads.max(1) as f64,
             caches: *caches,
+            polynomials: 0.0,
+            traffic: 0.0,
+            pieces: 0.0,
         }
     }
 
@@ -164,19 +175,47 @@ impl Counter {
     /// The share, 0 to 1, of a working set's accesses that go beyond the second-level cache: none up to half of
     /// its size, all from its size on, so that predictions have no steps.
     fn overflow(&self, bytes: f64) -> f64 {
-        let size = self.caches.l2_bytes.max(1) as f64;
-        (2.0 * bytes / size - 1.0).clamp(0.0, 1.0)
+        ramp(bytes, self.caches.l2_bytes as f64 / 2.0, self.caches.l2_bytes as f64)
     }
 
-    /// Moves the streamed bytes to the last-level cache if they fit there.
-    fn keep_in_cache(&mut self) {
+    /// Polynomials of so many limbs in all, each read or written `passes` times.
+    fn polynomials(&mut self, limbs: f64, passes: f64) {
+        let bytes = limbs * self.limb_bytes();
+        self.polynomials += bytes;
+        self.traffic += passes * bytes;
+    }
+
+    /// Operands of so many limbs in all, read chunk by chunk.
+    fn pieces(&mut self, limbs: f64) {
+        self.polynomials(limbs, 0.0);
+        self.pieces += limbs * self.limb_bytes();
+    }
+
+    /// Says where the bytes counted come from: polynomials from the last-level cache as far as they fit there; keys and
+    /// plaintexts from memory, or from that cache too if they are there already and all fits together.
+    fn place(&mut self, residency: Residency) {
+        let size = self.caches.l3_bytes as f64;
+        // Part of the cache is always taken by something else.
+        let spilled = ramp(self.polynomials, size / 4.0, size);
+        self.add_up(Feature::CiphertextBytes, self.traffic * (1.0 - spilled) / self.threads);
+        self.add_up(Feature::CachedBytes, self.pieces * (1.0 - spilled) / self.threads);
+        self.add_up(Feature::SpilledBytes, (self.traffic + self.pieces) * spilled);
         let streams = [Feature::KeyBytes, Feature::PlaintextBytes];
         let streamed: f64 = streams.iter().map(|f| self.amounts[f.index()]).sum();
-        let resident = streamed + self.amounts[Feature::OperandBytes.index()];
-        if resident <= 0.75 * self.caches.l3_bytes as f64 {
-            streams.iter().for_each(|f| self.amounts[f.index()] = 0.0);
-            self.add_up(Feature::CachedBytes, streamed / self.threads);
+        if residency == Residency::Warm {
+            let missed = ramp(streamed + self.polynomials, size / 4.0, size);
+            streams.iter().for_each(|f| self.amounts[f.index()] *= missed);
+            self.add_up(Feature::CachedBytes, streamed * (1.0 - missed) / self.threads);
         }
+    }
+}
+
+/// 0 up to `low`, 1 from `high` on, linear between.
+fn ramp(value: f64, low: f64, high: f64) -> f64 {
+    if high > low {
+        ((value - low) / (high - low)).clamp(0.0, 1.0)
+    } else {
+        f64::from(u8::from(value > low))
     }
 }
 

@@ -14,22 +14,18 @@ impl Counter {
     pub(super) fn decompose(&mut self, sources: f64) {
         let limbs = sources * self.limbs;
         let scaled = sources * self.digit_lengths().filter(|&len| len > 1.0).sum::<f64>();
-        let bytes = limbs * self.limb_bytes();
         let [butterflies, far] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
         self.parallel(
             limbs,
-            &[
-                butterflies,
-                far,
-                (Feature::ElementwiseWords, (limbs + scaled) * self.n),
-                (Feature::OperandBytes, bytes),
-            ],
+            &[butterflies, far, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
         );
         let digits = sources * self.digits();
         self.phase();
         self.parallel(digits, &[(Feature::Conversions, limbs * self.n)]);
-        self.serial(&[(Feature::WrittenBytes, (limbs + digits) * self.limb_bytes())]);
+        // The source once; prepared limbs and quotients are written, and read at least once.
+        self.polynomials(limbs, 1.0);
+        self.polynomials(limbs + digits, 2.0);
     }
 
     /// Digits of `sources` decomposed polynomials brought to every limb of the extended basis: for every limb outside the digit, `len + 1` products a coefficient and one forward NTT. That is
@@ -65,7 +61,7 @@ impl Counter {
         (2.0 * self.digits() * (self.limbs + self.special) + self.limbs) * self.n
     }
 
-    /// Division of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,
+    /// Division, in place, of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,
     /// the quotient, and for each kept limb a conversion with `removed + 1` products, a forward NTT, and one
     /// subtraction with scaling.
     pub(super) fn divide(&mut self, polys: f64, removed: f64, kept: f64) {
@@ -91,5 +87,7 @@ impl Counter {
                 (Feature::ElementwiseWords, polys * kept * n),
             ],
         );
+        // The polynomials are there already: read and written once more.
+        self.traffic += 2.0 * polys * (removed + kept) * self.limb_bytes();
     }
 }

@@ -8,15 +8,12 @@ impl Counter {
     pub(super) fn product(&mut self, products: f64, operands: f64, rescale: bool) {
         let (n, limbs, special) = (self.n, self.limbs, self.special);
         let all = limbs + special;
-        self.serial(&[(Feature::WrittenBytes, (2.0 * all + limbs) * self.limb_bytes())]);
+        self.polynomials(operands * limbs, 1.0);
+        self.polynomials(2.0 * all + limbs, 2.0);
         self.phase();
         self.parallel(
             limbs,
-            &[
-                (Feature::DotProducts, products * limbs * n),
-                (Feature::Reductions, 3.0 * limbs * n),
-                (Feature::OperandBytes, operands * limbs * self.limb_bytes()),
-            ],
+            &[(Feature::DotProducts, products * limbs * n), (Feature::Reductions, 3.0 * limbs * n)],
         );
         self.decompose(1.0);
         self.phase();

@@ -89,9 +89,12 @@ fn linear_without_rotations_needs_no_special_primes() {
     assert_eq!(work.get(Feature::InverseButterflies), 0.0);
     assert_eq!(work.get(Feature::KeyBytes), 0.0);
     assert_eq!(work.get(Feature::DotProducts), 2.0 * 20.0 * 4.0 * n);
-    assert_eq!(work.get(Feature::OperandBytes), 2.0 * 5.0 * 4.0 * n * 8.0);
+    // Five sources and four results of 4 limbs, two components each.
+    assert_eq!(work.get(Feature::CachedBytes), 2.0 * 5.0 * 4.0 * n * 8.0);
+    assert_eq!(work.get(Feature::CiphertextBytes), 2.0 * 4.0 * 4.0 * n * 8.0);
     // With a rescale: 8 components, one inverse NTT each, 3 forward.
-    let work = count(Primitive::Linear(LinearShape { rescale: true, ..shape }), setting(13, 3, 2, 1, 1));
+    let work =
+        count(Primitive::Linear(LinearShape { rescale: true, ..shape }), setting(13, 3, 2, 1, 1));
     assert_eq!(work.get(Feature::InverseButterflies), 8.0 * n / 2.0 * 13.0);
     assert_eq!(work.get(Feature::ForwardButterflies), 24.0 * n / 2.0 * 13.0);
 }
@@ -101,7 +104,7 @@ fn elementwise_operations() {
     let n = 4096.0;
     let at = setting(12, 2, 1, 1, 1);
     let add = count(Primitive::Add, at);
-    assert_eq!(add.get(Feature::OperandBytes), 12.0 * n * 8.0);
+    assert_eq!(add.get(Feature::CiphertextBytes), 18.0 * n * 8.0);
     assert_eq!(add.get(Feature::Phases), 2.0);
     let drop = count(Primitive::DropLevel { to: 0 }, at);
     assert_eq!(drop.get(Feature::CopiedBytes), 2.0 * n * 8.0);
@@ -113,12 +116,13 @@ fn elementwise_operations() {
 
 #[test]
 fn threads_share_tasks_but_not_bandwidth() {
-    let one = count(Primitive::Add, setting(12, 2, 1, 1, 1));
-    let two = count(Primitive::Add, setting(12, 2, 1, 1, 2));
+    let one = count(Primitive::AddPlain, setting(12, 2, 1, 1, 1));
+    let two = count(Primitive::AddPlain, setting(12, 2, 1, 1, 2));
     // 3 limbs on 2 threads: 2 rounds instead of 3.
     let words = |w: &Work| w.get(Feature::ElementwiseWords);
     assert!((words(&two) / words(&one) - 2.0 / 3.0).abs() < 1e-12);
-    assert_eq!(one.get(Feature::OperandBytes), two.get(Feature::OperandBytes));
+    assert_eq!(one.get(Feature::PlaintextBytes), two.get(Feature::PlaintextBytes));
+    assert_eq!(one.get(Feature::PlaintextBytes), 3.0 * 4096.0 * 8.0);
 }
 
 #[test]
@@ -127,7 +131,7 @@ fn warm_keys_come_from_the_cache() {
     let operation = Primitive::RotateHoisted { rotations: 1 }.into();
     let warm = Work::count(&operation, &at, &CACHES, Residency::Warm);
     assert_eq!(warm.get(Feature::KeyBytes), 0.0);
-    assert_eq!(warm.get(Feature::CachedBytes), 24.0 * 4096.0 * 8.0);
+    assert_eq!(warm.get(Feature::CachedBytes), (24.0 + 3.0) * 4096.0 * 8.0);
     // Keys larger than the cache are streamed all the same.
     let large = Primitive::RotateHoisted { rotations: 60 }.into();
     let warm = Work::count(&large, &at, &CACHES, Residency::Warm);
@@ -135,8 +139,21 @@ fn warm_keys_come_from_the_cache() {
 }
 
 #[test]
+fn many_results_spill() {
+    let spilled = |rotations| {
+        count(Primitive::RotateHoisted { rotations }, setting(14, 8, 1, 1, 1))
+            .get(Feature::SpilledBytes)
+    };
+    assert_eq!(spilled(1), 0.0);
+    // 24 results of two components of 10 limbs of 128 KiB: 60 MiB, three passes, and the source twice (one component).
+    let limb = 131_072.0;
+    assert_eq!(spilled(24), limb * (24.0 * 20.0 * 3.0 + 9.0 + 2.0 * 18.0 + 9.0));
+}
+
+#[test]
 fn constants_of_large_rings_leave_the_second_level() {
-    let far = |log_n| count(Primitive::Rescale, setting(log_n, 2, 1, 1, 1)).get(Feature::FarButterflies);
+    let far =
+        |log_n| count(Primitive::Rescale, setting(log_n, 2, 1, 1, 1)).get(Feature::FarButterflies);
     assert_eq!(far(14), 0.0);
     assert!(far(15) > 0.0);
     let work = count(Primitive::Rescale, setting(16, 2, 1, 1, 1));
@@ -172,8 +189,14 @@ fn more_is_never_less_work() {
             let (low, high) = (rotate(4, level, threads), rotate(4, level + 1, threads));
             let more = rotate(5, level, threads);
             for feature in Feature::ALL {
-                assert!(low.get(feature) <= high.get(feature) + 1e-6, "{feature:?} at level {level}");
-                assert!(low.get(feature) <= more.get(feature) + 1e-6, "{feature:?} at level {level}");
+                assert!(
+                    low.get(feature) <= high.get(feature) + 1e-6,
+                    "{feature:?} at level {level}"
+                );
+                assert!(
+                    low.get(feature) <= more.get(feature) + 1e-6,
+                    "{feature:?} at level {level}"
+                );
             }
         }
     }

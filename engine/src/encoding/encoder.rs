@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use zeroize::Zeroize;
 
 use super::Complex;
 use super::fft::SpecialFft;
@@ -165,7 +166,8 @@ impl Encoder {
             return Err(Error::argument("level to encode at", level, expected));
         }
         check_scale(scale)?;
-        Ok(Plaintext { poly: RnsPoly::zero(params, level, extended, Form::Ntt), scale })
+        // Every word is written before anybody sees it.
+        Ok(Plaintext { poly: RnsPoly::scratch(params, level, extended, Form::Ntt), scale })
     }
 
     fn check_count(&self, count: usize) -> Result<()> {
@@ -277,6 +279,8 @@ impl Encoder {
                 self.inner.reconstruction.numbers(out, &residues, factor, digits);
             },
         );
+        // The copy goes back to a pool of memory, and it was decrypted.
+        poly.zeroize();
         self.inner.fft.forward(coefficients, re, im);
         Ok(scratch)
     }

@@ -34,6 +34,8 @@ impl Evaluator {
         b: &Ciphertext,
         kernel: fn(&mut [u64], &[u64], &Modulus),
     ) -> Result<Ciphertext> {
+        a.c0.check(&self.params, what)?;
+        b.c0.check(&self.params, what)?;
         same_level(what, b.level(), a.level())?;
         same_scale(what, b.scale, a.scale)?;
         let combined = |a: &RnsPoly, b: &RnsPoly| {
@@ -61,7 +63,11 @@ impl Evaluator {
     ///
     /// # Errors
     /// As for [`Self::add_plain`]; the ciphertext is then unchanged.
-    pub fn add_plain_assign(&self, ciphertext: &mut Ciphertext, plaintext: &Plaintext) -> Result<()> {
+    pub fn add_plain_assign(
+        &self,
+        ciphertext: &mut Ciphertext,
+        plaintext: &Plaintext,
+    ) -> Result<()> {
         let what = "add plaintext: encode it at the ciphertext's level";
         self.check_plaintext(what, plaintext, ciphertext.level())?;
         same_scale("add plaintext", plaintext.scale, ciphertext.scale)?;
@@ -77,7 +83,11 @@ impl Evaluator {
     /// [`Error::Level`] when the plaintext's level is lower.
     pub fn mul_plain(&self, ciphertext: &Ciphertext, plaintext: &Plaintext) -> Result<Ciphertext> {
         let level = ciphertext.level();
-        self.check_plaintext("multiply plaintext: encode it at the ciphertext's level", plaintext, level)?;
+        self.check_plaintext(
+            "multiply plaintext: encode it at the ciphertext's level",
+            plaintext,
+            level,
+        )?;
         let scaled = |poly: &RnsPoly| {
             let mut out = RnsPoly::scratch(&self.params, level, false, Form::Ntt);
             let Kernels { mul, .. } = kernels();
@@ -96,8 +106,13 @@ impl Evaluator {
     /// [`Error::Level`] at level 0.
     pub fn rescale(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
         let level = ciphertext.level();
+        ciphertext.c0.check(&self.params, "rescale")?;
         if level == 0 {
-            return Err(Error::Level { what: "rescale: no level is left; add depth", found: 0, expected: 1 });
+            return Err(Error::Level {
+                what: "rescale: no level is left; add depth",
+                found: 0,
+                expected: 1,
+            });
         }
         let converter = self.params.rns().rescale(level);
         let mut polys = [ciphertext.c0.clone(), ciphertext.c1.clone()];
@@ -114,7 +129,11 @@ impl Evaluator {
     pub fn drop_level(&self, ciphertext: &Ciphertext, level: usize) -> Result<Ciphertext> {
         if level > ciphertext.level() {
             let expected = ciphertext.level();
-            return Err(Error::Level { what: "drop level: a level cannot be raised", found: level, expected });
+            return Err(Error::Level {
+                what: "drop level: a level cannot be raised",
+                found: level,
+                expected,
+            });
         }
         let (c0, c1) = (ciphertext.c0.truncated(level), ciphertext.c1.truncated(level));
         Ok(Ciphertext { c0, c1, scale: ciphertext.scale })
@@ -127,6 +146,7 @@ impl Evaluator {
         plaintext: &Plaintext,
         level: usize,
     ) -> Result<()> {
+        plaintext.poly.check(&self.params, what)?;
         if plaintext.level() < level {
             return Err(Error::Level { what, found: plaintext.level(), expected: level });
         }

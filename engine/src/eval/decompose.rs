@@ -31,7 +31,8 @@ impl<'a> Decomposition<'a> {
         });
         let mut quotients = AlignedBuf::scratch(digits.len() * n);
         quotients.par_chunks_exact_mut(n).zip(&digits).enumerate().for_each(|(d, (out, digit))| {
-            let sources: Vec<&[u64]> = prepared[digit.start * n..digit.end * n].chunks_exact(n).collect();
+            let sources: Vec<&[u64]> =
+                prepared[digit.start * n..digit.end * n].chunks_exact(n).collect();
             params.rns().mod_up(d, digit.len()).quotient(out, &sources);
         });
         Self { params, source, digits, prepared, quotients }
@@ -52,7 +53,8 @@ impl<'a> Decomposition<'a> {
         let n = self.params.n();
         let index = self.params.limb_index(self.source.level(), position);
         let table = self.params.table(index);
-        let mut sources: Vec<&[u64]> = self.prepared[digit.start * n..digit.end * n].chunks_exact(n).collect();
+        let mut sources: Vec<&[u64]> =
+            self.prepared[digit.start * n..digit.end * n].chunks_exact(n).collect();
         sources.push(&self.quotients[d * n..(d + 1) * n]);
         self.params.rns().mod_up(d, digit.len()).convert(scratch, &sources, index, table.modulus());
         table.forward(scratch);

@@ -63,17 +63,30 @@ impl Evaluator {
             .enumerate()
             .map(|(i, ct)| rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
             .collect();
-        let job = Job { evaluator: self, plan, sources, plaintexts, decompositions, keys, level, extended };
+        let job = Job {
+            evaluator: self,
+            plan,
+            sources,
+            plaintexts,
+            decompositions,
+            keys,
+            level,
+            extended,
+        };
         let mut polys: Vec<RnsPoly> = (0..2 * plan.outputs.len())
             .map(|_| RnsPoly::scratch(&self.params, level, extended, Form::Ntt))
             .collect();
         // Transposed: for each limb, that limb of every component of every output.
         let limbs = polys[0].limb_count();
-        let mut by_limb: Vec<Vec<&mut [u64]>> = (0..limbs).map(|_| Vec::with_capacity(polys.len())).collect();
+        let mut by_limb: Vec<Vec<&mut [u64]>> =
+            (0..limbs).map(|_| Vec::with_capacity(polys.len())).collect();
         for poly in &mut polys {
             poly.limbs_mut().zip(&mut by_limb).for_each(|(limb, list)| list.push(limb));
         }
-        by_limb.into_par_iter().enumerate().for_each(|(position, outputs)| job.limb(position, outputs));
+        by_limb
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(position, outputs)| job.limb(position, outputs));
         let rns = self.params.rns();
         let new_level = level - usize::from(plan.rescale);
         if extended {
@@ -98,7 +111,11 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`Error::MissingKey`].
-    pub fn rotate_hoisted(&self, ciphertext: &Ciphertext, shifts: &[usize]) -> Result<Vec<Ciphertext>> {
+    pub fn rotate_hoisted(
+        &self,
+        ciphertext: &Ciphertext,
+        shifts: &[usize],
+    ) -> Result<Vec<Ciphertext>> {
         let element = |&shift: &usize| Automorphism::galois_of_rotation(self.params.log_n(), shift);
         let elements: Vec<usize> = shifts.iter().map(element).collect();
         self.automorphisms(ciphertext, &elements)
@@ -125,7 +142,11 @@ impl Evaluator {
         results.pop().ok_or_else(|| Error::argument("automorphisms", 0, 1))
     }
 
-    fn automorphisms(&self, ciphertext: &Ciphertext, elements: &[usize]) -> Result<Vec<Ciphertext>> {
+    fn automorphisms(
+        &self,
+        ciphertext: &Ciphertext,
+        elements: &[usize],
+    ) -> Result<Vec<Ciphertext>> {
         if elements.is_empty() {
             return Ok(Vec::new());
         }
@@ -145,9 +166,13 @@ impl Evaluator {
         if plaintexts.len() < plan.plaintexts {
             return Err(Error::argument("linear plaintexts", plaintexts.len(), plan.plaintexts));
         }
-        let (level, scale) = common("linear", sources)?;
+        let (level, scale) = common(&self.params, "linear", sources)?;
         if plan.rescale && level == 0 {
-            return Err(Error::Level { what: "linear with rescale: add depth", found: 0, expected: 1 });
+            return Err(Error::Level {
+                what: "linear with rescale: add depth",
+                found: 0,
+                expected: 1,
+            });
         }
         let extended = plan.is_extended();
         for summands in plan.outputs.iter().filter(|_| plan.plaintexts > 0) {
@@ -159,7 +184,11 @@ impl Evaluator {
                 if extended && !(plaintext.poly.is_extended() && plaintext.level() == level) {
                     return Err(Error::argument(
                         "plaintext of a sum of rotations",
-                        format!("level {}, extended: {}", plaintext.level(), plaintext.poly.is_extended()),
+                        format!(
+                            "level {}, extended: {}",
+                            plaintext.level(),
+                            plaintext.poly.is_extended()
+                        ),
                         format!("an extended encoding at level {level}"),
                     ));
                 }
@@ -184,7 +213,9 @@ impl Job<'_> {
         let converted: Vec<&[u64]> = scratch
             .par_chunks_exact_mut(n)
             .zip(&owners)
-            .filter_map(|(buffer, &(i, k))| Some(self.decompositions[i].as_ref()?.limb(k, position, buffer)))
+            .filter_map(|(buffer, &(i, k))| {
+                Some(self.decompositions[i].as_ref()?.limb(k, position, buffer))
+            })
             .collect();
         let mut rest = converted.as_slice();
         let by_source: Vec<&[&[u64]]> = self
@@ -199,7 +230,8 @@ impl Job<'_> {
         // Transposed again: for each task's range of words, that range of every output component.
         let words = CHUNK_WORDS * CHUNKS_PER_TASK;
         let tasks = n.div_ceil(words);
-        let mut by_task: Vec<Vec<&mut [u64]>> = (0..tasks).map(|_| Vec::with_capacity(outputs.len())).collect();
+        let mut by_task: Vec<Vec<&mut [u64]>> =
+            (0..tasks).map(|_| Vec::with_capacity(outputs.len())).collect();
         for output in outputs {
             output.chunks_mut(words).zip(&mut by_task).for_each(|(part, list)| list.push(part));
         }
@@ -211,7 +243,13 @@ impl Job<'_> {
                 self.rotations(position, chunk, &by_source, &mut buffer);
                 for (summands, pair) in self.plan.outputs.iter().zip(parts.chunks_exact_mut(2)) {
                     let [out0, out1] = pair else { continue };
-                    self.sum(position, chunk, summands, &buffer, [&mut out0[within.clone()], &mut out1[within.clone()]]);
+                    self.sum(
+                        position,
+                        chunk,
+                        summands,
+                        &buffer,
+                        [&mut out0[within.clone()], &mut out1[within.clone()]],
+                    );
                 }
             }
         });
@@ -255,22 +293,32 @@ impl Job<'_> {
                 key0.push(&galois.key.limb(self.level, position, d, 0)[range(from)]);
                 key1.push(&galois.key.limb(self.level, position, d, 1)[range(from)]);
             }
-            let add0 = (position <= self.level).then(|| (&source.c0.limb(position)[range(from)], factor));
+            let add0 =
+                (position <= self.level).then(|| (&source.c0.limb(position)[range(from)], factor));
             let permutation = Some(galois.automorphism.permutation(from));
-            let product = KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation };
+            let product =
+                KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation };
             (kernels().key_product)(out0, out1, &product, modulus);
         }
     }
 
     /// One chunk of one output: the sum over its summands.
-    fn sum(&self, position: usize, chunk: usize, summands: &[Summand], buffer: &[u64], out: [&mut [u64]; 2]) {
+    fn sum(
+        &self,
+        position: usize,
+        chunk: usize,
+        summands: &[Summand],
+        buffer: &[u64],
+        out: [&mut [u64]; 2],
+    ) {
         let params = &self.evaluator.params;
         let index = params.limb_index(self.level, position);
         let modulus = params.modulus(index);
         let [out0, out1] = out;
         let present = summands.iter().filter(|s| !self.vanishes(s.rotated, position));
         let pair = |s: &Summand| {
-            buffer[2 * CHUNK_WORDS * s.rotated..2 * CHUNK_WORDS * (s.rotated + 1)].split_at(CHUNK_WORDS)
+            buffer[2 * CHUNK_WORDS * s.rotated..2 * CHUNK_WORDS * (s.rotated + 1)]
+                .split_at(CHUNK_WORDS)
         };
         if self.plan.plaintexts == 0 {
             let mut present = present.map(pair);

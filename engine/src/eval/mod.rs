@@ -70,11 +70,17 @@ fn same_level(what: &'static str, found: usize, expected: usize) -> Result<()> {
 }
 
 /// Checks that operands are there, of one level and scale, and tells which.
-fn common(what: &'static str, operands: &[&Ciphertext]) -> Result<(usize, f64)> {
+fn common(
+    params: &Parameters,
+    what: &'static str,
+    operands: &[&Ciphertext],
+) -> Result<(usize, f64)> {
     let Some(first) = operands.first() else {
         return Err(Error::argument("number of operands", 0, "at least 1"));
     };
     for operand in operands {
+        operand.c0.check(params, what)?;
+        same_level(what, operand.c1.level(), operand.level())?;
         same_level(what, operand.level(), first.level())?;
         same_scale(what, operand.scale, first.scale)?;
     }

@@ -10,7 +10,12 @@ use crate::rns::BasisConverter;
 
 /// Divides polynomials in NTT form by the primes that `converter` converts from, rounding to nearest, and
 /// leaves them at `level`. The primes must be among the polynomials' limbs, and all limbs beyond `level`.
-pub(super) fn divide(params: &Parameters, polys: &mut [RnsPoly], converter: &BasisConverter, level: usize) {
+pub(super) fn divide(
+    params: &Parameters,
+    polys: &mut [RnsPoly],
+    converter: &BasisConverter,
+    level: usize,
+) {
     let n = params.n();
     polys.par_iter_mut().for_each(|poly| {
         let from = poly.level();

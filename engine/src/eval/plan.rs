@@ -100,7 +100,8 @@ impl LinearPlan {
     /// A plan with one output per automorphism of a single source.
     pub(super) fn automorphisms(elements: &[usize]) -> Self {
         let rotated = elements.iter().map(|&galois| Rotated { source: 0, galois }).collect();
-        let outputs = (0..elements.len()).map(|i| vec![Summand { rotated: i, plaintext: 0 }]).collect();
+        let outputs =
+            (0..elements.len()).map(|i| vec![Summand { rotated: i, plaintext: 0 }]).collect();
         Self { sources: 1, rotated, outputs, plaintexts: 0, rescale: false }
     }
 
@@ -116,7 +117,8 @@ impl LinearPlan {
 
     /// What the execution of this plan consists of.
     pub fn shape(&self) -> PlanShape {
-        let rotates = |source: usize| self.rotated.iter().any(|r| r.source == source && r.galois != 1);
+        let rotates =
+            |source: usize| self.rotated.iter().any(|r| r.source == source && r.galois != 1);
         let rotations = self.rotated.iter().filter(|r| r.galois != 1).count();
         let used: BTreeSet<usize> = if self.plaintexts == 0 {
             BTreeSet::new()

@@ -17,6 +17,8 @@ impl Evaluator {
     /// # Errors
     /// [`Error::Level`] when the levels differ or none is left to rescale; [`Error::MissingKey`].
     pub fn multiply(&self, a: &Ciphertext, b: &Ciphertext, rescale: bool) -> Result<Ciphertext> {
+        a.c0.check(&self.params, "multiply")?;
+        b.c0.check(&self.params, "multiply")?;
         same_level("multiply", b.level(), a.level())?;
         self.product(a.level(), a.scale * b.scale, rescale, |limb, outputs| {
             let inputs = [a.c0.limb(limb), a.c1.limb(limb), b.c0.limb(limb), b.c1.limb(limb)];
@@ -29,7 +31,7 @@ impl Evaluator {
     /// # Errors
     /// As for [`Self::multiply`], and [`Error::Scale`] when the scales differ.
     pub fn sum_squares(&self, sources: &[&Ciphertext], rescale: bool) -> Result<Ciphertext> {
-        let (level, scale) = common("sum of squares", sources)?;
+        let (level, scale) = common(&self.params, "sum of squares", sources)?;
         self.product(level, scale * scale, rescale, |limb, [out0, out1, out2]| {
             let a: Vec<&[u64]> = sources.iter().map(|ct| ct.c0.limb(limb)).collect();
             let b: Vec<&[u64]> = sources.iter().map(|ct| ct.c1.limb(limb)).collect();
@@ -46,7 +48,11 @@ impl Evaluator {
         tensor: impl Fn(usize, [&mut [u64]; 3]) + Sync,
     ) -> Result<Ciphertext> {
         if rescale && level == 0 {
-            return Err(Error::Level { what: "product with rescale: add depth", found: 0, expected: 1 });
+            return Err(Error::Level {
+                what: "product with rescale: add depth",
+                found: 0,
+                expected: 1,
+            });
         }
         let params = &self.params;
         let key = self.keys.relinearisation(level)?;
@@ -89,7 +95,8 @@ impl Evaluator {
             .map(|(d, buffer)| decomposition.limb(d, position, buffer))
             .collect();
         let [out0, out1] = outputs;
-        let chunks = out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
+        let chunks =
+            out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
         chunks.enumerate().with_min_len(4).for_each(|(chunk, (out0, out1))| {
             let range = chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS;
             let words: Vec<&[u64]> = digits.iter().map(|d| &d[range.clone()]).collect();
@@ -101,7 +108,8 @@ impl Evaluator {
             let mut sums = [0u64; 2 * CHUNK_WORDS];
             let (sum0, sum1) = sums.split_at_mut(CHUNK_WORDS);
             let add0 = own.then_some((&*out0, factor));
-            let product = KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation: None };
+            let product =
+                KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation: None };
             (kernels().key_product)(sum0, sum1, &product, modulus);
             if own {
                 (kernels().mul_scalar_add)(sum1, out1, factor, modulus);

@@ -105,9 +105,8 @@ impl EvaluationKeys {
 
     /// The key of a Galois element, if it serves `level`.
     pub(crate) fn galois(&self, element: usize, level: usize) -> Result<&GaloisKey> {
-        self.galois.get(&element).filter(|g| g.key.level() >= level).ok_or_else(|| Error::MissingKey {
-            what: format!("the automorphism X -> X^{element}"),
-            level,
+        self.galois.get(&element).filter(|g| g.key.level() >= level).ok_or_else(|| {
+            Error::MissingKey { what: format!("the automorphism X -> X^{element}"), level }
         })
     }
 }
@@ -135,9 +134,13 @@ fn galois_elements(params: &Parameters, spec: &KeySpec) -> Result<Vec<(usize, us
 
 fn galois_key(secret: &SecretKey, element: usize, level: usize) -> GaloisKey {
     let params = secret.params();
-    let inverse = Automorphism::new(params.log_n(), Automorphism::galois_inverse(params.log_n(), element));
+    let inverse =
+        Automorphism::new(params.log_n(), Automorphism::galois_inverse(params.log_n(), element));
     let mut target = RnsPoly::zero(params, params.max_level(), true, Form::Ntt);
-    target.par_limbs_mut().enumerate().for_each(|(i, limb)| inverse.apply(limb, secret.poly().limb(i)));
+    target
+        .par_limbs_mut()
+        .enumerate()
+        .for_each(|(i, limb)| inverse.apply(limb, secret.poly().limb(i)));
     let mut rng = sampling::os_rng();
     let key = SwitchingKey::generate(params, secret.poly(), &target, level, &mut rng);
     target.zeroize();

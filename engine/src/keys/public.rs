@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
-use super::secret::{checked_level, expand, small_poly};
 use super::SecretKey;
+use super::secret::{checked_level, expand, small_poly};
 use crate::Result;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;

@@ -7,12 +7,12 @@ use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::Result;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::params::Parameters;
 use crate::poly::{Form, RnsPoly};
 use crate::sampling::{self, Seed};
-use crate::{Error, Result};
 
 /// A uniform ternary secret. Zeroised when dropped; never printed.
 pub struct SecretKey {
@@ -62,7 +62,7 @@ impl SecretKey {
     /// one error polynomial, much below public-key encryption's.
     ///
     /// # Errors
-    /// [`Error::Level`] when the plaintext's level is above the parameters'.
+    /// [`crate::Error::Level`] when the plaintext's level is above the parameters'.
     pub fn encrypt(&self, plaintext: &Plaintext) -> Result<Ciphertext> {
         let mut rng = sampling::os_rng();
         let seed = sampling::fresh_seed(&mut rng);
@@ -95,13 +95,10 @@ impl SecretKey {
     /// Decrypts to `c0 + c1 s`, message and noise together.
     ///
     /// # Errors
-    /// [`Error::Level`] when the ciphertext's level is above the parameters'.
+    /// [`crate::Error::Level`] when the ciphertext's level is above the parameters'.
     pub fn decrypt(&self, ciphertext: &Ciphertext) -> Result<Plaintext> {
         let level = ciphertext.level();
-        if level > self.params.max_level() {
-            let expected = self.params.max_level();
-            return Err(Error::Level { what: "decrypt", found: level, expected });
-        }
+        ciphertext.c0.check(&self.params, "decrypt")?;
         let mut poly = RnsPoly::zero(&self.params, level, false, Form::Ntt);
         poly.par_limbs_mut().enumerate().for_each(|(i, limb)| {
             let modulus = self.params.modulus(i);
@@ -157,9 +154,6 @@ pub(crate) fn checked_level(
     plaintext: &Plaintext,
     what: &'static str,
 ) -> Result<usize> {
-    let (found, expected) = (plaintext.level(), params.max_level());
-    if found > expected {
-        return Err(Error::Level { what, found, expected });
-    }
-    Ok(found)
+    plaintext.poly.check(params, what)?;
+    Ok(plaintext.level())
 }

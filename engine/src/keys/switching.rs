@@ -40,22 +40,24 @@ impl SwitchingKey {
             ranges.iter().map(|_| sampling::gaussian(rng, params.n())).collect();
         let mut key = Self::with_masks(params, level, seed);
         let n = params.n();
-        key.data.par_chunks_exact_mut(2 * n * ranges.len()).enumerate().for_each(|(position, limb)| {
-            let index = params.limb_index(level, position);
-            let (modulus, table) = (params.modulus(index), params.table(index));
-            let factor = params.rns().special().product(index);
-            let mut product = vec![0; n];
-            for (d, pair) in limb.chunks_exact_mut(2 * n).enumerate() {
-                let (b, a) = pair.split_at_mut(n);
-                sampling::small_residues(b, &errors[d], modulus);
-                table.forward(b);
-                if ranges[d].contains(&position) {
-                    (kernels().mul_scalar_add)(b, from.limb(index), factor, modulus);
+        key.data.par_chunks_exact_mut(2 * n * ranges.len()).enumerate().for_each(
+            |(position, limb)| {
+                let index = params.limb_index(level, position);
+                let (modulus, table) = (params.modulus(index), params.table(index));
+                let factor = params.rns().special().product(index);
+                let mut product = vec![0; n];
+                for (d, pair) in limb.chunks_exact_mut(2 * n).enumerate() {
+                    let (b, a) = pair.split_at_mut(n);
+                    sampling::small_residues(b, &errors[d], modulus);
+                    table.forward(b);
+                    if ranges[d].contains(&position) {
+                        (kernels().mul_scalar_add)(b, from.limb(index), factor, modulus);
+                    }
+                    (kernels().mul)(&mut product, a, to.limb(index), modulus);
+                    (kernels().sub)(b, &product, modulus);
                 }
-                (kernels().mul)(&mut product, a, to.limb(index), modulus);
-                (kernels().sub)(b, &product, modulus);
-            }
-        });
+            },
+        );
         errors.iter_mut().for_each(Zeroize::zeroize);
         key
     }
@@ -94,7 +96,13 @@ impl SwitchingKey {
     }
 
     /// Component `component` of digit `digit` for the limb at `position` of a value at `level`.
-    pub(crate) fn limb(&self, level: usize, position: usize, digit: usize, component: usize) -> &[u64] {
+    pub(crate) fn limb(
+        &self,
+        level: usize,
+        position: usize,
+        digit: usize,
+        component: usize,
+    ) -> &[u64] {
         let row = if position <= level { position } else { position - level + self.level };
         let start = ((row * self.digits + digit) * 2 + component) * self.n;
         &self.data[start..start + self.n]

@@ -53,7 +53,11 @@ impl ParametersLiteral {
     ) -> Self {
         Self {
             log_n,
-            chain: Chain::Bits { first, scale: vec![scale; depth], special: vec![special.1; special.0] },
+            chain: Chain::Bits {
+                first,
+                scale: vec![scale; depth],
+                special: vec![special.1; special.0],
+            },
             log_scale: f64::from(scale),
             digit_limbs,
             allow_insecure: false,

@@ -65,8 +65,7 @@ impl Parameters {
         let (q, p) = resolve(literal)?;
         check(literal, &q, &p)?;
         let moduli = q.iter().chain(&p).map(|&m| Modulus::new(m)).collect::<Result<Vec<_>>>()?;
-        let tables =
-            moduli.iter().map(|&m| NttTable::new(m, log_n)).collect::<Result<Vec<_>>>()?;
+        let tables = moduli.iter().map(|&m| NttTable::new(m, log_n)).collect::<Result<Vec<_>>>()?;
         let rns = RnsTables::new(&moduli, q.len(), literal.digit_limbs)?;
         let fingerprint = fingerprint(literal, &q, &p);
         let inner = Inner {

@@ -38,7 +38,8 @@ impl Automorphism {
         let mut tables = [[0u64; 8]; 8];
         for block in 0..n / BLOCK {
             let base = block * BLOCK;
-            let sources: [usize; 8] = std::array::from_fn(|t| position((2 * brv(base + t) + 1) * galois));
+            let sources: [usize; 8] =
+                std::array::from_fn(|t| position((2 * brv(base + t) + 1) * galois));
             let lanes = sources.map(|s| (s % BLOCK) as u64);
             // The lane table is known by where lane 0 comes from: the permutations for one automorphism differ
             // only by the carry, which shifts the top bits of the exponent.
@@ -58,9 +59,9 @@ impl Automorphism {
         let (mut result, mut base, mut exponent) = (1usize, 5usize, shift & (mask >> 2));
         while exponent > 0 {
             if exponent & 1 == 1 {
-                result = result * base & mask;
+                result = (result * base) & mask;
             }
-            base = base * base & mask;
+            base = (base * base) & mask;
             exponent >>= 1;
         }
         result
@@ -75,7 +76,8 @@ impl Automorphism {
     pub fn galois_inverse(log_n: u32, galois: usize) -> usize {
         let mask = (1usize << (log_n + 1)) - 1;
         // Newton iteration: each step doubles the number of correct low bits, and g is its own inverse modulo 8.
-        (0..5).fold(galois, |x, _| x.wrapping_mul(2usize.wrapping_sub(galois.wrapping_mul(x))) & mask)
+        (0..5)
+            .fold(galois, |x, _| x.wrapping_mul(2usize.wrapping_sub(galois.wrapping_mul(x))) & mask)
     }
 
     /// The Galois element.
@@ -91,7 +93,10 @@ impl Automorphism {
     /// The permutation of the values of source chunk `source` into their destination chunk.
     pub fn permutation(&self, source: usize) -> BlockPermutation<'_> {
         let blocks = CHUNK_WORDS / BLOCK;
-        BlockPermutation { target: &self.target[source * blocks..(source + 1) * blocks], tables: &self.tables }
+        BlockPermutation {
+            target: &self.target[source * blocks..(source + 1) * blocks],
+            tables: &self.tables,
+        }
     }
 
     /// Applies the automorphism to a whole limb in NTT form.

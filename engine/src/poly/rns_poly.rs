@@ -5,6 +5,7 @@ use zeroize::Zeroize;
 
 use crate::buffer::AlignedBuf;
 use crate::params::Parameters;
+use crate::{Error, Result};
 
 /// How the limbs of a polynomial are represented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +47,21 @@ impl RnsPoly {
         storage: fn(usize) -> AlignedBuf,
     ) -> Self {
         let limbs = level + 1 + if extended { params.special_count() } else { 0 };
-        Self {
-            data: storage(limbs * params.n()),
-            n: params.n(),
-            limbs,
-            level,
-            extended,
-            form,
+        Self { data: storage(limbs * params.n()), n: params.n(), limbs, level, extended, form }
+    }
+
+    /// Checks that this polynomial can belong to `params`: its ring degree, and its level.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for another ring degree, [`Error::Level`] for a level above the highest.
+    pub fn check(&self, params: &Parameters, what: &'static str) -> Result<()> {
+        if self.n != params.n() {
+            return Err(Error::argument("ring degree of an operand", self.n, params.n()));
         }
+        if self.level > params.max_level() {
+            return Err(Error::Level { what, found: self.level, expected: params.max_level() });
+        }
+        Ok(())
     }
 
     /// Ring degree.

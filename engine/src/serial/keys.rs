@@ -125,7 +125,7 @@ pub fn read_evaluation_keys(reader: impl Read, params: &Parameters) -> Result<Ev
     let (mut least, most) = (3, 2 * params.n() - 1);
     for _ in 0..count {
         let element = source.u32()? as usize;
-        if element < least || element > most || element % 2 == 0 {
+        if element < least || element > most || element.is_multiple_of(2) {
             let expected = format!("odd and from {least} to {most}");
             return Err(source.error(format!("a Galois element is {element}, expected {expected}")));
         }

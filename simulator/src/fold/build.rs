@@ -91,7 +91,10 @@ impl Folded {
                 (LayerKind::Activation, LayerParameters::Activation { a, b: lin, c }) => {
                     b.check_unflattened(layer.input, &layer.name)?;
                     match activations {
-                        ActivationMethod::Square => b.square(&layer.name, a, lin, c)?,
+                        ActivationMethod::Square => b.square(&layer.name, a, lin, c, true)?,
+                        ActivationMethod::PairedSquare => {
+                            b.square(&layer.name, a, lin, c, false)?
+                        }
                         ActivationMethod::Quadratic => {
                             b.flush(&layer.name);
                             let q = Quadratic { a: a.clone(), b: lin.clone(), c: c.clone() };
@@ -187,7 +190,7 @@ impl Builder {
         }
     }
 
-    fn square(&mut self, name: &str, a: &[f64], b: &[f64], c: &[f64]) -> Result<()> {
+    fn square(&mut self, name: &str, a: &[f64], b: &[f64], c: &[f64], rescale: bool) -> Result<()> {
         if a.iter().all(|v| *v == 0.0) {
             self.pending.then(b, c);
             return Ok(());
@@ -205,7 +208,7 @@ impl Builder {
         self.pending.then(&root, &shift);
         self.flush(name);
         let shape = self.shape;
-        self.push(name, StageKind::Square, shape);
+        self.push(name, StageKind::Square { rescale }, shape);
         self.pending = Pending {
             scale: a.iter().map(|v| v.signum()).collect(),
             shift: (0..a.len()).map(|k| c[k] - b[k] * b[k] / (4.0 * a[k])).collect(),

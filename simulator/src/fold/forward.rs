@@ -24,7 +24,7 @@ impl Folded {
                     y.iter_mut().zip(&linear.bias).for_each(|(v, b)| *v += b);
                     y
                 }
-                StageKind::Square => x.iter().map(|v| v * v).collect(),
+                StageKind::Square { .. } => x.iter().map(|v| v * v).collect(),
                 StageKind::Quadratic(q) => x
                     .iter()
                     .enumerate()

@@ -8,10 +8,12 @@
 
 mod build;
 mod forward;
+mod statistics;
 mod transform;
 
 use crate::network::{ConvGeometry, Shape};
 
+pub use statistics::{Statistics, ValueSize};
 pub use transform::{depthwise_identity, im2col, merge_pool, to_patches};
 
 /// A linear stage: a convolution and a bias map.
@@ -41,8 +43,11 @@ pub struct Quadratic {
 pub enum StageKind {
     /// Convolution plus bias.
     Linear(LinearStage),
-    /// `x^2`.
-    Square,
+    /// `x^2`, with or without a rescale of its own.
+    Square {
+        /// Whether it takes a level.
+        rescale: bool,
+    },
     /// `a x^2 + b x + c`.
     Quadratic(Quadratic),
     /// Sum over windows.
@@ -71,9 +76,9 @@ impl Stage {
     /// Levels it consumes.
     pub fn levels(&self) -> usize {
         match self.kind {
-            StageKind::Linear(_) | StageKind::Square => 1,
+            StageKind::Linear(_) | StageKind::Square { rescale: true } => 1,
             StageKind::Quadratic(_) => 2,
-            StageKind::SumPool { .. } => 0,
+            StageKind::Square { rescale: false } | StageKind::SumPool { .. } => 0,
         }
     }
 }
@@ -97,6 +102,9 @@ pub enum ActivationMethod {
     /// Completed to a pure square: one level.
     #[default]
     Square,
+    /// Completed to a pure square that is not rescaled: the next linear stage's rescale, by a prime of the size of
+    /// scale and weights together, serves both. No level of its own; inputs come at the square of the scale.
+    PairedSquare,
     /// Square, then a combination of the square and the value: two levels (HEAR's way).
     Quadratic,
 }

@@ -77,14 +77,20 @@ pub fn key_spec(program: &Program) -> KeySpec {
             }
         };
         match &instruction.op {
-            Op::RotateHoisted { src, shifts } => shifts.iter().for_each(|&s| rotation(s, level(*src))),
+            Op::RotateHoisted { src, shifts } => {
+                shifts.iter().for_each(|&s| rotation(s, level(*src)))
+            }
             Op::Linear { srcs, terms, .. } => {
                 terms.iter().for_each(|t| rotation(t.shift, level(srcs[t.src as usize])));
             }
             Op::SumSquares { srcs, .. } => raise(&mut spec.relinearisation, level(srcs[0])),
             Op::Multiply { a, .. } => raise(&mut spec.relinearisation, level(*a)),
             Op::Conjugate { src } => raise(&mut spec.conjugation, level(*src)),
-            Op::Add { .. } | Op::Sub { .. } | Op::AddPlain { .. } | Op::Rescale { .. } | Op::DropLevel { .. } => {}
+            Op::Add { .. }
+            | Op::Sub { .. }
+            | Op::AddPlain { .. }
+            | Op::Rescale { .. }
+            | Op::DropLevel { .. } => {}
         }
     }
     spec
@@ -127,9 +133,14 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Argument`] when the program was lowered without values; engine errors.
-    pub fn prepare(params: &Parameters, keys: Arc<EvaluationKeys>, program: Program) -> Result<Self> {
+    pub fn prepare(
+        params: &Parameters,
+        keys: Arc<EvaluationKeys>,
+        program: Program,
+    ) -> Result<Self> {
         let evaluator = Evaluator::new(params, keys)?;
-        let plans = program.instructions.iter().map(|i| linear(params, i)).collect::<Result<Vec<_>>>()?;
+        let plans =
+            program.instructions.iter().map(|i| linear(params, i)).collect::<Result<Vec<_>>>()?;
         let dead = dead_values(&program);
         let encoder = Encoder::new(params);
         let plaintexts = program
@@ -181,7 +192,8 @@ impl Session {
             self.dead[i].iter().for_each(|&value| values[value] = None);
             times.push(start.elapsed());
         }
-        let outputs = self.outputs.iter().map(|&v| Ok(get(&values, v)?.clone())).collect::<Result<_>>()?;
+        let outputs =
+            self.outputs.iter().map(|&v| Ok(get(&values, v)?.clone())).collect::<Result<_>>()?;
         Ok(Execution { outputs, times, recorded })
     }
 
@@ -243,7 +255,11 @@ impl Session {
     }
 
     /// The shape and level of an instruction, from the engine's plan and the actual operands.
-    fn record(&self, index: usize, values: &[Option<Ciphertext>]) -> Result<(usize, Primitive, usize)> {
+    fn record(
+        &self,
+        index: usize,
+        values: &[Option<Ciphertext>],
+    ) -> Result<(usize, Primitive, usize)> {
         let instruction = &self.instructions[index];
         let (primitive, operand) = match &instruction.op {
             Op::RotateHoisted { src, shifts } => {
@@ -281,9 +297,9 @@ impl Session {
 }
 
 fn get(values: &[Option<Ciphertext>], index: usize) -> Result<&Ciphertext> {
-    values[index]
-        .as_ref()
-        .ok_or_else(|| Error::argument("value", format!("number {index}, undefined"), "a value defined before use"))
+    values[index].as_ref().ok_or_else(|| {
+        Error::argument("value", format!("number {index}, undefined"), "a value defined before use")
+    })
 }
 
 fn encode(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
@@ -315,7 +331,12 @@ fn linear(params: &Parameters, instruction: &Instruction) -> Result<Option<Linea
 fn dead_values(program: &Program) -> Vec<Vec<usize>> {
     let mut last = vec![None; program.values.len()];
     for (i, instruction) in program.instructions.iter().enumerate() {
-        instruction.op.operands().into_iter().chain(instruction.dsts.iter().copied()).for_each(|v| last[v] = Some(i));
+        instruction
+            .op
+            .operands()
+            .into_iter()
+            .chain(instruction.dsts.iter().copied())
+            .for_each(|v| last[v] = Some(i));
     }
     program.outputs.iter().for_each(|&v| last[v] = None);
     let mut dead = vec![Vec::new(); program.instructions.len()];

@@ -16,7 +16,7 @@ pub(crate) fn quadratic(b: &mut Builder<'_>, state: &mut State, q: &Quadratic) -
     let mut plain = Coefficients::new(&layout);
     let mut values = Vec::with_capacity(state.values.len());
     for (ct, &x) in state.values.iter().enumerate() {
-        let square = b.sum_squares(vec![x])?;
+        let square = b.sum_squares(vec![x], true)?;
         let level = b.info(square).level;
         let x = b.drop_level(x, level);
         let target = b.chain.scale * b.chain.moduli[level];

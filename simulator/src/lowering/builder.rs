@@ -21,9 +21,8 @@ pub(crate) struct Builder<'a> {
 pub(crate) type Product = (u32, u32, Option<PlaintextId>);
 
 impl<'a> Builder<'a> {
-    /// Starts a program with `inputs` fresh ciphertexts at a level.
-    pub(crate) fn new(chain: &'a Chain, values: bool, inputs: usize, level: usize) -> Self {
-        let info = ValueInfo { level, scale: chain.scale };
+    /// Starts a program with `inputs` fresh ciphertexts of the given level and scale.
+    pub(crate) fn new(chain: &'a Chain, values: bool, inputs: usize, info: ValueInfo) -> Self {
         let program = Program {
             slots: chain.slots,
             layers: Vec::new(),
@@ -113,11 +112,12 @@ impl<'a> Builder<'a> {
         &mut self,
         srcs: &[ValueId],
         shifts: &[usize],
+        rescale: bool,
     ) -> Result<Vec<ValueId>> {
         let products: Vec<Vec<Product>> = (0..srcs.len())
             .map(|d| shifts.iter().map(|s| (d as u32, *s as u32, None)).collect())
             .collect();
-        self.linear(srcs.to_vec(), &products, false)
+        self.linear(srcs.to_vec(), &products, rescale)
     }
 
     pub(crate) fn rotate_hoisted(&mut self, src: ValueId, shifts: Vec<u32>) -> Vec<ValueId> {
@@ -127,12 +127,12 @@ impl<'a> Builder<'a> {
         dsts
     }
 
-    pub(crate) fn sum_squares(&mut self, srcs: Vec<ValueId>) -> Result<ValueId> {
+    pub(crate) fn sum_squares(&mut self, srcs: Vec<ValueId>, rescale: bool) -> Result<ValueId> {
         let info = self.info(srcs[0]);
         let squared = ValueInfo { level: info.level, scale: info.scale * info.scale };
-        let info = self.rescaled(squared)?;
+        let info = if rescale { self.rescaled(squared)? } else { squared };
         let dst = self.define(info);
-        self.emit(Op::SumSquares { srcs, rescale: true }, vec![dst]);
+        self.emit(Op::SumSquares { srcs, rescale }, vec![dst]);
         Ok(dst)
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct LinearEmission<'a> {
     /// Fold mask and radix.
     pub(crate) fold: usize,
     pub(crate) radix: usize,
+    /// Scale of the result.
+    pub(crate) scale: f64,
     /// Layout that the stage writes.
     pub(crate) output: &'a Layout,
     /// Bias map.
@@ -28,13 +30,17 @@ impl LinearEmission<'_> {
     /// Emits the instructions; the state then holds the result.
     pub(crate) fn emit(&self, b: &mut Builder<'_>, state: &mut State) -> Result<()> {
         let plan = LinearPlan::new(self.diagonals, &self.schedule);
+        let steps = fold_steps(self.fold, self.radix);
+        // Rotating and folding after the rescale is cheaper, but adds up the rounding of as many slots as it sums: a fold over
+        // 256 slots would cost four bits. So the rescale waits for the last step.
+        let rescale_last = self.schedule.double_hoisting && !steps.is_empty();
         let mut values = if self.schedule.double_hoisting {
-            self.fused(b, &plan, &state.values)?
+            self.fused(b, &plan, &state.values, !rescale_last)?
         } else {
             self.unfused(b, &plan, &state.values)?
         };
-        for shifts in fold_steps(self.fold, self.radix) {
-            values = b.sum_rotations(&values, &shifts)?;
+        for (k, shifts) in steps.iter().enumerate() {
+            values = b.sum_rotations(&values, shifts, rescale_last && k + 1 == steps.len())?;
         }
         self.add_bias(b, &mut values);
         let mut layout = self.output.clone();
@@ -43,7 +49,7 @@ impl LinearEmission<'_> {
         Ok(())
     }
 
-    /// Plaintexts at the scale that brings the rescaled result to the nominal scale.
+    /// Plaintexts at the scale that brings the rescaled result to its scale.
     fn plaintexts(
         &self,
         b: &mut Builder<'_>,
@@ -52,7 +58,7 @@ impl LinearEmission<'_> {
         extended: bool,
     ) -> Vec<PlaintextId> {
         let info = b.info(inputs[0]);
-        let scale = b.chain.scale * b.chain.moduli[info.level] / info.scale;
+        let scale = self.scale * b.chain.moduli[info.level] / info.scale;
         (0..plan.plaintexts.len())
             .map(|k| b.plaintext(info.level, scale, extended, || plan.values(self.diagonals, k)))
             .collect()
@@ -63,6 +69,7 @@ impl LinearEmission<'_> {
         b: &mut Builder<'_>,
         plan: &LinearPlan,
         inputs: &[ValueId],
+        rescale: bool,
     ) -> Result<Vec<ValueId>> {
         let extended = plan.terms.iter().any(|t| t.shift != 0);
         let plaintexts = self.plaintexts(b, plan, inputs, extended);
@@ -77,20 +84,16 @@ impl LinearEmission<'_> {
             ));
         }
         let srcs = used.keys().map(|k| inputs[*k]).collect();
-        let partials = b.linear(srcs, &products, true)?;
-        let mut results = vec![None; self.diagonals.outputs];
+        let finished = plan.partials.len() == self.diagonals.outputs
+            && plan.partials.iter().all(|p| p.giant == 0);
+        let partials = b.linear(srcs, &products, rescale && finished)?;
+        if finished {
+            return Ok(partials);
+        }
         let mut rotated: BTreeMap<usize, Vec<(ValueId, u32)>> = BTreeMap::new();
         for (p, value) in plan.partials.iter().zip(partials) {
             rotated.entry(p.output).or_default().push((value, p.giant as u32));
         }
-        // Outputs made of one unrotated sum are finished.
-        rotated.retain(|output, list| {
-            let finished = matches!(list.as_slice(), [(_, 0)]);
-            if finished {
-                results[*output] = Some(list[0].0);
-            }
-            !finished
-        });
         let mut srcs = Vec::new();
         let mut products: Vec<Vec<Product>> = Vec::new();
         for list in rotated.values() {
@@ -102,11 +105,7 @@ impl LinearEmission<'_> {
             );
             srcs.extend(list.iter().map(|l| l.0));
         }
-        let sums = b.linear(srcs, &products, false)?;
-        for (output, value) in rotated.keys().zip(sums) {
-            results[*output] = Some(value);
-        }
-        Ok(results.into_iter().flatten().collect())
+        b.linear(srcs, &products, rescale)
     }
 
     /// Rotations of their own, products, rotations of partial sums, additions, one rescale per output.

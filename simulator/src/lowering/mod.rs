@@ -7,20 +7,22 @@ mod diagonals;
 mod linear;
 mod pool;
 mod positions;
+mod scales;
 mod schedule;
 mod signature;
 mod stages;
 
 use crate::config::Configuration;
-use crate::fold::{Folded, StageKind, im2col};
+use crate::fold::{ActivationMethod, Folded, StageKind, im2col};
 use crate::layout::{Layout, pack, unpack};
 use crate::network::ConvGeometry;
-use crate::program::{Program, ValueId};
+use crate::program::{Program, ValueId, ValueInfo};
 use crate::{Error, Result};
 
 pub use chain::Chain;
 pub use diagonals::{Contents, Diagonal, Diagonals, Entry, check_mask};
 pub use positions::{Reach, Spot};
+pub use scales::ScalePlan;
 pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
 pub use signature::Signature;
 
@@ -89,7 +91,13 @@ pub fn lower(
         level -= stage.levels();
         rest -= stage.levels();
     }
-    let mut b = Builder::new(chain, values, input.ciphertexts(), depth);
+    let scale = match (&configuration.scales, configuration.activations) {
+        (Some(plan), _) => plan.input(),
+        (None, ActivationMethod::PairedSquare) => chain.scale * chain.scale,
+        (None, ActivationMethod::Square | ActivationMethod::Quadratic) => chain.scale,
+    };
+    let fresh = ValueInfo { level: depth, scale };
+    let mut b = Builder::new(chain, values, input.ciphertexts(), fresh);
     let mut state = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
     let mut phases_done = false;
     for (k, stage) in stages.iter().enumerate() {
@@ -110,7 +118,10 @@ pub fn lower(
                     choice.fold,
                     values,
                 )?;
+                let planned =
+                    configuration.scales.as_ref().and_then(|plan| plan.layer(&stage.name));
                 LinearEmission {
+                    scale: planned.unwrap_or(chain.scale),
                     diagonals: &diagonals,
                     schedule: choice.schedule,
                     fold: choice.fold,
@@ -120,10 +131,10 @@ pub fn lower(
                 }
                 .emit(&mut b, &mut state)?;
             }
-            StageKind::Square => {
+            StageKind::Square { rescale } => {
                 let next =
                     stages.get(k + 1).map(|s| pool_of(s, configuration)).transpose()?.flatten();
-                phases_done = emit_square(&mut b, &mut state, next)?;
+                phases_done = emit_square(&mut b, &mut state, next, *rescale)?;
             }
             StageKind::Quadratic(q) => activation::quadratic(&mut b, &mut state, q)?,
             StageKind::SumPool { .. } => {

@@ -28,6 +28,7 @@ pub(crate) fn square(
     b: &mut Builder<'_>,
     state: &mut State,
     next: Option<Pool<'_>>,
+    rescale: bool,
 ) -> Result<bool> {
     let merged = match next {
         Some(pool) if pool.sums_phases(&state.layout) => Some(pool.grouping(&state.layout)?),
@@ -38,7 +39,7 @@ pub(crate) fn square(
     let (groups, layout) = merged.unwrap_or_else(|| (single, state.layout.clone()));
     let values = groups
         .into_iter()
-        .map(|g| b.sum_squares(g.into_iter().map(|k| state.values[k]).collect()))
+        .map(|g| b.sum_squares(g.into_iter().map(|k| state.values[k]).collect(), rescale))
         .collect::<Result<Vec<ValueId>>>()?;
     *state = State { values, layout };
     Ok(done)
@@ -144,7 +145,7 @@ impl Pool<'_> {
         let mask = (last + 1).next_power_of_two() - 1;
         let mut values = state.values.clone();
         for shifts in fold_steps(mask & !(low - 1), radix) {
-            values = b.sum_rotations(&values, &shifts)?;
+            values = b.sum_rotations(&values, &shifts, false)?;
         }
         let layout = Layout { shape: self.stage.output, clean: false, ..layout.clone() };
         *state = State { values, layout };
@@ -164,10 +165,10 @@ impl Pool<'_> {
         let values = if hoisted {
             let all: Vec<usize> =
                 rows.iter().flat_map(|r| cols.iter().map(move |c| r + c)).collect();
-            b.sum_rotations(&state.values, &all)?
+            b.sum_rotations(&state.values, &all, false)?
         } else {
-            let summed = b.sum_rotations(&state.values, &cols)?;
-            b.sum_rotations(&summed, &rows)?
+            let summed = b.sum_rotations(&state.values, &cols, false)?;
+            b.sum_rotations(&summed, &rows, false)?
         };
         let layout = Layout {
             shape: self.stage.output,

@@ -111,12 +111,18 @@ pub fn raster(log_n: u32, activations: ActivationMethod) -> Configuration {
         parameters: ParameterChoice {
             log_n,
             scale_bits: 32,
+            prime_bits: 32,
             first_bits: 42,
             special_bits: 42,
             special: 1,
             alpha: 1,
-            levels: if activations == ActivationMethod::Square { 7 } else { 10 },
+            levels: match activations {
+                ActivationMethod::Square => 7,
+                ActivationMethod::PairedSquare => 4,
+                ActivationMethod::Quadratic => 10,
+            },
         },
+        scales: None,
         input: InputPacking {
             patches: false,
             padded: false,

@@ -107,15 +107,15 @@ impl Prime {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     pub(super) fn correct(&self, x: V) -> V {
-        // If x < q, the difference wraps to a huge word.
-        _mm512_min_epu64(x, _mm512_sub_epi64(x, self.q))
+        // If x is less, the difference wraps to a huge word.
+        _mm512_min_epu64(_mm512_sub_epi64(x, self.q), x)
     }
 
     /// `[0, 4q) -> [0, 2q)`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     pub(super) fn correct_twice(&self, x: V) -> V {
-        _mm512_min_epu64(x, _mm512_sub_epi64(x, self.two_q))
+        _mm512_min_epu64(_mm512_sub_epi64(x, self.two_q), x)
     }
 
     /// `start + x * w` modulo q, right modulo 2^52 only; what is added to `start` is in `[0, 2q)`.
@@ -238,5 +238,5 @@ pub(super) fn is_wide(terms: usize, product_bits: u32) -> bool {
     product_bits + usize::BITS - terms.leading_zeros() > 104
 }
 
-/// Products that a [`Sum`] can hold: low halves are below 2^52 each, their sum below 2^63.
-pub(super) const MAX_TERMS: usize = 2047;
+/// Products that a [`Sum`] can hold beside one word: low halves are below 2^52 each, their sum below 2^63.
+pub(super) const MAX_TERMS: usize = 2046;

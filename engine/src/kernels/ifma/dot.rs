@@ -90,7 +90,11 @@ unsafe fn key_words<const WIDE: bool, const U: usize>(
             sum1.add(digit, key1);
         }
     }
-    sums.map(|pair| pair.map(|sum| reducer.reduce::<WIDE>(sum)))
+    let mut words = [[reducer.reduce::<WIDE>(sums[0][0]); 2]; U];
+    for (pair, &[sum0, sum1]) in words.iter_mut().zip(&sums) {
+        *pair = [reducer.reduce::<WIDE>(sum0), reducer.reduce::<WIDE>(sum1)];
+    }
+    words
 }
 
 /// Stores blocks of both outputs, permuted if so asked.
@@ -134,7 +138,7 @@ pub(super) fn dot_pair(
         require_slices(slices, p.len(), out0.len());
     }
     let terms = Terms { x0, x1, p, reducer: SumReducer::new(modulus) };
-    if is_wide(p.len().min(MAX_TERMS), 2 * modulus.bits()) {
+    if is_wide(p.len().min(MAX_TERMS) + 1, 2 * modulus.bits()) {
         terms.run::<true>(out0, out1);
     } else {
         terms.run::<false>(out0, out1);
@@ -181,37 +185,42 @@ impl Terms<'_> {
         out1: &mut [u64],
         start: usize,
     ) {
-        let mut sums = [[Sum::zero(); 2]; U];
-        let mut room = MAX_TERMS;
-        for ((x0, x1), p) in self.x0.iter().zip(self.x1).zip(self.p) {
-            if room == 0 {
-                sums = sums.map(|pair| {
-                    pair.map(|sum| Sum {
-                        low: self.reducer.reduce::<WIDE>(sum),
-                        high: Sum::zero().high,
-                    })
-                });
-                // The reduced sum takes the place of one product.
-                room = MAX_TERMS - 1;
+        let mut words = [[_mm512_setzero_si512(); 2]; U];
+        let chunks =
+            self.x0.chunks(MAX_TERMS).zip(self.x1.chunks(MAX_TERMS)).zip(self.p.chunks(MAX_TERMS));
+        for ((x0, x1), p) in chunks {
+            // The words so far take the place of one more product.
+            let mut sums = [[Sum::zero(); 2]; U];
+            for ([sum0, sum1], &[word0, word1]) in sums.iter_mut().zip(&words) {
+                (sum0.low, sum1.low) = (word0, word1);
             }
-            room -= 1;
-            for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
-                let at = start + 8 * u;
-                _mm_prefetch::<_MM_HINT_T0>(p.as_ptr().wrapping_add(at + 8 * U).cast());
-                // SAFETY: promised by the caller.
-                let (x0, x1, p) = unsafe {
-                    (load(x0.as_ptr().add(at)), load(x1.as_ptr().add(at)), load(p.as_ptr().add(at)))
-                };
-                sum0.add(x0, p);
-                sum1.add(x1, p);
+            for ((x0, x1), p) in x0.iter().zip(x1).zip(p) {
+                for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
+                    let at = start + 8 * u;
+                    _mm_prefetch::<_MM_HINT_T0>(p.as_ptr().wrapping_add(at + 8 * U).cast());
+                    // SAFETY: promised by the caller.
+                    let (x0, x1, p) = unsafe {
+                        (
+                            load(x0.as_ptr().add(at)),
+                            load(x1.as_ptr().add(at)),
+                            load(p.as_ptr().add(at)),
+                        )
+                    };
+                    sum0.add(x0, p);
+                    sum1.add(x1, p);
+                }
+            }
+            for ([word0, word1], &[sum0, sum1]) in words.iter_mut().zip(&sums) {
+                *word0 = self.reducer.reduce::<WIDE>(sum0);
+                *word1 = self.reducer.reduce::<WIDE>(sum1);
             }
         }
-        for (u, [sum0, sum1]) in sums.into_iter().enumerate() {
+        for (u, &[word0, word1]) in words.iter().enumerate() {
             let at = start + 8 * u;
             // SAFETY: promised by the caller.
             unsafe {
-                store(out0.as_mut_ptr().add(at), self.reducer.reduce::<WIDE>(sum0));
-                store(out1.as_mut_ptr().add(at), self.reducer.reduce::<WIDE>(sum1));
+                store(out0.as_mut_ptr().add(at), word0);
+                store(out1.as_mut_ptr().add(at), word1);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The forward transform: column passes of up to four stages, then the last six stages of 64 words
+//! The forward transform: column passes of up to four stages, then the last seven stages of 128 words
 //! at a time, all in registers.
 //!
 //! Passes go depth first, so that small blocks are finished while they are in the nearest cache.
@@ -9,9 +9,10 @@
 use std::arch::x86_64::*;
 
 use super::arith::{Factor, Prime, V, load, splat, store};
+use super::constants::{Constants, Lanes};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::ntt::{NttTable, Twiddles};
+use crate::ntt::NttTable;
 
 /// Words corrected to `[0, 2q)` before each addition.
 const HARVEY: u8 = 0;
@@ -21,7 +22,7 @@ const LAZY: u8 = 1;
 const LAZY_FIRST: u8 = 2;
 
 /// Stages done in registers at the end.
-pub(super) const TAIL_STAGES: u32 = 6;
+pub(super) const TAIL_STAGES: u32 = 7;
 
 /// Stages of each column pass: as few passes as possible, the shorter ones first.
 pub(super) fn plan(log_n: u32) -> &'static [u32] {
@@ -33,10 +34,9 @@ pub(super) fn plan(log_n: u32) -> &'static [u32] {
         5 => &[2, 3],
         6 => &[3, 3],
         7 => &[3, 4],
-        8 => &[4, 4],
+        8 => &[2, 3, 3],
         9 => &[3, 3, 3],
-        10 => &[3, 3, 4],
-        _ => &[3, 4, 4],
+        _ => &[3, 3, 4],
     }
 }
 
@@ -45,7 +45,8 @@ struct Context<'a> {
     prime: Prime,
     one_quotient: V,
     offset: V,
-    twiddles: &'a Twiddles,
+    lanes: Lanes,
+    twiddles: Constants<'a>,
 }
 
 /// See [`crate::kernels::Kernels::ntt_forward`].
@@ -59,7 +60,8 @@ pub(super) fn forward(table: &NttTable, a: &mut [u64]) {
         prime: Prime::new(table.modulus()),
         one_quotient: splat(table.modulus().one().quotient),
         offset: splat(table.forward_offset().unwrap_or(0)),
-        twiddles: table.forward_twiddles(),
+        lanes: Lanes::new(),
+        twiddles: Constants(table.forward_twiddles()),
     };
     let (words, len) = (a.as_mut_ptr(), a.len());
     // SAFETY: `a` has N words and the tables have N words each.
@@ -70,6 +72,74 @@ pub(super) fn forward(table: &NttTable, a: &mut [u64]) {
             context.blocks::<HARVEY, HARVEY>(words, len, 1, 1, plan(table.log_n()));
         }
     }
+}
+
+// Stages on vectors held in registers. Macros, because the compiler keeps an array in registers only
+// where all indices are constants, and because it must not turn these into calls. Butterflies of one
+// stage follow each other, as each waits long for its own results.
+
+/// Butterflies of vectors `a` and `b` with the constant of node `n`, given as `n: a b, a b, ...; ...`.
+macro_rules! butterflies {
+    ($self:ident, $mode:ident, $v:ident, $($node:expr => $(($a:literal, $b:literal)),+;)+) => {
+        $({
+            let w = $self.twiddles.one($node);
+            $(($v[$a], $v[$b]) = $self.butterfly::<$mode>($v[$a], $v[$b], w);)+
+        })+
+    };
+}
+
+/// Two stages of four vectors.
+macro_rules! four {
+    ($self:ident, $mode:ident, $v:ident, $node:expr) => {{
+        butterflies!($self, $mode, $v, $node => (0, 2), (1, 3););
+        butterflies!($self, $mode, $v, 2 * $node => (0, 1); 2 * $node + 1 => (2, 3););
+    }};
+}
+
+/// Three stages of eight vectors.
+macro_rules! eight {
+    ($self:ident, $mode:ident, $v:ident, $node:expr) => {{
+        butterflies!($self, $mode, $v, $node => (0, 4), (1, 5), (2, 6), (3, 7););
+        butterflies!($self, $mode, $v,
+            2 * $node => (0, 2), (1, 3);
+            2 * $node + 1 => (4, 6), (5, 7);
+        );
+        butterflies!($self, $mode, $v,
+            4 * $node => (0, 1);
+            4 * $node + 1 => (2, 3);
+            4 * $node + 2 => (4, 5);
+            4 * $node + 3 => (6, 7);
+        );
+    }};
+}
+
+/// Four stages of sixteen vectors.
+macro_rules! sixteen {
+    ($self:ident, $mode:ident, $v:ident, $node:expr) => {{
+        butterflies!($self, $mode, $v,
+            $node => (0, 8), (1, 9), (2, 10), (3, 11), (4, 12), (5, 13), (6, 14), (7, 15);
+        );
+        butterflies!($self, $mode, $v,
+            2 * $node => (0, 4), (1, 5), (2, 6), (3, 7);
+            2 * $node + 1 => (8, 12), (9, 13), (10, 14), (11, 15);
+        );
+        butterflies!($self, $mode, $v,
+            4 * $node => (0, 2), (1, 3);
+            4 * $node + 1 => (4, 6), (5, 7);
+            4 * $node + 2 => (8, 10), (9, 11);
+            4 * $node + 3 => (12, 14), (13, 15);
+        );
+        butterflies!($self, $mode, $v,
+            8 * $node => (0, 1);
+            8 * $node + 1 => (2, 3);
+            8 * $node + 2 => (4, 5);
+            8 * $node + 3 => (6, 7);
+            8 * $node + 4 => (8, 9);
+            8 * $node + 5 => (10, 11);
+            8 * $node + 6 => (12, 13);
+            8 * $node + 7 => (14, 15);
+        );
+    }};
 }
 
 impl Context<'_> {
@@ -105,22 +175,6 @@ impl Context<'_> {
                     _ => self.pass::<MODE, 4, 16>(a, stride, node),
                 }
                 self.blocks::<NEXT, NEXT>(a, stride, node << stages, 1 << stages, rest);
-            }
-        }
-    }
-
-    /// Constant `k` in all lanes.
-    ///
-    /// # Safety
-    /// `k` must be below N.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    unsafe fn factor(&self, k: usize) -> Factor {
-        // SAFETY: promised by the caller.
-        unsafe {
-            Factor {
-                value: splat(*self.twiddles.values.as_ptr().add(k)),
-                quotient: splat(*self.twiddles.quotients.as_ptr().add(k)),
             }
         }
     }
@@ -163,7 +217,14 @@ impl Context<'_> {
                 }
             }
             // SAFETY: nodes of R stages are below N by promise.
-            unsafe { self.columns::<MODE, R, C>(&mut v, node) };
+            unsafe {
+                match R {
+                    1 => butterflies!(self, MODE, v, node => (0, 1);),
+                    2 => four!(self, MODE, v, node),
+                    3 => eight!(self, MODE, v, node),
+                    _ => sixteen!(self, MODE, v, node),
+                }
+            }
             for (i, &v) in v.iter().enumerate() {
                 // SAFETY: as for the load.
                 unsafe { store(a.add(at + i * stride), v) };
@@ -171,106 +232,62 @@ impl Context<'_> {
         }
     }
 
-    /// The butterflies of `R` stages on `C = 2^R` vectors.
+    /// The last seven stages of `count` adjacent blocks of 128 words.
+    ///
+    /// The last three are within groups of eight words. Two such groups `a` and `b` make a pair of
+    /// vectors, whose words change places so that each stage finds the two factors of its butterflies
+    /// in different vectors; the comments show which words they hold.
     ///
     /// # Safety
-    /// `node < N >> (R - 1)`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    unsafe fn columns<const MODE: u8, const R: usize, const C: usize>(
-        &self,
-        v: &mut [V; C],
-        node: usize,
-    ) {
-        for stage in 0..R {
-            let half = C >> (stage + 1);
-            for block in 0..1 << stage {
-                // SAFETY: below 2^R node <= N by promise.
-                let w = unsafe { self.factor((node << stage) + block) };
-                for i in 2 * half * block..2 * half * block + half {
-                    (v[i], v[i + half]) = self.butterfly::<MODE>(v[i], v[i + half], w);
-                }
-            }
-        }
-    }
-
-    /// The last six stages of `count` adjacent blocks of 64 words.
-    ///
-    /// # Safety
-    /// `a` must be valid for `64 * count` words and `node + count <= N / 32`.
+    /// `a` must be valid for `128 * count` words and `node + count <= N / 64`.
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     unsafe fn tails<const MODE: u8>(&self, a: *mut u64, node: usize, count: usize) {
         for block in 0..count {
             let node = node + block;
-            // SAFETY: the 64 words of this block.
+            // SAFETY: the 128 words of this block.
             unsafe {
-                let a = a.add(64 * block);
-                let mut v = [self.offset; 8];
+                let a = a.add(128 * block);
+                let mut v = [self.offset; 16];
                 for (i, v) in v.iter_mut().enumerate() {
                     *v = load(a.add(8 * i));
                 }
-                self.columns::<MODE, 3, 8>(&mut v, node);
-                for pair in 0..4 {
-                    let (x, y) =
-                        self.pair::<MODE>(v[2 * pair], v[2 * pair + 1], 8 * node + 2 * pair);
-                    store(a.add(16 * pair), x);
-                    store(a.add(16 * pair + 8), y);
+                sixteen!(self, MODE, v, node);
+                for i in (0..16).step_by(2) {
+                    // a0 a1 a2 a3 b0 b1 b2 b3 | a4 a5 a6 a7 b4 b5 b6 b7
+                    let x = _mm512_shuffle_i64x2::<0x44>(v[i], v[i + 1]);
+                    let y = _mm512_shuffle_i64x2::<0xEE>(v[i], v[i + 1]);
+                    (v[i], v[i + 1]) = self.butterfly::<MODE>(
+                        x,
+                        y,
+                        self.twiddles.two(16 * node + i, [0, 0, 0, 0, 1, 1, 1, 1]),
+                    );
+                }
+                for i in (0..16).step_by(2) {
+                    // a0 a1 a4 a5 b0 b1 b4 b5 | a2 a3 a6 a7 b2 b3 b6 b7
+                    let (x, y) = self.lanes.mix_quarters(v[i], v[i + 1]);
+                    (v[i], v[i + 1]) = self.butterfly::<MODE>(
+                        x,
+                        y,
+                        self.twiddles.four(32 * node + 2 * i, [0, 0, 1, 1, 2, 2, 3, 3]),
+                    );
+                }
+                for i in (0..16).step_by(2) {
+                    // a0 a2 a4 a6 b0 b2 b4 b6 | a1 a3 a5 a7 b1 b3 b5 b7
+                    let x = _mm512_unpacklo_epi64(v[i], v[i + 1]);
+                    let y = _mm512_unpackhi_epi64(v[i], v[i + 1]);
+                    (v[i], v[i + 1]) =
+                        self.butterfly::<MODE>(x, y, self.twiddles.eight(64 * node + 4 * i));
+                }
+                for v in &mut v {
+                    *v = self.finish::<MODE>(*v);
+                }
+                for i in (0..16).step_by(2) {
+                    let (x, y) = self.lanes.interleave(v[i], v[i + 1]);
+                    store(a.add(8 * i), x);
+                    store(a.add(8 * i + 8), y);
                 }
             }
         }
-    }
-
-    /// The last three stages of the words of `a` (node `node`, even) and `b` (node `node + 1`), and
-    /// the reduction to `[0, q)`.
-    ///
-    /// Each stage needs the two factors of its butterflies in different vectors. The comments show
-    /// which words of `a` and `b` a vector holds.
-    ///
-    /// # Safety
-    /// `4 * node + 8 <= N`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    unsafe fn pair<const MODE: u8>(&self, a: V, b: V, node: usize) -> (V, V) {
-        let (values, quotients) = (self.twiddles.values.as_ptr(), self.twiddles.quotients.as_ptr());
-        // a0 a1 a2 a3 b0 b1 b2 b3 | a4 a5 a6 a7 b4 b5 b6 b7
-        let x = _mm512_shuffle_i64x2::<0x44>(a, b);
-        let y = _mm512_shuffle_i64x2::<0xEE>(a, b);
-        // SAFETY: node + 1 is below N.
-        let w = unsafe {
-            let (first, second) = (self.factor(node), self.factor(node + 1));
-            Factor {
-                value: _mm512_mask_mov_epi64(first.value, 0xF0, second.value),
-                quotient: _mm512_mask_mov_epi64(first.quotient, 0xF0, second.quotient),
-            }
-        };
-        let (s, d) = self.butterfly::<MODE>(x, y, w);
-        // a0 a1 a4 a5 b0 b1 b4 b5 | a2 a3 a6 a7 b2 b3 b6 b7
-        let x = _mm512_permutex2var_epi64(s, _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), d);
-        let y = _mm512_permutex2var_epi64(s, _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15), d);
-        let twice = _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3);
-        // SAFETY: constants 2 node to 2 node + 3.
-        let w = unsafe {
-            let four =
-                |p: *const u64| _mm512_castsi256_si512(_mm256_loadu_si256(p.add(2 * node).cast()));
-            Factor {
-                value: _mm512_permutexvar_epi64(twice, four(values)),
-                quotient: _mm512_permutexvar_epi64(twice, four(quotients)),
-            }
-        };
-        let (s, d) = self.butterfly::<MODE>(x, y, w);
-        // a0 a2 a4 a6 b0 b2 b4 b6 | a1 a3 a5 a7 b1 b3 b5 b7
-        let x = _mm512_unpacklo_epi64(s, d);
-        let y = _mm512_unpackhi_epi64(s, d);
-        // SAFETY: constants 4 node to 4 node + 7.
-        let w = unsafe {
-            Factor { value: load(values.add(4 * node)), quotient: load(quotients.add(4 * node)) }
-        };
-        let (s, d) = self.butterfly::<MODE>(x, y, w);
-        let (s, d) = (self.finish::<MODE>(s), self.finish::<MODE>(d));
-        (
-            _mm512_permutex2var_epi64(s, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), d),
-            _mm512_permutex2var_epi64(s, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), d),
-        )
     }
 
     /// Reduces to `[0, q)`.

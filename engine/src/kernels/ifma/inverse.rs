@@ -1,4 +1,4 @@
-//! The inverse transform: the first six stages of 64 words at a time in registers, then column
+//! The inverse transform: the first seven stages of 128 words at a time in registers, then column
 //! passes, in the reverse order of the forward transform.
 //!
 //! A butterfly maps `(x, y)` to `(x + y, (x - y) w)`. Differences come out below 2q, sums grow. For
@@ -10,13 +10,16 @@
 use std::arch::x86_64::*;
 
 use super::arith::{Factor, Prime, V, load, splat, store};
+use super::constants::{Constants, Lanes};
 use super::forward::{TAIL_STAGES, plan};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::ntt::{NttTable, Twiddles};
+use crate::ntt::NttTable;
 
 /// The pass ends the transform.
 const LAST: u64 = 0;
+/// Any stage but the last of a pass.
+const INNER: u64 = 1;
 
 /// What every stage needs.
 struct Context<'a> {
@@ -26,7 +29,8 @@ struct Context<'a> {
     multiples: [V; 5],
     /// The constants of the last stage, with 1/N in them.
     last: (Factor, Factor),
-    twiddles: &'a Twiddles,
+    lanes: Lanes,
+    twiddles: Constants<'a>,
 }
 
 /// Bound of the words, in multiples of q, that a pass of so many stages takes in lazy mode.
@@ -55,7 +59,8 @@ pub(super) fn inverse(table: &NttTable, a: &mut [u64]) {
         one_quotient: splat(table.modulus().one().quotient),
         multiples: [splat(q), splat(2 * q), splat(4 * q), splat(8 * q), splat(16 * q)],
         last: (Factor::new(sums), Factor::new(differences)),
-        twiddles: table.inverse_twiddles(),
+        lanes: Lanes::new(),
+        twiddles: Constants(table.inverse_twiddles()),
     };
     let plan = plan(table.log_n());
     let (words, len) = (a.as_mut_ptr(), a.len());
@@ -67,6 +72,78 @@ pub(super) fn inverse(table: &NttTable, a: &mut [u64]) {
             context.blocks::<false, LAST>(words, len, 1, 1, plan);
         }
     }
+}
+
+// Stages on vectors held in registers; macros for the reasons given in the forward transform.
+// Words are below `bound` q before; after a stage, differences are below 2q and sums have doubled.
+
+/// Butterflies of vectors `a` and `b`, below `bound` q, with the constant of a node.
+macro_rules! butterflies {
+    ($self:ident, $free:ident, $out:ident, $v:ident, $($node:expr => $(($a:literal, $b:literal, $bound:expr)),+;)+) => {
+        $({
+            $(($v[$a], $v[$b]) = $self.step::<$free, $out>($v[$a], $v[$b], $node, $bound);)+
+        })+
+    };
+}
+
+/// Two stages of four vectors.
+macro_rules! four {
+    ($self:ident, $free:ident, $out:ident, $v:ident, $node:expr, $bound:expr) => {{
+        butterflies!($self, $free, INNER, $v,
+            2 * $node => (0, 1, $bound);
+            2 * $node + 1 => (2, 3, $bound);
+        );
+        butterflies!($self, $free, $out, $v, $node => (0, 2, 2 * $bound), (1, 3, 2););
+    }};
+}
+
+/// Three stages of eight vectors.
+macro_rules! eight {
+    ($self:ident, $free:ident, $out:ident, $v:ident, $node:expr, $bound:expr) => {{
+        butterflies!($self, $free, INNER, $v,
+            4 * $node => (0, 1, $bound);
+            4 * $node + 1 => (2, 3, $bound);
+            4 * $node + 2 => (4, 5, $bound);
+            4 * $node + 3 => (6, 7, $bound);
+        );
+        butterflies!($self, $free, INNER, $v,
+            2 * $node => (0, 2, 2 * $bound), (1, 3, 2);
+            2 * $node + 1 => (4, 6, 2 * $bound), (5, 7, 2);
+        );
+        butterflies!($self, $free, $out, $v,
+            $node => (0, 4, 4 * $bound), (1, 5, 4), (2, 6, 2), (3, 7, 2);
+        );
+    }};
+}
+
+/// Four stages of sixteen vectors.
+macro_rules! sixteen {
+    ($self:ident, $free:ident, $out:ident, $v:ident, $node:expr, $bound:expr) => {{
+        butterflies!($self, $free, INNER, $v,
+            8 * $node => (0, 1, $bound);
+            8 * $node + 1 => (2, 3, $bound);
+            8 * $node + 2 => (4, 5, $bound);
+            8 * $node + 3 => (6, 7, $bound);
+            8 * $node + 4 => (8, 9, $bound);
+            8 * $node + 5 => (10, 11, $bound);
+            8 * $node + 6 => (12, 13, $bound);
+            8 * $node + 7 => (14, 15, $bound);
+        );
+        butterflies!($self, $free, INNER, $v,
+            4 * $node => (0, 2, 2 * $bound), (1, 3, 2);
+            4 * $node + 1 => (4, 6, 2 * $bound), (5, 7, 2);
+            4 * $node + 2 => (8, 10, 2 * $bound), (9, 11, 2);
+            4 * $node + 3 => (12, 14, 2 * $bound), (13, 15, 2);
+        );
+        butterflies!($self, $free, INNER, $v,
+            2 * $node => (0, 4, 4 * $bound), (1, 5, 4), (2, 6, 2), (3, 7, 2);
+            2 * $node + 1 => (8, 12, 4 * $bound), (9, 13, 4), (10, 14, 2), (11, 15, 2);
+        );
+        butterflies!($self, $free, $out, $v,
+            $node => (0, 8, 8 * $bound), (1, 9, 8), (2, 10, 4), (3, 11, 4),
+                (4, 12, 2), (5, 13, 2), (6, 14, 2), (7, 15, 2);
+        );
+    }};
 }
 
 impl Context<'_> {
@@ -111,22 +188,6 @@ impl Context<'_> {
         }
     }
 
-    /// Constant `k` in all lanes.
-    ///
-    /// # Safety
-    /// `k` must be below N.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    unsafe fn factor(&self, k: usize) -> Factor {
-        // SAFETY: promised by the caller.
-        unsafe {
-            Factor {
-                value: splat(*self.twiddles.values.as_ptr().add(k)),
-                quotient: splat(*self.twiddles.quotients.as_ptr().add(k)),
-            }
-        }
-    }
-
     /// `(x, y) -> (x + y, (x - y) w)` for words below `bound` q, a power of two up to 16. In lazy
     /// mode only the low 52 bits of the results count; the sum is below `2 bound` q, at most
     /// 32q <= 2^52, as is what `w` multiplies. In Harvey's mode the bound is 2 throughout.
@@ -161,71 +222,74 @@ impl Context<'_> {
                 // SAFETY: column i, word `at` is within the block.
                 *v = unsafe { load(a.add(at + i * stride)) };
             }
+            let bound = bound_in(R);
             // SAFETY: nodes of R stages are below N by promise.
-            unsafe { self.columns::<FREE, OUT, R, C>(&mut v, node, bound_in(R)) };
+            unsafe {
+                match R {
+                    1 => butterflies!(self, FREE, OUT, v, node => (0, 1, bound);),
+                    2 => four!(self, FREE, OUT, v, node, bound),
+                    3 => eight!(self, FREE, OUT, v, node, bound),
+                    _ => sixteen!(self, FREE, OUT, v, node, bound),
+                }
+            }
             for (i, &v) in v.iter().enumerate() {
                 // SAFETY: as for the load.
-                unsafe { store(a.add(at + i * stride), v) };
+                unsafe { store(a.add(at + i * stride), self.settle::<FREE, OUT, R>(v, i, bound)) };
             }
         }
     }
 
-    /// The butterflies of `R` stages on `C = 2^R` vectors of words below `bound` q.
-    ///
-    /// # Safety
-    /// `node < N >> (R - 1)`.
+    /// At the end of a pass, reduces the words that are too large for the next one; `bound` as before
+    /// the pass.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    unsafe fn columns<const FREE: bool, const OUT: u64, const R: usize, const C: usize>(
+    fn settle<const FREE: bool, const OUT: u64, const R: usize>(
         &self,
-        v: &mut [V; C],
+        v: V,
+        i: usize,
+        bound: u64,
+    ) -> V {
+        if FREE && OUT != LAST && bound_after(R, i, bound) > OUT {
+            self.prime.reduce_unmasked(v, self.one_quotient)
+        } else {
+            v
+        }
+    }
+
+    /// The butterfly of node `node`, or that of the last stage, into `[0, q)`; words below `bound` q.
+    ///
+    /// # Safety
+    /// `node` must be below N.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    unsafe fn step<const FREE: bool, const OUT: u64>(
+        &self,
+        x: V,
+        y: V,
         node: usize,
         bound: u64,
-    ) {
-        for stage in 0..R {
-            let half = 1 << stage;
-            if OUT == LAST && stage == R - 1 {
-                for i in 0..half {
-                    let bound = if FREE { bound_after(stage, i, bound) } else { 2 };
-                    (v[i], v[i + half]) = self.last_butterfly(v[i], v[i + half], bound);
-                }
-                return;
-            }
-            for block in 0..C >> (stage + 1) {
-                // SAFETY: below 2^R node <= N by promise.
-                let w = unsafe { self.factor((node << (R - 1 - stage)) + block) };
-                for i in 0..half {
-                    let (x, y) = (2 * half * block + i, 2 * half * block + i + half);
-                    (v[x], v[y]) =
-                        self.butterfly::<FREE>(v[x], v[y], w, bound_after(stage, i, bound));
-                }
-            }
-        }
-        if FREE {
-            for (i, v) in v.iter_mut().enumerate() {
-                if bound_after(R, i, bound) > OUT {
-                    *v = self.prime.reduce_unmasked(*v, self.one_quotient);
-                }
-            }
+    ) -> (V, V) {
+        if OUT == LAST {
+            let multiple = self.multiples[if FREE { bound.ilog2() as usize } else { 1 }];
+            let difference = _mm512_sub_epi64(_mm512_add_epi64(x, multiple), y);
+            (
+                self.prime.mul(_mm512_add_epi64(x, y), self.last.0),
+                self.prime.mul(difference, self.last.1),
+            )
+        } else {
+            // SAFETY: promised by the caller.
+            self.butterfly::<FREE>(x, y, unsafe { self.twiddles.one(node) }, bound)
         }
     }
 
-    /// The butterfly of the last stage, for words below `bound` q, into `[0, q)`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    fn last_butterfly(&self, x: V, y: V, bound: u64) -> (V, V) {
-        let multiple = self.multiples[bound.ilog2() as usize];
-        let difference = _mm512_sub_epi64(_mm512_add_epi64(x, multiple), y);
-        (
-            self.prime.mul(_mm512_add_epi64(x, y), self.last.0),
-            self.prime.mul(difference, self.last.1),
-        )
-    }
-
-    /// The first six stages of `count` adjacent blocks of 64 words, which are below 2q.
+    /// The first seven stages of `count` adjacent blocks of 128 words, which are below 2q.
+    ///
+    /// The first three are within groups of eight words. Two such groups `a` and `b` make a pair of
+    /// vectors, whose words change places so that each stage finds the two factors of its butterflies
+    /// in different vectors; the comments show which words they hold.
     ///
     /// # Safety
-    /// `a` must be valid for `64 * count` words and `node + count <= N / 32`.
+    /// `a` must be valid for `128 * count` words and `node + count <= N / 64`.
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     unsafe fn heads<const FREE: bool, const OUT: u64>(
         &self,
@@ -235,68 +299,45 @@ impl Context<'_> {
     ) {
         for block in 0..count {
             let node = node + block;
-            // SAFETY: the 64 words of this block.
+            // SAFETY: the 128 words of this block.
             unsafe {
-                let a = a.add(64 * block);
-                let mut v = [self.one_quotient; 8];
-                for pair in 0..4 {
-                    let (x, y) = (load(a.add(16 * pair)), load(a.add(16 * pair + 8)));
-                    (v[2 * pair], v[2 * pair + 1]) = self.pair::<FREE>(x, y, 8 * node + 2 * pair);
+                let a = a.add(128 * block);
+                let mut v = [self.one_quotient; 16];
+                for i in (0..16).step_by(2) {
+                    let (first, second) = (load(a.add(8 * i)), load(a.add(8 * i + 8)));
+                    // a0 a2 a4 a6 b0 b2 b4 b6 | a1 a3 a5 a7 b1 b3 b5 b7
+                    let (x, y) = self.lanes.separate(first, second);
+                    let w = self.twiddles.eight(64 * node + 4 * i);
+                    (v[i], v[i + 1]) = self.butterfly::<FREE>(x, y, w, 2);
                 }
-                self.columns::<FREE, OUT, 3, 8>(&mut v, node, 2);
+                for i in (0..16).step_by(2) {
+                    // a0 a1 a4 a5 b0 b1 b4 b5 | a2 a3 a6 a7 b2 b3 b6 b7
+                    let x = _mm512_unpacklo_epi64(v[i], v[i + 1]);
+                    let y = _mm512_unpackhi_epi64(v[i], v[i + 1]);
+                    let w = self.twiddles.four(32 * node + 2 * i, [0, 0, 1, 1, 2, 2, 3, 3]);
+                    (v[i], v[i + 1]) = self.butterfly::<FREE>(x, y, w, 4);
+                }
+                for i in (0..16).step_by(2) {
+                    // a0 a1 b0 b1 a2 a3 b2 b3 | a4 a5 b4 b5 a6 a7 b6 b7
+                    let x = _mm512_shuffle_i64x2::<0x88>(v[i], v[i + 1]);
+                    let y = _mm512_shuffle_i64x2::<0xDD>(v[i], v[i + 1]);
+                    let w = self.twiddles.two(16 * node + i, [0, 0, 1, 1, 0, 0, 1, 1]);
+                    (v[i], v[i + 1]) = self.butterfly::<FREE>(x, y, w, 8);
+                }
+                for i in (0..16).step_by(2) {
+                    let mut sum = v[i];
+                    if FREE {
+                        sum = self.prime.reduce_unmasked(sum, self.one_quotient);
+                    }
+                    let difference = v[i + 1];
+                    v[i] = _mm512_shuffle_i64x2::<0x88>(sum, difference);
+                    v[i + 1] = _mm512_shuffle_i64x2::<0xDD>(sum, difference);
+                }
+                sixteen!(self, FREE, OUT, v, node, 2);
                 for (i, &v) in v.iter().enumerate() {
-                    store(a.add(8 * i), v);
+                    store(a.add(8 * i), self.settle::<FREE, OUT, 4>(v, i, 2));
                 }
             }
         }
-    }
-
-    /// The first three stages of the words of `a` (node `node`, even) and `b` (node `node + 1`),
-    /// from below 2q to below 2q. The comments show which words of `a` and `b` a vector holds.
-    ///
-    /// # Safety
-    /// `4 * node + 8 <= N`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    unsafe fn pair<const FREE: bool>(&self, a: V, b: V, node: usize) -> (V, V) {
-        let (values, quotients) = (self.twiddles.values.as_ptr(), self.twiddles.quotients.as_ptr());
-        // a0 a2 a4 a6 b0 b2 b4 b6 | a1 a3 a5 a7 b1 b3 b5 b7
-        let x = _mm512_permutex2var_epi64(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b);
-        let y = _mm512_permutex2var_epi64(a, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b);
-        // SAFETY: constants 4 node to 4 node + 7.
-        let w = unsafe {
-            Factor { value: load(values.add(4 * node)), quotient: load(quotients.add(4 * node)) }
-        };
-        let (s, d) = self.butterfly::<FREE>(x, y, w, 2);
-        // a0 a1 a4 a5 b0 b1 b4 b5 | a2 a3 a6 a7 b2 b3 b6 b7
-        let x = _mm512_unpacklo_epi64(s, d);
-        let y = _mm512_unpackhi_epi64(s, d);
-        let twice = _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3);
-        // SAFETY: constants 2 node to 2 node + 3.
-        let w = unsafe {
-            let four =
-                |p: *const u64| _mm512_castsi256_si512(_mm256_loadu_si256(p.add(2 * node).cast()));
-            Factor {
-                value: _mm512_permutexvar_epi64(twice, four(values)),
-                quotient: _mm512_permutexvar_epi64(twice, four(quotients)),
-            }
-        };
-        let (s, d) = self.butterfly::<FREE>(x, y, w, 4);
-        // a0 a1 b0 b1 a2 a3 b2 b3 | a4 a5 b4 b5 a6 a7 b6 b7
-        let x = _mm512_shuffle_i64x2::<0x88>(s, d);
-        let y = _mm512_shuffle_i64x2::<0xDD>(s, d);
-        // SAFETY: node + 1 is below N.
-        let w = unsafe {
-            let (first, second) = (self.factor(node), self.factor(node + 1));
-            Factor {
-                value: _mm512_mask_mov_epi64(first.value, 0xCC, second.value),
-                quotient: _mm512_mask_mov_epi64(first.quotient, 0xCC, second.quotient),
-            }
-        };
-        let (mut s, d) = self.butterfly::<FREE>(x, y, w, 8);
-        if FREE {
-            s = self.prime.reduce_unmasked(s, self.one_quotient);
-        }
-        (_mm512_shuffle_i64x2::<0x88>(s, d), _mm512_shuffle_i64x2::<0xDD>(s, d))
     }
 }

@@ -6,6 +6,7 @@
 //! lie in `[0, 2^52)`; and sums of products are kept as a low and a high half in separate words.
 
 mod arith;
+mod constants;
 mod dot;
 mod forward;
 mod inverse;

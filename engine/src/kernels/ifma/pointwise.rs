@@ -38,8 +38,8 @@ pub(super) fn add(a: &mut [u64], b: &[u64], modulus: &Modulus) {
 pub(super) fn sub(a: &mut [u64], b: &[u64], modulus: &Modulus) {
     let q = splat(modulus.value());
     update_with(a, b, |x, y| {
-        // A negative difference wraps to a huge word.
         let difference = _mm512_sub_epi64(x, y);
+        // A negative difference wraps to a huge word.
         _mm512_min_epu64(difference, _mm512_add_epi64(difference, q))
     });
 }

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 
 use super::arith::{
     MAX_TERMS, Sum, SumReducer, blocks, blocks_mut, is_wide, load, load_block, splat, store,
+    store_block,
 };
 use crate::kernels::shape::{require_blocks, require_len, require_slices};
 use crate::modulus::Modulus;
@@ -71,7 +72,7 @@ pub(super) fn quotient(out: &mut [u64], xs: &[&[u64]], inverses: &[f64]) {
             sum = _mm512_add_pd(sum, _mm512_mul_pd(x, _mm512_set1_pd(inverse)));
         }
         // The sum is not negative, so truncation is the floor.
-        super::arith::store_block(out, _mm512_cvttpd_epu64(sum));
+        store_block(out, _mm512_cvttpd_epu64(sum));
     }
 }
 
@@ -90,7 +91,7 @@ pub(super) fn square_sum(
     require_len(out2.len(), out0.len());
     require_slices(a, b.len(), out0.len());
     require_slices(b, b.len(), out0.len());
-    let wide = is_wide(b.len().min(MAX_TERMS), 2 * modulus.bits() + 1);
+    let wide = is_wide(b.len().min(MAX_TERMS) + 1, 2 * modulus.bits() + 1);
     let reducer = SumReducer::new(modulus);
     let len = out0.len();
     let mut out = [out0, out1, out2];
@@ -122,30 +123,35 @@ unsafe fn square_sum_block<const WIDE: bool, const U: usize>(
     start: usize,
     reducer: &SumReducer,
 ) -> usize {
-    let mut sums = [[Sum::zero(); 3]; U];
-    let mut room = MAX_TERMS;
-    for (a, b) in a.iter().zip(b) {
-        if room == 0 {
-            sums = sums.map(|triple| {
-                triple.map(|sum| Sum { low: reducer.reduce::<WIDE>(sum), high: Sum::zero().high })
-            });
-            // The reduced sum takes the place of one product.
-            room = MAX_TERMS - 1;
+    let mut words = [[_mm512_setzero_si512(); 3]; U];
+    for (a, b) in a.chunks(MAX_TERMS).zip(b.chunks(MAX_TERMS)) {
+        // The words so far take the place of one more product.
+        let mut sums = [[Sum::zero(); 3]; U];
+        for (sums, words) in sums.iter_mut().zip(&words) {
+            (sums[0].low, sums[1].low, sums[2].low) = (words[0], words[1], words[2]);
         }
-        room -= 1;
-        for (u, [sum0, sum1, sum2]) in sums.iter_mut().enumerate() {
-            let at = start + 8 * u;
-            // SAFETY: promised by the caller.
-            let (a, b) = unsafe { (load(a.as_ptr().add(at)), load(b.as_ptr().add(at))) };
-            sum0.add(a, a);
-            sum1.add(_mm512_add_epi64(a, a), b);
-            sum2.add(b, b);
+        for (a, b) in a.iter().zip(b) {
+            for (u, [sum0, sum1, sum2]) in sums.iter_mut().enumerate() {
+                let at = start + 8 * u;
+                // SAFETY: promised by the caller.
+                let (a, b) = unsafe { (load(a.as_ptr().add(at)), load(b.as_ptr().add(at))) };
+                sum0.add(a, a);
+                sum1.add(_mm512_add_epi64(a, a), b);
+                sum2.add(b, b);
+            }
+        }
+        for (words, &[sum0, sum1, sum2]) in words.iter_mut().zip(&sums) {
+            *words = [
+                reducer.reduce::<WIDE>(sum0),
+                reducer.reduce::<WIDE>(sum1),
+                reducer.reduce::<WIDE>(sum2),
+            ];
         }
     }
-    for (u, triple) in sums.into_iter().enumerate() {
-        for (out, sum) in out.iter_mut().zip(triple) {
+    for (u, words) in words.into_iter().enumerate() {
+        for (out, word) in out.iter_mut().zip(words) {
             // SAFETY: promised by the caller.
-            unsafe { store(out.as_mut_ptr().add(start + 8 * u), reducer.reduce::<WIDE>(sum)) };
+            unsafe { store(out.as_mut_ptr().add(start + 8 * u), word) };
         }
     }
     8 * U
