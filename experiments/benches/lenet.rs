@@ -2,6 +2,8 @@
 //!
 //! The whole network is run for every sample, and each benchmark counts the instructions of its layer alone, so that
 //! keys and plaintexts come from memory as they do in earnest.
+#![allow(clippy::expect_used, reason = "a benchmark that cannot start should say so")]
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,39 +30,31 @@ fn layers(criterion: &mut Criterion) {
     let image = sample::digits(1, 1).image(0).expect("an image");
     let image = candidate.model.network.normalise(&image).expect("an image of the right shape");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    pool.install(|| {
+    let (session, inputs) = pool.install(|| {
         let client = Client::new(&params);
         let keys = Arc::new(client.evaluation_keys(&program).expect("keys"));
-        let inputs =
-            client.encrypt(&program, &paper.encode(&image).expect("slots")).expect("ciphertexts");
-        let session = Session::prepare(&params, keys, program).expect("a session");
-        let mut group = criterion.benchmark_group("lenet");
-        group.sample_size(10);
-        for (index, layer) in paper.program.layers.iter().enumerate() {
-            let here: Vec<usize> = paper
-                .program
-                .instructions
-                .iter()
-                .enumerate()
-                .filter(|(_, instruction)| instruction.layer == index)
-                .map(|(k, _)| k)
-                .collect();
-            if here.is_empty() {
-                continue;
-            }
-            group.bench_function(layer, |bencher| {
-                bencher.iter_custom(|iterations| {
-                    (0..iterations)
-                        .map(|_| {
-                            let run = session.run(inputs.clone()).expect("a run");
-                            here.iter().map(|&k| run.times[k]).sum::<Duration>()
-                        })
-                        .sum()
-                });
-            });
-        }
-        group.finish();
+        let slots = paper.encode(&image).expect("slots");
+        let inputs = client.encrypt(&program, &slots).expect("ciphertexts");
+        (Session::prepare(&params, keys, program).expect("a session"), inputs)
     });
+    let mut group = criterion.benchmark_group("lenet");
+    group.sample_size(10);
+    for (index, layer) in paper.program.layers.iter().enumerate() {
+        let instructions = paper.program.instructions.iter().enumerate();
+        let here: Vec<usize> =
+            instructions.filter(|(_, i)| i.layer == index).map(|(k, _)| k).collect();
+        if here.is_empty() {
+            continue;
+        }
+        let once = || -> Duration {
+            let run = pool.install(|| session.run(inputs.clone())).expect("a run");
+            here.iter().map(|&k| run.times[k]).sum()
+        };
+        group.bench_function(layer, |bencher| {
+            bencher.iter_custom(|iterations| (0..iterations).map(|_| once()).sum());
+        });
+    }
+    group.finish();
 }
 
 criterion_group!(benches, layers);

@@ -80,7 +80,9 @@ impl DemoArgs {
                 eprintln!("profile of this machine: {}", found.path.display());
                 return Ok(found);
             }
-            Ok(None) => eprintln!("no profile for this machine ({}): measuring it first", machine.cpu),
+            Ok(None) => {
+                eprintln!("no profile for this machine ({}): measuring it first", machine.cpu)
+            }
             Err(error) if named.is_some() => return Err(error),
             Err(error) => eprintln!("measuring this machine again: {error:#}"),
         }

@@ -28,6 +28,8 @@ pub struct Setup {
     pub encode_ms: f64,
     /// Most memory at once, from generating keys to the end of the first inference.
     pub peak_memory_bytes: u64,
+    /// Keys and encoded plaintexts alone.
+    pub resident_bytes: u64,
     /// Encrypted input.
     pub upload_bytes: u64,
     /// Encrypted output.
@@ -82,6 +84,7 @@ pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
         key_generation_ms: secret_ms + keys_ms,
         encode_ms,
         peak_memory_bytes: phase.peak_bytes() as u64,
+        resident_bytes: session.resident_bytes() as u64,
         upload_bytes,
         download_bytes: execution.outputs.iter().map(|ct| ct.bytes() as u64).sum(),
         clear_error,

@@ -42,6 +42,8 @@ pub struct PeakMemory {
     pub predicted: u64,
     /// Measured by counting every allocation.
     pub measured: u64,
+    /// Of the measured, keys and encoded plaintexts.
+    pub measured_keys_and_plaintexts: u64,
     /// The prediction by purpose.
     pub predicted_parts: PredictedMemory,
 }
@@ -217,7 +219,7 @@ impl RunReport {
                     c.name, self.images
                 ));
             }
-            if !(c.logit_precision_bits >= bits) {
+            if c.logit_precision_bits < bits {
                 let found = c.logit_precision_bits;
                 failures.push(format!(
                     "{}: logits have {found:.1} bits, expected at least {bits}",
@@ -273,6 +275,7 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         peak_memory_bytes: PeakMemory {
             predicted: paper.memory.total_bytes,
             measured: setup.peak_memory_bytes,
+            measured_keys_and_plaintexts: setup.resident_bytes,
             predicted_parts: paper.memory,
         },
         layers: layers(outcome),

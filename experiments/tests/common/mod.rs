@@ -1,5 +1,6 @@
 //! Helpers of the tests of the command.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -184,6 +185,7 @@ fn profile() -> Profile {
         max_log_n: 14,
         unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().to_owned(), 1e-3)).collect(),
         training: ErrorSummary::default(),
+        noise_relative: 0.0,
         held_out: ErrorSummary::default(),
         families: Default::default(),
         unseen_rings: Default::default(),
@@ -194,6 +196,7 @@ fn profile() -> Profile {
         revision: "test".into(),
         plan: "made up".into(),
         duration_seconds: 0.0,
+        load_average: 0.0,
         machine: Machine::detect(),
         probes: Vec::new(),
         fits: vec![fit],
