@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use costmodel::{CostModel, Setting};
-use engine::params::{Parameters, ParametersLiteral};
+use engine::params::Parameters;
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::fold::Folded;
@@ -133,10 +133,7 @@ pub fn lower_candidate(candidate: &Candidate, chain: &Chain, values: bool) -> Re
 
 /// The parameters that a configuration asks for.
 pub fn parameters(configuration: &Configuration, insecure: bool) -> Result<Parameters> {
-    let p = &configuration.parameters;
-    let special = (p.special, p.special_bits);
-    let mut literal =
-        ParametersLiteral::uniform(p.log_n, p.first_bits, p.scale_bits, p.levels, special, p.alpha);
+    let mut literal = configuration.parameters.literal();
     literal.allow_insecure = insecure;
     Ok(Parameters::new(&literal)?)
 }

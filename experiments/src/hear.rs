@@ -70,6 +70,7 @@ fn parameters(network: &Network) -> Result<ParameterChoice> {
     let choice = |log_n| ParameterChoice {
         log_n,
         scale_bits: SCALE_BITS,
+        prime_bits: SCALE_BITS,
         first_bits: FIRST_BITS,
         special_bits: SPECIAL_BITS,
         special: 1,
@@ -151,5 +152,6 @@ fn configuration(
         linear,
         pools,
         repacks: Vec::new(),
+        scales: None,
     })
 }

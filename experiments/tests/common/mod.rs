@@ -76,6 +76,7 @@ variant = "dense"
 [parameters]
 log_n = 11
 scale_bits = 36
+prime_bits = 36
 first_bits = 44
 special_bits = 46
 special = 1
