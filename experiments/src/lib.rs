@@ -1,11 +1,19 @@
-//! What the `spencnn` command is made of: data, embedded networks, measuring, reports and its sub-commands.
+//! What the `spencnn` command is made of: data, embedded networks, candidates, execution, reports and sub-commands.
 
 pub mod cancel;
+pub mod candidate;
+pub mod choose;
+pub mod command;
 pub mod data;
+pub mod execute;
 pub mod exit;
 pub mod files;
+pub mod hear;
+pub mod images;
 pub mod memory;
 pub mod networks;
+pub mod profiles;
 pub mod progress;
 pub mod provenance;
+pub mod report;
 pub mod sample;

@@ -1,8 +1,16 @@
 //! The `spencnn` command.
 
+use std::process::ExitCode;
+
+use clap::Parser;
+use experiments::command::Cli;
 use experiments::memory::CountingAllocator;
+use experiments::{cancel, exit};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-fn main() {}
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    exit::report(cancel::install().and_then(|()| cli.execute()))
+}

@@ -27,8 +27,7 @@ fn peaks_and_phases() {
 
     // Growing in place counts once, not twice.
     let third = Phase::begin();
-    let mut grown: Vec<u8> = Vec::with_capacity(4 * MB);
-    grown.resize(4 * MB, 0);
+    let mut grown = vec![0u8; 4 * MB];
     grown.reserve_exact(4 * MB);
     assert!(close(third.kept_bytes(), 8 * MB), "{}", third.kept_bytes());
     drop((black_box(grown), black_box(kept)));

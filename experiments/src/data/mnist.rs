@@ -55,21 +55,21 @@ fn read_idx(
     let dimensions = extents.len() + 1;
     let header_len = 4 + 4 * dimensions;
     let header = files::read(path, header_len)?;
+    let magic = [0, 0, 8, dimensions as u8];
+    if header.len() >= 4 && header[..4] != magic {
+        return Err(DataError::format(
+            path,
+            "start of the file",
+            format!("{:?}", &header[..4]),
+            format!("{magic:?} (IDX, unsigned bytes, {dimensions} dimensions)"),
+        ));
+    }
     if header.len() < header_len {
         return Err(DataError::format(
             path,
             "length",
             header.len(),
             format!("a header of {header_len} bytes"),
-        ));
-    }
-    let magic = [0, 0, 8, dimensions as u8];
-    if header[..4] != magic {
-        return Err(DataError::format(
-            path,
-            "start of the file",
-            format!("{:?}", &header[..4]),
-            format!("{magic:?} (IDX, unsigned bytes, {dimensions} dimensions)"),
         ));
     }
     let claimed: Vec<usize> = header[4..]

@@ -1,0 +1,165 @@
+//! A configuration on paper: its parameters, its program, and what it is predicted to take.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use costmodel::{CostModel, Setting};
+use engine::params::Parameters;
+use serde::Serialize;
+use simulator::config::Configuration;
+use simulator::fold::Folded;
+use simulator::lowering::{Chain, Lowered, lower};
+use simulator::network::Model;
+use simulator::program::Program;
+
+use crate::profiles::Cost;
+
+/// A configuration to run, with the network it belongs to.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// What reports call it.
+    pub name: String,
+    /// Network and weights.
+    pub model: Arc<Model>,
+    /// Accuracy of these weights on the test set, as recorded.
+    pub recorded_accuracy: Option<f64>,
+    /// How it is to be computed.
+    pub configuration: Configuration,
+}
+
+/// Predicted memory by purpose, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PredictedMemory {
+    /// Everything together.
+    pub total_bytes: u64,
+    /// Evaluation keys.
+    pub keys_bytes: u64,
+    /// Encoded plaintexts.
+    pub plaintexts_bytes: u64,
+    /// Ciphertexts alive at once.
+    pub ciphertexts_bytes: u64,
+    /// Scratch of the largest instruction.
+    pub scratch_bytes: u64,
+}
+
+/// Prediction for one layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaperLayer {
+    /// Name.
+    pub name: String,
+    /// Level of its first instruction.
+    pub level: usize,
+    /// Instructions.
+    pub instructions: usize,
+    /// Rotations (key switches).
+    pub rotations: usize,
+    /// Products of a plaintext and a ciphertext.
+    pub products: usize,
+    /// Predicted time.
+    pub predicted_ms: f64,
+}
+
+/// A predicted time with its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Latency {
+    /// Expected median.
+    pub median_ms: f64,
+    /// Lower end of the interval.
+    pub low_ms: f64,
+    /// Upper end of the interval.
+    pub high_ms: f64,
+}
+
+/// A candidate, lowered without plaintext values and priced.
+pub struct Paper {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// Parameters with their primes.
+    pub params: Parameters,
+    /// The program, without the values of its plaintexts.
+    pub lowered: Lowered,
+    /// Prediction by layer; layers without instructions are left out.
+    pub layers: Vec<PaperLayer>,
+    /// Prediction for an image.
+    pub latency: Latency,
+    /// The same, corrected for the machine's speed now.
+    pub corrected: Option<Latency>,
+    /// Predicted peak memory.
+    pub memory: PredictedMemory,
+}
+
+impl Paper {
+    /// Lowers and prices a candidate. With `insecure`, parameters below 128-bit security are accepted.
+    pub fn new(candidate: Candidate, cost: &Cost, insecure: bool) -> Result<Self> {
+        let what = || format!("configuration {}", candidate.name);
+        let params = parameters(&candidate.configuration, insecure).with_context(what)?;
+        let chain = Chain::from(&params);
+        let lowered = lower_candidate(&candidate, &chain, false).with_context(what)?;
+        let program = &lowered.program;
+        let (per_layer, latency) = price(program, &chain, &cost.raw, cost.threads);
+        let corrected = cost.corrected.as_ref().map(|m| price(program, &chain, m, cost.threads).1);
+        let layers = program
+            .layers
+            .iter()
+            .zip(program.counts())
+            .zip(per_layer)
+            .filter(|((_, counts), _)| counts.instructions > 0)
+            .map(|((name, counts), predicted_ms)| PaperLayer {
+                name: name.clone(),
+                level: counts.level,
+                instructions: counts.instructions,
+                rotations: counts.rotations,
+                products: counts.products,
+                predicted_ms,
+            })
+            .collect();
+        let memory = program.memory(&chain);
+        let memory = PredictedMemory {
+            total_bytes: memory.total_bytes(),
+            keys_bytes: memory.keys_bytes,
+            plaintexts_bytes: memory.plaintexts_bytes,
+            ciphertexts_bytes: memory.ciphertexts_bytes,
+            scratch_bytes: memory.scratch_bytes,
+        };
+        Ok(Self { candidate, params, lowered, layers, latency, corrected, memory })
+    }
+}
+
+/// The candidate's program; with `values`, ready to be encoded.
+pub fn lower_candidate(candidate: &Candidate, chain: &Chain, values: bool) -> Result<Lowered> {
+    let folded = Folded::new(&candidate.model, candidate.configuration.activations)?;
+    Ok(lower(&folded, &candidate.configuration, chain, values)?)
+}
+
+/// The parameters that a configuration asks for.
+pub fn parameters(configuration: &Configuration, insecure: bool) -> Result<Parameters> {
+    let mut literal = configuration.parameters.literal();
+    literal.allow_insecure = insecure;
+    Ok(Parameters::new(&literal)?)
+}
+
+/// Predicted times: of every layer in milliseconds, and in all.
+fn price(
+    program: &Program,
+    chain: &Chain,
+    model: &CostModel,
+    threads: usize,
+) -> (Vec<f64>, Latency) {
+    let mut layers = vec![0.0; program.layers.len()];
+    let mut all = Latency::default();
+    for (layer, primitive, level) in program.primitives() {
+        let setting = Setting {
+            log_n: chain.log_n,
+            level,
+            special: chain.special,
+            alpha: chain.alpha,
+            threads,
+        };
+        let prediction = model.predict(&primitive, &setting);
+        layers[layer] += prediction.median_ms;
+        all.median_ms += prediction.median_ms;
+        all.low_ms += prediction.low_ms;
+        all.high_ms += prediction.high_ms;
+    }
+    (layers, all)
+}

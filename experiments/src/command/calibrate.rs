@@ -1,0 +1,187 @@
+//! `spencnn calibrate`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use costmodel::measure::{self, Plan};
+use costmodel::{Error as CostError, Machine, Profile};
+use serde::Serialize;
+
+use crate::exit::Failure;
+use crate::progress::Progress;
+use crate::provenance::REVISION;
+use crate::report::table;
+use crate::{cancel, profiles};
+
+/// Measure the engine on this machine and fit the cost model
+///
+/// Times every operation at several ring degrees, levels and digit sizes, fits the cost model, and writes a profile
+/// (TOML). A quarter of the measurements is kept out of the fit; the error on them is printed. Let nothing else run
+/// meanwhile.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spencnn calibrate --quick                       two minutes, enough for the demonstration
+  spencnn calibrate --full --threads 1,2,4        about fifteen minutes; goes on where it was interrupted
+  spencnn calibrate --quick --out profiles/my-machine.toml")]
+pub struct CalibrateArgs {
+    /// Under two minutes [default]
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// More ring degrees and levels, about fifteen minutes; resumable
+    #[arg(long)]
+    full: bool,
+    /// Where to write the profile [default: this machine's place below $SPENCNN_HOME or ~/.spencnn]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Thread counts to measure [default: 1 and all hardware threads]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Vec<u16>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a calibration prints.
+#[derive(Debug, Serialize)]
+struct Summary {
+    profile: String,
+    plan: String,
+    duration_seconds: f64,
+    machine: Machine,
+    points: usize,
+    fits: Vec<FitSummary>,
+}
+
+#[derive(Debug, Serialize)]
+struct FitSummary {
+    threads: usize,
+    training_points: usize,
+    held_out_points: usize,
+    held_out_median_relative: f64,
+    held_out_p90_relative: f64,
+    held_out_max_relative: f64,
+}
+
+impl CalibrateArgs {
+    /// Runs the sub-command.
+    pub fn execute(self) -> Result<()> {
+        let machine = Machine::detect();
+        let path = match &self.out {
+            Some(path) => path.clone(),
+            None => profiles::default_path(&machine)?,
+        };
+        let plan = if self.full { Plan::full() } else { Plan::quick() };
+        let threads = if self.threads.is_empty() {
+            default_threads(&machine)
+        } else {
+            self.threads.iter().map(|t| usize::from(*t)).collect()
+        };
+        // Only a long calibration is worth resuming; a short one had better be measured in one go.
+        let journal = self.full.then(|| path.with_extension("journal.jsonl"));
+        let profile = calibrate(&plan, &threads, &path, journal)?;
+        let summary = Summary::new(&profile, &path.display().to_string());
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&summary)?);
+        } else {
+            print!("{}", summary.text());
+        }
+        Ok(())
+    }
+}
+
+/// One thread, and all hardware threads.
+pub fn default_threads(machine: &Machine) -> Vec<usize> {
+    if machine.threads > 1 { vec![1, machine.threads] } else { vec![1] }
+}
+
+/// Measures, fits and writes a profile.
+pub fn calibrate(
+    plan: &Plan,
+    threads: &[usize],
+    path: &std::path::Path,
+    journal: Option<PathBuf>,
+) -> Result<Profile> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("making folder {}", folder.display()))?;
+    }
+    let mut threads = threads.to_vec();
+    threads.sort_unstable();
+    threads.dedup();
+    let progress = Progress::new(&format!("calibrating ({} plan, threads {threads:?})", plan.name));
+    let mut tell = |p: &measure::Progress| progress.set(p.fraction, &p.activity);
+    let measured = measure::run(plan, &threads, &mut tell, cancel::flag(), journal.as_deref());
+    progress.finish();
+    let measured = match measured {
+        Err(CostError::Cancelled) => return Err(Failure::Interrupted.into()),
+        other => other.context("calibrating")?,
+    };
+    let profile = Profile::new(measured, REVISION)?;
+    profile.save(path)?;
+    if let Some(journal) = journal {
+        // The profile holds everything now; a journal left behind would be resumed by mistake.
+        let _ = std::fs::remove_file(journal);
+    }
+    Ok(profile)
+}
+
+impl Summary {
+    fn new(profile: &Profile, path: &str) -> Self {
+        let fits = profile
+            .fits
+            .iter()
+            .map(|fit| FitSummary {
+                threads: fit.threads,
+                training_points: fit.training.points,
+                held_out_points: fit.held_out.points,
+                held_out_median_relative: fit.held_out.median_relative,
+                held_out_p90_relative: fit.held_out.p90_relative,
+                held_out_max_relative: fit.held_out.max_relative,
+            })
+            .collect();
+        Self {
+            profile: path.into(),
+            plan: profile.plan.clone(),
+            duration_seconds: profile.duration_seconds,
+            machine: profile.machine.clone(),
+            points: profile.points.len(),
+            fits,
+        }
+    }
+
+    fn text(&self) -> String {
+        let percent = |v: f64| format!("{:.1} %", 100.0 * v);
+        let mut rows = vec![
+            [
+                "threads",
+                "points fitted",
+                "points kept out",
+                "median error",
+                "ninth decile",
+                "largest",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ];
+        rows.extend(self.fits.iter().map(|f| {
+            vec![
+                f.threads.to_string(),
+                f.training_points.to_string(),
+                f.held_out_points.to_string(),
+                percent(f.held_out_median_relative),
+                percent(f.held_out_p90_relative),
+                percent(f.held_out_max_relative),
+            ]
+        }));
+        format!(
+            "{}, {} kernels\n\n{}errors are those on the points kept out\nprofile written to {} after {:.0} s\n",
+            self.machine.cpu,
+            self.machine.isa,
+            table(rows),
+            self.profile,
+            self.duration_seconds
+        )
+    }
+}

@@ -1,0 +1,92 @@
+//! `spencnn compare`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use costmodel::Machine;
+
+use super::options::{MachineArgs, NetworkArgs, ResourceArgs};
+use super::run::{Baselines, Job, Output};
+use crate::choose::{self, Wish};
+use crate::images;
+
+/// Run several variants of a network side by side: dense, grouped, pruned
+///
+/// The fastest configuration of each variant and the dense baselines are executed on the same encrypted images, in
+/// turn. The last line's speed-up over each baseline is what the variants gain together.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spencnn compare                                          every variant of LeNet
+  spencnn compare --variant g8-p50,g8,g4 --data ~/data --images 100 --json > comparison.json")]
+pub struct CompareArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Variants to run, the one in question first [default: all but the dense one, the fastest first]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    variant: Vec<String>,
+    /// Images
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    images: u32,
+    /// Folder of the data set (mnist, cifar10) [default: generated images]
+    #[arg(long, value_name = "DIR", env = "SPENCNN_DATA")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    machine: MachineArgs,
+    #[command(flatten)]
+    resources: ResourceArgs,
+    /// Baselines to run beside them
+    #[arg(long, value_enum, default_value_t = Baselines::Both)]
+    baseline: Baselines,
+    /// Seed of generated images
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Draw predicted and measured time per layer (SVG)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
+
+impl CompareArgs {
+    /// Runs the sub-command.
+    pub fn execute(self) -> Result<()> {
+        let source = self.network.open()?;
+        let machine = Machine::detect();
+        let threads = self.machine.threads(&machine);
+        let images =
+            images::load(&source.network, self.data.as_deref(), self.images as usize, self.seed)?;
+        let cost = self.machine.calibration(&machine)?.cost(threads)?;
+        let dense = source.baseline()?;
+        let all = source.network.variants.iter().map(|v| v.name.clone()).filter(|v| v != dense);
+        let variants = if self.variant.is_empty() { all.collect() } else { self.variant.clone() };
+        if variants.is_empty() {
+            bail!(
+                "network {} has no variant beside {dense}; name some with --variant",
+                source.network.name
+            );
+        }
+        let mut papers = Vec::new();
+        for variant in &variants {
+            let mut paper =
+                choose::fastest(&source, &Wish::dense(variant, &self.resources, threads), &cost)?;
+            paper.candidate.name.clone_from(variant);
+            papers.push(paper);
+        }
+        if self.variant.is_empty() {
+            papers.sort_by(|a, b| a.latency.median_ms.total_cmp(&b.latency.median_ms));
+        }
+        let job = Job {
+            source: &source,
+            images,
+            cost: &cost,
+            resources: &self.resources,
+            baselines: self.baseline.list(),
+            seed: self.seed,
+            min_precision: choose::MIN_BITS,
+        };
+        job.run(papers, &Output { json: self.json, plot: self.plot.as_deref() })
+    }
+}

@@ -1,0 +1,95 @@
+//! `spencnn demo`.
+
+use anyhow::Result;
+use clap::Args;
+use costmodel::Machine;
+use costmodel::measure::Plan;
+
+use super::calibrate::{calibrate, default_threads};
+use super::options::{MachineArgs, ResourceArgs, SpaceArg};
+use super::run::{Baselines, Job, Output};
+use crate::choose::{self, Wish};
+use crate::images;
+use crate::networks::Source;
+use crate::profiles::{self, Calibration};
+
+/// Everything on a small network: calibrate if need be, search, run on encrypted digits, report
+///
+/// Needs no files and no data: LeNet's weights are embedded, and the digits are drawn by a generator. Takes a few
+/// minutes on two cores.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spencnn demo
+  spencnn demo --images 40 --threads 2 --json > demo.json")]
+pub struct DemoArgs {
+    /// Generated digits to classify
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    images: u32,
+    #[command(flatten)]
+    machine: MachineArgs,
+    #[command(flatten)]
+    resources: ResourceArgs,
+    /// Largest loss of accuracy against the dense variant, as a fraction
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005)]
+    max_drop: f64,
+    /// Seed of the generated digits
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl DemoArgs {
+    /// Runs the sub-command.
+    pub fn execute(self) -> Result<()> {
+        let machine = Machine::detect();
+        let threads = self.machine.threads(&machine);
+        let source = Source::open("lenet")?;
+        let calibration = self.calibration(&machine, threads)?;
+        let cost = calibration.cost(threads)?;
+        let wish = Wish {
+            variants: Vec::new(),
+            max_drop: self.max_drop,
+            space: SpaceArg::Full,
+            log_n: Vec::new(),
+            memory_limit: self.resources.memory_limit(),
+            insecure: self.resources.allow_insecure,
+            threads,
+            journal: None,
+        };
+        let chosen = choose::fastest(&source, &wish, &cost)?;
+        let job = Job {
+            images: images::load(&source.network, None, self.images as usize, self.seed)?,
+            source: &source,
+            cost: &cost,
+            resources: &self.resources,
+            baselines: Baselines::Both.list(),
+            seed: self.seed,
+            min_precision: choose::MIN_BITS,
+        };
+        job.run(vec![chosen], &Output { json: self.json, plot: None })
+    }
+
+    /// This machine's profile; measured now if there is none, or none that this program can read.
+    fn calibration(&self, machine: &Machine, threads: usize) -> Result<Calibration> {
+        let named = self.machine.profile.as_deref();
+        match profiles::find(machine, named) {
+            Ok(Some(found)) => {
+                eprintln!("profile of this machine: {}", found.path.display());
+                return Ok(found);
+            }
+            Ok(None) => {
+                eprintln!("no profile for this machine ({}): measuring it first", machine.cpu)
+            }
+            Err(error) if named.is_some() => return Err(error),
+            Err(error) => eprintln!("measuring this machine again: {error:#}"),
+        }
+        let path = profiles::default_path(machine)?;
+        let mut counts = default_threads(machine);
+        counts.push(threads);
+        let profile = calibrate(&Plan::quick(), &counts, &path, None)?;
+        Ok(Calibration { path, profile })
+    }
+}

@@ -1,0 +1,68 @@
+//! The command line: sub-commands, options and their help.
+
+mod calibrate;
+mod compare;
+mod demo;
+mod options;
+mod run;
+mod search;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+pub use calibrate::CalibrateArgs;
+pub use compare::CompareArgs;
+pub use demo::DemoArgs;
+pub use options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs, SpaceArg};
+pub use run::RunArgs;
+pub use search::SearchCommandArgs;
+
+/// CNN inference on encrypted images with CKKS: measure this machine, find the fastest configuration, run it.
+///
+/// `calibrate` times the operations of the encryption engine on this machine and fits a cost model. `search` prices
+/// the ways of computing a network with that model and finds the fastest. `run` executes it on really encrypted
+/// images and prints the measured beside the predicted time, layer by layer, and the speed-up over dense baselines
+/// executed in the same run. `demo` does all three on a small network.
+#[derive(Debug, Parser)]
+#[command(name = "spencnn", version = version(), after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  spencnn demo                                     everything, on LeNet and generated digits
+  spencnn calibrate --quick                        measure this machine (two minutes)
+  spencnn search --network lenet --out best.toml   find the fastest configuration and keep it
+  spencnn run --config best.toml --data ~/data --images 100
+  spencnn compare --json > comparison.json         dense, grouped and pruned networks side by side
+
+Exit codes: 0 success; 1 a check failed (a class differs, or too little precision); 2 wrong usage or input;
+130 interrupted (what was finished is printed). Results go to standard output, everything else to standard error.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Calibrate(CalibrateArgs),
+    Search(SearchCommandArgs),
+    Run(RunArgs),
+    Demo(DemoArgs),
+    Compare(CompareArgs),
+}
+
+fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (revision ", env!("SPENCNN_REVISION"), ")")
+}
+
+impl Cli {
+    /// Carries out the command.
+    pub fn execute(self) -> Result<()> {
+        match self.command {
+            Command::Calibrate(args) => args.execute(),
+            Command::Search(args) => args.execute(),
+            Command::Run(args) => args.execute(),
+            Command::Demo(args) => args.execute(),
+            Command::Compare(args) => args.execute(),
+        }
+    }
+}

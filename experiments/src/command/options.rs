@@ -1,0 +1,123 @@
+//! Options that several sub-commands share.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use costmodel::Machine;
+
+use crate::memory::{parse_bytes, show_bytes};
+use crate::networks::Source;
+use crate::profiles::{self, Calibration};
+
+/// Which machine, and how much of it.
+#[derive(Debug, Clone, Args)]
+pub struct MachineArgs {
+    /// Threads that compute [default: all hardware threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Calibration profile [default: this machine's, below $SPENCNN_HOME or ~/.spencnn, or in ./profiles]
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+}
+
+impl MachineArgs {
+    /// The thread count.
+    pub fn threads(&self, machine: &Machine) -> usize {
+        self.threads.map_or(machine.threads, usize::from)
+    }
+
+    /// The profile; an error that says how to make one if there is none.
+    pub fn calibration(&self, machine: &Machine) -> Result<Calibration> {
+        profiles::find(machine, self.profile.as_deref())?.ok_or_else(|| {
+            anyhow!(
+                "there is no calibration profile for this machine ({}); make one with `spencnn calibrate --quick`, or \
+                 name one with --profile",
+                machine.cpu
+            )
+        })
+    }
+}
+
+/// Which network.
+#[derive(Debug, Clone, Args)]
+pub struct NetworkArgs {
+    /// An embedded network (lenet) or a description file
+    #[arg(long, value_name = "NAME|FILE", default_value = "lenet")]
+    pub network: String,
+}
+
+impl NetworkArgs {
+    /// Opens the network.
+    pub fn open(&self) -> Result<Source> {
+        Source::open(&self.network)
+    }
+}
+
+/// Limits, and permission to go below the security level.
+#[derive(Debug, Clone, Args)]
+pub struct ResourceArgs {
+    /// Refuse what is predicted to need more memory, before allocating it [default: nine tenths of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub memory_limit: Option<u64>,
+    /// Accept parameters below 128-bit security: for experiments, never for real data
+    #[arg(long)]
+    pub allow_insecure: bool,
+}
+
+impl ResourceArgs {
+    /// The limit in bytes.
+    pub fn memory_limit(&self) -> u64 {
+        self.memory_limit.unwrap_or_else(|| available_bytes().map_or(u64::MAX, |b| b / 10 * 9))
+    }
+
+    /// An error if `needed` is over the limit.
+    pub fn check(&self, what: &str, needed: u64) -> Result<()> {
+        let limit = self.memory_limit();
+        if needed > limit {
+            bail!(
+                "{what} is predicted to need {}, over the limit of {}; raise --memory-limit, or leave out the \
+                 baselines with --no-baselines",
+                show_bytes(needed),
+                show_bytes(limit)
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Memory that a new process may take, as Linux estimates it; none elsewhere.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Where the search may look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SpaceArg {
+    /// Raster and group-interleaved layouts, as in the paper
+    Paper,
+    /// Everything that the lowering knows
+    Full,
+}
+
+/// What the search is for.
+#[derive(Debug, Clone, Args)]
+pub struct SearchArgs {
+    /// Only these variants of the network [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub variant: Vec<String>,
+    /// Largest loss of accuracy against the dense variant, as a fraction
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005)]
+    pub max_drop: f64,
+    /// Where to look
+    #[arg(long, value_enum, default_value_t = SpaceArg::Full)]
+    pub space: SpaceArg,
+    /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15]
+    #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(12..=17))]
+    pub log_n: Vec<u32>,
+    /// Journal of everything evaluated (JSON lines); a search resumes from it
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+}

@@ -1,0 +1,281 @@
+//! `spencnn run`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use costmodel::Machine;
+use simulator::config::Configuration;
+
+use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
+use crate::candidate::Paper;
+use crate::choose::{self, Wish};
+use crate::data::Images;
+use crate::exit::Failure;
+use crate::memory::show_bytes;
+use crate::networks::Source;
+use crate::profiles::Cost;
+use crate::provenance::Provenance;
+use crate::report::{Circumstances, LeftOut, RunReport, plot, print};
+use crate::{cancel, execute, files, hear, images};
+
+/// Run a configuration on really encrypted images, beside dense baselines
+///
+/// Every image is encrypted, run through the network by the configuration in question and by each baseline, and
+/// decrypted. Printed are predicted and measured time per layer, latency, speed-up, precision of the logits, agreement
+/// of classes with the unencrypted network, and memory. Without --config, the fastest configuration is searched for.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Baselines, both dense:
+  A  HEAR's sequence of operations: raster layout, no repacking, no double hoisting, two levels for an activation
+  B  the fastest dense configuration that the search finds
+A baseline that does not fit the memory limit is left out, and the report says so.
+
+Examples:
+  spencnn run --images 20                                generated digits
+  spencnn run --config best.toml --data ~/data --images 100 --json > run.json
+  spencnn run --no-baselines --threads 1 --plot layers.svg")]
+pub struct RunArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Configuration to run [default: the fastest that the search finds]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    search: SearchArgs,
+    /// Images
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    images: u32,
+    /// Folder of the data set (mnist, cifar10) [default: generated images]
+    #[arg(long, value_name = "DIR", env = "SPENCNN_DATA")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    machine: MachineArgs,
+    #[command(flatten)]
+    resources: ResourceArgs,
+    /// Baselines to run beside it
+    #[arg(long, value_enum, default_value_t = Baselines::Both)]
+    baseline: Baselines,
+    /// Run no baseline
+    #[arg(long, conflicts_with = "baseline")]
+    no_baselines: bool,
+    /// Fail when logits have fewer bits of precision
+    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS)]
+    min_precision: f64,
+    /// Seed of generated images
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Draw predicted and measured time per layer (SVG)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
+
+/// Which baselines to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Baselines {
+    /// HEAR's sequence
+    A,
+    /// The fastest dense configuration
+    B,
+    /// Both
+    Both,
+}
+
+impl RunArgs {
+    /// Runs the sub-command.
+    pub fn execute(self) -> Result<()> {
+        let source = self.network.open()?;
+        let machine = Machine::detect();
+        let threads = self.machine.threads(&machine);
+        let count = self.images as usize;
+        let images = images::load(&source.network, self.data.as_deref(), count, self.seed)?;
+        let configuration =
+            self.config.as_deref().map(|path| read_configuration(path, &source)).transpose()?;
+        let calibration = self.machine.calibration(&machine)?;
+        let cost = calibration.cost(threads)?;
+        let chosen = match configuration {
+            Some(configuration) => choose::paper(
+                &source,
+                configuration,
+                "configuration",
+                self.resources.allow_insecure,
+                &cost,
+            )?,
+            None => {
+                let wish = Wish::new(&self.search, &self.resources, threads);
+                choose::fastest(&source, &wish, &cost)?
+            }
+        };
+        let job = Job {
+            source: &source,
+            images,
+            cost: &cost,
+            resources: &self.resources,
+            baselines: if self.no_baselines { Vec::new() } else { self.baseline.list() },
+            seed: self.seed,
+            min_precision: self.min_precision,
+        };
+        let output = Output { json: self.json, plot: self.plot.as_deref() };
+        job.run(vec![chosen], &output)
+    }
+}
+
+impl Baselines {
+    /// The baselines one by one.
+    pub fn list(self) -> Vec<Self> {
+        match self {
+            Self::Both => vec![Self::A, Self::B],
+            one => vec![one],
+        }
+    }
+}
+
+/// Reads a configuration file and checks that it is for this network.
+fn read_configuration(path: &Path, source: &Source) -> Result<Configuration> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading configuration {}", path.display()))?;
+    let configuration = Configuration::from_toml(&text)
+        .with_context(|| format!("configuration file {}", path.display()))?;
+    if configuration.network != source.network.name {
+        bail!(
+            "configuration {} is for network {:?}, and the network is {:?}; name the right one with --network",
+            path.display(),
+            configuration.network,
+            source.network.name
+        );
+    }
+    Ok(configuration)
+}
+
+/// Everything that a run needs but the configuration in question.
+pub struct Job<'a> {
+    /// The network.
+    pub source: &'a Source,
+    /// What to run on.
+    pub images: Images,
+    /// Predictions.
+    pub cost: &'a Cost,
+    /// Limits.
+    pub resources: &'a ResourceArgs,
+    /// Baselines wanted.
+    pub baselines: Vec<Baselines>,
+    /// Seed of generated images.
+    pub seed: u64,
+    /// Least precision of logits, in bits.
+    pub min_precision: f64,
+}
+
+/// How to tell the result.
+pub struct Output<'a> {
+    /// As JSON.
+    pub json: bool,
+    /// Picture to draw.
+    pub plot: Option<&'a Path>,
+}
+
+impl Job<'_> {
+    /// Runs configurations, the one in question first, and the baselines that fit beside them, and reports.
+    pub fn run(self, mut papers: Vec<Paper>, output: &Output<'_>) -> Result<()> {
+        let needed = papers.iter().map(|p| p.memory.total_bytes).sum();
+        self.resources.check("what is to be run", needed)?;
+        let mut left_out = Vec::new();
+        for &baseline in &self.baselines {
+            cancel::check()?;
+            match self.baseline(baseline, &papers) {
+                Ok(paper) => papers.push(paper),
+                Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
+                Err(error) => {
+                    eprintln!("leaving out baseline {}: {error:#}", baseline.name());
+                    left_out.push(LeftOut {
+                        name: baseline.name().into(),
+                        reason: format!("{error:#}"),
+                    });
+                }
+            }
+        }
+        for paper in &papers {
+            eprintln!(
+                "{}: predicted {:.1} ms an image ({:.1} to {:.1}), {} at most",
+                paper.candidate.name,
+                paper.latency.median_ms,
+                paper.latency.low_ms,
+                paper.latency.high_ms,
+                show_bytes(paper.memory.total_bytes)
+            );
+        }
+        let outcomes = execute::run(papers, &self.images, self.cost.threads)?;
+        let about = Circumstances {
+            threads: self.cost.threads,
+            image_source: self.images.source.clone(),
+            labels: self.images.labels.clone(),
+            interrupted: cancel::requested(),
+            left_out,
+            provenance: Provenance::now(Some(self.cost.source.clone()), self.seed),
+        };
+        let Some(report) = RunReport::new(&outcomes, about) else {
+            return Err(Failure::Interrupted.into());
+        };
+        if output.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            print!("{}", print(&report));
+        }
+        if let Some(path) = output.plot {
+            files::write_atomically(path, plot(&report)?.as_bytes())?;
+        }
+        cancel::check()?;
+        match report.failures(self.min_precision) {
+            failures if failures.is_empty() => Ok(()),
+            failures => Err(Failure::Check(failures.join("; ")).into()),
+        }
+    }
+
+    /// A baseline on paper, if it fits the memory beside the candidates before it.
+    fn baseline(&self, which: Baselines, before: &[Paper]) -> Result<Paper> {
+        let dense = self.source.baseline()?;
+        let paper = match which {
+            Baselines::A => {
+                let model = Arc::new(self.source.model(dense)?);
+                hear::baseline(
+                    model,
+                    dense,
+                    self.source.network.variant(dense)?.accuracy,
+                    self.cost,
+                )?
+            }
+            Baselines::B | Baselines::Both => {
+                let wish = Wish::dense(dense, self.resources, self.cost.threads);
+                let mut paper = choose::fastest(self.source, &wish, self.cost)?;
+                paper.candidate.name = which.name().into();
+                paper
+            }
+        };
+        let together =
+            before.iter().map(|p| p.memory.total_bytes).sum::<u64>() + paper.memory.total_bytes;
+        let limit = self.resources.memory_limit();
+        if together > limit {
+            bail!(
+                "it needs {}, which with what is run beside it is {}, over the limit of {}",
+                show_bytes(paper.memory.total_bytes),
+                show_bytes(together),
+                show_bytes(limit)
+            );
+        }
+        Ok(paper)
+    }
+}
+
+impl Baselines {
+    /// Name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::A => hear::NAME,
+            Self::B => "B (fastest dense)",
+            Self::Both => "A and B",
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `spencnn search`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use costmodel::Machine;
+use serde::Serialize;
+use simulator::search::Evaluated;
+
+use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
+use crate::choose::{self, Found, Wish};
+use crate::files;
+use crate::memory::show_bytes;
+use crate::provenance::Provenance;
+use crate::report::table;
+
+/// Find the fastest configuration for a network on this machine
+///
+/// Prices the ways of computing each variant of the network (packing, schedules, parameters) with this machine's cost
+/// model. Prints the fastest configuration of each variant and the Pareto front of latency, accuracy and memory.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spencnn search                                           LeNet, all variants
+  spencnn search --variant dense,g8 --space paper          what the paper's layouts reach
+  spencnn search --max-drop 0.002 --memory-limit 4GB --out best.toml
+  spencnn search --journal search.jsonl                    resumes when run again")]
+pub struct SearchCommandArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    search: SearchArgs,
+    #[command(flatten)]
+    machine: MachineArgs,
+    #[command(flatten)]
+    resources: ResourceArgs,
+    /// Where to write the best configuration (TOML), for `run --config`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct SearchReport<'a> {
+    network: &'a str,
+    threads: usize,
+    #[serde(flatten)]
+    found: &'a Found,
+    provenance: Provenance,
+}
+
+impl SearchCommandArgs {
+    /// Runs the sub-command.
+    pub fn execute(self) -> Result<()> {
+        let source = self.network.open()?;
+        let machine = Machine::detect();
+        let threads = self.machine.threads(&machine);
+        let cost = self.machine.calibration(&machine)?.cost(threads)?;
+        let wish = Wish::new(&self.search, &self.resources, threads);
+        let found = choose::search(&source, &wish, &cost)?;
+        let best = found.best.first().context(
+            "no configuration fulfils the limits; allow a larger drop in accuracy (--max-drop) or more memory",
+        )?;
+        if let Some(path) = &self.out {
+            files::write_atomically(path, best.configuration.to_toml()?.as_bytes())?;
+            eprintln!("best configuration written to {}", path.display());
+        }
+        if self.json {
+            let provenance = Provenance::now(Some(cost.source.clone()), 0);
+            let report =
+                SearchReport { network: &source.network.name, threads, found: &found, provenance };
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            println!(
+                "{}, {threads} threads, {} configurations evaluated\n",
+                source.network.name, found.evaluated
+            );
+            println!("best of each variant\n{}", points(&found.best));
+            if !found.inaccurate.is_empty() {
+                println!("left out for their accuracy: {}\n", found.inaccurate.join(", "));
+            }
+            println!("Pareto front of latency, accuracy and memory\n{}", points(&found.front));
+        }
+        Ok(())
+    }
+}
+
+fn points(points: &[Evaluated]) -> String {
+    let head = [
+        "variant",
+        "accuracy",
+        "predicted ms",
+        "memory",
+        "logit bits",
+        "N",
+        "levels",
+        "scale bits",
+        "digits of",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(points.iter().map(|p| {
+        let parameters = &p.configuration.parameters;
+        vec![
+            p.configuration.variant.clone(),
+            p.accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a)),
+            format!("{:.1}", p.latency_ms),
+            show_bytes(p.memory.total_bytes()),
+            p.precision_bits.map_or("unknown".into(), |b| format!("{b:.1}")),
+            format!("2^{}", parameters.log_n),
+            parameters.levels.to_string(),
+            parameters.scale_bits.to_string(),
+            parameters.alpha.to_string(),
+        ]
+    }));
+    table(rows)
+}

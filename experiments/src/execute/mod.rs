@@ -1,0 +1,106 @@
+//! Running candidates on really encrypted images, in turn on each image, and measuring them.
+
+mod prepare;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::cancel;
+use crate::candidate::Paper;
+use crate::data::Images;
+use crate::progress::Progress;
+
+pub use prepare::{Prepared, Setup};
+
+/// What one candidate did with one image.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Packing, encoding and encrypting the image.
+    pub encrypt_ms: f64,
+    /// The encrypted inference.
+    pub latency_ms: f64,
+    /// Decrypting and decoding the result.
+    pub decrypt_ms: f64,
+    /// Time of each of the program's layers.
+    pub layers_ms: Vec<f64>,
+    /// The network's result.
+    pub logits: Vec<f64>,
+}
+
+/// One candidate's part of a run.
+pub struct Outcome {
+    /// The candidate and its prediction.
+    pub paper: Paper,
+    /// What preparing it took.
+    pub setup: Setup,
+    /// One per image that was finished.
+    pub samples: Vec<Sample>,
+    /// Results of the same network on the same images, unencrypted.
+    pub plain: Vec<Vec<f64>>,
+}
+
+/// Runs every candidate on every image with `threads` threads: all on the first image, then all on the second, and so
+/// on, so that a change of the machine's speed meets all alike. Stops between images when cancelled; what was finished
+/// is returned.
+pub fn run(papers: Vec<Paper>, images: &Images, threads: usize) -> Result<Vec<Outcome>> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .with_context(|| format!("starting {threads} threads"))?;
+    pool.install(|| {
+        let mut outcomes = Vec::new();
+        for paper in papers {
+            cancel::check()?;
+            outcomes.push(prepare::prepare(paper, images)?);
+        }
+        execute(&mut outcomes, images)?;
+        Ok(outcomes
+            .into_iter()
+            .map(|(prepared, samples, plain)| prepared.finish(samples, plain))
+            .collect())
+    })
+}
+
+type Running = (Prepared, Vec<Sample>, Vec<Vec<f64>>);
+
+fn execute(running: &mut [Running], images: &Images) -> Result<()> {
+    let progress = Progress::new(&format!("encrypted inference of {} images", images.len()));
+    let steps = (images.len() * running.len()) as f64;
+    let mut done = 0.0;
+    for k in 0..images.len() {
+        let Some(image) = images.image(k) else { break };
+        for (prepared, samples, plain) in running.iter_mut() {
+            // An image counts when all candidates have finished it.
+            if cancel::requested() {
+                break;
+            }
+            let normalised = prepared.paper().candidate.model.network.normalise(&image)?;
+            plain.push(prepared.paper().candidate.model.forward(&normalised)?);
+            samples.push(prepared.infer(&normalised)?);
+            done += 1.0;
+            progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));
+        }
+        if cancel::requested() {
+            running.iter_mut().for_each(|(_, samples, plain)| {
+                samples.truncate(k);
+                plain.truncate(k);
+            });
+            break;
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// Milliseconds of a duration.
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// Result of a computation and the milliseconds it took.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let start = Instant::now();
+    let result = work();
+    (result, ms(start.elapsed()))
+}

@@ -1,0 +1,142 @@
+//! Keys, encoded plaintexts and a first inference of one candidate.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use engine::buffer::AlignedBuf;
+use simulator::interpret::{Client, Session, run_clear};
+use simulator::lowering::Chain;
+
+use super::{Outcome, Running, Sample, ms, timed};
+use crate::candidate::{Paper, lower_candidate};
+use crate::data::Images;
+use crate::exit::Failure;
+use crate::memory::Phase;
+
+/// Largest difference accepted between the lowered program on plain numbers and the network itself, relative to the
+/// largest logit: rounding of double precision, and nothing else.
+const CLEAR_TOLERANCE: f64 = 1e-6;
+
+/// What preparing a candidate took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setup {
+    /// Lowering with plaintext values.
+    pub lower_ms: f64,
+    /// Generating the secret and the evaluation keys.
+    pub key_generation_ms: f64,
+    /// Encoding all plaintexts.
+    pub encode_ms: f64,
+    /// Most memory at once, from generating keys to the end of the first inference.
+    pub peak_memory_bytes: u64,
+    /// Keys and encoded plaintexts alone.
+    pub resident_bytes: u64,
+    /// Encrypted input.
+    pub upload_bytes: u64,
+    /// Encrypted output.
+    pub download_bytes: u64,
+    /// Largest difference of a logit between the program run on plain numbers and the network itself, on one image.
+    pub clear_error: f64,
+}
+
+/// A candidate ready to run.
+pub struct Prepared {
+    paper: Paper,
+    setup: Setup,
+    client: Client,
+    session: Session,
+}
+
+/// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory.
+pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
+    let name = paper.candidate.name.clone();
+    let what = || format!("preparing {name}");
+    eprintln!("preparing {name}: keys and plaintexts ...");
+    let image = images.image(0).context("there is no image to run on")?;
+    let normalised = paper.candidate.model.network.normalise(&image)?;
+    // Blocks recycled from another candidate would be missing from this one's account.
+    AlignedBuf::release_pool();
+    let phase = Phase::begin();
+    let chain = Chain::from(&paper.params);
+    let (lowered, lower_ms) = timed(|| lower_candidate(&paper.candidate, &chain, true));
+    let program = lowered.with_context(what)?.program;
+    if program.instructions != paper.lowered.program.instructions {
+        bail!(
+            "{name}: the program lowered with values is not the one that was priced; please report this"
+        );
+    }
+    let clear_error = clear_error(&paper, &program, &normalised)?;
+    let (client, secret_ms) = timed(|| Client::new(&paper.params));
+    let (keys, keys_ms) = timed(|| client.evaluation_keys(&program));
+    let keys = Arc::new(keys.with_context(what)?);
+    let (session, encode_ms) = timed(|| Session::prepare(&paper.params, keys, program));
+    let session = session.with_context(what)?;
+    let slots = paper.lowered.encode(&normalised)?;
+    let inputs = client.encrypt(&paper.lowered.program, &slots)?;
+    let upload_bytes = inputs.iter().map(|ct| ct.bytes() as u64).sum();
+    let execution = session.run(inputs).with_context(what)?;
+    let priced: Vec<_> = paper.lowered.program.primitives().collect();
+    if execution.recorded != priced {
+        let check = format!("{name}: the instructions executed are not those that were priced");
+        return Err(Failure::Check(check).into());
+    }
+    let setup = Setup {
+        lower_ms,
+        key_generation_ms: secret_ms + keys_ms,
+        encode_ms,
+        peak_memory_bytes: phase.peak_bytes() as u64,
+        resident_bytes: session.resident_bytes() as u64,
+        upload_bytes,
+        download_bytes: execution.outputs.iter().map(|ct| ct.bytes() as u64).sum(),
+        clear_error,
+    };
+    Ok((Prepared { paper, setup, client, session }, Vec::new(), Vec::new()))
+}
+
+/// Runs the program on plain numbers and compares with the network.
+fn clear_error(paper: &Paper, program: &simulator::program::Program, image: &[f64]) -> Result<f64> {
+    let slots = paper.lowered.encode(image)?;
+    let logits = paper.lowered.decode(&run_clear(program, &slots)?)?;
+    let plain = paper.candidate.model.forward(image)?;
+    let error = crate::report::largest_difference(&logits, &plain);
+    let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
+    if error > CLEAR_TOLERANCE * largest {
+        let name = &paper.candidate.name;
+        let check = format!(
+            "{name}: the lowered program differs from the network by {error:.2e} without encryption"
+        );
+        return Err(Failure::Check(check).into());
+    }
+    Ok(error)
+}
+
+impl Prepared {
+    /// The candidate on paper.
+    pub fn paper(&self) -> &Paper {
+        &self.paper
+    }
+
+    /// Encrypts a normalised image, runs the program, decrypts the result.
+    pub(super) fn infer(&self, image: &[f64]) -> Result<Sample> {
+        let lowered = &self.paper.lowered;
+        let (inputs, encrypt_ms) = timed(|| -> Result<_> {
+            Ok(self.client.encrypt(&lowered.program, &lowered.encode(image)?)?)
+        });
+        let inputs = inputs?;
+        let (execution, latency_ms) = timed(|| self.session.run(inputs));
+        let execution =
+            execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
+        let (logits, decrypt_ms) = timed(|| -> Result<_> {
+            Ok(lowered.decode(&self.client.decrypt(&execution.outputs)?)?)
+        });
+        let mut layers_ms = vec![0.0; lowered.program.layers.len()];
+        for (instruction, time) in lowered.program.instructions.iter().zip(&execution.times) {
+            layers_ms[instruction.layer] += ms(*time);
+        }
+        Ok(Sample { encrypt_ms, latency_ms, decrypt_ms, layers_ms, logits: logits? })
+    }
+
+    /// Drops keys and plaintexts and keeps what was found out.
+    pub(super) fn finish(self, samples: Vec<Sample>, plain: Vec<Vec<f64>>) -> Outcome {
+        Outcome { paper: self.paper, setup: self.setup, samples, plain }
+    }
+}

@@ -1,0 +1,313 @@
+//! What a run found out: as one JSON object, as text, as a picture.
+
+mod plot;
+mod statistics;
+mod text;
+
+use serde::Serialize;
+use simulator::config::Configuration;
+
+use crate::candidate::{Latency, PredictedMemory};
+use crate::execute::Outcome;
+use crate::memory;
+use crate::provenance::Provenance;
+
+pub use plot::plot;
+pub use statistics::{argmax, largest_difference, median, quantile};
+pub use text::{comparison, percent, print, table};
+
+/// One layer of a candidate.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerReport {
+    /// Name.
+    pub name: String,
+    /// Level of its first instruction.
+    pub level: usize,
+    /// Instructions.
+    pub instructions: usize,
+    /// Rotations.
+    pub rotations: usize,
+    /// Products of a plaintext and a ciphertext.
+    pub products: usize,
+    /// Predicted time.
+    pub predicted_ms: f64,
+    /// Measured time, median over the images.
+    pub measured_ms: f64,
+}
+
+/// Peak memory of a candidate: keys, encoded plaintexts, ciphertexts and scratch.
+#[derive(Debug, Clone, Serialize)]
+pub struct PeakMemory {
+    /// Predicted before anything was allocated.
+    pub predicted: u64,
+    /// Measured by counting every allocation.
+    pub measured: u64,
+    /// Of the measured, keys and encoded plaintexts.
+    pub measured_keys_and_plaintexts: u64,
+    /// The prediction by purpose.
+    pub predicted_parts: PredictedMemory,
+}
+
+/// What one candidate did.
+#[derive(Debug, Clone, Serialize)]
+pub struct CandidateReport {
+    /// Name of the candidate within the run.
+    pub name: String,
+    /// Variant of the network: which weights.
+    pub variant: String,
+    /// Accuracy of the variant on the whole test set, as recorded at training.
+    pub recorded_accuracy: Option<f64>,
+    /// The configuration.
+    pub configuration: Configuration,
+    /// Ring degree N.
+    pub ring_degree: usize,
+    /// Bits of the whole modulus, special primes included.
+    pub log_qp: f64,
+    /// Whether the parameters have 128-bit security.
+    pub secure: bool,
+    /// Latency of an image: median.
+    pub measured_latency_ms: f64,
+    /// First and third quartile.
+    pub measured_quartiles_ms: [f64; 2],
+    /// Predicted latency, as calibrated.
+    pub predicted_latency_ms: f64,
+    /// Its interval.
+    pub predicted_interval_ms: [f64; 2],
+    /// Predicted over measured, less one.
+    pub prediction_error: f64,
+    /// Predicted latency, corrected by a probe of the machine's speed just before the run.
+    pub corrected_latency_ms: Option<f64>,
+    /// Its error.
+    pub corrected_prediction_error: Option<f64>,
+    /// Share of images whose class is that of the same network unencrypted.
+    pub class_agreement: f64,
+    /// Share of images whose class is their label; none where labels are unknown.
+    pub accuracy: Option<f64>,
+    /// `-log2` of the largest error of any logit.
+    pub logit_precision_bits: f64,
+    /// The same, relative to the largest logit of its image.
+    pub logit_relative_precision_bits: f64,
+    /// Largest difference of a logit between the program on plain numbers and the network.
+    pub clear_error: f64,
+    /// Peak memory.
+    pub peak_memory_bytes: PeakMemory,
+    /// Layers in order.
+    pub layers: Vec<LayerReport>,
+    /// Generating all keys.
+    pub key_generation_ms: f64,
+    /// Lowering to a program with plaintext values.
+    pub lower_ms: f64,
+    /// Encoding all plaintexts.
+    pub encode_ms: f64,
+    /// Packing, encoding and encrypting an image: median.
+    pub encrypt_ms: f64,
+    /// Decrypting and decoding a result: median.
+    pub decrypt_ms: f64,
+    /// Bytes of an encrypted image.
+    pub upload_bytes: u64,
+    /// Bytes of an encrypted result.
+    pub download_bytes: u64,
+}
+
+/// A baseline, run image by image beside the configuration in question.
+#[derive(Debug, Clone, Serialize)]
+pub struct BaselineReport {
+    /// Its latency over that of the configuration in question.
+    pub speedup: f64,
+    /// The baseline itself.
+    #[serde(flatten)]
+    pub candidate: CandidateReport,
+}
+
+/// A baseline that was not run.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    /// Name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Network.
+    pub network: String,
+    /// Threads.
+    pub threads: usize,
+    /// Images finished.
+    pub images: usize,
+    /// Where the images came from.
+    pub image_source: String,
+    /// Whether the user stopped the run before all images were done.
+    pub interrupted: bool,
+    /// The configuration in question.
+    #[serde(flatten)]
+    pub chosen: CandidateReport,
+    /// What it is compared with.
+    pub baselines: Vec<BaselineReport>,
+    /// Baselines that were not run.
+    pub baselines_left_out: Vec<LeftOut>,
+    /// Peak resident memory of the whole process as the system counts it, all candidates together.
+    pub process_resident_peak_bytes: Option<u64>,
+    /// How it was made.
+    pub provenance: Provenance,
+}
+
+/// Facts of a run that no outcome holds.
+pub struct Circumstances {
+    /// Threads.
+    pub threads: usize,
+    /// Where the images came from.
+    pub image_source: String,
+    /// Labels of the images, where known.
+    pub labels: Option<Vec<u8>>,
+    /// Whether the run was stopped.
+    pub interrupted: bool,
+    /// Baselines that were not run.
+    pub left_out: Vec<LeftOut>,
+    /// How it was made.
+    pub provenance: Provenance,
+}
+
+impl RunReport {
+    /// The report of a run whose first outcome is the configuration in question and whose others are baselines.
+    /// None without a finished image.
+    pub fn new(outcomes: &[Outcome], about: Circumstances) -> Option<Self> {
+        let (chosen, baselines) = outcomes.split_first()?;
+        let images = chosen.samples.len();
+        if images == 0 {
+            return None;
+        }
+        let labels = about.labels.as_deref();
+        let chosen_report = candidate(chosen, labels);
+        let baselines = baselines
+            .iter()
+            .map(|outcome| {
+                let candidate = candidate(outcome, labels);
+                let speedup = candidate.measured_latency_ms / chosen_report.measured_latency_ms;
+                BaselineReport { speedup, candidate }
+            })
+            .collect();
+        Some(Self {
+            network: chosen.paper.candidate.model.network.name.clone(),
+            threads: about.threads,
+            images,
+            image_source: about.image_source,
+            interrupted: about.interrupted,
+            chosen: chosen_report,
+            baselines,
+            baselines_left_out: about.left_out,
+            process_resident_peak_bytes: memory::resident_peak_bytes(),
+            provenance: about.provenance,
+        })
+    }
+
+    /// The chosen configuration and the baselines.
+    pub fn candidates(&self) -> impl Iterator<Item = &CandidateReport> {
+        std::iter::once(&self.chosen).chain(self.baselines.iter().map(|b| &b.candidate))
+    }
+
+    /// What is wrong with the results: classes that differ, or less precision than `bits`. Nothing if all is well.
+    pub fn failures(&self, bits: f64) -> Vec<String> {
+        let mut failures = Vec::new();
+        for c in self.candidates() {
+            if c.class_agreement < 1.0 {
+                let wrong = ((1.0 - c.class_agreement) * self.images as f64).round();
+                failures.push(format!(
+                    "{}: {wrong} of {} classes differ from the plain network's",
+                    c.name, self.images
+                ));
+            }
+            if c.logit_precision_bits < bits {
+                let found = c.logit_precision_bits;
+                failures.push(format!(
+                    "{}: logits have {found:.1} bits, expected at least {bits}",
+                    c.name
+                ));
+            }
+        }
+        failures
+    }
+}
+
+/// The report of one candidate; it must have finished an image.
+fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
+    let Outcome { paper, setup, samples, plain } = outcome;
+    let of = |f: &dyn Fn(&crate::execute::Sample) -> f64| -> Vec<f64> {
+        samples.iter().map(f).collect()
+    };
+    let latencies = of(&|s| s.latency_ms);
+    let measured = median(&latencies);
+    let count = samples.len() as f64;
+    let classes: Vec<usize> = samples.iter().map(|s| argmax(&s.logits)).collect();
+    let agreeing = classes.iter().zip(plain).filter(|(c, p)| **c == argmax(p)).count() as f64;
+    let accuracy = labels.map(|labels| {
+        classes.iter().zip(labels).filter(|(c, l)| **c == usize::from(**l)).count() as f64 / count
+    });
+    let errors: Vec<f64> =
+        samples.iter().zip(plain).map(|(s, p)| largest_difference(&s.logits, p)).collect();
+    let relative = errors
+        .iter()
+        .zip(plain)
+        .map(|(e, p)| e / p.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs())));
+    let error = |latency: Latency| latency.median_ms / measured - 1.0;
+    CandidateReport {
+        name: paper.candidate.name.clone(),
+        variant: paper.candidate.configuration.variant.clone(),
+        recorded_accuracy: paper.candidate.recorded_accuracy,
+        configuration: paper.candidate.configuration.clone(),
+        ring_degree: paper.params.n(),
+        log_qp: paper.params.log_qp(),
+        secure: paper.params.is_secure(),
+        measured_latency_ms: measured,
+        measured_quartiles_ms: [quantile(&latencies, 0.25), quantile(&latencies, 0.75)],
+        predicted_latency_ms: paper.latency.median_ms,
+        predicted_interval_ms: [paper.latency.low_ms, paper.latency.high_ms],
+        prediction_error: error(paper.latency),
+        corrected_latency_ms: paper.corrected.map(|l| l.median_ms),
+        corrected_prediction_error: paper.corrected.map(error),
+        class_agreement: agreeing / count,
+        accuracy,
+        logit_precision_bits: -errors.iter().copied().fold(f64::MIN_POSITIVE, f64::max).log2(),
+        logit_relative_precision_bits: -relative.fold(f64::MIN_POSITIVE, f64::max).log2(),
+        clear_error: setup.clear_error,
+        peak_memory_bytes: PeakMemory {
+            predicted: paper.memory.total_bytes,
+            measured: setup.peak_memory_bytes,
+            measured_keys_and_plaintexts: setup.resident_bytes,
+            predicted_parts: paper.memory,
+        },
+        layers: layers(outcome),
+        key_generation_ms: setup.key_generation_ms,
+        lower_ms: setup.lower_ms,
+        encode_ms: setup.encode_ms,
+        encrypt_ms: median(&of(&|s| s.encrypt_ms)),
+        decrypt_ms: median(&of(&|s| s.decrypt_ms)),
+        upload_bytes: setup.upload_bytes,
+        download_bytes: setup.download_bytes,
+    }
+}
+
+fn layers(outcome: &Outcome) -> Vec<LayerReport> {
+    let names = &outcome.paper.lowered.program.layers;
+    outcome
+        .paper
+        .layers
+        .iter()
+        .map(|layer| {
+            let index = names.iter().position(|n| *n == layer.name).unwrap_or_default();
+            let times: Vec<f64> =
+                outcome.samples.iter().filter_map(|s| s.layers_ms.get(index).copied()).collect();
+            LayerReport {
+                name: layer.name.clone(),
+                level: layer.level,
+                instructions: layer.instructions,
+                rotations: layer.rotations,
+                products: layer.products,
+                predicted_ms: layer.predicted_ms,
+                measured_ms: median(&times),
+            }
+        })
+        .collect()
+}

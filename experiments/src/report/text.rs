@@ -1,0 +1,229 @@
+//! Reports as text, on standard output.
+
+use std::fmt::Write as _;
+
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::{Alignment, Style};
+
+use super::{BaselineReport, CandidateReport, RunReport};
+use crate::memory::show_bytes;
+
+/// The report as text.
+pub fn print(report: &RunReport) -> String {
+    let chosen = &report.chosen;
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{}, {}\n", report.network, chosen.variant);
+    out.push_str(&layer_table(chosen));
+    out.push('\n');
+    out.push_str(&facts(report));
+    if !report.baselines.is_empty() {
+        out.push('\n');
+        out.push_str(&comparison(report));
+    }
+    for left in &report.baselines_left_out {
+        let _ = writeln!(out, "baseline {} was left out: {}", left.name, left.reason);
+    }
+    if report.interrupted {
+        let _ = writeln!(
+            out,
+            "\nINTERRUPTED: results are of the {} images that were finished",
+            report.images
+        );
+    }
+    if report.candidates().any(|c| !c.secure) {
+        let _ = writeln!(
+            out,
+            "\nINSECURE PARAMETERS: fewer than 128 bits of security; never use them with real data"
+        );
+    }
+    out
+}
+
+fn layer_table(candidate: &CandidateReport) -> String {
+    let mut rows = vec![vec![
+        "layer".to_owned(),
+        "level".into(),
+        "instructions".into(),
+        "rotations".into(),
+        "products".into(),
+        "predicted ms".into(),
+        "measured ms".into(),
+        "error".into(),
+    ]];
+    for l in &candidate.layers {
+        rows.push(vec![
+            l.name.clone(),
+            l.level.to_string(),
+            l.instructions.to_string(),
+            l.rotations.to_string(),
+            l.products.to_string(),
+            format!("{:.2}", l.predicted_ms),
+            format!("{:.2}", l.measured_ms),
+            percent(l.predicted_ms / l.measured_ms - 1.0),
+        ]);
+    }
+    let sum = |f: &dyn Fn(&super::LayerReport) -> usize| {
+        candidate.layers.iter().map(f).sum::<usize>().to_string()
+    };
+    rows.push(vec![
+        "whole image".into(),
+        String::new(),
+        sum(&|l| l.instructions),
+        sum(&|l| l.rotations),
+        sum(&|l| l.products),
+        format!("{:.2}", candidate.predicted_latency_ms),
+        format!("{:.2}", candidate.measured_latency_ms),
+        percent(candidate.prediction_error),
+    ]);
+    table(rows)
+}
+
+fn facts(report: &RunReport) -> String {
+    let c = &report.chosen;
+    let p = &report.provenance;
+    let [low, high] = c.predicted_interval_ms;
+    let [first, third] = c.measured_quartiles_ms;
+    let corrected = match (c.corrected_latency_ms, c.corrected_prediction_error) {
+        (Some(ms), Some(error)) => {
+            format!("; {ms:.1} ms ({}) corrected for the machine's speed now", percent(error))
+        }
+        _ => String::new(),
+    };
+    let memory = &c.peak_memory_bytes;
+    let share = |v: Option<f64>| v.map_or("unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
+    let mut rows: Vec<(&str, String)> = vec![
+        (
+            "latency",
+            format!(
+                "{:.1} ms an image (quartiles {first:.1} to {third:.1}), {} threads",
+                c.measured_latency_ms, report.threads
+            ),
+        ),
+        (
+            "predicted",
+            format!(
+                "{:.1} ms ({low:.1} to {high:.1}), error {}{corrected}",
+                c.predicted_latency_ms,
+                percent(c.prediction_error)
+            ),
+        ),
+        ("images", format!("{} ({})", report.images, report.image_source)),
+        ("same class as plain", format!("{:.2} %", 100.0 * c.class_agreement)),
+        ("accuracy here", share(c.accuracy)),
+        (
+            "accuracy, whole test set",
+            format!("{} (unencrypted, recorded at training)", share(c.recorded_accuracy)),
+        ),
+        (
+            "logits",
+            format!(
+                "{:.1} bits, {:.1} bits relative to the largest",
+                c.logit_precision_bits, c.logit_relative_precision_bits
+            ),
+        ),
+        (
+            "peak memory",
+            format!(
+                "{} predicted, {} measured",
+                show_bytes(memory.predicted),
+                show_bytes(memory.measured)
+            ),
+        ),
+        ("keys", format!("generated in {:.1} ms", c.key_generation_ms)),
+        ("plaintexts", format!("encoded in {:.1} ms", c.encode_ms)),
+        (
+            "client",
+            format!(
+                "encrypts in {:.1} ms, decrypts in {:.1} ms; sends {}, receives {}",
+                c.encrypt_ms,
+                c.decrypt_ms,
+                show_bytes(c.upload_bytes),
+                show_bytes(c.download_bytes)
+            ),
+        ),
+        (
+            "parameters",
+            format!(
+                "N = {}, log2 QP = {:.1}, {}",
+                c.ring_degree,
+                c.log_qp,
+                if c.secure { "128-bit security" } else { "INSECURE" }
+            ),
+        ),
+        ("machine", format!("{}, {} kernels", p.cpu, p.isa)),
+        ("made by", format!("revision {}, {}, seed {}", p.revision, p.date, p.seed)),
+    ];
+    if let Some(bytes) = report.process_resident_peak_bytes {
+        rows.insert(
+            8,
+            (
+                "whole process",
+                format!("{} resident at most, baselines included", show_bytes(bytes)),
+            ),
+        );
+    }
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter().fold(String::new(), |mut out, (name, value)| {
+        let _ = writeln!(out, "{name:width$}  {value}");
+        out
+    })
+}
+
+/// The configuration in question and its baselines, one line each.
+pub fn comparison(report: &RunReport) -> String {
+    let mut rows = vec![
+        [
+            "",
+            "variant",
+            "accuracy",
+            "latency ms",
+            "predicted ms",
+            "error",
+            "speed-up",
+            "logit bits",
+            "memory",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    rows.push(comparison_row(&report.chosen, None));
+    rows.extend(
+        report
+            .baselines
+            .iter()
+            .map(|b: &BaselineReport| comparison_row(&b.candidate, Some(b.speedup))),
+    );
+    let note = "speed-up: of the first line over that one, both run here, image by image in turn\n";
+    table(rows) + note
+}
+
+fn comparison_row(c: &CandidateReport, speedup: Option<f64>) -> Vec<String> {
+    vec![
+        c.name.clone(),
+        c.variant.clone(),
+        c.recorded_accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a)),
+        format!("{:.1}", c.measured_latency_ms),
+        format!("{:.1}", c.predicted_latency_ms),
+        percent(c.prediction_error),
+        speedup.map_or(String::new(), |s| format!("{s:.2}x")),
+        format!("{:.1}", c.logit_precision_bits),
+        show_bytes(c.peak_memory_bytes.measured),
+    ]
+}
+
+/// A table: first row as head, first column to the left, numbers to the right.
+pub fn table(rows: Vec<Vec<String>>) -> String {
+    let mut builder = Builder::default();
+    rows.into_iter().for_each(|row| builder.push_record(row));
+    let mut table = builder.build();
+    table.with(Style::markdown());
+    table.modify(Columns::new(1..), Alignment::right());
+    format!("{table}\n")
+}
+
+/// A signed fraction as per cent.
+pub fn percent(fraction: f64) -> String {
+    format!("{:+.1} %", 100.0 * fraction)
+}

@@ -1,0 +1,89 @@
+//! The command as a user meets it: help, messages, exit codes.
+
+mod common;
+
+use std::fs;
+
+use common::{Tiny, spencnn, stderr, stdout};
+
+#[test]
+fn help_teaches_every_sub_command() {
+    let help = stdout(spencnn().arg("--help").assert().success());
+    for word in ["calibrate", "search", "run", "demo", "compare", "Exit codes", "Examples"] {
+        assert!(help.contains(word), "{word}");
+    }
+    for command in ["calibrate", "search", "run", "demo", "compare"] {
+        let help = stdout(spencnn().args([command, "--help"]).assert().success());
+        assert!(
+            help.contains("Examples:") && help.contains(&format!("spencnn {command}")),
+            "{command}: {help}"
+        );
+    }
+}
+
+#[test]
+fn version_names_the_revision() {
+    assert!(stdout(spencnn().arg("--version").assert().success()).contains("revision"));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for arguments in [
+        &["run", "--images", "0"][..],
+        &["run", "--threads", "none"],
+        &["run", "--memory-limit", "8 apples"],
+        &["run", "--baseline", "c"],
+        &["calibrate", "--quick", "--full"],
+        &["walk"],
+        &[],
+    ] {
+        spencnn().args(arguments).assert().code(2);
+    }
+    let text = stderr(spencnn().args(["run", "--memory-limit", "8 apples"]).assert().code(2));
+    assert!(text.contains("apples") && text.contains("GiB"), "{text}");
+}
+
+#[test]
+fn wrong_input_ends_with_2_and_says_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let check = |arguments: &[&str], words: &[&str]| {
+        let text =
+            stderr(spencnn().env("SPENCNN_HOME", home.path()).args(arguments).assert().code(2));
+        for word in words {
+            assert!(text.contains(word), "{arguments:?}: {text}");
+        }
+    };
+    check(&["run", "--network", "alexnet"], &["alexnet", "lenet"]);
+    check(&["run", "--data", "/nonexistent/folder"], &["/nonexistent/folder", "--data"]);
+    check(&["run", "--config", "/nonexistent.toml"], &["/nonexistent.toml"]);
+    check(&["run", "--profile", "/nonexistent.toml"], &["/nonexistent.toml", "spencnn calibrate"]);
+    check(&["search", "--profile", "/nonexistent.toml"], &["/nonexistent.toml"]);
+    check(&["demo", "--profile", "/nonexistent.toml"], &["/nonexistent.toml"]);
+    check(&["compare", "--network", "alexnet"], &["alexnet"]);
+    let broken = home.path().join("broken.toml");
+    fs::write(&broken, "network = \"lenet\"\nvariant = 3\n").unwrap();
+    check(&["run", "--config", broken.to_str().unwrap()], &["broken.toml", "variant"]);
+}
+
+#[test]
+fn no_profile_says_how_to_make_one() {
+    // In a folder without profiles.
+    let home = tempfile::tempdir().unwrap();
+    let text = stderr(
+        spencnn()
+            .current_dir(home.path())
+            .env("SPENCNN_HOME", home.path())
+            .arg("search")
+            .assert()
+            .code(2),
+    );
+    assert!(text.contains("spencnn calibrate --quick"), "{text}");
+}
+
+#[test]
+fn a_configuration_for_another_network_is_refused() {
+    let tiny = Tiny::new();
+    let text =
+        stderr(tiny.spencnn().args(["run", "--config"]).arg(tiny.configuration()).assert().code(2));
+    assert!(text.contains("\"tiny\"") && text.contains("--network"), "{text}");
+}

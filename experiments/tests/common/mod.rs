@@ -1,0 +1,206 @@
+//! Helpers of the tests of the command.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use costmodel::fit::{ErrorSummary, Fit};
+use costmodel::work::Feature;
+use costmodel::{Machine, Profile};
+use simulator::network::{LayerParameters, Model, Network, Weights};
+
+/// The command, without the caller's data folder.
+pub fn spencnn() -> Command {
+    let mut command = Command::cargo_bin("spencnn").unwrap();
+    command.env_remove("SPENCNN_DATA");
+    command
+}
+
+pub fn stdout(assert: Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+pub fn stderr(assert: Assert) -> String {
+    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+}
+
+/// A network of a few channels with random weights, a configuration on a small insecure ring, and a made-up profile of
+/// this machine, in a folder that goes when this does.
+pub struct Tiny {
+    folder: tempfile::TempDir,
+}
+
+const NETWORK: &str = r#"
+name = "tiny"
+baseline = "dense"
+
+[input]
+channels = 1
+height = 8
+width = 8
+
+[[layer]]
+name = "conv1"
+kind = "conv"
+out = 4
+kernel = 3
+padding = 1
+
+[[layer]]
+name = "act1"
+kind = "activation"
+
+[[layer]]
+name = "pool1"
+kind = "avgpool"
+kernel = 2
+
+[[layer]]
+name = "fc1"
+kind = "fc"
+out = 5
+
+[[variant]]
+name = "dense"
+weights = "tiny.safetensors"
+accuracy = 0.5
+"#;
+
+const CONFIGURATION: &str = r#"
+network = "tiny"
+variant = "dense"
+
+[parameters]
+log_n = 11
+scale_bits = 36
+prime_bits = 36
+first_bits = 44
+special_bits = 46
+special = 1
+alpha = 1
+levels = 3
+
+[input]
+patches = false
+padded = true
+layout = { order = "sequential", phases = 2, row = 8, col = 1, tile = 64, blocks = 1 }
+
+[[linear]]
+layer = "conv1"
+layout = { order = "sequential", phases = 2, row = 8, col = 1, tile = 64, blocks = 4 }
+schedule = { block = "none", row = false, col = false, double_hoisting = true }
+
+[[linear]]
+layer = "fc1"
+layout = { order = "sequential", phases = 1, row = 1, col = 1, tile = 64, blocks = 8 }
+schedule = { block = "none", row = false, col = false, double_hoisting = true }
+
+[[pools]]
+layer = "pool1"
+method = "phases"
+"#;
+
+impl Tiny {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("tiny.toml", NETWORK);
+        write("config.toml", CONFIGURATION);
+        weights(&Model::random(Network::from_toml(NETWORK).unwrap(), 3))
+            .write(&folder.path().join("tiny.safetensors"))
+            .unwrap();
+        profile().save(&folder.path().join("profile.toml")).unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn network(&self) -> PathBuf {
+        self.path("tiny.toml")
+    }
+
+    pub fn configuration(&self) -> PathBuf {
+        self.path("config.toml")
+    }
+
+    /// The command with this folder as its home.
+    pub fn spencnn(&self) -> Command {
+        let mut command = spencnn();
+        command.env("SPENCNN_HOME", self.folder.path());
+        command
+    }
+
+    /// `run` on the tiny network with the made-up profile.
+    pub fn run(&self) -> Command {
+        let mut command = self.spencnn();
+        command.args(["run", "--threads", "1", "--no-baselines", "--images", "3"]);
+        command
+            .arg("--network")
+            .arg(self.network())
+            .arg("--profile")
+            .arg(self.path("profile.toml"));
+        command.arg("--config").arg(self.configuration());
+        command
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn weights(model: &Model) -> Weights {
+    let mut weights = Weights::default();
+    for (layer, parameters) in model.network.layers.iter().zip(&model.parameters) {
+        let mut put = |what: &str, shape: &[usize], data: &[f64]| {
+            weights.insert(&format!("{}.{what}", layer.name), shape, data.to_vec()).unwrap();
+        };
+        match parameters {
+            LayerParameters::Linear { weight, bias } => {
+                let out = bias.len();
+                let per_out = weight.len() / out;
+                match layer.name.starts_with("conv") {
+                    true => put("weight", &[out, per_out / 9, 3, 3], weight),
+                    false => put("weight", &[out, per_out], weight),
+                }
+                put("bias", &[out], bias);
+            }
+            LayerParameters::Activation { a, b, c } => {
+                put("coeffs", &[3, a.len()], &[&a[..], b, c].concat())
+            }
+            _ => {}
+        }
+    }
+    weights
+}
+
+/// A profile whose every unit of work costs one nanosecond: good for nothing but tests.
+fn profile() -> Profile {
+    let fit = Fit {
+        threads: 1,
+        min_log_n: 11,
+        max_log_n: 14,
+        unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().to_owned(), 1e-3)).collect(),
+        training: ErrorSummary::default(),
+        noise_relative: 0.0,
+        held_out: ErrorSummary::default(),
+        families: Default::default(),
+        unseen_rings: Default::default(),
+    };
+    Profile {
+        version: costmodel::profile::VERSION,
+        date: "2026-01-01T00:00:00Z".into(),
+        revision: "test".into(),
+        plan: "made up".into(),
+        duration_seconds: 0.0,
+        load_average: 0.0,
+        machine: Machine::detect(),
+        probes: Vec::new(),
+        fits: vec![fit],
+        points: Vec::new(),
+    }
+}

@@ -1,0 +1,139 @@
+//! A whole run on a tiny network: really encrypted, on a small insecure ring.
+
+mod common;
+
+use common::{Tiny, stderr, stdout};
+use serde_json::Value;
+
+#[test]
+fn run_prints_one_object_with_every_field() {
+    let tiny = Tiny::new();
+    let output = stdout(tiny.run().args(["--allow-insecure", "--json"]).assert().success());
+    let report: Value = serde_json::from_str(&output).unwrap();
+    for field in [
+        "network",
+        "configuration",
+        "threads",
+        "images",
+        "measured_latency_ms",
+        "predicted_latency_ms",
+        "prediction_error",
+        "baselines",
+        "class_agreement",
+        "accuracy",
+        "logit_precision_bits",
+        "peak_memory_bytes",
+        "layers",
+        "log_qp",
+        "ring_degree",
+        "provenance",
+    ] {
+        assert!(report.get(field).is_some(), "no {field}");
+    }
+    let number = |path: &str| report.pointer(path).unwrap().as_f64().unwrap();
+    assert_eq!(number("/images"), 3.0);
+    assert_eq!(number("/class_agreement"), 1.0);
+    assert!(report["accuracy"].is_null(), "random pixels have no labels");
+    assert!(number("/logit_precision_bits") > 10.0);
+    assert_eq!(number("/ring_degree"), 2048.0);
+    assert_eq!(report["secure"], Value::Bool(false));
+    let error = number("/predicted_latency_ms") / number("/measured_latency_ms") - 1.0;
+    assert!((number("/prediction_error") - error).abs() < 1e-9);
+    let layers = report["layers"].as_array().unwrap();
+    let names: Vec<&str> = layers.iter().map(|l| l["name"].as_str().unwrap()).collect();
+    assert_eq!(names.first(), Some(&"conv1"));
+    assert_eq!(names.last(), Some(&"fc1"));
+    let levels: Vec<u64> = layers.iter().map(|l| l["level"].as_u64().unwrap()).collect();
+    assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
+    let predicted: f64 = layers.iter().map(|l| l["predicted_ms"].as_f64().unwrap()).sum();
+    assert!((predicted - number("/predicted_latency_ms")).abs() < 1e-9 * predicted);
+    assert!(
+        number("/peak_memory_bytes/measured") > 0.0 && number("/peak_memory_bytes/predicted") > 0.0
+    );
+    for field in ["revision", "cpu", "isa", "profile", "seed", "date", "command"] {
+        assert!(report["provenance"].get(field).is_some(), "no provenance.{field}");
+    }
+}
+
+#[test]
+fn run_as_text_with_a_plot() {
+    let tiny = Tiny::new();
+    let plot = tiny.path("layers.svg");
+    let text =
+        stdout(tiny.run().arg("--allow-insecure").arg("--plot").arg(&plot).assert().success());
+    for word in ["conv1", "fc1", "whole image", "predicted", "INSECURE", "peak memory"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let svg = std::fs::read_to_string(plot).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>") && svg.contains("fc1"));
+}
+
+#[test]
+fn insecure_parameters_are_refused_unless_asked_for() {
+    let tiny = Tiny::new();
+    let text = stderr(tiny.run().assert().code(2));
+    assert!(text.contains("secur"), "{text}");
+}
+
+#[test]
+fn too_little_precision_ends_with_1() {
+    let tiny = Tiny::new();
+    let assert =
+        tiny.run().args(["--allow-insecure", "--json", "--min-precision", "60"]).assert().code(1);
+    // The result is printed all the same.
+    let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(report["images"], 3);
+    assert!(stderr(assert).contains("expected at least 60"));
+}
+
+#[test]
+fn too_little_memory_is_refused_before_anything_is_allocated() {
+    let tiny = Tiny::new();
+    let text =
+        stderr(tiny.run().args(["--allow-insecure", "--memory-limit", "100kB"]).assert().code(2));
+    assert!(text.contains("over the limit of 100.0 kB"), "{text}");
+}
+
+#[test]
+fn missing_weights_are_named() {
+    let tiny = Tiny::new();
+    std::fs::remove_file(tiny.path("tiny.safetensors")).unwrap();
+    let text = stderr(tiny.run().arg("--allow-insecure").assert().code(2));
+    assert!(text.contains("tiny.safetensors"), "{text}");
+}
+
+/// Ctrl-C in the middle of a run: what was finished is printed, and the exit code says why it ended.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_what_it_has() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let tiny = Tiny::new();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("spencnn"))
+        .args(["run", "--threads", "1", "--no-baselines", "--images", "1000000", "--json"])
+        .args(["--allow-insecure", "--network"])
+        .arg(tiny.network())
+        .arg("--profile")
+        .arg(tiny.path("profile.toml"))
+        .arg("--config")
+        .arg(tiny.configuration())
+        .env_remove("SPENCNN_DATA")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("encrypted inference")));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    let report: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(report["interrupted"], Value::Bool(true));
+    assert!(report["images"].as_u64().unwrap() >= 1);
+    assert!(rest.last().unwrap().contains("interrupted"), "{rest:?}");
+}
