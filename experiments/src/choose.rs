@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use simulator::config::Configuration;
-use simulator::fold::Folded;
+use simulator::fold::{ActivationMethod, Folded};
 use simulator::search::{Candidate, Evaluated, Journal, Limits, Search, Space, pareto_front};
 
 use crate::candidate::{self, Paper};
@@ -23,7 +23,9 @@ const MARGIN_BITS: f64 = 1.0;
 /// Smallest scale looked at, in bits. Noise takes well over ten of them, so that fewer cannot leave logits with as many
 /// bits as they must have.
 const LEAST_SCALE_BITS: u32 = 26;
-/// Seed of the image on which precision is predicted, and of the simulated noise.
+/// Images on which value sizes and precision are predicted.
+const PICTURES: usize = 4;
+/// Seed of those images, and of the simulated noise.
 const PICTURE_SEED: u64 = 1;
 
 /// What is asked of a search.
@@ -105,9 +107,10 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
         wish.variants.clone()
     };
     let space = wish.space();
-    let picture = images::load(network, None, 1, PICTURE_SEED)?;
-    let picture = network.normalise(&picture.image(0).unwrap_or_default())?;
-    let pictures = [picture];
+    let pictures = images::load(network, None, PICTURES, PICTURE_SEED)?;
+    let pictures = (0..PICTURES)
+        .map(|k| Ok(network.normalise(&pictures.image(k).unwrap_or_default())?))
+        .collect::<Result<Vec<_>>>()?;
     let mut journal = match &wish.journal {
         Some(path) => Journal::open(path)?,
         None => Journal::new(),
@@ -123,14 +126,22 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
             inaccurate.push(name.clone());
             continue;
         }
-        let folded = Folded::new(&source.model(name)?, space.activations)?;
-        let candidate = [Candidate { variant: name.clone(), folded, accuracy }];
+        let model = source.model(name)?;
         let mut found = Vec::new();
-        for (j, &log_n) in space.log_n.iter().enumerate() {
+        // Squares with a level of their own are slower and more precise: only if nothing else is precise enough.
+        let points = [ActivationMethod::PairedSquare, ActivationMethod::Square]
+            .into_iter()
+            .flat_map(|activations| space.log_n.iter().map(move |&log_n| (activations, log_n)));
+        for (j, (activations, log_n)) in points.enumerate() {
+            if activations == ActivationMethod::Square && !found.is_empty() {
+                break;
+            }
             cancel::check()?;
-            let done = k as f64 + j as f64 / space.log_n.len() as f64;
+            let done = k as f64 + j as f64 / (2 * space.log_n.len()) as f64;
             progress.set(done / names.len() as f64, &format!("{name}, N = 2^{log_n}"));
-            let part = Space { log_n: vec![log_n], ..space.clone() };
+            let part = Space { log_n: vec![log_n], activations, ..space.clone() };
+            let folded = Folded::new(&model, activations)?;
+            let candidate = [Candidate { variant: name.clone(), folded, accuracy }];
             let search = Search {
                 space: &part,
                 limits: &limits,
