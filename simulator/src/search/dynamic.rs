@@ -111,6 +111,7 @@ impl<'a> Programme<'a> {
                     special,
                     alpha: special,
                     threads: self.space.threads,
+                    wide: self.space.is_wide(),
                 });
             }
         }
