@@ -1,6 +1,6 @@
 //! The weights of a linear stage, sorted by the rotation that brings each input to its output.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::positions::Reach;
@@ -184,6 +184,9 @@ pub fn check_mask(name: &str, input: &Layout, output: &Layout, mask: usize) -> R
     Ok(())
 }
 
+/// Where the spots of a (channel pair, replica) go: diagonal and fold offset of each, found when first asked for.
+type Routes = Vec<Option<(u32, u32)>>;
+
 impl Diagonals {
     /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`. Without
     /// `entries`, counts and identities are the same, but no plaintext can be filled.
@@ -194,6 +197,40 @@ impl Diagonals {
         output: &Layout,
         mask: usize,
         entries: bool,
+    ) -> Result<Self> {
+        let mut all = Self::of_channels(
+            name,
+            stage,
+            (input, output),
+            mask,
+            entries,
+            0..stage.geometry.output.channels,
+        )?;
+        all.diagonals.sort_by_key(|(key, _)| *key);
+        Ok(all)
+    }
+
+    /// A number that the diagonals are no fewer than: those of one output channel per ciphertext.
+    pub fn at_least(
+        name: &str,
+        stage: &LinearStage,
+        input: &Layout,
+        output: &Layout,
+        mask: usize,
+    ) -> Result<usize> {
+        let mut seen = vec![false; output.channel_ciphertexts()];
+        let some = (0..output.channels.len())
+            .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true));
+        Ok(Self::of_channels(name, stage, (input, output), mask, false, some)?.diagonals.len())
+    }
+
+    fn of_channels(
+        name: &str,
+        stage: &LinearStage,
+        (input, output): (&Layout, &Layout),
+        mask: usize,
+        entries: bool,
+        channels: impl Iterator<Item = usize>,
     ) -> Result<Self> {
         let g = &stage.geometry;
         if input.shape != g.input || output.shape != g.output {
@@ -210,39 +247,52 @@ impl Diagonals {
         let reach = Reach::new(g, input, output);
         let splitter = Splitter::new(input, output, mask);
         let replicas = replicas(output.period, input.period, mask);
+        let period = input.period.max(output.period);
         let area = g.kernel.0 * g.kernel.1;
         let per_out = g.input.channels / g.groups;
-        let mut index: KeyMap<Diagonal, usize> = KeyMap::default();
-        let mut found: Vec<(Diagonal, Contents)> = Vec::new();
-        let period = input.period.max(output.period);
         let (in_phases, out_phases) = (input.phases * input.phases, output.phases * output.phases);
-        for o in 0..g.output.channels {
+        // Spots of all kernel offsets in one list, so that each has a number.
+        let mut starts = vec![0];
+        starts.extend(reach.spots.iter().scan(0, |n, list| {
+            *n += list.len();
+            Some(*n)
+        }));
+        let spots: Vec<_> = reach.spots.into_iter().flatten().collect();
+        let mut index: KeyMap<Diagonal, u32> = KeyMap::default();
+        let mut routes: KeyMap<(usize, usize, isize), Routes> = KeyMap::default();
+        let mut found: Vec<(Diagonal, Contents)> = Vec::new();
+        for o in channels {
             let to = output.channels[o];
             for k in 0..per_out {
                 let from = input.channels[g.input_channel(o, k)];
                 let weights = &stage.weights[(o * per_out + k) * area..][..area];
-                for (w, spots) in weights.iter().zip(&reach.spots) {
-                    if *w == 0.0 {
-                        continue;
-                    }
-                    for spot in spots {
-                        for replica in &replicas {
-                            let target = to.base + replica;
-                            let distance = from.base as isize - target as isize;
-                            let s = splitter.split(distance, spot.row, spot.col);
-                            let key = Diagonal {
-                                output: to.ct * out_phases + spot.output_phase,
-                                input: from.ct * in_phases + spot.input_phase,
-                                block: s.block,
-                                row: s.row,
-                                col: s.col,
-                            };
-                            let base = target + s.fold;
-                            let at = *index.entry(key).or_insert_with(|| {
-                                found.push((key, Contents { first: base, ..Contents::default() }));
-                                found.len() - 1
+                for replica in &replicas {
+                    let target = to.base + replica;
+                    let distance = from.base as isize - target as isize;
+                    let routes = routes
+                        .entry((to.ct, from.ct, distance))
+                        .or_insert_with(|| vec![None; spots.len()]);
+                    for (at, w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+                        for number in starts[at]..starts[at + 1] {
+                            let spot = &spots[number];
+                            let (diagonal, fold) = *routes[number].get_or_insert_with(|| {
+                                let s = splitter.split(distance, spot.row, spot.col);
+                                let key = Diagonal {
+                                    output: to.ct * out_phases + spot.output_phase,
+                                    input: from.ct * in_phases + spot.input_phase,
+                                    block: s.block,
+                                    row: s.row,
+                                    col: s.col,
+                                };
+                                let at = *index.entry(key).or_insert_with(|| {
+                                    let first = target + s.fold;
+                                    found.push((key, Contents { first, ..Contents::default() }));
+                                    found.len() as u32 - 1
+                                });
+                                (at, s.fold as u32)
                             });
-                            let contents = &mut found[at].1;
+                            let contents = &mut found[diagonal as usize].1;
+                            let base = target + fold as usize;
                             let relative = base.wrapping_sub(contents.first) & (period - 1);
                             contents.signature.add(relative, spot.set, *w);
                             if entries {
@@ -254,7 +304,6 @@ impl Diagonals {
                 }
             }
         }
-        found.sort_by_key(|(key, _)| *key);
         Ok(Self {
             diagonals: found,
             sets: reach.sets,
@@ -267,8 +316,10 @@ impl Diagonals {
 
     /// Distinct rotations across blocks.
     pub fn blocks(&self) -> Vec<usize> {
-        let set: BTreeMap<usize, ()> = self.diagonals.iter().map(|(d, _)| (d.block, ())).collect();
-        set.into_keys().collect()
+        let mut all: Vec<usize> = self.diagonals.iter().map(|(d, _)| d.block).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 }
 

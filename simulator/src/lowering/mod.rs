@@ -3,6 +3,7 @@
 mod activation;
 mod builder;
 mod chain;
+mod count;
 mod diagonals;
 mod linear;
 mod pool;
@@ -26,9 +27,11 @@ pub use scales::ScalePlan;
 pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
 pub use signature::Signature;
 
+pub(crate) use activation::quadratic as emit_quadratic;
 pub(crate) use builder::Builder;
+pub(crate) use count::count;
 pub(crate) use diagonals::Splitter;
-pub(crate) use linear::LinearEmission;
+pub(crate) use linear::{LinearEmission, fold_steps};
 pub(crate) use pool::{Pool, pool as emit_pool, square as emit_square};
 pub(crate) use stages::{Prepared, prepare};
 
@@ -136,7 +139,7 @@ pub fn lower(
                     stages.get(k + 1).map(|s| pool_of(s, configuration)).transpose()?.flatten();
                 phases_done = emit_square(&mut b, &mut state, next, *rescale)?;
             }
-            StageKind::Quadratic(q) => activation::quadratic(&mut b, &mut state, q)?,
+            StageKind::Quadratic(q) => emit_quadratic(&mut b, &mut state, q)?,
             StageKind::SumPool { .. } => {
                 if let Some(pool) = pool_of(stage, configuration)? {
                     emit_pool(&mut b, &mut state, pool, phases_done)?;

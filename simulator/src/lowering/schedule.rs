@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::diagonals::{Diagonals, KeyMap};
+use super::diagonals::{Diagonal, Diagonals, KeyMap};
 use super::signature::Signature;
 
 /// How rotations across channel blocks are split.
@@ -86,25 +86,10 @@ pub struct LinearPlan {
 impl LinearPlan {
     /// Applies a schedule.
     pub fn new(diagonals: &Diagonals, schedule: &Schedule) -> Self {
-        let unit = diagonals.blocks().into_iter().fold(diagonals.input_period, |u, b| {
-            if b == 0 { u } else { u.min(b & b.wrapping_neg()) }
-        });
+        let cut = Cut::new(diagonals, schedule);
         let mut keys: BTreeMap<(Partial, usize, usize), Vec<usize>> = BTreeMap::new();
         for (k, (d, _)) in diagonals.diagonals.iter().enumerate() {
-            let block = match schedule.block {
-                BlockSplit::None => 0,
-                BlockSplit::All => d.block,
-                BlockSplit::Baby(baby) => {
-                    let step = unit * baby.max(1);
-                    d.block / step * step
-                }
-            };
-            let row = if schedule.row { d.row } else { 0 };
-            let col = if schedule.col { d.col } else { 0 };
-            let total = d.block as isize + d.row + d.col;
-            let giant = block as isize + row + col;
-            let shift = (total - giant).rem_euclid(diagonals.input_period as isize) as usize;
-            let giant = giant.rem_euclid(diagonals.period as isize) as usize;
+            let (giant, shift) = cut.apply(d);
             let partial = Partial { output: d.output, giant };
             keys.entry((partial, d.input, shift)).or_default().push(k);
         }
@@ -165,5 +150,39 @@ impl LinearPlan {
         let babies: std::collections::BTreeSet<_> =
             self.terms.iter().filter(|t| t.shift != 0).map(|t| (t.source, t.shift)).collect();
         (giants + babies.len(), self.terms.len())
+    }
+}
+
+/// How a schedule cuts the rotation of a diagonal in two.
+pub(crate) struct Cut<'a> {
+    diagonals: &'a Diagonals,
+    schedule: Schedule,
+    /// Largest power of two dividing every block rotation.
+    unit: usize,
+}
+
+impl<'a> Cut<'a> {
+    pub(crate) fn new(diagonals: &'a Diagonals, schedule: &Schedule) -> Self {
+        let all = diagonals.diagonals.iter().fold(diagonals.input_period, |u, (d, _)| u | d.block);
+        Self { diagonals, schedule: *schedule, unit: all & all.wrapping_neg() }
+    }
+
+    /// The rotation of the partial sum and that of the input.
+    pub(crate) fn apply(&self, d: &Diagonal) -> (usize, usize) {
+        let block = match self.schedule.block {
+            BlockSplit::None => 0,
+            BlockSplit::All => d.block,
+            BlockSplit::Baby(baby) => {
+                let step = self.unit * baby.max(1);
+                d.block / step * step
+            }
+        };
+        let row = if self.schedule.row { d.row } else { 0 };
+        let col = if self.schedule.col { d.col } else { 0 };
+        let total = d.block as isize + d.row + d.col;
+        let giant = block as isize + row + col;
+        // Periods are powers of two, so that masking is the residue.
+        let shift = (total - giant) as usize & (self.diagonals.input_period - 1);
+        (giant as usize & (self.diagonals.period - 1), shift)
     }
 }

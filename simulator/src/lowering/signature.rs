@@ -18,6 +18,12 @@ impl Signature {
         self.1 = self.1.wrapping_add(mix(part.1 ^ mix(base as u64 + 1)));
     }
 
+    /// Adds the parts of another one, unmoved.
+    pub fn join(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+        self.1 = self.1.wrapping_add(other.1);
+    }
+
     fn mix_in(&mut self, what: u64, place: u64) {
         let first = mix(what ^ mix(place ^ 0x9e37_79b9_7f4a_7c15));
         self.0 = self.0.wrapping_add(first);
@@ -30,4 +36,10 @@ pub(crate) fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+impl std::fmt::Display for Signature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}{:016x}", self.0, self.1)
+    }
 }

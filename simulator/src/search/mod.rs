@@ -1,1 +1,24 @@
 //! Search for the configuration to run.
+//!
+//! For each variant, ring degree and key-switching shape, an exact dynamic programme along the layers finds
+//! the cheapest layouts, fold masks, schedules and pool methods under a [`Pricer`]. The best ones are lowered,
+//! priced as they will run, and their memory and precision predicted. Limits are applied last, so that one
+//! journal serves any of them.
+
+mod candidates;
+mod dynamic;
+mod edges;
+mod evaluate;
+mod front;
+mod journal;
+mod price;
+mod problem;
+mod run;
+mod space;
+
+pub use evaluate::{Evaluated, LayerPrice, evaluate, precision_bits};
+pub use front::pareto_front;
+pub use journal::{Journal, Record};
+pub use price::{Pricer, WorkPricer, price_program};
+pub use run::{Candidate, Outcome, Search};
+pub use space::{Layouts, Limits, Space};

@@ -1,0 +1,256 @@
+//! Layouts, fold masks and schedules worth trying.
+
+use std::collections::BTreeSet;
+
+use super::space::{Layouts, Space};
+use crate::config::{InputPacking, PoolMethod};
+use crate::layout::{ChannelOrder, Layout, LayoutSpec};
+use crate::lowering::{BlockSplit, Diagonals, Schedule};
+use crate::network::{ConvGeometry, Shape};
+
+/// Copies of an output that products may write beyond what repeats by itself.
+const MAX_REPLICAS: usize = 4;
+
+/// A layout of a linear stage's result, and a fold mask.
+pub(crate) type Target = (LayoutSpec, usize);
+
+fn phases(space: &Space) -> &'static [usize] {
+    match space.layouts {
+        Layouts::Paper => &[1],
+        Layouts::All => &[1, 2, 4],
+    }
+}
+
+/// Slots from the first to the last value of a map.
+fn footprint(height: usize, width: usize, phases: usize, row: usize, col: usize) -> usize {
+    (height.div_ceil(phases) - 1) * row + (width.div_ceil(phases) - 1) * col + 1
+}
+
+/// Packings of the image for the first stage, `geometry`; patches have `patches` for theirs.
+pub(crate) fn inputs(
+    geometry: &ConvGeometry,
+    patches: Option<&ConvGeometry>,
+    slots: usize,
+    space: &Space,
+) -> Vec<InputPacking> {
+    let mut found = BTreeSet::new();
+    for &p in phases(space) {
+        for padded in [false, true] {
+            if padded && geometry.padding == 0 {
+                continue;
+            }
+            let extra = if padded { 2 * geometry.padding } else { 0 };
+            let map = Shape::new(
+                geometry.input.channels,
+                geometry.input.height + extra,
+                geometry.input.width + extra,
+            );
+            packings(map, p, slots, space, &mut found, (false, padded));
+        }
+        if let Some(g) = patches.filter(|_| space.patches) {
+            packings(g.input, p, slots, space, &mut found, (true, false));
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn packings(
+    map: Shape,
+    phases: usize,
+    slots: usize,
+    space: &Space,
+    found: &mut BTreeSet<InputPacking>,
+    (patches, padded): (bool, bool),
+) {
+    let width = map.width.div_ceil(phases);
+    let tile_of = |row| footprint(map.height, map.width, phases, row, 1).next_power_of_two();
+    // A wide row leaves zeros that serve as padding; a narrow one is of use only if it saves slots.
+    let wide = width.next_power_of_two();
+    let narrow = tile_of(width) < tile_of(wide);
+    for row in [Some(wide), narrow.then_some(width)].into_iter().flatten() {
+        let tile = tile_of(row);
+        let mut blocks = 1;
+        while blocks * tile <= slots && blocks < 2 * map.channels {
+            let cts = map.channels.div_ceil(blocks) * phases * phases;
+            if cts <= space.max_inputs {
+                let order = ChannelOrder::Sequential;
+                let layout = LayoutSpec { order, phases, row, col: 1, tile, blocks };
+                found.insert(InputPacking { patches, padded, layout });
+            }
+            blocks *= 2;
+        }
+    }
+}
+
+/// Layouts and fold masks of a linear stage's result. `groups` are those of this and the next convolution.
+pub(crate) fn targets(
+    g: &ConvGeometry,
+    input: &Layout,
+    groups: [usize; 2],
+    space: &Space,
+) -> Vec<Target> {
+    let mut found = BTreeSet::new();
+    if g.output.area() == 1 {
+        units(g.output.channels, input, space, &mut found);
+    } else {
+        maps(g, input, groups, space, &mut found);
+    }
+    found.into_iter().collect()
+}
+
+fn maps(
+    g: &ConvGeometry,
+    input: &Layout,
+    groups: [usize; 2],
+    space: &Space,
+    found: &mut BTreeSet<Target>,
+) {
+    for &p in phases(space) {
+        // A step of `p` output rows is a step of whole input rows: the same distance for all positions.
+        let distance = |d: usize| {
+            let step = d * g.stride * p;
+            step.is_multiple_of(input.phases).then_some(step / input.phases)
+        };
+        let (Some(row), Some(col)) = (distance(input.row), distance(input.col)) else { continue };
+        map_layouts(g.output, (p, row, col), input, groups, space, found);
+    }
+}
+
+/// Layouts for the result of a repack: compact ones, whatever the input's are.
+pub(crate) fn compact(shape: Shape, input: &Layout, groups: usize, space: &Space) -> Vec<Target> {
+    let mut found = BTreeSet::new();
+    for &p in phases(space) {
+        let row = shape.width.div_ceil(p).next_power_of_two();
+        map_layouts(shape, (p, row, 1), input, [groups; 2], space, &mut found);
+    }
+    found.into_iter().filter(|(_, mask)| *mask == 0).collect()
+}
+
+fn map_layouts(
+    shape: Shape,
+    (phases, row, col): (usize, usize, usize),
+    input: &Layout,
+    groups: [usize; 2],
+    space: &Space,
+    found: &mut BTreeSet<Target>,
+) {
+    let smallest = footprint(shape.height, shape.width, phases, row, col).next_power_of_two();
+    let mut orders = vec![ChannelOrder::Sequential];
+    for groups in groups {
+        if groups > 1 && groups.is_power_of_two() && shape.channels.is_multiple_of(groups) {
+            orders.push(ChannelOrder::Interleaved { groups });
+        }
+    }
+    for tile in BTreeSet::from([smallest, 2 * smallest, input.tile.max(smallest)]) {
+        if tile > input.slots {
+            continue;
+        }
+        let full = input.slots / tile;
+        let needed = shape.channels.next_power_of_two().min(full);
+        for blocks in BTreeSet::from([full, needed, (needed / 2).max(1), (needed / 4).max(1)]) {
+            if shape.channels.div_ceil(blocks) * phases * phases > space.max_ciphertexts {
+                continue;
+            }
+            for order in &orders {
+                let spec = LayoutSpec { order: *order, phases, row, col, tile, blocks };
+                let across = (tile - 1) & !(input.tile - 1);
+                let top = (input.period - 1) & !(tile * blocks - 1);
+                let masks = match space.layouts {
+                    Layouts::Paper => vec![0],
+                    Layouts::All => vec![0, across, top, across | top],
+                };
+                insert(spec, masks, input, found);
+            }
+        }
+    }
+}
+
+fn units(units: usize, input: &Layout, space: &Space, found: &mut BTreeSet<Target>) {
+    let mut tile = 1;
+    while tile <= input.slots {
+        let full = input.slots / tile;
+        for blocks in BTreeSet::from([full, units.next_power_of_two().min(full)]) {
+            if units.div_ceil(blocks) > space.max_ciphertexts {
+                continue;
+            }
+            let top = (input.period - 1) & !(tile * blocks - 1);
+            let low = (tile - 1) & (input.period - 1);
+            let inside = low & (input.tile - 1);
+            let spec = LayoutSpec::units(tile, blocks);
+            insert(spec, vec![0, low, inside, top, top | low, top | inside], input, found);
+            let each = units.div_ceil(blocks).next_power_of_two();
+            if each > 1 && each <= tile {
+                let spec = LayoutSpec { order: ChannelOrder::Spill { step: 1 }, ..spec };
+                let low = low & !(each - 1);
+                insert(spec, vec![0, low, top | low], input, found);
+            }
+        }
+        tile *= 2;
+    }
+}
+
+/// Adds a layout with those masks that leave few copies to products.
+fn insert(spec: LayoutSpec, masks: Vec<usize>, input: &Layout, found: &mut BTreeSet<Target>) {
+    let period = spec.tile * spec.blocks;
+    for mask in masks {
+        let mask = mask & (input.period - 1);
+        let copies =
+            (input.period / period.min(input.period)) >> (mask & !(period - 1)).count_ones();
+        if copies <= MAX_REPLICAS {
+            found.insert((spec, mask));
+        }
+    }
+}
+
+/// Schedules worth trying for these diagonals.
+pub(crate) fn schedules(g: &ConvGeometry, diagonals: &Diagonals, space: &Space) -> Vec<Schedule> {
+    let blocks = diagonals.blocks().len();
+    let mut splits = vec![BlockSplit::None];
+    let mut baby = 2;
+    while baby < blocks {
+        splits.push(BlockSplit::Baby(baby));
+        baby *= 2;
+    }
+    if blocks > 1 {
+        splits.push(BlockSplit::All);
+    }
+    let parts: &[(bool, bool)] = if g.output.area() == 1 || g.kernel == (1, 1) {
+        &[(false, false)]
+    } else {
+        &[(false, false), (true, false), (false, true), (true, true)]
+    };
+    splits
+        .iter()
+        .flat_map(|block| {
+            parts.iter().map(|&(row, col)| Schedule {
+                block: *block,
+                row,
+                col,
+                double_hoisting: space.double_hoisting,
+            })
+        })
+        .collect()
+}
+
+/// Pool methods worth trying for a window of `kernel` with `stride` from a map of `input`.
+pub(crate) fn pools(
+    kernel: usize,
+    stride: usize,
+    input: &Layout,
+    output: Shape,
+) -> Vec<PoolMethod> {
+    let mut methods = vec![PoolMethod::Merge];
+    if input.phases > 1 && kernel == stride && input.phases.is_multiple_of(stride) {
+        methods.push(PoolMethod::Phases);
+    }
+    if input.phases == 1 {
+        methods.push(PoolMethod::Rotate);
+        if kernel <= 4 {
+            methods.push(PoolMethod::RotateHoisted);
+        }
+    }
+    if output.area() == 1 {
+        methods.extend([2, 4, 8].map(|radix| PoolMethod::Fold { radix }));
+    }
+    methods
+}

@@ -1,0 +1,372 @@
+//! Dynamic programme along the blocks of a network.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use costmodel::Setting;
+use rayon::prelude::*;
+
+use super::candidates::inputs;
+use super::edges::{Budget, Edge, Edges, Terms};
+use super::price::Memo;
+use super::problem::{Block, Form};
+use super::space::Space;
+use crate::config::{InputPacking, LinearChoice, PoolChoice};
+use crate::fold::{Folded, StageKind};
+use crate::layout::{Layout, Margin};
+use crate::lowering::Chain;
+use crate::network::ConvGeometry;
+use crate::{Error, Result};
+
+/// States kept per layer in the pass that finds the bound.
+const BEAM: usize = 3;
+/// How far above the best cost the other kept ways may lie.
+const SLACK: f64 = 1.05;
+
+/// A way through the whole network.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Path {
+    /// Sum of the prices of its instructions, in milliseconds.
+    pub(crate) cost: f64,
+    pub(crate) input: InputPacking,
+    pub(crate) linear: Vec<LinearChoice>,
+    pub(crate) pools: Vec<PoolChoice>,
+    pub(crate) repacks: Vec<LinearChoice>,
+}
+
+/// How a map lies between two blocks: repacks still to come, and the form in which the next block reads it.
+type Key = (usize, Form, Layout);
+
+/// One step back: where it came from and what was chosen.
+#[derive(Debug, Clone)]
+struct Node {
+    parent: Option<usize>,
+    choice: Choice,
+}
+
+#[derive(Debug, Clone)]
+enum Choice {
+    Input(InputPacking),
+    Linear(LinearChoice, Vec<PoolChoice>),
+    Repack(LinearChoice),
+}
+
+/// Costs and last nodes of the best ways to a state, ascending.
+type Ways = Vec<(f64, usize)>;
+
+/// The states before a block.
+type Layer = BTreeMap<Key, Ways>;
+
+/// A dynamic programme for one variant and ring degree, under every key-switching shape.
+pub(crate) struct Programme<'a> {
+    folded: &'a Folded,
+    blocks: &'a [Block],
+    space: &'a Space,
+    prices: &'a Memo<'a>,
+    log_n: u32,
+    /// Large enough for any block.
+    chain: Chain,
+    edges: BTreeMap<(usize, Form, Layout), Arc<Edges>>,
+    repacks: BTreeMap<(usize, Layout), Arc<Edges>>,
+}
+
+impl<'a> Programme<'a> {
+    pub(crate) fn new(
+        folded: &'a Folded,
+        blocks: &'a [Block],
+        space: &'a Space,
+        prices: &'a Memo<'a>,
+        log_n: u32,
+    ) -> Self {
+        let deepest = blocks.iter().map(|b| b.levels).max().unwrap_or(0);
+        let chain = Chain::uniform(log_n, deepest + 1, 30, 1, 1);
+        Self {
+            folded,
+            blocks,
+            space,
+            prices,
+            log_n,
+            chain,
+            edges: BTreeMap::new(),
+            repacks: BTreeMap::new(),
+        }
+    }
+
+    /// The best ways with `space.special[special]` special primes and exactly `repacks` repacks, cheapest first.
+    pub(crate) fn solve(&mut self, special: usize, repacks: usize) -> Result<Vec<Path>> {
+        let bound = self.walk(special, repacks, Some(BEAM), f64::INFINITY)?;
+        let bound = bound.first().map_or(f64::INFINITY, |p| p.cost * SLACK);
+        self.walk(special, repacks, None, bound)
+    }
+
+    /// Settings of a block's entry: for every key-switching shape, for every number of repacks still to come.
+    fn settings(&self, block: usize) -> Vec<Setting> {
+        let levels = self.blocks[block].levels;
+        let mut all = Vec::new();
+        for &special in &self.space.special {
+            for later in 0..=self.space.repacks {
+                all.push(Setting {
+                    log_n: self.log_n,
+                    level: levels + later,
+                    special,
+                    alpha: special,
+                    threads: self.space.threads,
+                });
+            }
+        }
+        all
+    }
+
+    fn terms(&self, block: usize) -> Terms<'_> {
+        Terms {
+            space: self.space,
+            prices: self.prices,
+            settings: self.settings(block),
+            chain: &self.chain,
+        }
+    }
+
+    fn walk(
+        &mut self,
+        special: usize,
+        repacks: usize,
+        beam: Option<usize>,
+        bound: f64,
+    ) -> Result<Vec<Path>> {
+        let mut arena: Vec<Node> = Vec::new();
+        let mut layer = self.first(repacks, &mut arena)?;
+        for block in 0..self.blocks.len() {
+            let setting = |later: usize| special * (self.space.repacks + 1) + later;
+            if block > 0 {
+                cut(&mut layer, beam, bound);
+                self.find_repacks(block, &layer, special, bound);
+                let before = layer.clone();
+                let after = self.blocks[block - 1].last_name();
+                for ((later, form, layout), ways) in before {
+                    if later == 0 || form != Form::Plain {
+                        continue;
+                    }
+                    for edge in self.repacks[&(block, layout)].clone().edges.iter() {
+                        let to = (later - 1, Form::Plain, edge.tails[0].layout.clone());
+                        let choice = |c: &LinearChoice| Choice::Repack(c.clone());
+                        self.relax(
+                            &mut layer,
+                            &mut arena,
+                            &ways,
+                            edge,
+                            after,
+                            setting(later),
+                            to,
+                            0,
+                            bound,
+                            choice,
+                        );
+                    }
+                }
+            }
+            cut(&mut layer, beam, bound);
+            self.find_edges(block, &layer, special, bound);
+            let mut next = Layer::new();
+            let name = self.blocks[block].plain.name.clone();
+            for ((later, form, layout), ways) in &layer {
+                for edge in self.edges[&(block, *form, layout.clone())].clone().edges.iter() {
+                    for (t, tail) in edge.tails.iter().enumerate() {
+                        let to = (*later, tail.form, tail.layout.clone());
+                        let choice =
+                            |c: &LinearChoice| Choice::Linear(c.clone(), tail.pools.clone());
+                        self.relax(
+                            &mut next,
+                            &mut arena,
+                            ways,
+                            edge,
+                            &name,
+                            setting(*later),
+                            to,
+                            t,
+                            bound,
+                            choice,
+                        );
+                    }
+                }
+            }
+            layer = next;
+        }
+        Ok(self.finish(&layer, &arena))
+    }
+
+    /// The packed images.
+    fn first(&self, repacks: usize, arena: &mut Vec<Node>) -> Result<Layer> {
+        let geometry = |form: Form| -> Option<ConvGeometry> {
+            match &self.blocks.first()?.stage(form)?.kind {
+                StageKind::Linear(l) => Some(l.geometry),
+                _ => None,
+            }
+        };
+        let Some(plain) = geometry(Form::Plain) else {
+            return Err(Error::unsupported(&self.folded.name, "there is no linear layer"));
+        };
+        let patches = geometry(Form::Patches);
+        let mut layer = Layer::new();
+        for packing in inputs(&plain, patches.as_ref(), self.chain.slots, self.space) {
+            let (form, g) = match (packing.patches, &patches) {
+                (true, Some(g)) => (Form::Patches, *g),
+                _ => (Form::Plain, plain),
+            };
+            let margin = if packing.padded { g.padding } else { 0 };
+            let margin = Margin { before: margin, after: margin };
+            let Ok(layout) = packing.layout.layout(self.chain.slots, g.input, margin) else {
+                continue;
+            };
+            arena.push(Node { parent: None, choice: Choice::Input(packing) });
+            let ways = layer.entry((repacks, form, layout)).or_default();
+            keep(ways, (0.0, arena.len() - 1), self.space.keep);
+        }
+        Ok(layer)
+    }
+
+    /// What each state may still spend, in its setting. Without a bound, a first look.
+    fn budget(&self, special: usize, later: usize, ways: &Ways, bound: f64) -> Budget {
+        let spent = ways.first().map_or(0.0, |w| w.0);
+        let open = bound.is_infinite().then_some(f64::INFINITY);
+        Budget { setting: special * (self.space.repacks + 1) + later, most: bound - spent, open }
+    }
+
+    /// Computes the edges of states not met before, and those that were put aside and are affordable now.
+    fn find_edges(&mut self, block: usize, layer: &Layer, special: usize, bound: f64) {
+        let terms = self.terms(block);
+        let next = self.blocks.get(block + 1);
+        let mut wanted: BTreeMap<(usize, Form, Layout), Budget> = BTreeMap::new();
+        for ((later, form, layout), ways) in layer {
+            let budget = self.budget(special, *later, ways, bound);
+            let key = (block, *form, layout.clone());
+            let more = |known: &Arc<Edges>| bound.is_finite() && terms.wants_more(known, &budget);
+            if self.edges.get(&key).is_none_or(more) {
+                // Of several with the same map, the one that comes with the most repacks decides.
+                wanted.insert(key, budget);
+            }
+        }
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let found: Vec<_> = wanted
+            .par_iter()
+            .map(|(key, budget)| {
+                let known = self.edges.get(key).map(Arc::as_ref);
+                Arc::new(terms.edges(&self.blocks[block], next, key.1, &key.2, budget, known))
+            })
+            .collect();
+        self.edges.extend(wanted.into_iter().map(|w| w.0).zip(found));
+    }
+
+    fn find_repacks(&mut self, block: usize, layer: &Layer, special: usize, bound: f64) {
+        let terms = self.terms(block);
+        let mut wanted: BTreeMap<(usize, Layout), Budget> = BTreeMap::new();
+        for ((later, form, layout), ways) in layer {
+            if *later == 0 || *form != Form::Plain {
+                continue;
+            }
+            let budget = self.budget(special, *later, ways, bound);
+            let key = (block, layout.clone());
+            let more = |known: &Arc<Edges>| bound.is_finite() && terms.wants_more(known, &budget);
+            if self.repacks.get(&key).is_none_or(more) {
+                wanted.insert(key, budget);
+            }
+        }
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let found: Vec<_> = wanted
+            .par_iter()
+            .map(|(key, budget)| {
+                let known = self.repacks.get(key).map(Arc::as_ref);
+                Arc::new(terms.repacks(&self.blocks[block], &key.1, budget, known))
+            })
+            .collect();
+        self.repacks.extend(wanted.into_iter().map(|w| w.0).zip(found));
+    }
+
+    /// Extends the ways to a state by one edge and tail.
+    #[allow(clippy::too_many_arguments)]
+    fn relax(
+        &self,
+        layer: &mut Layer,
+        arena: &mut Vec<Node>,
+        ways: &Ways,
+        edge: &Edge,
+        name: &str,
+        setting: usize,
+        to: Key,
+        tail: usize,
+        bound: f64,
+        choice: impl Fn(&LinearChoice) -> Choice,
+    ) {
+        let cheapest = edge.cheapest[setting];
+        let step = cheapest.cost + edge.tails[tail].cost[setting];
+        let Some(first) = ways.first().filter(|w| w.0 + step <= bound) else { return };
+        let target = layer.entry(to).or_default();
+        let full = target.len() >= self.space.keep;
+        if full && target.last().is_some_and(|w| w.0 <= first.0 + step) {
+            return;
+        }
+        let linear = LinearChoice {
+            layer: name.to_owned(),
+            layout: edge.layout,
+            schedule: cheapest.schedule,
+            fold: edge.fold,
+            radix: cheapest.radix,
+        };
+        for (cost, parent) in ways {
+            arena.push(Node { parent: Some(*parent), choice: choice(&linear) });
+            keep(target, (cost + step, arena.len() - 1), self.space.keep);
+        }
+    }
+
+    fn finish(&self, layer: &Layer, arena: &[Node]) -> Vec<Path> {
+        let mut ends: Ways = Vec::new();
+        for ((later, form, _), ways) in layer {
+            if *later == 0 && *form == Form::Plain {
+                ways.iter().for_each(|w| keep(&mut ends, *w, self.space.keep));
+            }
+        }
+        ends.iter().filter_map(|(cost, node)| path(*cost, *node, arena)).collect()
+    }
+}
+
+/// Adds a way, keeping the `most` cheapest; of equal ones, the earlier.
+fn keep(ways: &mut Ways, way: (f64, usize), most: usize) {
+    let at = ways.partition_point(|w| w.0 <= way.0);
+    ways.insert(at, way);
+    ways.truncate(most.max(1));
+}
+
+/// Drops ways over the bound, and all but the cheapest states.
+fn cut(layer: &mut Layer, beam: Option<usize>, bound: f64) {
+    layer.values_mut().for_each(|ways| ways.retain(|w| w.0 <= bound));
+    layer.retain(|_, ways| !ways.is_empty());
+    // The packed images all cost nothing: a beam over them would be blind.
+    if let Some(beam) = beam.filter(|b| layer.len() > *b && layer.values().any(|w| w[0].0 > 0.0)) {
+        let mut costs: Vec<(f64, Key)> = layer.iter().map(|(k, w)| (w[0].0, k.clone())).collect();
+        costs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+        for (_, key) in costs.drain(beam..) {
+            layer.remove(&key);
+        }
+    }
+}
+
+/// Follows a way back to the image.
+fn path(cost: f64, end: usize, arena: &[Node]) -> Option<Path> {
+    let (mut linear, mut pools, mut repacks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut at = Some(end);
+    let mut input = None;
+    while let Some(node) = at.map(|k| &arena[k]) {
+        match &node.choice {
+            Choice::Input(packing) => input = Some(*packing),
+            Choice::Linear(choice, list) => {
+                linear.push(choice.clone());
+                pools.extend(list.iter().rev().cloned());
+            }
+            Choice::Repack(choice) => repacks.push(choice.clone()),
+        }
+        at = node.parent;
+    }
+    linear.reverse();
+    pools.reverse();
+    repacks.reverse();
+    Some(Path { cost, input: input?, linear, pools, repacks })
+}

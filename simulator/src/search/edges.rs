@@ -1,0 +1,430 @@
+//! What one block can do with a map in a given layout, and what each way costs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use costmodel::{LinearShape, Primitive, Setting};
+
+use super::candidates::{Target, compact, pools, schedules, targets};
+use super::price::Memo;
+use super::problem::{Block, Form};
+use super::space::Space;
+use crate::config::{PoolChoice, PoolMethod};
+use crate::fold::{LinearStage, Stage, StageKind, depthwise_identity};
+use crate::layout::{Layout, LayoutSpec};
+use crate::lowering::{
+    Builder, Chain, Diagonals, LinearEmission, Pool, Schedule, State, count, emit_pool,
+    emit_quadratic, emit_square,
+};
+use crate::program::{Program, ValueInfo};
+use crate::{Error, Result};
+
+/// Cheapest schedule and radix of a linear stage in one setting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cheapest {
+    pub(crate) cost: f64,
+    pub(crate) schedule: Schedule,
+    pub(crate) radix: usize,
+}
+
+/// A way through a block's linear stage.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    pub(crate) layout: LayoutSpec,
+    pub(crate) fold: usize,
+    /// One entry per setting.
+    pub(crate) cheapest: Vec<Cheapest>,
+    /// Ways through the rest of the block.
+    pub(crate) tails: Arc<Vec<Tail>>,
+}
+
+/// A way through the stages after the linear one.
+#[derive(Debug, Clone)]
+pub(crate) struct Tail {
+    pub(crate) pools: Vec<PoolChoice>,
+    /// One entry per setting.
+    pub(crate) cost: Vec<f64>,
+    /// How the next block reads the result.
+    pub(crate) form: Form,
+    pub(crate) layout: Layout,
+}
+
+/// The ways of a block with a map in one layout.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Edges {
+    pub(crate) edges: Vec<Edge>,
+    /// Targets not worked out, each with an instruction that is part of, or cheaper than, whatever it takes.
+    pub(crate) aside: Vec<(Target, Primitive)>,
+}
+
+/// What a way may cost to be of interest.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    /// In which setting.
+    pub(crate) setting: usize,
+    /// The most, in milliseconds.
+    pub(crate) most: f64,
+    /// A tighter limit that follows the cheapest way found, for a first look.
+    pub(crate) open: Option<f64>,
+}
+
+impl Budget {
+    fn limit(&self) -> f64 {
+        self.open.map_or(self.most, |open| open.min(self.most))
+    }
+}
+
+/// What came of a target.
+enum Found {
+    Ways(Vec<Cheapest>),
+    TooMuch(Primitive),
+}
+
+/// The products of a stage as if nothing had to be rotated: no schedule costs less, for a pricer that asks no
+/// less for more.
+fn least(diagonals: usize, output: &Layout) -> Primitive {
+    Primitive::Linear(LinearShape {
+        sources: 1,
+        decomposed: 0,
+        rotations: 0,
+        unrotated: 1,
+        terms: diagonals,
+        plaintexts: 1,
+        outputs: output.ciphertexts(),
+        rescale: true,
+    })
+}
+
+/// Ciphertexts that get a bias.
+fn biased(linear: &LinearStage, output: &Layout) -> usize {
+    let shape = output.shape;
+    let mut some = vec![false; output.ciphertexts()];
+    for (k, _) in linear.bias.iter().enumerate().filter(|(_, b)| **b != 0.0) {
+        let (x, rest) = (k % shape.width, k / shape.width);
+        some[output.locate(rest / shape.height, rest % shape.height, x).0] = true;
+    }
+    some.into_iter().filter(|b| *b).count()
+}
+
+/// What edges are made under. The levels of `settings` are those at the block's entry.
+pub(crate) struct Terms<'a> {
+    pub(crate) space: &'a Space,
+    pub(crate) prices: &'a Memo<'a>,
+    pub(crate) settings: Vec<Setting>,
+    /// A chain with enough levels for any block; its moduli do not matter.
+    pub(crate) chain: &'a Chain,
+}
+
+/// Shape of an instruction and how far its level lies below the entry.
+type Step = (Primitive, usize);
+
+impl Terms<'_> {
+    /// Every way of a block with a map in this layout.
+    pub(crate) fn edges(
+        &self,
+        block: &Block,
+        next: Option<&Block>,
+        form: Form,
+        input: &Layout,
+        budget: &Budget,
+        known: Option<&Edges>,
+    ) -> Edges {
+        let Some(stage) = block.stage(form) else { return Edges::default() };
+        let StageKind::Linear(linear) = &stage.kind else { return Edges::default() };
+        let groups = [block.groups(), next.map_or(1, Block::groups)];
+        self.more(
+            known,
+            budget,
+            || targets(&linear.geometry, input, groups, self.space),
+            |list| {
+                self.all(&stage.name, linear, input, list, budget, |layout| {
+                    self.tails(block, next, layout)
+                })
+            },
+        )
+    }
+
+    /// Every way of bringing a map into a compact layout by an identity stage.
+    pub(crate) fn repacks(
+        &self,
+        next: &Block,
+        input: &Layout,
+        budget: &Budget,
+        known: Option<&Edges>,
+    ) -> Edges {
+        let identity = depthwise_identity(input.shape);
+        self.more(
+            known,
+            budget,
+            || compact(input.shape, input, next.groups(), self.space),
+            |list| {
+                self.all("repack", &identity, input, list, budget, |layout| {
+                    let cost = vec![0.0; self.settings.len()];
+                    vec![Tail {
+                        pools: Vec::new(),
+                        cost,
+                        form: Form::Plain,
+                        layout: layout.clone(),
+                    }]
+                })
+            },
+        )
+    }
+
+    /// Adds to known ways those that were put aside and are within the budget now.
+    fn more(
+        &self,
+        known: Option<&Edges>,
+        budget: &Budget,
+        all: impl FnOnce() -> Vec<Target>,
+        find: impl FnOnce(Vec<Target>) -> Edges,
+    ) -> Edges {
+        let Some(known) = known else { return find(all()) };
+        let (again, aside): (Vec<_>, Vec<_>) =
+            known.aside.iter().copied().partition(|(_, least)| {
+                self.cost(&[(*least, 0)], budget.setting) <= budget.limit()
+            });
+        let mut found = find(again.into_iter().map(|(target, _)| target).collect());
+        found.edges.splice(0..0, known.edges.iter().cloned());
+        found.aside.extend(aside);
+        found
+    }
+
+    /// Whether anything put aside is within the budget.
+    pub(crate) fn wants_more(&self, known: &Edges, budget: &Budget) -> bool {
+        known
+            .aside
+            .iter()
+            .any(|(_, least)| self.cost(&[(*least, 0)], budget.setting) <= budget.limit())
+    }
+
+    /// Ways for a list of targets. Those that cost more than the budget, or more than twice the cheapest so
+    /// far where there is no budget, are put aside with the reason.
+    fn all(
+        &self,
+        name: &str,
+        linear: &LinearStage,
+        input: &Layout,
+        list: Vec<Target>,
+        budget: &Budget,
+        tails: impl Fn(&Layout) -> Vec<Tail>,
+    ) -> Edges {
+        let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
+        let mut done = Edges::default();
+        let mut budget = budget.clone();
+        for (spec, fold) in list {
+            // A candidate that does not fit is not an error, only no candidate.
+            let Ok(mut layout) =
+                spec.layout(input.slots, linear.geometry.output, Default::default())
+            else {
+                continue;
+            };
+            let Ok(found) = self.linear(name, linear, input, &layout, fold, &budget) else {
+                continue;
+            };
+            let cheapest = match found {
+                Found::TooMuch(least) => {
+                    done.aside.push(((spec, fold), least));
+                    continue;
+                }
+                Found::Ways(cheapest) => cheapest,
+            };
+            if let Some(open) = &mut budget.open {
+                *open = open.min(2.0 * cheapest[budget.setting].cost);
+            }
+            layout.clean = fold == 0;
+            let tails = known.entry(layout).or_insert_with_key(|layout| Arc::new(tails(layout)));
+            if !tails.is_empty() {
+                done.edges.push(Edge { layout: spec, fold, cheapest, tails: tails.clone() });
+            }
+        }
+        done
+    }
+
+    fn linear(
+        &self,
+        name: &str,
+        linear: &LinearStage,
+        input: &Layout,
+        output: &Layout,
+        fold: usize,
+        budget: &Budget,
+    ) -> Result<Found> {
+        let few = least(Diagonals::at_least(name, linear, input, output, fold)?, output);
+        if self.cost(&[(few, 0)], budget.setting) > budget.limit() {
+            return Ok(Found::TooMuch(few));
+        }
+        let diagonals = Diagonals::new(name, linear, input, output, fold, false)?;
+        let all = least(diagonals.diagonals.len(), output);
+        if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
+            return Ok(Found::TooMuch(all));
+        }
+        let mut best: Vec<Option<Cheapest>> = vec![None; self.settings.len()];
+        let biased = biased(linear, output);
+        for schedule in schedules(&linear.geometry, &diagonals, self.space) {
+            let steps = if schedule.double_hoisting {
+                let (products, sums) = count(&diagonals, &schedule, fold != 0);
+                let mut steps = vec![(products, 0)];
+                steps.extend(sums.map(|s| (s, 0)));
+                steps.extend(std::iter::repeat_n((Primitive::AddPlain, 1), biased));
+                steps
+            } else {
+                let emission = LinearEmission {
+                    diagonals: &diagonals,
+                    schedule,
+                    scale: self.chain.scale,
+                    fold: 0,
+                    radix: 2,
+                    output,
+                    bias: &linear.bias,
+                };
+                self.emit(input, |b, state| emission.emit(b, state))?.0
+            };
+            for (k, slot) in best.iter_mut().enumerate() {
+                let cost = self.cost(&steps, k);
+                if slot.is_none_or(|s| cost < s.cost) {
+                    *slot = Some(Cheapest { cost, schedule, radix: 2 });
+                }
+            }
+        }
+        let mut best: Vec<Cheapest> = best.into_iter().flatten().collect();
+        if fold != 0 {
+            let folds = [2, 4, 8].map(|radix| (radix, self.fold(output, fold, radix)));
+            for (k, slot) in best.iter_mut().enumerate() {
+                let mut cheapest = (f64::INFINITY, 2);
+                for (radix, steps) in &folds {
+                    let cost = self.cost(steps.as_deref().unwrap_or(&[]), k);
+                    if steps.is_ok() && cost < cheapest.0 {
+                        cheapest = (cost, *radix);
+                    }
+                }
+                slot.cost += cheapest.0;
+                slot.radix = cheapest.1;
+            }
+        }
+        Ok(Found::Ways(best))
+    }
+
+    /// Instructions of folding the results of a linear stage, the last of which rescales.
+    fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
+        let (steps, _) = self.emit(output, |b, state| {
+            let steps = crate::lowering::fold_steps(mask, radix);
+            for (k, shifts) in steps.iter().enumerate() {
+                state.values = b.sum_rotations(&state.values, shifts, k + 1 == steps.len())?;
+            }
+            Ok(())
+        })?;
+        Ok(steps)
+    }
+
+    /// Every way through the stages after the linear one.
+    fn tails(&self, block: &Block, next: Option<&Block>, layout: &Layout) -> Vec<Tail> {
+        let last = block.tail.len().checked_sub(1);
+        let mut done = Vec::new();
+        let pool = block.tail.iter().find_map(|s| match s.kind {
+            StageKind::SumPool { kernel, stride } => Some((s, kernel, stride)),
+            _ => None,
+        });
+        let methods = match pool {
+            None => vec![PoolMethod::Merge],
+            Some((stage, kernel, stride)) => pools(kernel, stride, layout, stage.output),
+        };
+        for method in methods {
+            let merges = method == PoolMethod::Merge && pool.is_some();
+            let ends_with_pool =
+                last.is_some_and(|k| matches!(block.tail[k].kind, StageKind::SumPool { .. }));
+            if merges && (!ends_with_pool || next.is_none_or(|n| n.merged.is_none())) {
+                continue;
+            }
+            let stages = if merges { &block.tail[..block.tail.len() - 1] } else { &block.tail[..] };
+            let Ok((steps, layout)) =
+                self.emit(layout, |b, state| self.tail(b, state, stages, method))
+            else {
+                continue;
+            };
+            let steps: Vec<Step> = steps.into_iter().map(|(p, drop)| (p, drop + 1)).collect();
+            let all = block.tail.iter().filter(|s| matches!(s.kind, StageKind::SumPool { .. }));
+            let pools = all.map(|s| PoolChoice { layer: s.name.clone(), method });
+            done.push(Tail {
+                pools: pools.collect(),
+                cost: (0..self.settings.len()).map(|k| self.cost(&steps, k)).collect(),
+                form: if merges { Form::Merged } else { Form::Plain },
+                layout,
+            });
+        }
+        done
+    }
+
+    fn tail(
+        &self,
+        b: &mut Builder<'_>,
+        state: &mut State,
+        stages: &[Stage],
+        method: PoolMethod,
+    ) -> Result<()> {
+        let pool_of = |stage: &'_ Stage| match stage.kind {
+            StageKind::SumPool { kernel, stride } => Some((kernel, stride)),
+            _ => None,
+        };
+        let mut phases_done = false;
+        for (k, stage) in stages.iter().enumerate() {
+            let next = stages.get(k + 1).and_then(|s| {
+                pool_of(s).map(|(kernel, stride)| Pool { stage: s, kernel, stride, method })
+            });
+            match &stage.kind {
+                StageKind::Square { rescale } => {
+                    phases_done = emit_square(b, state, next, *rescale)?
+                }
+                StageKind::Quadratic(q) => emit_quadratic(b, state, q)?,
+                StageKind::SumPool { kernel, stride } => {
+                    let pool = Pool { stage, kernel: *kernel, stride: *stride, method };
+                    emit_pool(b, state, pool, phases_done)?;
+                    phases_done = false;
+                }
+                StageKind::Linear(_) => {
+                    return Err(Error::unsupported(&stage.name, "a block has one linear stage"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Instructions of a piece of program on a map in this layout, and the layout it leaves.
+    fn emit(
+        &self,
+        layout: &Layout,
+        piece: impl FnOnce(&mut Builder<'_>, &mut State) -> Result<()>,
+    ) -> Result<(Vec<Step>, Layout)> {
+        let entry = self.chain.levels();
+        let fresh = ValueInfo { level: entry, scale: self.chain.scale };
+        let mut b = Builder::new(self.chain, false, layout.ciphertexts(), fresh);
+        b.layer("piece");
+        let mut state =
+            State { values: (0..layout.ciphertexts()).collect(), layout: layout.clone() };
+        piece(&mut b, &mut state)?;
+        Ok((steps(&b.program, entry), state.layout))
+    }
+
+    fn cost(&self, steps: &[Step], setting: usize) -> f64 {
+        let base = &self.settings[setting];
+        let entry = self.chain.levels();
+        steps
+            .iter()
+            .map(|(primitive, drop)| {
+                let level = base.level.saturating_sub(*drop);
+                let primitive = match *primitive {
+                    // Only tails drop levels, and they begin one level below the entry.
+                    Primitive::DropLevel { to } => {
+                        Primitive::DropLevel { to: (base.level + to).saturating_sub(entry + 1) }
+                    }
+                    other => other,
+                };
+                self.prices.price_ms(&primitive, &Setting { level, ..*base })
+            })
+            .sum()
+    }
+}
+
+fn steps(program: &Program, entry: usize) -> Vec<Step> {
+    program.primitives().map(|(_, primitive, level)| (primitive, entry - level)).collect()
+}

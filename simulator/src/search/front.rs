@@ -1,0 +1,23 @@
+//! Results that no other result beats in everything.
+
+use super::evaluate::Evaluated;
+
+/// The Pareto front in latency, memory and accuracy (unknown counts as zero), cheapest first. Of equal ones, the first stays.
+pub fn pareto_front(all: &[Evaluated]) -> Vec<Evaluated> {
+    let measures =
+        |e: &Evaluated| [e.latency_ms, e.memory.total_bytes() as f64, -e.accuracy.unwrap_or(0.0)];
+    let mut front: Vec<&Evaluated> = Vec::new();
+    for (k, e) in all.iter().enumerate() {
+        let mine = measures(e);
+        let beaten = all.iter().enumerate().any(|(j, other)| {
+            let theirs = measures(other);
+            let no_worse = theirs.iter().zip(&mine).all(|(a, b)| a <= b);
+            no_worse && (theirs != mine || j < k)
+        });
+        if !beaten {
+            front.push(e);
+        }
+    }
+    front.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+    front.into_iter().cloned().collect()
+}

@@ -1,0 +1,127 @@
+//! What a search may choose from, and what a result must keep to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ParameterChoice;
+use crate::fold::ActivationMethod;
+
+/// Families of layouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layouts {
+    /// One phase, raster blocks, sequential or group-interleaved channels, no folding in convolutions.
+    Paper,
+    /// Those, and phases and folding.
+    All,
+}
+
+/// What may be chosen. Its JSON form is part of the key of every evaluated point.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Space {
+    /// Base-2 logarithms of ring degrees.
+    pub log_n: Vec<u32>,
+    /// Numbers of special primes; as many limbs make a key-switching digit.
+    pub special: Vec<usize>,
+    /// Largest prime, in bits.
+    pub max_prime_bits: u32,
+    /// Bits of the first prime beyond the scale: the largest result in absolute value, twice, must fit.
+    pub headroom_bits: u32,
+    /// Smallest scale tried, in bits. The largest secure one is taken: it costs nothing.
+    pub min_scale_bits: u32,
+    /// Sizes of all primes, in bits, where squares are not rescaled.
+    pub paired_prime_bits: Vec<u32>,
+    /// Layout families.
+    pub layouts: Layouts,
+    /// Whether the client may send patches.
+    pub patches: bool,
+    /// Most identity layers that change a layout.
+    pub repacks: usize,
+    /// Whether rotations are fused with products.
+    pub double_hoisting: bool,
+    /// How activations are folded.
+    pub activations: ActivationMethod,
+    /// Most ciphertexts that the client sends.
+    pub max_inputs: usize,
+    /// Most ciphertexts of one feature map.
+    pub max_ciphertexts: usize,
+    /// Configurations kept for each variant and parameter set.
+    pub keep: usize,
+    /// Threads that prices are asked for.
+    pub threads: usize,
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Self {
+            log_n: vec![13, 14, 15],
+            special: vec![1, 2, 3, 4],
+            max_prime_bits: 46,
+            headroom_bits: 10,
+            min_scale_bits: 20,
+            paired_prime_bits: vec![46, 48, 50],
+            layouts: Layouts::All,
+            patches: true,
+            repacks: 0,
+            double_hoisting: true,
+            activations: ActivationMethod::PairedSquare,
+            max_inputs: 128,
+            max_ciphertexts: 64,
+            keep: 4,
+            threads: 1,
+        }
+    }
+}
+
+impl Space {
+    /// The paper's method: its layouts, images sent as they are.
+    pub fn paper() -> Self {
+        Self { layouts: Layouts::Paper, patches: false, ..Self::default() }
+    }
+
+    /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
+    /// the word size allows, if any is large enough; with paired ones every size of `paired_prime_bits` that is secure.
+    pub fn parameters(&self, log_n: u32, special: usize, levels: usize) -> Vec<ParameterChoice> {
+        let choice = |scale_bits, prime_bits, first_bits| {
+            let choice = ParameterChoice {
+                log_n,
+                scale_bits,
+                prime_bits,
+                first_bits,
+                special_bits: first_bits.max(prime_bits),
+                special,
+                alpha: special,
+                levels,
+            };
+            choice.secure().then_some(choice)
+        };
+        if self.activations == ActivationMethod::PairedSquare {
+            return self
+                .paired_prime_bits
+                .iter()
+                .filter_map(|&bits| choice(bits / 2, bits, bits))
+                .collect();
+        }
+        let largest = self.max_prime_bits.saturating_sub(self.headroom_bits);
+        let mut sizes = (self.min_scale_bits..=largest).rev();
+        sizes.find_map(|bits| choice(bits, bits, bits + self.headroom_bits)).into_iter().collect()
+    }
+}
+
+/// What a result must keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most accuracy lost against the reference, as a fraction; a variant of unknown accuracy is not refused.
+    pub accuracy_drop: Option<f64>,
+    /// Most memory.
+    pub memory_bytes: Option<u64>,
+    /// Fewest bits after the binary point in which every logit must be right.
+    pub precision_bits: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { accuracy_drop: None, memory_bytes: None, precision_bits: 10.0 }
+    }
+}
