@@ -49,8 +49,12 @@ fn main() -> costmodel::Result<()> {
     );
     for fit in &profile.fits {
         println!(
-            "== {} threads: noise {:.3}, training {:.3?}\n   held out {:.3?}",
-            fit.threads, fit.noise_relative, fit.training, fit.held_out
+            "== {} threads: last level {} KiB, noise {:.3}, training {:.3?}\n   held out {:.3?}",
+            fit.threads,
+            fit.last_level_bytes >> 10,
+            fit.noise_relative,
+            fit.training,
+            fit.held_out
         );
         for (name, spread) in &fit.families {
             println!(

@@ -117,8 +117,9 @@ impl CostModel {
         setting: &Setting,
         residency: Residency,
     ) -> Prediction {
-        let work = Work::count(operation, setting, &self.caches, residency);
-        let costs = self.costs(setting.threads);
+        let (costs, l3_bytes) = self.costs(setting.threads);
+        let caches = Caches { l3_bytes, ..self.caches };
+        let work = Work::count(operation, setting, &caches, residency);
         let mut terms: Vec<(&'static str, f64)> = Feature::ALL
             .into_iter()
             .map(|f| (f.label(), work.get(f) * costs[f.index()] * self.drift_of(f) / 1e6))
@@ -137,27 +138,28 @@ impl CostModel {
         }
     }
 
-    /// Unit costs for a thread count.
+    /// Unit costs for a thread count, and the size of the last-level cache.
     ///
     /// Between measured counts, a core's unit costs are interpolated linearly, and of bandwidths the inverse is: the
     /// bandwidth itself grows linearly. Beyond the largest count measured, a core is as fast as there (its share of the
     /// work still shrinks with the number of threads), and the shared bandwidth does not grow any more.
-    fn costs(&self, threads: usize) -> [f64; Feature::COUNT] {
+    fn costs(&self, threads: usize) -> ([f64; Feature::COUNT], u64) {
         let after = self.fits.partition_point(|unit| unit.fit.threads < threads);
         let above = &self.fits[after.min(self.fits.len() - 1)];
         let below = &self.fits[after.saturating_sub(1).min(self.fits.len() - 1)];
         let (low, high) = (below.fit.threads as f64, above.fit.threads as f64);
         if high <= low || above.fit.threads <= threads {
-            return above.costs;
+            return (above.costs, above.fit.last_level_bytes);
         }
         let share = (threads as f64 - low) / (high - low);
-        std::array::from_fn(|i| {
+        let costs = std::array::from_fn(|i| {
             let (a, b) = (below.costs[i], above.costs[i]);
             match Feature::ALL[i].class() {
                 Class::Bandwidth if a > 0.0 && b > 0.0 => 1.0 / ((1.0 - share) / a + share / b),
                 _ => (1.0 - share) * a + share * b,
             }
-        })
+        });
+        (costs, above.fit.last_level_bytes)
     }
 
     /// Ratio of an interval's upper end to the prediction: Student's t for the residuals of the operation's family, wider

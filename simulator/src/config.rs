@@ -39,9 +39,10 @@ impl ParameterChoice {
             + self.special_bits * self.special as u32
     }
 
-    /// Whether these parameters stay within 128-bit security.
+    /// Whether these parameters stay within 128-bit security, with a bit to spare for primes that lie a little
+    /// above their nominal sizes.
     pub fn secure(&self) -> bool {
-        engine::params::max_log_qp(self.log_n).is_some_and(|limit| self.log_qp() <= limit)
+        engine::params::max_log_qp(self.log_n).is_some_and(|limit| self.log_qp() < limit)
     }
 
     /// What the engine makes the parameters from.

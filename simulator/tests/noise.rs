@@ -26,6 +26,7 @@ fn precision_follows_the_scale() {
     let error = |bits: u32, seed: u64| {
         let mut c = phased(13, 16);
         c.parameters.scale_bits = bits;
+        c.parameters.prime_bits = bits;
         c.parameters.first_bits = bits + 10;
         c.parameters.special_bits = bits + 10;
         let chain = c.parameters.ideal_chain();

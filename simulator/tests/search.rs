@@ -11,12 +11,18 @@ use simulator::lowering::lower;
 use simulator::network::Model;
 use simulator::search::*;
 
+fn candidate(model: &Model, name: &str, accuracy: f64) -> Candidate {
+    let folded = Folded::new(model, ActivationMethod::Square).unwrap();
+    Candidate { variant: name.into(), folded, accuracy: Some(accuracy) }
+}
+
 fn space() -> Space {
     Space {
         log_n: vec![13],
         special: vec![1, 2],
         min_scale_bits: 10,
         max_inputs: 16,
+        activations: ActivationMethod::Square,
         ..Space::default()
     }
 }
@@ -47,78 +53,105 @@ fn check_clear(model: &Model, e: &Evaluated) {
     assert!(difference(&y, &model.forward(&x).unwrap()) < 1e-9);
 }
 
-/// A small network under every kind of activation and the ring degrees that are secure for it.
-fn cases() -> [Space; 2] {
-    [
-        Space { activations: ActivationMethod::Square, ..space() },
-        Space { activations: ActivationMethod::PairedSquare, log_n: vec![14], ..space() },
-    ]
-}
-
-fn folded(model: &Model, space: &Space) -> Candidate {
-    let folded = Folded::new(model, space.activations).unwrap();
-    Candidate { variant: "small".into(), folded, accuracy: Some(0.99) }
-}
-
 #[test]
-fn what_it_finds_computes_the_network_at_the_price_it_says() {
-    let m = model(lenet(8, 8, 8, 2));
-    for space in cases() {
-        let outcome = search(&space, &ANY).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
-        assert!(outcome.best.is_some());
-        for e in &outcome.all {
-            check_clear(&m, e);
-            let sum: f64 = e.layers.iter().map(|l| l.latency_ms).sum();
-            assert!((sum - e.latency_ms).abs() <= 1e-9 * sum);
-        }
-        // The dynamic programme's own sum of prices orders the ways as the lowered programs' prices do.
-        assert!(outcome.all.windows(2).all(|w| w[0].latency_ms <= w[1].latency_ms));
+fn finds_what_a_person_would_write_or_better() {
+    let m = model(lenet(16, 8, 8, 4));
+    let s = space();
+    let outcome = search(&s, &ANY).run(&[candidate(&m, "g4", 0.99)], &mut Journal::new()).unwrap();
+    let best = outcome.best.unwrap();
+    check_clear(&m, &best);
+    assert!(best.precision_bits.is_some());
+    assert_eq!(best.latency_ms, outcome.all[0].latency_ms);
+    let folded = Folded::new(&m, ActivationMethod::Square).unwrap();
+    for special in [1, 2] {
+        let mut by_hand = phased(13, 8);
+        by_hand.parameters.special = special;
+        by_hand.parameters.alpha = special;
+        let price = evaluate(&folded, &by_hand, 1, &WorkPricer).unwrap();
+        assert!(best.latency_ms < price.latency_ms);
     }
+    // The paper's layouts are a part of all layouts.
+    let paper = Space { layouts: Layouts::Paper, ..space() };
+    let outcome =
+        search(&paper, &ANY).run(&[candidate(&m, "g4", 0.99)], &mut Journal::new()).unwrap();
+    let restricted = outcome.best.unwrap();
+    check_clear(&m, &restricted);
+    assert!(best.latency_ms <= restricted.latency_ms);
+    assert!(restricted.configuration.linear.iter().all(|l| l.layout.phases == 1));
 }
 
 #[test]
-fn the_same_input_gives_the_same_output_and_a_journal_resumes() {
-    let m = model(lenet(8, 8, 8, 1));
-    let [space, _] = cases();
-    let search = search(&space, &ANY);
-    let mut journal = Journal::new();
-    let first = search.run(&[folded(&m, &space)], &mut journal).unwrap();
-    let again = search.run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
-    assert_eq!(first.all, again.all);
-    let resumed = search.run(&[folded(&m, &space)], &mut journal).unwrap();
-    assert_eq!((resumed.evaluated, resumed.resumed), (0, first.evaluated));
-    assert_eq!(resumed.all, first.all);
-}
-
-#[test]
-fn limits_are_kept() {
-    let m = model(lenet(8, 8, 8, 1));
-    let [space, _] = cases();
-    let all = search(&space, &ANY).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
-    let least = all.all.iter().map(|e| e.memory.total_bytes()).min().unwrap();
-    let limits = Limits { memory_bytes: Some(least), ..ANY };
-    let kept = search(&space, &limits).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
-    assert_eq!(kept.best.unwrap().memory.total_bytes(), least);
-    let limits = Limits { precision_bits: 200.0, ..ANY };
-    let none = search(&space, &limits).run(&[folded(&m, &space)], &mut Journal::new()).unwrap();
-    assert!(none.best.is_none() && none.front.is_empty() && !none.all.is_empty());
-}
-
-#[test]
-fn the_paper_space_has_neither_phases_nor_patches() {
-    let m = model(lenet(8, 8, 8, 2));
-    let paper = Space {
-        activations: ActivationMethod::Square,
-        log_n: vec![13],
-        special: vec![1],
-        min_scale_bits: 10,
-        ..Space::paper()
+fn journals_resume_and_merge() {
+    let models = [model(lenet(8, 8, 8, 1)), model(lenet(8, 8, 8, 2))];
+    let candidates = [candidate(&models[0], "dense", 0.99), candidate(&models[1], "g2", 0.985)];
+    let folder = tempfile::tempdir().unwrap();
+    let s = space();
+    let run = |candidates: &[Candidate], name: &str| {
+        let mut journal = Journal::open(&folder.path().join(name)).unwrap();
+        search(&s, &ANY).run(candidates, &mut journal).unwrap()
     };
-    let outcome = search(&paper, &ANY).run(&[folded(&m, &paper)], &mut Journal::new()).unwrap();
+    let whole = run(&candidates, "whole");
+    assert_eq!((whole.evaluated, whole.resumed), (4, 0));
+    assert_eq!(whole.per_variant.len(), 2);
+    // The same again, from the file.
+    let again = run(&candidates, "whole");
+    assert_eq!((again.evaluated, again.resumed), (0, 4));
+    assert!(again.all == whole.all, "a journal must give back what was put in");
+    assert!(again.front == whole.front);
+    // Shards, concatenated; the second one's last line was cut off.
+    run(&candidates[..1], "a");
+    run(&candidates[1..], "b");
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let mut merged = read("a");
+    merged.extend(read("b"));
+    merged.truncate(merged.len() - 20);
+    std::fs::write(folder.path().join("merged"), &merged).unwrap();
+    let resumed = run(&candidates, "merged");
+    assert_eq!((resumed.evaluated, resumed.resumed), (1, 3));
+    assert!(resumed.all == whole.all, "shards must add up to the whole");
+    assert_eq!(read("merged").len(), read("a").len() + read("b").len());
+    // A line that is no record is an error that says where.
+    std::fs::write(folder.path().join("bad"), "{}\n").unwrap();
+    let error = Journal::open(&folder.path().join("bad")).unwrap_err().to_string();
+    assert!(error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn limits_choose_among_results() {
+    let models = [model(lenet(8, 8, 8, 1)), model(lenet(8, 8, 8, 4))];
+    let candidates = [candidate(&models[0], "dense", 0.99), candidate(&models[1], "g4", 0.97)];
+    let s = space();
+    let mut journal = Journal::new();
+    let any = search(&s, &ANY).run(&candidates, &mut journal).unwrap();
+    let best = any.best.unwrap();
+    assert_eq!(best.configuration.variant, "g4");
+    assert!(any.front.windows(2).all(|w| w[0].latency_ms < w[1].latency_ms));
+    let mut with = |limits: &Limits| search(&s, limits).run(&candidates, &mut journal).unwrap();
+    let accurate = with(&Limits { accuracy_drop: Some(0.01), ..ANY });
+    assert_eq!(accurate.best.unwrap().configuration.variant, "dense");
+    assert_eq!(accurate.per_variant.len(), 1);
+    let most = best.memory.total_bytes() - 1;
+    let small = with(&Limits { memory_bytes: Some(most), ..ANY });
+    assert!(
+        small
+            .best
+            .is_none_or(|e| e.memory.total_bytes() <= most && e.latency_ms >= best.latency_ms)
+    );
+    assert!(with(&Limits { precision_bits: 60.0, ..ANY }).best.is_none());
+}
+
+#[test]
+fn paired_squares_with_planned_scales_compute_the_network() {
+    let m = model(lenet(8, 8, 8, 2));
+    let activations = ActivationMethod::PairedSquare;
+    let s = Space { log_n: vec![14], activations, ..space() };
+    let folded = Folded::new(&m, activations).unwrap();
+    let small = Candidate { variant: "small".into(), folded, accuracy: None };
+    let outcome = search(&s, &ANY).run(&[small], &mut Journal::new()).unwrap();
     assert!(!outcome.all.is_empty());
     for e in &outcome.all {
-        let c = &e.configuration;
-        assert!(!c.input.patches && c.input.layout.phases == 1);
-        assert!(c.linear.iter().all(|l| l.layout.phases == 1));
+        check_clear(&m, e);
+        assert!(e.configuration.scales.is_some());
+        assert_eq!(e.configuration.parameters.levels, 4);
     }
 }

@@ -3,7 +3,7 @@
 //! For each thread count: the non-negative unit costs `x` that minimise the sum over all points of
 //! `rho((work . x - t) / t)`, with Huber's `rho` so that single disturbed points do not rule the rest. It is solved by
 //! iteratively reweighted non-negative least squares. A quarter of the points is kept out, and only used to tell how
-//! good the fit is.
+//! good the fit is. The effective size of the last-level cache is fitted too, by trying a few shares of the real one.
 
 mod errors;
 pub mod nnls;
@@ -43,6 +43,9 @@ pub struct Fit {
     pub max_log_n: u32,
     /// Unit costs in nanoseconds, by [`Feature::unit_name`].
     pub unit_costs: BTreeMap<String, f64>,
+    /// How much of the last-level cache operations seem to have for themselves, in bytes: other cores, and on a
+    /// virtual machine other machines, use it too.
+    pub last_level_bytes: u64,
     /// How repeatable the measurements were: the median over all points of half the distance between the quartiles,
     /// relative to the time. No fit can be better.
     pub noise_relative: f64,
@@ -83,29 +86,28 @@ struct Row<'a> {
     work: Work,
 }
 
+fn count<'a>(points: &[&'a Point], caches: &Caches) -> Vec<Row<'a>> {
+    let work = |p: &Point| Work::count(&p.operation, &p.setting, caches, p.residency);
+    points.iter().map(|&point| Row { point, work: work(point) }).collect()
+}
+
 fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit> {
-    let rows: Vec<Row<'_>> = points
-        .iter()
-        .filter(|p| p.setting.threads == threads)
-        .map(|point| Row {
-            point,
-            work: Work::count(&point.operation, &point.setting, caches, point.residency),
-        })
-        .collect();
-    if let Some(row) =
-        rows.iter().find(|r| !(r.point.time.median_ns.is_finite() && r.point.time.median_ns > 0.0))
-    {
-        return Err(Error::Fit(format!("the time of {:?} is not positive", row.point.operation)));
+    let points: Vec<&Point> = points.iter().filter(|p| p.setting.threads == threads).collect();
+    let positive = |p: &Point| p.time.median_ns.is_finite() && p.time.median_ns > 0.0;
+    if let Some(point) = points.iter().find(|p| !positive(p)) {
+        return Err(Error::Fit(format!("the time of {:?} is not positive", point.operation)));
     }
-    let (held_out, training): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
-        rows.iter().partition(|r| r.point.is_held_out());
+    let training: Vec<&Point> = points.iter().copied().filter(|p| !p.is_held_out()).collect();
     if training.len() < MIN_POINTS {
         return Err(Error::Fit(format!(
             "{} points for {threads} threads, expected at least {MIN_POINTS}",
             training.len()
         )));
     }
-    let costs = solve(&training)?;
+    let (last_level_bytes, costs) = best_last_level(&training, caches)?;
+    let rows = count(&points, &Caches { l3_bytes: last_level_bytes, ..*caches });
+    let (held_out, training): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
+        rows.iter().partition(|r| r.point.is_held_out());
     let mut families: BTreeMap<String, Vec<&Row<'_>>> = BTreeMap::new();
     for row in &rows {
         families.entry(row.point.operation.family().into()).or_default().push(row);
@@ -115,6 +117,7 @@ fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit>
         threads,
         min_log_n: rings.first().copied().unwrap_or(0),
         max_log_n: rings.last().copied().unwrap_or(0),
+        last_level_bytes,
         noise_relative: noise(&rows),
         unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().into(), costs[f.index()])).collect(),
         training: ErrorSummary::of(pairs(&training, &costs)),
@@ -125,6 +128,23 @@ fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit>
             .collect(),
         unseen_rings: unseen_rings(&rows, &rings),
     })
+}
+
+/// The share of the last-level cache, among a few, with which the points fit best, in bytes; and the unit costs.
+fn best_last_level(points: &[&Point], caches: &Caches) -> Result<(u64, Vec<f64>)> {
+    let mut best: Option<(f64, u64, Vec<f64>)> = None;
+    for share in [1, 2, 4, 8, 16] {
+        let bytes = (caches.l3_bytes / share).max(caches.l2_bytes);
+        let rows = count(points, &Caches { l3_bytes: bytes, ..*caches });
+        let rows: Vec<&Row<'_>> = rows.iter().collect();
+        let costs = solve(&rows)?;
+        // Points that are far off in any case must not decide.
+        let loss: f64 = pairs(&rows, &costs).map(|(p, m)| (p / m - 1.0).abs().min(0.5)).sum();
+        if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+            best = Some((loss, bytes, costs));
+        }
+    }
+    best.map(|(_, bytes, costs)| (bytes, costs)).ok_or_else(|| Error::Fit("no points".into()))
 }
 
 fn noise(rows: &[Row<'_>]) -> f64 {

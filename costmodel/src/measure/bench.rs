@@ -74,7 +74,7 @@ impl Bench {
         let keys = Arc::new(EvaluationKeys::generate(&secret, &spec)?);
         let evaluator = Evaluator::new(&params, keys)?;
         let public = PublicKey::generate(&secret);
-        let share = plan.plaintext_bytes / set.levels.len().max(1) as u64;
+        let share = plan.operand_bytes / set.levels.len().max(1) as u64;
         let operands = |&l: &usize| Ok((l, Operands::random(&evaluator, l, share)?));
         let levels = set.levels.iter().map(operands).collect::<Result<_>>()?;
         // Half as much again as the last level holds, so that little of what was there survives.
@@ -248,13 +248,14 @@ impl Operands {
         self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Operands at `level`, the plaintexts in at most so many bytes.
-    fn random(evaluator: &Evaluator, level: usize, plaintext_bytes: u64) -> Result<Self> {
+    /// Operands at `level` in about so many bytes.
+    fn random(evaluator: &Evaluator, level: usize, bytes: u64) -> Result<Self> {
         let params = evaluator.params();
         let scale = params.scale();
         let limbs = (level + 1 + params.special_count()) as u64;
         let each = limbs * 8 * params.n() as u64;
-        let count = (plaintext_bytes / each).clamp(1, 512) as usize;
+        let taken = (SOURCES * 2 * (level + 1) * 8 * params.n()) as u64;
+        let count = (bytes.saturating_sub(taken) / each).clamp(24, 512) as usize;
         let poly = |seed: usize, extended| random_poly(params, level, extended, seed as u64);
         let random = |i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale };
         // Sums, because a program's ciphertexts are results of operations too, which recycle their memory.

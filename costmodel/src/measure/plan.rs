@@ -39,8 +39,10 @@ pub struct Plan {
     pub rotation_keys: usize,
     /// Memory of a set's keys, in bytes; fewer rotations are measured where they would need more.
     pub key_bytes: u64,
-    /// Memory of a set's plaintexts, in bytes.
-    pub plaintext_bytes: u64,
+    /// Memory of a set's ciphertexts and plaintexts, in bytes; there are fewer plaintexts where they would need more.
+    pub operand_bytes: u64,
+    /// Memory of the results of one operation, in bytes; operations have fewer results where they would need more.
+    pub result_bytes: u64,
 }
 
 impl SetPlan {
@@ -71,7 +73,8 @@ impl Plan {
             passes: 2,
             rotation_keys: 47,
             key_bytes: 1 << 30,
-            plaintext_bytes: 600 << 20,
+            operand_bytes: 1 << 30,
+            result_bytes: 256 << 20,
         }
     }
 
@@ -98,8 +101,9 @@ impl Plan {
             budget: Duration::from_secs(870),
             passes: 3,
             rotation_keys: 47,
-            key_bytes: 2560 << 20,
-            plaintext_bytes: 1536 << 20,
+            key_bytes: 1536 << 20,
+            operand_bytes: 1 << 30,
+            result_bytes: 256 << 20,
         }
     }
 
@@ -112,7 +116,8 @@ impl Plan {
             passes: 1,
             rotation_keys: 8,
             key_bytes: 64 << 20,
-            plaintext_bytes: 32 << 20,
+            operand_bytes: 64 << 20,
+            result_bytes: 32 << 20,
         }
     }
 
@@ -149,7 +154,11 @@ impl Plan {
     /// Everything to measure with a set, always in the same order.
     pub(super) fn cases(&self, set: &SetPlan) -> Vec<Case> {
         let keys = self.keys_of(set);
-        set.levels.iter().flat_map(|&level| cases_at(level, keys)).collect()
+        let results = |level: usize| {
+            let each = (2 * (level + 1 + set.special)) as u64 * (8 << set.log_n);
+            (self.result_bytes / each).max(1) as usize
+        };
+        set.levels.iter().flat_map(|&level| cases_at(level, keys, results(level))).collect()
     }
 }
 
@@ -176,7 +185,12 @@ pub(super) enum Kind {
     Client(Client),
 }
 
-fn cases_at(level: usize, keys: usize) -> Vec<Case> {
+/// The cases at one level with so many rotation keys and at most so many results.
+fn cases_at(level: usize, keys: usize, results: usize) -> Vec<Case> {
+    let limited = |spec: LinearSpec| {
+        let spec = spec.limited(keys);
+        LinearSpec { outputs: spec.outputs.min(results), ..spec }
+    };
     let mut cases: Vec<Case> = Vec::new();
     let mut push = |kind: Kind, residency: Residency| {
         let case = Case { kind, level, residency };
@@ -185,10 +199,10 @@ fn cases_at(level: usize, keys: usize) -> Vec<Case> {
         }
     };
     for spec in shapes::catalogue() {
-        push(Kind::Linear(spec.limited(keys)), Residency::Cold);
+        push(Kind::Linear(limited(spec)), Residency::Cold);
     }
     for rotations in [1, 2, 5, 12, 24] {
-        push(Kind::RotateHoisted(rotations.min(keys)), Residency::Cold);
+        push(Kind::RotateHoisted(rotations.min(keys).min(results)), Residency::Cold);
     }
     let products = [(1, true), (1, false), (4, true)];
     for (terms, rescale) in products {
@@ -221,7 +235,7 @@ fn cases_at(level: usize, keys: usize) -> Vec<Case> {
         .into_iter()
         .filter(|s| s.sources * s.shifts <= 8 && s.outputs * s.terms <= 48)
     {
-        push(Kind::Linear(spec.limited(keys)), Residency::Warm);
+        push(Kind::Linear(limited(spec)), Residency::Warm);
     }
     cases
 }
