@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
+use simulator::network::{LayerParameters, Model};
 use simulator::search::{Candidate, Evaluated, Journal, Limits, Search, Space, pareto_front};
 
 use crate::candidate::{self, Paper};
@@ -14,16 +15,17 @@ use crate::command::{ResourceArgs, SearchArgs, SpaceArg};
 use crate::networks::Source;
 use crate::profiles::Cost;
 use crate::progress::Progress;
+use crate::report::LeftOut;
 use crate::{cancel, images};
 
 /// Bits of precision that logits must have.
 pub const MIN_BITS: f64 = 10.0;
-/// Bits by which a prediction of precision must exceed them.
+/// Bits by which a prediction of precision must exceed them: it is made on fewer images than will be run.
 const MARGIN_BITS: f64 = 1.0;
-/// Smallest scale looked at, in bits. Noise takes well over ten of them, so that fewer cannot leave logits with as many
-/// bits as they must have.
+/// Smallest scale looked at where squares are rescaled, in bits. Noise takes well over ten of them, so that fewer cannot
+/// leave logits with as many bits as they must have.
 const LEAST_SCALE_BITS: u32 = 26;
-/// Images on which value sizes and precision are predicted.
+/// Images on which precision is predicted.
 const PICTURES: usize = 4;
 /// Seed of those images, and of the simulated noise.
 const PICTURE_SEED: u64 = 1;
@@ -39,6 +41,8 @@ pub struct Wish {
     pub space: SpaceArg,
     /// Ring degrees to look at, as base-2 logarithms; the space's own if empty.
     pub log_n: Vec<u32>,
+    /// If set, look at this many variants only, those with the fewest weights.
+    pub smallest: Option<usize>,
     /// Most memory, in bytes.
     pub memory_limit: u64,
     /// Whether parameters may be insecure.
@@ -57,6 +61,7 @@ impl Wish {
             max_drop: search.max_drop,
             space: search.space,
             log_n: search.log_n.clone(),
+            smallest: None,
             memory_limit: resources.memory_limit(),
             insecure: resources.allow_insecure,
             threads,
@@ -65,12 +70,13 @@ impl Wish {
     }
 
     /// The fastest configuration of one variant, whatever its accuracy.
-    pub fn dense(variant: &str, resources: &ResourceArgs, threads: usize) -> Self {
+    pub fn dense(variant: &str, resources: &ResourceArgs, threads: usize, log_n: &[u32]) -> Self {
         Self {
             variants: vec![variant.into()],
             max_drop: 1.0,
             space: SpaceArg::Full,
-            log_n: Vec::new(),
+            log_n: log_n.to_vec(),
+            smallest: None,
             memory_limit: resources.memory_limit(),
             insecure: resources.allow_insecure,
             threads,
@@ -88,72 +94,56 @@ pub struct Found {
     pub front: Vec<Evaluated>,
     /// Configurations found, within the limits or not.
     pub evaluated: usize,
-    /// Variants left out because they lose too much accuracy.
-    pub inaccurate: Vec<String>,
+    /// Variants that were not searched.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Searches, one variant and ring degree after the other; stops between them when cancelled.
 pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
+    let (names, left_out) = wish.admissible(source)?;
     let network = &source.network;
-    let reference = network.variant(source.baseline()?)?.accuracy;
-    let limits = Limits {
-        accuracy_drop: Some(wish.max_drop),
-        memory_bytes: Some(wish.memory_limit),
-        precision_bits: MIN_BITS + MARGIN_BITS,
-    };
-    let names: Vec<String> = if wish.variants.is_empty() {
-        network.variants.iter().map(|v| v.name.clone()).collect()
-    } else {
-        wish.variants.clone()
-    };
-    let space = wish.space();
     let pictures = images::load(network, None, PICTURES, PICTURE_SEED)?;
-    let pictures = (0..PICTURES)
-        .map(|k| Ok(network.normalise(&pictures.image(k).unwrap_or_default())?))
-        .collect::<Result<Vec<_>>>()?;
+    let pictures = (0..pictures.len())
+        .filter_map(|k| pictures.image(k))
+        .map(|image| network.normalise(&image))
+        .collect::<simulator::Result<Vec<_>>>()?;
     let mut journal = match &wish.journal {
         Some(path) => Journal::open(path)?,
         None => Journal::new(),
     };
-    let (mut inaccurate, mut within, mut best) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut within, mut best) = (Vec::new(), Vec::new());
     let mut evaluated = 0;
-    let progress =
-        Progress::new(&format!("searching {} variants of {}", names.len(), network.name));
+    let progress = Progress::new(&format!("searching {} of {}", names.join(", "), network.name));
     for (k, name) in names.iter().enumerate() {
-        let accuracy = network.variant(name)?.accuracy;
-        let lost = reference.zip(accuracy).map(|(reference, own)| reference - own);
-        if lost.is_some_and(|lost| lost > wish.max_drop + 1e-12) {
-            inaccurate.push(name.clone());
-            continue;
-        }
         let model = source.model(name)?;
+        let accuracy = network.variant(name)?.accuracy;
         let mut found = Vec::new();
-        // Squares with a level of their own are slower and more precise: only if nothing else is precise enough.
-        let points = [ActivationMethod::PairedSquare, ActivationMethod::Square]
-            .into_iter()
-            .flat_map(|activations| space.log_n.iter().map(move |&log_n| (activations, log_n)));
-        for (j, (activations, log_n)) in points.enumerate() {
-            if activations == ActivationMethod::Square && !found.is_empty() {
-                break;
-            }
-            cancel::check()?;
-            let done = k as f64 + j as f64 / (2 * space.log_n.len()) as f64;
-            progress.set(done / names.len() as f64, &format!("{name}, N = 2^{log_n}"));
-            let part = Space { log_n: vec![log_n], activations, ..space.clone() };
+        // Squares that are not rescaled are faster; where they are not precise enough, the others are looked at.
+        for activations in [ActivationMethod::PairedSquare, ActivationMethod::Square] {
+            let space = wish.space(activations);
             let folded = Folded::new(&model, activations)?;
             let candidate = [Candidate { variant: name.clone(), folded, accuracy }];
-            let search = Search {
-                space: &part,
-                limits: &limits,
-                pricer: &cost.raw,
-                pricer_name: &cost.name,
-                reference_accuracy: reference,
-                images: &pictures,
-                seed: PICTURE_SEED,
-            };
-            let outcome = search.run(&candidate, &mut journal)?;
-            evaluated += outcome.all.len();
-            found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
+            for (j, &log_n) in space.log_n.iter().enumerate() {
+                cancel::check()?;
+                let done = (k as f64 + j as f64 / space.log_n.len() as f64) / names.len() as f64;
+                progress.set(done, &format!("{name}, N = 2^{log_n}"));
+                let part = Space { log_n: vec![log_n], ..space.clone() };
+                let search = Search {
+                    space: &part,
+                    limits: &wish.limits(),
+                    pricer: &cost.raw,
+                    pricer_name: &cost.name,
+                    reference_accuracy: None,
+                    images: &pictures,
+                    seed: PICTURE_SEED,
+                };
+                let outcome = search.run(&candidate, &mut journal)?;
+                evaluated += outcome.all.len();
+                found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
+            }
+            if !found.is_empty() {
+                break;
+            }
         }
         found.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
         best.extend(found.first().cloned());
@@ -161,18 +151,75 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     }
     progress.finish();
     best.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
-    Ok(Found { best, front: pareto_front(&within), evaluated, inaccurate })
+    Ok(Found { best, front: pareto_front(&within), evaluated, left_out })
 }
 
 impl Wish {
-    fn space(&self) -> Space {
+    /// The variants to search, and those left out with the reason.
+    fn admissible(&self, source: &Source) -> Result<(Vec<String>, Vec<LeftOut>)> {
+        let network = &source.network;
+        let reference = network.variant(source.baseline()?)?.accuracy;
+        let all: Vec<String> = if self.variants.is_empty() {
+            network.variants.iter().map(|v| v.name.clone()).collect()
+        } else {
+            self.variants.clone()
+        };
+        let (mut names, mut left_out) = (Vec::new(), Vec::new());
+        for name in all {
+            let lost = reference.zip(network.variant(&name)?.accuracy).map(|(r, own)| r - own);
+            match lost.filter(|lost| *lost > self.max_drop + 1e-12) {
+                Some(lost) => {
+                    let reason = format!("loses {:.2} points of accuracy", 100.0 * lost);
+                    left_out.push(LeftOut { name, reason });
+                }
+                None => names.push(name),
+            }
+        }
+        if let Some(most) = self.smallest {
+            let sizes =
+                names.iter().map(|n| Ok(weights(&source.model(n)?))).collect::<Result<Vec<_>>>()?;
+            let mut order: Vec<usize> = (0..names.len()).collect();
+            order.sort_by_key(|&k| sizes[k]);
+            let reason = format!("is not among the {most} variants with the fewest weights");
+            for &k in order.iter().skip(most) {
+                left_out.push(LeftOut { name: names[k].clone(), reason: reason.clone() });
+            }
+            names = order.iter().take(most).map(|&k| names[k].clone()).collect();
+        }
+        Ok((names, left_out))
+    }
+
+    fn space(&self, activations: ActivationMethod) -> Space {
         let space = match self.space {
             SpaceArg::Paper => Space::paper(),
             SpaceArg::Full => Space::default(),
         };
         let log_n = if self.log_n.is_empty() { space.log_n } else { self.log_n.clone() };
-        Space { log_n, threads: self.threads, min_scale_bits: LEAST_SCALE_BITS, ..space }
+        Space {
+            log_n,
+            activations,
+            threads: self.threads,
+            min_scale_bits: LEAST_SCALE_BITS,
+            ..space
+        }
     }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            accuracy_drop: None,
+            memory_bytes: Some(self.memory_limit),
+            precision_bits: MIN_BITS + MARGIN_BITS,
+        }
+    }
+}
+
+/// Weights that are not zero.
+fn weights(model: &Model) -> usize {
+    let count = |parameters: &LayerParameters| match parameters {
+        LayerParameters::Linear { weight, .. } => weight.iter().filter(|w| **w != 0.0).count(),
+        _ => 0,
+    };
+    model.parameters.iter().map(count).sum()
 }
 
 /// The fastest configuration that fulfils a wish, on paper.

@@ -26,6 +26,9 @@ pub struct CompareArgs {
     /// Variants to run, the one in question first [default: all but the dense one, the fastest first]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     variant: Vec<String>,
+    /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15]
+    #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(12..=17))]
+    log_n: Vec<u32>,
     /// Images
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
@@ -70,8 +73,11 @@ impl CompareArgs {
         }
         let mut papers = Vec::new();
         for variant in &variants {
-            let mut paper =
-                choose::fastest(&source, &Wish::dense(variant, &self.resources, threads), &cost)?;
+            let mut paper = choose::fastest(
+                &source,
+                &Wish::dense(variant, &self.resources, threads, &self.log_n),
+                &cost,
+            )?;
             paper.candidate.name.clone_from(variant);
             papers.push(paper);
         }
@@ -84,6 +90,7 @@ impl CompareArgs {
             cost: &cost,
             resources: &self.resources,
             baselines: self.baseline.list(),
+            log_n: self.log_n.clone(),
             seed: self.seed,
             min_precision: choose::MIN_BITS,
         };

@@ -13,6 +13,11 @@ use crate::images;
 use crate::networks::Source;
 use crate::profiles::{self, Calibration};
 
+/// Ring degree that the demonstration looks at, as a base-2 logarithm, and how many variants: enough to be fast, and
+/// few enough to be quick. `search` looks at all.
+const RING: u32 = 14;
+const VARIANTS: usize = 3;
+
 /// Everything on a small network: calibrate if need be, search, run on encrypted digits, report
 ///
 /// Needs no files and no data: LeNet's weights are embedded, and the digits are drawn by a generator. Takes a few
@@ -53,7 +58,8 @@ impl DemoArgs {
             variants: Vec::new(),
             max_drop: self.max_drop,
             space: SpaceArg::Full,
-            log_n: Vec::new(),
+            log_n: vec![RING],
+            smallest: Some(VARIANTS),
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
             threads,
@@ -66,6 +72,7 @@ impl DemoArgs {
             cost: &cost,
             resources: &self.resources,
             baselines: Baselines::Both.list(),
+            log_n: vec![RING],
             seed: self.seed,
             min_precision: choose::MIN_BITS,
         };

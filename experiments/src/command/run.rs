@@ -116,6 +116,7 @@ impl RunArgs {
             cost: &cost,
             resources: &self.resources,
             baselines: if self.no_baselines { Vec::new() } else { self.baseline.list() },
+            log_n: self.search.log_n.clone(),
             seed: self.seed,
             min_precision: self.min_precision,
         };
@@ -163,6 +164,8 @@ pub struct Job<'a> {
     pub resources: &'a ResourceArgs,
     /// Baselines wanted.
     pub baselines: Vec<Baselines>,
+    /// Ring degrees for baseline B, as base-2 logarithms; the search's own if empty.
+    pub log_n: Vec<u32>,
     /// Seed of generated images.
     pub seed: u64,
     /// Least precision of logits, in bits.
@@ -248,7 +251,7 @@ impl Job<'_> {
                 )?
             }
             Baselines::B | Baselines::Both => {
-                let wish = Wish::dense(dense, self.resources, self.cost.threads);
+                let wish = Wish::dense(dense, self.resources, self.cost.threads, &self.log_n);
                 let mut paper = choose::fastest(self.source, &wish, self.cost)?;
                 paper.candidate.name = which.name().into();
                 paper

@@ -79,9 +79,10 @@ impl SearchCommandArgs {
                 source.network.name, found.evaluated
             );
             println!("best of each variant\n{}", points(&found.best));
-            if !found.inaccurate.is_empty() {
-                println!("left out for their accuracy: {}\n", found.inaccurate.join(", "));
+            for left in &found.left_out {
+                println!("{} was not searched: it {}", left.name, left.reason);
             }
+            println!();
             println!("Pareto front of latency, accuracy and memory\n{}", points(&found.front));
         }
         Ok(())
