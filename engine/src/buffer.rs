@@ -9,15 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroize;
 
-/// Alignment of small buffers: one cache line, one 512-bit vector.
+/// Alignment: one cache line, one 512-bit vector.
 const LINE: usize = 64;
-/// Alignment of buffers of at least this size: one huge page, so that the kernel can back them so.
-const HUGE: usize = 2 << 20;
 /// Alignment asked of the allocator. A larger one would make the standard allocator clear the
 /// memory by hand instead of handing out fresh zero pages, so the padding is done here.
 const REQUESTED: usize = 16;
 
-/// A heap buffer of `u64`, aligned to 64 bytes (2 MiB from 2 MiB on) and always initialised.
+/// A heap buffer of `u64`, aligned to 64 bytes and always initialised.
 ///
 /// Large zeroed buffers come from fresh pages and take memory only where they are written.
 pub struct AlignedBuf {
@@ -62,16 +60,15 @@ impl AlignedBuf {
         let Some(bytes) = len.checked_mul(size_of::<u64>()) else {
             handle_alloc_error(Layout::new::<u64>());
         };
-        let align = if bytes >= HUGE { HUGE } else { LINE };
         let layout = bytes
-            .checked_add(align - REQUESTED)
+            .checked_add(LINE - REQUESTED)
             .and_then(|padded| Layout::from_size_align(padded, REQUESTED).ok());
         let Some(layout) = layout else { handle_alloc_error(Layout::new::<u64>()) };
         // SAFETY: the layout has a non-zero size.
         let raw = unsafe { alloc_zeroed(layout) };
         let Some(base) = NonNull::new(raw) else { handle_alloc_error(layout) };
-        let offset = base.as_ptr().addr().wrapping_neg() & (align - 1);
-        // SAFETY: `base` is a multiple of REQUESTED, so offset <= align - REQUESTED, and the padded
+        let offset = base.as_ptr().addr().wrapping_neg() & (LINE - 1);
+        // SAFETY: `base` is a multiple of REQUESTED, so offset <= LINE - REQUESTED, and the padded
         // block holds `bytes` more from there; the result is not null.
         let data = unsafe { base.add(offset) }.cast::<u64>();
         Self { data, len, block: Some((base, layout)), capacity: len, pooled: false }
@@ -185,8 +182,7 @@ mod tests {
     fn alignment_and_contents() {
         for len in [1, 7, 8, 1000, (2 << 20) / 8 - 1, (2 << 20) / 8, (5 << 20) / 8 + 3] {
             let mut buffer = AlignedBuf::zeroed(len);
-            let align = if len * 8 >= HUGE { HUGE } else { LINE };
-            assert_eq!(buffer.as_ptr().addr() % align, 0);
+            assert_eq!(buffer.as_ptr().addr() % LINE, 0);
             assert_eq!(buffer.len(), len);
             assert!(buffer.iter().all(|&word| word == 0));
             for (i, word) in buffer.iter_mut().enumerate() {

@@ -41,7 +41,7 @@ pub struct Space {
     pub double_hoisting: bool,
     /// How activations are folded.
     pub activations: ActivationMethod,
-    /// Most ciphertexts that the client sends.
+    /// Most ciphertexts that the client sends: fewer keep the upload small, more save the first layer's rotations.
     pub max_inputs: usize,
     /// Most ciphertexts of one feature map.
     pub max_ciphertexts: usize,
@@ -65,7 +65,7 @@ impl Default for Space {
             repacks: 0,
             double_hoisting: true,
             activations: ActivationMethod::PairedSquare,
-            max_inputs: 128,
+            max_inputs: 16,
             max_ciphertexts: 64,
             keep: 4,
             threads: 1,
