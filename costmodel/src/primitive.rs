@@ -75,4 +75,7 @@ pub struct Setting {
     pub alpha: usize,
     /// Threads.
     pub threads: usize,
+    /// Whether primes are above about 2^46.9, so that transforms correct between stages.
+    #[serde(default)]
+    pub wide: bool,
 }

@@ -154,6 +154,7 @@ fn price(
             special: chain.special,
             alpha: chain.alpha,
             threads,
+            wide: chain.is_wide(),
         };
         let prediction = model.predict(&primitive, &setting);
         layers[layer] += prediction.median_ms;

@@ -13,7 +13,7 @@ use engine::params::{Parameters, ParametersLiteral};
 use engine::poly::{Form, RnsPoly};
 use rayon::prelude::*;
 
-use super::plan::{Case, Kind, PRIME_BITS, Plan, SetPlan};
+use super::plan::{Case, Kind, Plan, SetPlan};
 use super::shapes::LinearSpec;
 use crate::error::Result;
 use crate::machine::Caches;
@@ -58,9 +58,14 @@ pub(super) struct Prepared {
 impl Bench {
     /// Generates keys and operands for a set, in the current pool.
     pub fn new(plan: &Plan, set: &SetPlan, caches: &Caches) -> Result<Self> {
-        let special = (set.special, PRIME_BITS);
+        let special = (set.special, set.prime_bits);
         let mut literal = ParametersLiteral::uniform(
-            set.log_n, PRIME_BITS, PRIME_BITS, set.depth, special, set.alpha,
+            set.log_n,
+            set.prime_bits,
+            set.prime_bits,
+            set.depth,
+            special,
+            set.alpha,
         );
         literal.allow_insecure = true;
         let params = Parameters::new(&literal)?;

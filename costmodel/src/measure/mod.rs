@@ -171,6 +171,7 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
             special: set.special,
             alpha: set.alpha,
             threads: threads[t],
+            wide: set.is_wide(),
         };
         let point = Timing::of(&list).map(|time| Point {
             residency: case.residency,

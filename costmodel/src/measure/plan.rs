@@ -6,8 +6,10 @@ use super::shapes::{self, LinearSpec};
 use crate::error::{Error, Result};
 use crate::operation::{Client, Residency};
 
-/// Bits of every prime measured: the size of the default parameter sets. Costs do not depend on the value.
-pub(super) const PRIME_BITS: u32 = 46;
+/// Bits of primes whose transforms need no corrections. Within a class costs do not depend on the value.
+const PRIME_BITS: u32 = 46;
+/// Bits of primes whose transforms correct between stages.
+const WIDE_PRIME_BITS: u32 = 50;
 
 /// A parameter set to measure. It need not be secure: costs do not depend on that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct SetPlan {
     pub alpha: usize,
     /// Levels to measure at.
     pub levels: Vec<usize>,
+    /// Bits of every prime.
+    pub prime_bits: u32,
 }
 
 /// Sets, cases and limits of a calibration.
@@ -47,7 +51,17 @@ pub struct Plan {
 
 impl SetPlan {
     fn new(log_n: u32, depth: usize, special: usize, alpha: usize, levels: &[usize]) -> Self {
-        Self { log_n, depth, special, alpha, levels: levels.to_vec() }
+        Self { log_n, depth, special, alpha, levels: levels.to_vec(), prime_bits: PRIME_BITS }
+    }
+
+    /// The same with wide primes.
+    fn wide(self) -> Self {
+        Self { prime_bits: WIDE_PRIME_BITS, ..self }
+    }
+
+    /// Whether transforms correct between stages.
+    pub(super) fn is_wide(&self) -> bool {
+        self.prime_bits == WIDE_PRIME_BITS
     }
 
     /// Bytes of one key for the highest level.
@@ -65,6 +79,7 @@ impl Plan {
             SetPlan::new(13, 5, 3, 3, &[5, 3]),
             SetPlan::new(14, 8, 1, 1, &[8, 4, 1]),
             SetPlan::new(14, 8, 3, 3, &[7, 4]),
+            SetPlan::new(14, 4, 2, 2, &[4, 2]).wide(),
         ];
         Self {
             name: "quick".into(),
@@ -89,6 +104,8 @@ impl Plan {
             SetPlan::new(14, 8, 1, 1, &[8, 5, 2]),
             SetPlan::new(14, 8, 2, 2, &[7, 3]),
             SetPlan::new(14, 8, 3, 3, &[8, 5, 1]),
+            SetPlan::new(13, 4, 2, 2, &[4, 2]).wide(),
+            SetPlan::new(14, 6, 2, 2, &[6, 4, 2]).wide(),
             SetPlan::new(15, 15, 1, 1, &[10, 4]),
             SetPlan::new(15, 15, 3, 3, &[15, 8, 2]),
             SetPlan::new(15, 15, 4, 4, &[14, 6]),

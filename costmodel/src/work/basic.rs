@@ -47,7 +47,7 @@ impl Counter {
     pub(super) fn encode(&mut self, extended: bool) {
         let limbs = self.limbs + if extended { self.special } else { 0.0 };
         self.fourier();
-        let [butterflies, far] = self.ntts(Feature::ForwardButterflies, limbs);
+        let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, limbs);
         self.phase();
         self.parallel(
             limbs,
@@ -55,6 +55,7 @@ impl Counter {
                 (Feature::RoundedWords, limbs * self.n),
                 butterflies,
                 far,
+                wide,
                 (Feature::ZeroedBytes, limbs * self.limb_bytes()),
             ],
         );
@@ -64,9 +65,9 @@ impl Counter {
     /// many limbs as hold meaningful coefficients: two for the usual scales.
     pub(super) fn decode(&mut self) {
         let limbs = self.limbs.min(2.0);
-        let [butterflies, far] = self.ntts(Feature::InverseButterflies, limbs);
+        let [butterflies, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
-        self.parallel(limbs, &[butterflies, far]);
+        self.parallel(limbs, &[butterflies, far, wide, wide]);
         self.serial(&[(Feature::CopiedBytes, limbs * self.limb_bytes())]);
         self.phase();
         self.parallel(self.n / CHUNK, &[(Feature::RoundedWords, limbs * self.n)]);
@@ -84,13 +85,14 @@ impl Counter {
     pub(super) fn encrypt(&mut self) {
         let (n, limbs) = (self.n, self.limbs);
         self.serial(&[(Feature::Samples, 3.0 * n)]);
-        let [butterflies, far] = self.ntts(Feature::ForwardButterflies, 3.0 * limbs);
+        let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, 3.0 * limbs);
         self.phase();
         self.parallel(
             3.0 * limbs,
             &[
                 butterflies,
                 far,
+                wide,
                 (Feature::ElementwiseWords, 3.0 * limbs * n),
                 (Feature::ZeroedBytes, 3.0 * limbs * self.limb_bytes()),
             ],

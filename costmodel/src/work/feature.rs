@@ -11,6 +11,9 @@ pub enum Feature {
     /// Butterflies, of either direction, of a limb that does not fit the second-level cache with its constants:
     /// what they cost beyond the ordinary ones.
     FarButterflies,
+    /// Butterflies, of either direction, modulo primes too large for transforms without corrections: what they cost
+    /// beyond the ordinary ones.
+    WideButterflies,
     /// Multiply-accumulates of key products.
     KeyProducts,
     /// Multiply-accumulates of ciphertext words by plaintext or ciphertext words.
@@ -59,10 +62,11 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::FarButterflies,
+        Self::WideButterflies,
         Self::KeyProducts,
         Self::DotProducts,
         Self::Conversions,
@@ -96,6 +100,7 @@ impl Feature {
             Self::ForwardButterflies => "forward_ntt_ns_per_butterfly",
             Self::InverseButterflies => "inverse_ntt_ns_per_butterfly",
             Self::FarButterflies => "large_ntt_extra_ns_per_butterfly",
+            Self::WideButterflies => "wide_prime_extra_ns_per_butterfly",
             Self::KeyProducts => "key_product_ns_per_multiply",
             Self::DotProducts => "dot_product_ns_per_multiply",
             Self::Conversions => "basis_conversion_ns_per_multiply",
@@ -122,6 +127,7 @@ impl Feature {
             Self::ForwardButterflies => "forward NTT",
             Self::InverseButterflies => "inverse NTT",
             Self::FarButterflies => "NTT beyond the second-level cache",
+            Self::WideButterflies => "corrections for wide primes",
             Self::KeyProducts => "key products",
             Self::DotProducts => "plaintext and tensor products",
             Self::Conversions => "basis conversion",

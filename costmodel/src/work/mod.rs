@@ -96,6 +96,8 @@ struct Counter {
     special: f64,
     alpha: f64,
     threads: f64,
+    /// Whether transforms correct between stages.
+    wide: bool,
     caches: Caches,
     /// Bytes of whole polynomials: operands, intermediate and results.
     polynomials: f64,
@@ -115,6 +117,7 @@ impl Counter {
             special: setting.special as f64,
             alpha: setting.alpha.max(1) as f64,
             threads: setting.threads.max(1) as f64,
+            wide: setting.wide,
             caches: *caches,
             polynomials: 0.0,
             traffic: 0.0,
@@ -165,11 +168,16 @@ impl Counter {
     }
 
     /// Butterflies of `count` NTTs in one direction, as totals of a stage.
-    fn ntts(&self, direction: Feature, count: f64) -> [(Feature, f64); 2] {
+    fn ntts(&self, direction: Feature, count: f64) -> [(Feature, f64); 3] {
         let butterflies = count * self.n / 2.0 * self.log_n;
         // A limb in place and two words of constants for each of its words.
         let overflow = self.overflow(3.0 * self.limb_bytes());
-        [(direction, butterflies), (Feature::FarButterflies, butterflies * overflow)]
+        let wide = if self.wide { butterflies } else { 0.0 };
+        [
+            (direction, butterflies),
+            (Feature::FarButterflies, butterflies * overflow),
+            (Feature::WideButterflies, wide),
+        ]
     }
 
     /// The share, 0 to 1, of a working set's accesses that go beyond the second-level cache: none up to half of

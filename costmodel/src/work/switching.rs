@@ -14,11 +14,11 @@ impl Counter {
     pub(super) fn decompose(&mut self, sources: f64) {
         let limbs = sources * self.limbs;
         let scaled = sources * self.digit_lengths().filter(|&len| len > 1.0).sum::<f64>();
-        let [butterflies, far] = self.ntts(Feature::InverseButterflies, limbs);
+        let [butterflies, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
         self.parallel(
             limbs,
-            &[butterflies, far, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
+            &[butterflies, far, wide, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
         );
         let digits = sources * self.digits();
         self.phase();
@@ -34,7 +34,8 @@ impl Counter {
         let targets = self.limbs + self.special;
         let conversions: f64 = self.digit_lengths().map(|len| targets - len).sum();
         let products: f64 = self.digit_lengths().map(|len| (len + 1.0) * (targets - len)).sum();
-        let [butterflies, far] = self.ntts(Feature::ForwardButterflies, sources * conversions);
+        let [butterflies, far, wide] =
+            self.ntts(Feature::ForwardButterflies, sources * conversions);
         // Every conversion reads the prepared limbs and the quotients of its digit, which together are larger
         // than the second level sees before it comes back to them.
         let window = (self.limbs + self.digits()) * self.limb_bytes();
@@ -44,6 +45,7 @@ impl Counter {
             &[
                 butterflies,
                 far,
+                wide,
                 (Feature::Conversions, sources * products * self.n),
                 (Feature::Reductions, sources * conversions * self.n),
                 (Feature::CachedBytes, sources * far_reads),
@@ -67,21 +69,22 @@ impl Counter {
     pub(super) fn divide(&mut self, polys: f64, removed: f64, kept: f64) {
         let n = self.n;
         let scaled = if removed > 1.0 { removed } else { 0.0 };
-        let [butterflies, far] = self.ntts(Feature::InverseButterflies, polys * removed);
+        let [butterflies, far, wide] = self.ntts(Feature::InverseButterflies, polys * removed);
         self.phase();
         self.parallel(
             polys * removed,
-            &[butterflies, far, (Feature::ElementwiseWords, polys * scaled * n)],
+            &[butterflies, far, wide, (Feature::ElementwiseWords, polys * scaled * n)],
         );
         self.phase();
         self.parallel(2.0 * polys, &[(Feature::Conversions, polys * removed * n)]);
-        let [butterflies, far] = self.ntts(Feature::ForwardButterflies, polys * kept);
+        let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, polys * kept);
         self.phase();
         self.parallel(
             polys * kept,
             &[
                 butterflies,
                 far,
+                wide,
                 (Feature::Conversions, polys * kept * (removed + 1.0) * n),
                 (Feature::Reductions, polys * kept * n),
                 (Feature::ElementwiseWords, polys * kept * n),

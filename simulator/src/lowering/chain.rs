@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Base-2 logarithm of the largest prime whose transforms need no corrections at common ring degrees.
+const UNCORRECTED_BITS: f64 = 46.5;
+
 /// Moduli and sizes of a parameter set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chain {
@@ -42,6 +45,11 @@ impl Chain {
     /// The highest level.
     pub fn levels(&self) -> usize {
         self.moduli.len().saturating_sub(1)
+    }
+
+    /// Whether a prime is too large for transforms without corrections, by the engine's bound for its word size.
+    pub fn is_wide(&self) -> bool {
+        self.moduli.iter().any(|q| q.log2() > UNCORRECTED_BITS)
     }
 
     /// Key-switching digits at a level: `ceil((level + 1) / alpha)`.

@@ -91,7 +91,7 @@ fn least(diagonals: usize, output: &Layout) -> Primitive {
         terms: diagonals,
         plaintexts: 1,
         outputs: output.ciphertexts(),
-        rescale: true,
+        rescale: false,
     })
 }
 
@@ -305,16 +305,20 @@ impl Terms<'_> {
         Ok(Found::Ways(best))
     }
 
-    /// Instructions of folding the results of a linear stage, the last of which rescales.
+    /// Instructions of folding the results of a linear stage: before its rescale, which the last one does, or, in
+    /// an unfused stage, after.
     fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
+        let fused = self.space.double_hoisting;
         let (steps, _) = self.emit(output, |b, state| {
             let steps = crate::lowering::fold_steps(mask, radix);
             for (k, shifts) in steps.iter().enumerate() {
-                state.values = b.sum_rotations(&state.values, shifts, k + 1 == steps.len())?;
+                let rescale = fused && k + 1 == steps.len();
+                state.values = b.sum_rotations(&state.values, shifts, rescale)?;
             }
             Ok(())
         })?;
-        Ok(steps)
+        let extra = if fused { 0 } else { 1 };
+        Ok(steps.into_iter().map(|(p, drop)| (p, drop + extra)).collect())
     }
 
     /// Every way through the stages after the linear one.

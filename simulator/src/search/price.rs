@@ -91,6 +91,7 @@ pub fn price_program(
             special: chain.special,
             alpha: chain.alpha,
             threads,
+            wide: chain.is_wide(),
         };
         layers[layer] += pricer.price_ms(&primitive, &setting);
     }

@@ -79,6 +79,11 @@ impl Space {
         Self { layouts: Layouts::Paper, patches: false, ..Self::default() }
     }
 
+    /// Whether layouts are chosen for primes whose transforms need corrections: those of paired squares are mostly so.
+    pub(super) fn is_wide(&self) -> bool {
+        self.activations == ActivationMethod::PairedSquare
+    }
+
     /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
     /// the word size allows, if any is large enough; with paired ones every size of `paired_prime_bits` that is secure.
     pub fn parameters(&self, log_n: u32, special: usize, levels: usize) -> Vec<ParameterChoice> {

@@ -1,0 +1,139 @@
+//! The programme's prices are those of the lowered programs, and its bound loses nothing.
+
+use super::*;
+use crate::config::Configuration;
+use crate::fold::ActivationMethod;
+use crate::network::{Model, Network};
+use crate::search::problem::blocks;
+use crate::search::space::Layouts;
+use crate::search::{WorkPricer, evaluate};
+
+const NETWORK: &str = r#"
+name = "small"
+[input]
+channels = 2
+height = 8
+width = 8
+[[layer]]
+name = "c1"
+kind = "conv"
+out = 4
+kernel = 3
+padding = 1
+[[layer]]
+name = "a1"
+kind = "activation"
+[[layer]]
+name = "p1"
+kind = "avgpool"
+kernel = 2
+[[layer]]
+name = "c2"
+kind = "conv"
+out = 4
+kernel = 3
+groups = 2
+[[layer]]
+name = "a2"
+kind = "activation"
+[[layer]]
+name = "p2"
+kind = "avgpool"
+kernel = 2
+[[layer]]
+name = "fc"
+kind = "fc"
+out = 5
+"#;
+
+fn space() -> Space {
+    Space {
+        log_n: vec![10],
+        special: vec![1, 2],
+        max_inputs: 4,
+        max_ciphertexts: 8,
+        keep: 4,
+        ..Space::default()
+    }
+}
+
+fn with(space: &Space, check: impl Fn(&mut Programme<'_>, &Folded)) {
+    let model = Model::random(Network::from_toml(NETWORK).unwrap(), 3);
+    let folded = Folded::new(&model, space.activations).unwrap();
+    let blocks = blocks(&folded).unwrap();
+    let memo = Memo::new(&WorkPricer);
+    let mut programme = Programme::new(&folded, &blocks, space, &memo, 10);
+    check(&mut programme, &folded);
+}
+
+/// What the programme adds up is what the lowered program costs.
+#[track_caller]
+fn prices_are_exact(space: &Space) {
+    with(space, |programme, folded| {
+        for (k, special) in space.special.iter().enumerate() {
+            for repacks in 0..=space.repacks {
+                let paths = programme.solve(k, repacks).unwrap();
+                assert!(!paths.is_empty());
+                for path in paths {
+                    let levels = folded.levels() + repacks;
+                    let configuration = Configuration {
+                        network: "small".into(),
+                        variant: "random".into(),
+                        activations: space.activations,
+                        parameters: crate::config::ParameterChoice {
+                            log_n: 10,
+                            scale_bits: 30,
+                            prime_bits: 30,
+                            first_bits: 40,
+                            special_bits: 40,
+                            special: *special,
+                            alpha: *special,
+                            levels,
+                        },
+                        scales: None,
+                        input: path.input,
+                        linear: path.linear,
+                        pools: path.pools,
+                        repacks: path.repacks,
+                    };
+                    let e = evaluate(folded, &configuration, space.threads, &WorkPricer).unwrap();
+                    assert!((e.latency_ms / path.cost - 1.0).abs() < 1e-9, "{configuration:?}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn prices_are_exact_with_everything_allowed() {
+    prices_are_exact(&Space { repacks: 1, ..space() });
+}
+
+#[test]
+fn prices_are_exact_for_the_paper_and_its_baseline() {
+    prices_are_exact(&Space { layouts: Layouts::Paper, patches: false, ..space() });
+    prices_are_exact(&Space {
+        layouts: Layouts::Paper,
+        patches: false,
+        double_hoisting: false,
+        activations: ActivationMethod::Quadratic,
+        ..space()
+    });
+}
+
+#[test]
+fn cutting_by_a_bound_loses_nothing() {
+    let space = space();
+    with(&space, |programme, _| {
+        let quick = programme.solve(0, 0).unwrap();
+        programme.edges.clear();
+        let full = programme.walk(0, 0, None, 1e9).unwrap();
+        assert!((quick[0].cost / full[0].cost - 1.0).abs() < 1e-12);
+        // The cheapest few are distinct, ascending, and the same.
+        assert!(quick.windows(2).all(|w| w[0].cost < w[1].cost));
+        let near = full.iter().filter(|p| p.cost <= quick[0].cost * SLACK);
+        for (a, b) in quick.iter().zip(near) {
+            assert!((a.cost / b.cost - 1.0).abs() < 1e-12);
+        }
+    });
+}
