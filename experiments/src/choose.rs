@@ -41,6 +41,8 @@ pub struct Wish {
     pub space: SpaceArg,
     /// Ring degrees to look at, as base-2 logarithms; the space's own if empty.
     pub log_n: Vec<u32>,
+    /// Most ciphertexts that the client sends for an image.
+    pub max_inputs: usize,
     /// If set, look at this many variants only, those with the fewest weights.
     pub smallest: Option<usize>,
     /// Most memory, in bytes.
@@ -61,6 +63,7 @@ impl Wish {
             max_drop: search.max_drop,
             space: search.space,
             log_n: search.log_n.clone(),
+            max_inputs: usize::from(search.max_inputs),
             smallest: None,
             memory_limit: resources.memory_limit(),
             insecure: resources.allow_insecure,
@@ -69,19 +72,9 @@ impl Wish {
         }
     }
 
-    /// The fastest configuration of one variant, whatever its accuracy.
-    pub fn dense(variant: &str, resources: &ResourceArgs, threads: usize, log_n: &[u32]) -> Self {
-        Self {
-            variants: vec![variant.into()],
-            max_drop: 1.0,
-            space: SpaceArg::Full,
-            log_n: log_n.to_vec(),
-            smallest: None,
-            memory_limit: resources.memory_limit(),
-            insecure: resources.allow_insecure,
-            threads,
-            journal: None,
-        }
+    /// The same for one variant, whatever its accuracy.
+    pub fn only(&self, variant: &str) -> Self {
+        Self { variants: vec![variant.into()], max_drop: 1.0, smallest: None, ..self.clone() }
     }
 }
 
@@ -156,7 +149,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
 
 impl Wish {
     /// The variants to search, and those left out with the reason.
-    fn admissible(&self, source: &Source) -> Result<(Vec<String>, Vec<LeftOut>)> {
+    pub fn admissible(&self, source: &Source) -> Result<(Vec<String>, Vec<LeftOut>)> {
         let network = &source.network;
         let reference = network.variant(source.baseline()?)?.accuracy;
         let all: Vec<String> = if self.variants.is_empty() {
@@ -198,6 +191,7 @@ impl Wish {
         Space {
             log_n,
             activations,
+            max_inputs: self.max_inputs,
             threads: self.threads,
             min_scale_bits: LEAST_SCALE_BITS,
             ..space

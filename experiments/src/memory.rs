@@ -12,6 +12,11 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 /// The system's allocator, counting bytes. Install with `#[global_allocator]`.
 pub struct CountingAllocator;
 
+/// Bytes of a block, less what only aligns the engine's large buffers and is never written.
+fn used(layout: Layout) -> usize {
+    layout.size() - engine::buffer::padding(layout)
+}
+
 fn grow(bytes: usize) {
     let now = CURRENT.fetch_add(bytes, Relaxed) + bytes;
     PEAK.fetch_max(now, Relaxed);
@@ -27,7 +32,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // SAFETY: the caller keeps the contract of `alloc`, which is the system's.
         let pointer = unsafe { System.alloc(layout) };
         if !pointer.is_null() {
-            grow(layout.size());
+            grow(used(layout));
         }
         pointer
     }
@@ -36,7 +41,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // SAFETY: as in `alloc`.
         let pointer = unsafe { System.alloc_zeroed(layout) };
         if !pointer.is_null() {
-            grow(layout.size());
+            grow(used(layout));
         }
         pointer
     }
@@ -44,15 +49,16 @@ unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the pointer came from this allocator, hence from the system's, with this layout.
         unsafe { System.dealloc(pointer, layout) };
-        shrink(layout.size());
+        shrink(used(layout));
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as in `dealloc`; the caller vouches for the new size.
         let moved = unsafe { System.realloc(pointer, layout, size) };
         if !moved.is_null() {
-            shrink(layout.size());
-            grow(size);
+            shrink(used(layout));
+            // SAFETY: the caller vouches that the new size makes a layout with the old alignment.
+            grow(used(unsafe { Layout::from_size_align_unchecked(size, layout.align()) }));
         }
         moved
     }

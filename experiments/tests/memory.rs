@@ -33,6 +33,13 @@ fn peaks_and_phases() {
     drop((black_box(grown), black_box(kept)));
     assert!(close(third.kept_bytes(), 0));
 
+    // What only aligns a large buffer of the engine takes no memory.
+    let fourth = Phase::begin();
+    let buffer = black_box(engine::buffer::AlignedBuf::zeroed(MB));
+    assert!(close(fourth.kept_bytes(), 8 * MB), "{}", fourth.kept_bytes());
+    drop(buffer);
+    assert!(close(fourth.kept_bytes(), 0));
+
     if cfg!(target_os = "linux") {
         assert!(resident_peak_bytes().unwrap() > 16 * MB as u64);
     }

@@ -1,4 +1,5 @@
 //! The embedded networks agree with the records of their training, and classify what they should.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

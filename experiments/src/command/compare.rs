@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use costmodel::Machine;
 
-use super::options::{MachineArgs, NetworkArgs, ResourceArgs};
+use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
 use super::run::{Baselines, Job, Output};
 use crate::choose::{self, Wish};
 use crate::images;
@@ -14,7 +14,7 @@ use crate::images;
 /// Run several variants of a network side by side: dense, grouped, pruned
 ///
 /// The fastest configuration of each variant and the dense baselines are executed on the same encrypted images, in
-/// turn. The last line's speed-up over each baseline is what the variants gain together.
+/// turn. The first variant named (or else the fastest) is the one that speed-ups refer to.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,12 +23,8 @@ Examples:
 pub struct CompareArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// Variants to run, the one in question first [default: all but the dense one, the fastest first]
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    variant: Vec<String>,
-    /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15]
-    #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(12..=17))]
-    log_n: Vec<u32>,
+    #[command(flatten)]
+    search: SearchArgs,
     /// Images
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
@@ -62,26 +58,22 @@ impl CompareArgs {
         let images =
             images::load(&source.network, self.data.as_deref(), self.images as usize, self.seed)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
-        let dense = source.baseline()?;
-        let all = source.network.variants.iter().map(|v| v.name.clone()).filter(|v| v != dense);
-        let variants = if self.variant.is_empty() { all.collect() } else { self.variant.clone() };
-        if variants.is_empty() {
-            bail!(
-                "network {} has no variant beside {dense}; name some with --variant",
-                source.network.name
-            );
+        let wish = Wish::new(&self.search, &self.resources, threads);
+        let (variants, left_out) = wish.admissible(&source)?;
+        for left in left_out {
+            eprintln!("{} is not run: it {}", left.name, left.reason);
         }
+        let dense = source.baseline()?;
         let mut papers = Vec::new();
-        for variant in &variants {
-            let mut paper = choose::fastest(
-                &source,
-                &Wish::dense(variant, &self.resources, threads, &self.log_n),
-                &cost,
-            )?;
+        for variant in variants.iter().filter(|v| *v != dense) {
+            let mut paper = choose::fastest(&source, &wish.only(variant), &cost)?;
             paper.candidate.name.clone_from(variant);
             papers.push(paper);
         }
-        if self.variant.is_empty() {
+        if papers.is_empty() {
+            bail!("network {} has no variant to compare with {dense}", source.network.name);
+        }
+        if self.search.variant.is_empty() {
             papers.sort_by(|a, b| a.latency.median_ms.total_cmp(&b.latency.median_ms));
         }
         let job = Job {
@@ -90,7 +82,7 @@ impl CompareArgs {
             cost: &cost,
             resources: &self.resources,
             baselines: self.baseline.list(),
-            log_n: self.log_n.clone(),
+            wish,
             seed: self.seed,
             min_precision: choose::MIN_BITS,
         };

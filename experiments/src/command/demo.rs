@@ -17,6 +17,8 @@ use crate::profiles::{self, Calibration};
 /// few enough to be quick. `search` looks at all.
 const RING: u32 = 14;
 const VARIANTS: usize = 3;
+/// Most ciphertexts that the client sends for an image, as by default in `search`.
+const MAX_INPUTS: usize = 32;
 
 /// Everything on a small network: calibrate if need be, search, run on encrypted digits, report
 ///
@@ -59,6 +61,7 @@ impl DemoArgs {
             max_drop: self.max_drop,
             space: SpaceArg::Full,
             log_n: vec![RING],
+            max_inputs: MAX_INPUTS,
             smallest: Some(VARIANTS),
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
@@ -72,7 +75,7 @@ impl DemoArgs {
             cost: &cost,
             resources: &self.resources,
             baselines: Baselines::Both.list(),
-            log_n: vec![RING],
+            wish,
             seed: self.seed,
             min_precision: choose::MIN_BITS,
         };

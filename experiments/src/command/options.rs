@@ -117,6 +117,9 @@ pub struct SearchArgs {
     /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15]
     #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(12..=17))]
     pub log_n: Vec<u32>,
+    /// Most ciphertexts that the client sends for an image
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub max_inputs: u16,
     /// Journal of everything evaluated (JSON lines); a search resumes from it
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,

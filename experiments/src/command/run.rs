@@ -97,6 +97,7 @@ impl RunArgs {
             self.config.as_deref().map(|path| read_configuration(path, &source)).transpose()?;
         let calibration = self.machine.calibration(&machine)?;
         let cost = calibration.cost(threads)?;
+        let wish = Wish::new(&self.search, &self.resources, threads);
         let chosen = match configuration {
             Some(configuration) => choose::paper(
                 &source,
@@ -105,10 +106,7 @@ impl RunArgs {
                 self.resources.allow_insecure,
                 &cost,
             )?,
-            None => {
-                let wish = Wish::new(&self.search, &self.resources, threads);
-                choose::fastest(&source, &wish, &cost)?
-            }
+            None => choose::fastest(&source, &wish, &cost)?,
         };
         let job = Job {
             source: &source,
@@ -116,7 +114,7 @@ impl RunArgs {
             cost: &cost,
             resources: &self.resources,
             baselines: if self.no_baselines { Vec::new() } else { self.baseline.list() },
-            log_n: self.search.log_n.clone(),
+            wish,
             seed: self.seed,
             min_precision: self.min_precision,
         };
@@ -164,8 +162,8 @@ pub struct Job<'a> {
     pub resources: &'a ResourceArgs,
     /// Baselines wanted.
     pub baselines: Vec<Baselines>,
-    /// Ring degrees for baseline B, as base-2 logarithms; the search's own if empty.
-    pub log_n: Vec<u32>,
+    /// How baseline B is searched for, but for the variant.
+    pub wish: Wish,
     /// Seed of generated images.
     pub seed: u64,
     /// Least precision of logits, in bits.
@@ -251,8 +249,7 @@ impl Job<'_> {
                 )?
             }
             Baselines::B | Baselines::Both => {
-                let wish = Wish::dense(dense, self.resources, self.cost.threads, &self.log_n);
-                let mut paper = choose::fastest(self.source, &wish, self.cost)?;
+                let mut paper = choose::fastest(self.source, &self.wish.only(dense), self.cost)?;
                 paper.candidate.name = which.name().into();
                 paper
             }

@@ -65,33 +65,15 @@ pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
         );
     }
     let clear_error = clear_error(&paper, &program, &normalised)?;
-    eprintln!("DEBUG after clear: peak {} kept {}", phase.peak_bytes(), phase.kept_bytes());
     let (client, secret_ms) = timed(|| Client::new(&paper.params));
     let (keys, keys_ms) = timed(|| client.evaluation_keys(&program));
     let keys = Arc::new(keys.with_context(what)?);
-    eprintln!(
-        "DEBUG after keys: peak {} kept {} keys {}",
-        phase.peak_bytes(),
-        phase.kept_bytes(),
-        keys.bytes()
-    );
     let (session, encode_ms) = timed(|| Session::prepare(&paper.params, keys, program));
     let session = session.with_context(what)?;
-    eprintln!(
-        "DEBUG after prepare: peak {} kept {} resident {}",
-        phase.peak_bytes(),
-        phase.kept_bytes(),
-        session.resident_bytes()
-    );
-    AlignedBuf::release_pool();
-    eprintln!("DEBUG pool released: peak {} kept {}", phase.peak_bytes(), phase.kept_bytes());
     let slots = paper.lowered.encode(&normalised)?;
     let inputs = client.encrypt(&paper.lowered.program, &slots)?;
     let upload_bytes = inputs.iter().map(|ct| ct.bytes() as u64).sum();
     let execution = session.run(inputs).with_context(what)?;
-    eprintln!("DEBUG after run: peak {} kept {}", phase.peak_bytes(), phase.kept_bytes());
-    AlignedBuf::release_pool();
-    eprintln!("DEBUG pool released: kept {}", phase.kept_bytes());
     let priced: Vec<_> = paper.lowered.program.primitives().collect();
     if execution.recorded != priced {
         let check = format!("{name}: the instructions executed are not those that were priced");

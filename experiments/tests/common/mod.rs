@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
-use costmodel::fit::{ErrorSummary, Fit};
-use costmodel::work::Feature;
-use costmodel::{Machine, Profile};
+use costmodel::Profile;
+use costmodel::measure::{self, Plan};
 use simulator::network::{LayerParameters, Model, Network, Weights};
 
 /// The command, without the caller's data folder.
@@ -27,7 +29,7 @@ pub fn stderr(assert: Assert) -> String {
     String::from_utf8(assert.get_output().stderr.clone()).unwrap()
 }
 
-/// A network of a few channels with random weights, a configuration on a small insecure ring, and a made-up profile of
+/// A network of a few channels with random weights, a configuration on a small insecure ring, and a hasty profile of
 /// this machine, in a folder that goes when this does.
 pub struct Tiny {
     folder: tempfile::TempDir,
@@ -135,7 +137,7 @@ impl Tiny {
         command
     }
 
-    /// `run` on the tiny network with the made-up profile.
+    /// `run` on the tiny network with the hasty profile.
     pub fn run(&self) -> Command {
         let mut command = self.spencnn();
         command.args(["run", "--threads", "1", "--no-baselines", "--images", "3"]);
@@ -178,29 +180,17 @@ fn weights(model: &Model) -> Weights {
     weights
 }
 
-/// A profile whose every unit of work costs one nanosecond: good for nothing but tests.
-fn profile() -> Profile {
-    let fit = Fit {
-        threads: 1,
-        min_log_n: 11,
-        max_log_n: 14,
-        unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().to_owned(), 1e-3)).collect(),
-        training: ErrorSummary::default(),
-        noise_relative: 0.0,
-        held_out: ErrorSummary::default(),
-        families: Default::default(),
-        unseen_rings: Default::default(),
-    };
-    Profile {
-        version: costmodel::profile::VERSION,
-        date: "2026-01-01T00:00:00Z".into(),
-        revision: "test".into(),
-        plan: "made up".into(),
-        duration_seconds: 0.0,
-        load_average: 0.0,
-        machine: Machine::detect(),
-        probes: Vec::new(),
-        fits: vec![fit],
-        points: Vec::new(),
-    }
+/// A profile measured here in a second on a tiny ring: good for nothing but tests.
+fn profile() -> &'static Profile {
+    static PROFILE: OnceLock<Profile> = OnceLock::new();
+    PROFILE.get_or_init(|| {
+        let mut plan = Plan::quick();
+        plan.sets.truncate(1);
+        (plan.sets[0].log_n, plan.sets[0].depth, plan.sets[0].levels) = (11, 3, vec![3, 1]);
+        plan.budget = Duration::from_millis(500);
+        plan.passes = 1;
+        let cancel = AtomicBool::new(false);
+        let measured = measure::run(&plan, &[1], &mut |_| {}, &cancel, None).unwrap();
+        Profile::new(measured, "test").unwrap()
+    })
 }
