@@ -40,13 +40,6 @@ fn pool() -> MutexGuard<'static, BTreeMap<usize, Vec<AlignedBuf>>> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes of a block that only serve to align a large buffer, told from the block's layout. They are never written, so
-/// they take no memory: an account of memory should leave them out.
-pub const fn padding(layout: Layout) -> usize {
-    let padding = HUGE - REQUESTED;
-    if layout.align() == REQUESTED && layout.size() >= HUGE + padding { padding } else { 0 }
-}
-
 // SAFETY: the buffer owns its memory exclusively, as a `Box<[u64]>` does.
 unsafe impl Send for AlignedBuf {}
 // SAFETY: shared access only reads.

@@ -12,11 +12,6 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 /// The system's allocator, counting bytes. Install with `#[global_allocator]`.
 pub struct CountingAllocator;
 
-/// Bytes of a block, less what only aligns the engine's large buffers and is never written.
-fn used(layout: Layout) -> usize {
-    layout.size() - engine::buffer::padding(layout)
-}
-
 fn grow(bytes: usize) {
     let now = CURRENT.fetch_add(bytes, Relaxed) + bytes;
     PEAK.fetch_max(now, Relaxed);
@@ -32,7 +27,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // SAFETY: the caller keeps the contract of `alloc`, which is the system's.
         let pointer = unsafe { System.alloc(layout) };
         if !pointer.is_null() {
-            grow(used(layout));
+            grow(layout.size());
         }
         pointer
     }
@@ -41,7 +36,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // SAFETY: as in `alloc`.
         let pointer = unsafe { System.alloc_zeroed(layout) };
         if !pointer.is_null() {
-            grow(used(layout));
+            grow(layout.size());
         }
         pointer
     }
@@ -49,16 +44,15 @@ unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the pointer came from this allocator, hence from the system's, with this layout.
         unsafe { System.dealloc(pointer, layout) };
-        shrink(used(layout));
+        shrink(layout.size());
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as in `dealloc`; the caller vouches for the new size.
         let moved = unsafe { System.realloc(pointer, layout, size) };
         if !moved.is_null() {
-            shrink(used(layout));
-            // SAFETY: the caller vouches that the new size makes a layout with the old alignment.
-            grow(used(unsafe { Layout::from_size_align_unchecked(size, layout.align()) }));
+            shrink(layout.size());
+            grow(size);
         }
         moved
     }
