@@ -133,6 +133,10 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
                 let outcome = search.run(&candidate, &mut journal)?;
                 evaluated += outcome.all.len();
                 found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
+                // A larger ring costs more for each slot: it is only for what no smaller one can do.
+                if !found.is_empty() {
+                    break;
+                }
             }
             if !found.is_empty() {
                 break;
