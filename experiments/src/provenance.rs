@@ -31,7 +31,7 @@ pub struct Provenance {
     pub l2_bytes: u64,
     /// Last-level cache.
     pub l3_bytes: u64,
-    /// Calibration profile used, if any.
+    /// File name of the calibration profile used, if any.
     pub profile: Option<String>,
     /// Seed of everything random but the encryption itself, which is never seeded.
     pub seed: u64,
@@ -52,10 +52,17 @@ impl Provenance {
             l1_bytes: machine.caches.l1_bytes,
             l2_bytes: machine.caches.l2_bytes,
             l3_bytes: machine.caches.l3_bytes,
-            profile,
+            profile: profile.map(|path| file_name(&path)),
             seed,
         }
     }
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> String {
+    std::path::Path::new(path)
+        .file_name()
+        .map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The arguments of this process, the program by its name alone.
