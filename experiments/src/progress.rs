@@ -51,13 +51,11 @@ impl Progress {
         if last.elapsed() >= QUIET {
             *last = Instant::now();
             let elapsed = self.start.elapsed().as_secs_f64();
-            let left =
-                if fraction > 0.0 { elapsed * (1.0 - fraction) / fraction } else { f64::NAN };
-            eprintln!(
-                "{}: {:.0} %, {elapsed:.0} s, about {left:.0} s left {message}",
-                self.title,
-                100.0 * fraction
-            );
+            let left = match fraction {
+                0.0 => String::new(),
+                done => format!(", about {:.0} s left", elapsed * (1.0 - done) / done),
+            };
+            eprintln!("{}: {:.0} %, {elapsed:.0} s{left}: {message}", self.title, 100.0 * fraction);
         }
     }
 

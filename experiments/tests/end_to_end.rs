@@ -102,6 +102,46 @@ fn missing_weights_are_named() {
     assert!(text.contains("tiny.safetensors"), "{text}");
 }
 
+/// A configuration found by the search runs, beside HEAR's sequence, with secure parameters.
+#[test]
+fn search_then_run_with_a_baseline() {
+    let tiny = Tiny::new();
+    let (best, journal) = (tiny.path("best.toml"), tiny.path("journal.jsonl"));
+    let search = || -> Value {
+        let mut command = tiny.spencnn();
+        command.args(["search", "--threads", "1", "--space", "paper", "--log-n", "13", "--json"]);
+        command
+            .arg("--network")
+            .arg(tiny.network())
+            .arg("--profile")
+            .arg(tiny.path("profile.toml"));
+        command.arg("--out").arg(&best).arg("--journal").arg(&journal);
+        serde_json::from_str(&stdout(command.assert().success())).unwrap()
+    };
+    let first = search();
+    let points = std::fs::read_to_string(&journal).unwrap().lines().count();
+    assert!(points > 0);
+    // The second search finds everything in the journal, and the same result.
+    assert_eq!(search()["best"], first["best"]);
+    assert_eq!(std::fs::read_to_string(&journal).unwrap().lines().count(), points);
+
+    let mut command = tiny.spencnn();
+    command.args(["run", "--threads", "1", "--baseline", "a", "--images", "2", "--json"]);
+    command.arg("--network").arg(tiny.network()).arg("--profile").arg(tiny.path("profile.toml"));
+    command.arg("--config").arg(&best);
+    let report: Value = serde_json::from_str(&stdout(command.assert().success())).unwrap();
+    assert_eq!(report["secure"], Value::Bool(true));
+    // The search prices with ideal primes, the run with real ones: the same instructions.
+    let predicted = first.pointer("/best/0/latency_ms").unwrap().as_f64().unwrap();
+    let again = report["predicted_latency_ms"].as_f64().unwrap();
+    assert!((again - predicted).abs() < 1e-6 * predicted, "{again} {predicted}");
+    let baseline = &report["baselines"][0];
+    let ratio = baseline["measured_latency_ms"].as_f64().unwrap()
+        / report["measured_latency_ms"].as_f64().unwrap();
+    assert!((baseline["speedup"].as_f64().unwrap() - ratio).abs() < 1e-9 * ratio);
+    assert_eq!(baseline["class_agreement"].as_f64(), Some(1.0));
+}
+
 /// Ctrl-C in the middle of a run: what was finished is printed, and the exit code says why it ended.
 #[cfg(unix)]
 #[test]
