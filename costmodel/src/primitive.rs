@@ -62,6 +62,21 @@ pub struct LinearShape {
     pub rescale: bool,
 }
 
+impl From<engine::eval::PlanShape> for LinearShape {
+    fn from(shape: engine::eval::PlanShape) -> Self {
+        Self {
+            sources: shape.sources,
+            decomposed: shape.decomposed,
+            rotations: shape.rotations,
+            unrotated: shape.unrotated,
+            terms: shape.terms,
+            plaintexts: shape.plaintexts,
+            outputs: shape.outputs,
+            rescale: shape.rescale,
+        }
+    }
+}
+
 /// Where a primitive runs: everything about the parameters that its cost depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Setting {

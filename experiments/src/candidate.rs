@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use costmodel::{CostModel, Setting};
+use costmodel::CostModel;
 use engine::params::Parameters;
 use serde::Serialize;
 use simulator::config::Configuration;
@@ -148,14 +148,7 @@ fn price(
     let mut layers = vec![0.0; program.layers.len()];
     let mut all = Latency::default();
     for (layer, primitive, level) in program.primitives() {
-        let setting = Setting {
-            log_n: chain.log_n,
-            level,
-            special: chain.special,
-            alpha: chain.alpha,
-            threads,
-            wide: chain.is_wide(),
-        };
+        let setting = chain.setting(level, threads);
         let prediction = model.predict(&primitive, &setting);
         layers[layer] += prediction.median_ms;
         all.median_ms += prediction.median_ms;

@@ -18,7 +18,7 @@ use super::shapes::LinearSpec;
 use crate::error::Result;
 use crate::machine::Caches;
 use crate::operation::{Client, Operation, Residency};
-use crate::primitive::{LinearShape, Primitive};
+use crate::primitive::Primitive;
 use crate::probe::read_all;
 
 /// Ciphertexts kept at each level: as many as the widest case has sources.
@@ -112,17 +112,7 @@ impl Bench {
                 let plan = self.linear_plan(&spec, case.level)?;
                 let shape = plan.shape();
                 linear = Some(plan);
-                Primitive::Linear(LinearShape {
-                    sources: shape.sources,
-                    decomposed: shape.decomposed,
-                    rotations: shape.rotations,
-                    unrotated: shape.unrotated,
-                    terms: shape.terms,
-                    plaintexts: shape.plaintexts,
-                    outputs: shape.outputs,
-                    rescale: shape.rescale,
-                })
-                .into()
+                Primitive::Linear(shape.into()).into()
             }
             Kind::SumSquares { terms, rescale } => Primitive::SumSquares { terms, rescale }.into(),
             Kind::Multiply { rescale } => Primitive::Multiply { rescale }.into(),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use costmodel::{LinearShape, Primitive};
+use costmodel::Primitive;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan, LinearTerm};
@@ -269,18 +269,7 @@ impl Session {
                 let Some(linear) = &self.plans[index] else {
                     return Err(Error::argument("plan of a linear instruction", "none", "one"));
                 };
-                let shape = linear.plan.shape();
-                let shape = LinearShape {
-                    sources: shape.sources,
-                    decomposed: shape.decomposed,
-                    rotations: shape.rotations,
-                    unrotated: shape.unrotated,
-                    terms: shape.terms,
-                    plaintexts: shape.plaintexts,
-                    outputs: shape.outputs,
-                    rescale: shape.rescale,
-                };
-                (Primitive::Linear(shape), srcs[0])
+                (Primitive::Linear(linear.plan.shape().into()), srcs[0])
             }
             Op::SumSquares { srcs, rescale } => {
                 (Primitive::SumSquares { terms: srcs.len(), rescale: *rescale }, srcs[0])

@@ -1,5 +1,6 @@
 //! The facts of a parameter set that a lowering depends on.
 
+use costmodel::Setting;
 use serde::{Deserialize, Serialize};
 
 /// Base-2 logarithm of the largest prime whose transforms need no corrections at common ring degrees.
@@ -50,6 +51,18 @@ impl Chain {
     /// Whether a prime is too large for transforms without corrections, by the engine's bound for its word size.
     pub fn is_wide(&self) -> bool {
         self.moduli.iter().any(|q| q.log2() > UNCORRECTED_BITS)
+    }
+
+    /// What the price of an operation at `level` on `threads` threads depends on.
+    pub fn setting(&self, level: usize, threads: usize) -> Setting {
+        Setting {
+            log_n: self.log_n,
+            level,
+            special: self.special,
+            alpha: self.alpha,
+            threads,
+            wide: self.is_wide(),
+        }
     }
 
     /// Key-switching digits at a level: `ceil((level + 1) / alpha)`.

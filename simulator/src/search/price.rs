@@ -85,14 +85,7 @@ pub fn price_program(
 ) -> Vec<f64> {
     let mut layers = vec![0.0; program.layers.len()];
     for (layer, primitive, level) in program.primitives() {
-        let setting = Setting {
-            log_n: chain.log_n,
-            level,
-            special: chain.special,
-            alpha: chain.alpha,
-            threads,
-            wide: chain.is_wide(),
-        };
+        let setting = chain.setting(level, threads);
         layers[layer] += pricer.price_ms(&primitive, &setting);
     }
     layers
