@@ -38,9 +38,11 @@ fn convert(moduli: &[Modulus], sources: &[usize], numbers: &[BigInt]) -> Vec<Vec
         converter.prepare(i, &mut limb, &moduli[s]);
         limbs.push(limb);
     }
-    let mut quotient = vec![0; numbers.len()];
-    converter.quotient(&mut quotient, &limbs.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    limbs.push(quotient);
+    if converter.rows() > sources.len() {
+        let mut quotient = vec![0; numbers.len()];
+        converter.quotient(&mut quotient, &limbs.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        limbs.push(quotient);
+    }
     let prepared: Vec<&[u64]> = limbs.iter().map(Vec::as_slice).collect();
     let target = |t: usize| {
         let mut out = vec![0; numbers.len()];

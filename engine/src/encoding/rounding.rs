@@ -159,7 +159,8 @@ impl Reconstruction {
             for (known, &inverse) in known.chunks_exact(words).zip(&self.inverses[i]) {
                 add_offset(instance, shifted, known, positive_multiple(modulus));
                 (kernels().reduce)(reduced, shifted, modulus);
-                (kernels().sub_mul_scalar)(digit, reduced, inverse, modulus);
+                (kernels().sub_from_mul_scalar)(reduced, digit, inverse, modulus);
+                digit.copy_from_slice(reduced);
             }
             centre(instance, digit, modulus.value());
         }

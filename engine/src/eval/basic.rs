@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::mod_down::divide;
+use super::mod_down::rescale;
 use super::{Evaluator, same_level, same_scale};
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::{Kernels, kernels};
@@ -114,10 +114,7 @@ impl Evaluator {
                 expected: 1,
             });
         }
-        let converter = self.params.rns().rescale(level);
-        let mut polys = [ciphertext.c0.clone(), ciphertext.c1.clone()];
-        divide(&self.params, &mut polys, converter, level - 1);
-        let [c0, c1] = polys;
+        let [c0, c1] = rescale(&self.params, [&ciphertext.c0, &ciphertext.c1]);
         let scale = ciphertext.scale / self.params.modulus(level).value() as f64;
         Ok(Ciphertext { c0, c1, scale })
     }

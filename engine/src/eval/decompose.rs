@@ -2,18 +2,19 @@
 
 use rayon::prelude::*;
 
-use crate::buffer::AlignedBuf;
+use super::rows::Rows;
 use crate::params::{Digit, Parameters};
 use crate::poly::RnsPoly;
+use crate::rns::BasisConverter;
 
 /// A polynomial prepared for mod-up: its limbs in coefficient form, scaled for the conversion, and the
-/// quotient of every digit. Target limbs are produced on demand, one at a time.
+/// quotient of every digit of several limbs. Target limbs are produced on demand, one at a time.
 pub(super) struct Decomposition<'a> {
     params: &'a Parameters,
     source: &'a RnsPoly,
     digits: Vec<Digit>,
-    prepared: AlignedBuf,
-    quotients: AlignedBuf,
+    limbs: Rows,
+    quotients: Rows,
 }
 
 impl<'a> Decomposition<'a> {
@@ -21,21 +22,22 @@ impl<'a> Decomposition<'a> {
     pub fn new(params: &'a Parameters, source: &'a RnsPoly) -> Self {
         let (n, level) = (params.n(), source.level());
         let digits = params.digits(level);
-        let mut prepared = AlignedBuf::scratch((level + 1) * n);
-        prepared.par_chunks_exact_mut(n).enumerate().for_each(|(i, limb)| {
+        let mut limbs = Rows::new(level + 1, n);
+        limbs.par_rows_mut().enumerate().for_each(|(i, limb)| {
             limb.copy_from_slice(source.limb(i));
             params.table(i).inverse(limb);
             let d = i / params.digit_limbs();
             let converter = params.rns().mod_up(d, digits[d].len());
             converter.prepare(i - digits[d].start, limb, params.modulus(i));
         });
-        let mut quotients = AlignedBuf::scratch(digits.len() * n);
-        quotients.par_chunks_exact_mut(n).zip(&digits).enumerate().for_each(|(d, (out, digit))| {
-            let sources: Vec<&[u64]> =
-                prepared[digit.start * n..digit.end * n].chunks_exact(n).collect();
+        let multiple = |digit: &Digit| usize::from(digit.len() > 1);
+        let mut quotients = Rows::new(digits.iter().map(multiple).sum(), n);
+        // Only the last digit may be a single limb, so the quotients are numbered as the digits.
+        quotients.par_rows_mut().zip(&digits).enumerate().for_each(|(d, (out, digit))| {
+            let sources: Vec<&[u64]> = digit.clone().map(|i| limbs.row(i)).collect();
             params.rns().mod_up(d, digit.len()).quotient(out, &sources);
         });
-        Self { params, source, digits, prepared, quotients }
+        Self { params, source, digits, limbs, quotients }
     }
 
     /// Number of digits.
@@ -50,13 +52,14 @@ impl<'a> Decomposition<'a> {
         if digit.contains(&position) {
             return self.source.limb(position);
         }
-        let n = self.params.n();
         let index = self.params.limb_index(self.source.level(), position);
         let table = self.params.table(index);
-        let mut sources: Vec<&[u64]> =
-            self.prepared[digit.start * n..digit.end * n].chunks_exact(n).collect();
-        sources.push(&self.quotients[d * n..(d + 1) * n]);
-        self.params.rns().mod_up(d, digit.len()).convert(scratch, &sources, index, table.modulus());
+        let converter: &BasisConverter = self.params.rns().mod_up(d, digit.len());
+        let mut sources: Vec<&[u64]> = digit.clone().map(|i| self.limbs.row(i)).collect();
+        if converter.rows() > sources.len() {
+            sources.push(self.quotients.row(d));
+        }
+        converter.convert(scratch, &sources, index, table.modulus());
         table.forward(scratch);
         scratch
     }

@@ -9,14 +9,16 @@
 use rayon::prelude::*;
 
 use super::decompose::Decomposition;
-use super::mod_down::divide;
+use super::mod_down::Division;
 use super::plan::{LinearPlan, Summand};
+use super::rows::Rows;
 use super::{Evaluator, common};
 use crate::buffer::AlignedBuf;
 use crate::cipher::{Ciphertext, Plaintext};
-use crate::kernels::{KeyProduct, kernels};
+use crate::kernels::{KeyProduct, KeyWords, kernels};
 use crate::keys::GaloisKey;
 use crate::poly::{Automorphism, CHUNK_WORDS, Form, RnsPoly};
+use crate::rns::BasisConverter;
 use crate::{Error, Result};
 
 /// Chunks that one parallel task takes within a limb.
@@ -73,27 +75,14 @@ impl Evaluator {
             level,
             extended,
         };
-        let mut polys: Vec<RnsPoly> = (0..2 * plan.outputs.len())
-            .map(|_| RnsPoly::scratch(&self.params, level, extended, Form::Ntt))
-            .collect();
-        // Transposed: for each limb, that limb of every component of every output.
-        let limbs = polys[0].limb_count();
-        let mut by_limb: Vec<Vec<&mut [u64]>> =
-            (0..limbs).map(|_| Vec::with_capacity(polys.len())).collect();
-        for poly in &mut polys {
-            poly.limbs_mut().zip(&mut by_limb).for_each(|(limb, list)| list.push(limb));
-        }
-        by_limb
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(position, outputs)| job.limb(position, outputs));
         let rns = self.params.rns();
+        let converter = match (extended, plan.rescale) {
+            (true, rescale) => Some(rns.mod_down(level, rescale)),
+            (false, true) => Some(rns.rescale(level)),
+            (false, false) => None,
+        };
         let new_level = level - usize::from(plan.rescale);
-        if extended {
-            divide(&self.params, &mut polys, rns.mod_down(level, plan.rescale), new_level);
-        } else if plan.rescale {
-            divide(&self.params, &mut polys, rns.rescale(level), new_level);
-        }
+        let polys = job.divided(converter, new_level);
         let divisor = if plan.rescale { self.params.modulus(level).value() as f64 } else { 1.0 };
         let factors = plan.outputs.iter().map(|summands| {
             if plan.plaintexts == 0 { 1.0 } else { plaintexts[summands[0].plaintext].scale }
@@ -199,11 +188,40 @@ impl Evaluator {
 }
 
 impl Job<'_> {
+    /// The components of all outputs in order, divided by the converter's primes if there is one.
+    fn divided(&self, converter: Option<&BasisConverter>, level: usize) -> Vec<RnsPoly> {
+        let params = &self.evaluator.params;
+        let components = 2 * self.plan.outputs.len();
+        let mut divisions: Vec<Division<'_>> = converter
+            .iter()
+            .flat_map(|converter| (0..components).map(|_| Division::new(params, converter)))
+            .collect();
+        by_limb(divisions.iter_mut().map(Division::removed))
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(i, outputs)| self.limb(level + 1 + i, outputs));
+        divisions.par_iter_mut().for_each(Division::prepare);
+        let mut polys: Vec<RnsPoly> =
+            (0..components).map(|_| RnsPoly::scratch(params, level, false, Form::Ntt)).collect();
+        let limbs = by_limb(polys.iter_mut().map(RnsPoly::limbs_mut));
+        limbs.into_par_iter().enumerate().for_each(|(i, outputs)| {
+            if divisions.is_empty() {
+                return self.limb(i, outputs);
+            }
+            let mut rows = Rows::new(components, params.n());
+            self.limb(i, rows.rows_mut().collect());
+            outputs.into_par_iter().zip(&divisions).enumerate().for_each(|(k, (out, division))| {
+                division.divide(i, rows.row(k), out);
+            });
+        });
+        polys
+    }
+
     /// Computes limb `position` of every output component.
     fn limb(&self, position: usize, outputs: Vec<&mut [u64]>) {
         let n = self.evaluator.params.n();
         let digits: usize = self.decompositions.iter().flatten().map(Decomposition::len).sum();
-        let mut scratch = AlignedBuf::scratch(digits * n);
+        let mut scratch = Rows::new(digits, n);
         let owners: Vec<(usize, usize)> = self
             .decompositions
             .iter()
@@ -211,7 +229,7 @@ impl Job<'_> {
             .flat_map(|(i, d)| (0..d.as_ref().map_or(0, Decomposition::len)).map(move |k| (i, k)))
             .collect();
         let converted: Vec<&[u64]> = scratch
-            .par_chunks_exact_mut(n)
+            .par_rows_mut()
             .zip(&owners)
             .filter_map(|(buffer, &(i, k))| {
                 Some(self.decompositions[i].as_ref()?.limb(k, position, buffer))
@@ -235,21 +253,26 @@ impl Job<'_> {
         for output in outputs {
             output.chunks_mut(words).zip(&mut by_task).for_each(|(part, list)| list.push(part));
         }
+        let direct = self.plan.is_direct();
         by_task.into_par_iter().enumerate().for_each(|(task, mut parts)| {
-            let mut buffer = AlignedBuf::scratch(2 * CHUNK_WORDS * self.plan.rotated.len());
+            let buffered = if direct { 0 } else { 2 * CHUNK_WORDS * self.plan.rotated.len() };
+            let mut buffer = AlignedBuf::scratch(buffered);
             let first = task * CHUNKS_PER_TASK;
             for chunk in first..(first + CHUNKS_PER_TASK).min(n / CHUNK_WORDS) {
                 let within = (chunk - first) * CHUNK_WORDS..(chunk - first + 1) * CHUNK_WORDS;
-                self.rotations(position, chunk, &by_source, &mut buffer);
-                for (summands, pair) in self.plan.outputs.iter().zip(parts.chunks_exact_mut(2)) {
-                    let [out0, out1] = pair else { continue };
-                    self.sum(
-                        position,
-                        chunk,
-                        summands,
-                        &buffer,
-                        [&mut out0[within.clone()], &mut out1[within.clone()]],
-                    );
+                let outputs = parts.chunks_exact_mut(2).map(|pair| {
+                    let (out0, out1) = pair.split_at_mut(1);
+                    [&mut out0[0][within.clone()], &mut out1[0][within.clone()]]
+                });
+                if direct {
+                    self.rotations(position, chunk, &by_source, outputs);
+                    continue;
+                }
+                let pairs = buffer.chunks_exact_mut(2 * CHUNK_WORDS);
+                let pairs = pairs.map(|pair| pair.split_at_mut(CHUNK_WORDS).into());
+                self.rotations(position, chunk, &by_source, pairs);
+                for (summands, out) in self.plan.outputs.iter().zip(outputs) {
+                    self.sum(position, chunk, summands, &buffer, out);
                 }
             }
         });
@@ -261,17 +284,21 @@ impl Job<'_> {
         self.keys[r].is_none() && position > self.level
     }
 
-    /// Fills `buffer` with chunk `chunk` of both components of every rotated source.
-    fn rotations(&self, position: usize, chunk: usize, digits: &[&[&[u64]]], buffer: &mut [u64]) {
+    /// Fills `pairs` with chunk `chunk` of both components of every rotated source.
+    fn rotations<'p>(
+        &self,
+        position: usize,
+        chunk: usize,
+        digits: &[&[&[u64]]],
+        pairs: impl Iterator<Item = [&'p mut [u64]; 2]>,
+    ) {
         let params = &self.evaluator.params;
         let index = params.limb_index(self.level, position);
         let modulus = params.modulus(index);
         let factor = params.rns().special().product(index);
         let range = |c: usize| c * CHUNK_WORDS..(c + 1) * CHUNK_WORDS;
-        let pairs = buffer.chunks_exact_mut(2 * CHUNK_WORDS);
-        let (mut words, mut key0, mut key1) = (Vec::new(), Vec::new(), Vec::new());
-        for (r, (rotated, pair)) in self.plan.rotated.iter().zip(pairs).enumerate() {
-            let (out0, out1) = pair.split_at_mut(CHUNK_WORDS);
+        let mut words = Vec::new();
+        for (r, (rotated, [out0, out1])) in self.plan.rotated.iter().zip(pairs).enumerate() {
             let source = self.sources[rotated.source];
             let Some(galois) = self.keys[r] else {
                 if !self.vanishes(r, position) {
@@ -284,22 +311,26 @@ impl Job<'_> {
                 }
                 continue;
             };
-            let from = galois.automorphism.source_chunk(chunk);
+            let Some(from) = galois.automorphism.source_chunk(chunk) else { continue };
             words.clear();
-            key0.clear();
-            key1.clear();
-            for (d, digit) in digits[rotated.source].iter().enumerate() {
-                words.push(&digit[range(from)]);
-                key0.push(&galois.key.limb(self.level, position, d, 0)[range(from)]);
-                key1.push(&galois.key.limb(self.level, position, d, 1)[range(from)]);
-            }
+            words.extend(digits[rotated.source].iter().map(|digit| &digit[range(from)]));
+            let key = galois.key.words(self.level, position, range(from));
+            let next_key = self.next_key(position, chunk, r);
             let add0 =
                 (position <= self.level).then(|| (&source.c0.limb(position)[range(from)], factor));
             let permutation = Some(galois.automorphism.permutation(from));
-            let product =
-                KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation };
+            let product = KeyProduct { digits: &words, key, next_key, add0, permutation };
             (kernels().key_product)(out0, out1, &product, modulus);
         }
+    }
+
+    /// The key words that [`Self::rotations`] reads after those of rotated source `r`.
+    fn next_key(&self, position: usize, chunk: usize, r: usize) -> Option<KeyWords<'_>> {
+        let keys = self.keys[r + 1..].iter().map(|&key| (key, chunk));
+        let following = self.keys.iter().map(|&key| (key, chunk + 1));
+        let (galois, chunk) = keys.chain(following).find_map(|(key, chunk)| Some((key?, chunk)))?;
+        let from = galois.automorphism.source_chunk(chunk)? * CHUNK_WORDS;
+        Some(galois.key.words(self.level, position, from..from + CHUNK_WORDS))
     }
 
     /// One chunk of one output: the sum over its summands.
@@ -349,4 +380,20 @@ impl Job<'_> {
         }
         (kernels().dot_pair)(out0, out1, &lists[0], &lists[1], &lists[2], modulus);
     }
+}
+
+/// For each limb in order, that limb of every polynomial.
+fn by_limb<'a, L: Iterator<Item = &'a mut [u64]>>(
+    polys: impl Iterator<Item = L>,
+) -> Vec<Vec<&'a mut [u64]>> {
+    let mut lists: Vec<Vec<&mut [u64]>> = Vec::new();
+    for poly in polys {
+        for (i, limb) in poly.enumerate() {
+            if i == lists.len() {
+                lists.push(Vec::new());
+            }
+            lists[i].push(limb);
+        }
+    }
+    lists
 }

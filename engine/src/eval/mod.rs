@@ -5,6 +5,7 @@ mod decompose;
 mod linear;
 mod mod_down;
 mod plan;
+mod rows;
 mod tensor;
 
 use std::sync::Arc;

@@ -2,49 +2,79 @@
 
 use rayon::prelude::*;
 
-use crate::buffer::AlignedBuf;
+use super::rows::Rows;
 use crate::kernels::kernels;
 use crate::params::Parameters;
-use crate::poly::RnsPoly;
+use crate::poly::{Form, RnsPoly};
 use crate::rns::BasisConverter;
 
-/// Divides polynomials in NTT form by the primes that `converter` converts from, rounding to nearest, and
-/// leaves them at `level`. The primes must be among the polynomials' limbs, and all limbs beyond `level`.
-pub(super) fn divide(
-    params: &Parameters,
-    polys: &mut [RnsPoly],
-    converter: &BasisConverter,
-    level: usize,
-) {
-    let n = params.n();
-    polys.par_iter_mut().for_each(|poly| {
-        let from = poly.level();
-        let (kept, removed) = poly.words_mut().split_at_mut((level + 1) * n);
-        // The limbs to remove follow the kept ones in the order of the converter's sources: q_level first if
-        // the division rescales, then the special primes.
-        debug_assert_eq!(params.limb_index(from, level + 1), converter.sources()[0]);
-        removed.par_chunks_exact_mut(n).enumerate().for_each(|(i, limb)| {
-            let index = converter.sources()[i];
-            params.table(index).inverse(limb);
-            converter.prepare(i, limb, params.modulus(index));
+/// The division of one polynomial, rounding to nearest, by the primes that a converter converts from.
+///
+/// The limbs to remove come first, all together; then any limb to keep can be divided by itself. So a limb that a
+/// sum or product has just made is divided while it is in the cache, and written once.
+pub(super) struct Division<'a> {
+    params: &'a Parameters,
+    converter: &'a BasisConverter,
+    /// The removed limbs in the order of the converter's sources, and the quotient where there are several.
+    rows: Rows,
+}
+
+impl<'a> Division<'a> {
+    /// A division whose removed limbs are to be filled in.
+    pub(super) fn new(params: &'a Parameters, converter: &'a BasisConverter) -> Self {
+        Self { params, converter, rows: Rows::new(converter.rows(), params.n()) }
+    }
+
+    /// The limbs to remove, to be written in NTT form: q_level first if the division rescales, then the special ones.
+    pub(super) fn removed(&mut self) -> impl Iterator<Item = &mut [u64]> {
+        self.rows.rows_mut().take(self.converter.sources().len())
+    }
+
+    /// Prepares the conversion, once the removed limbs are there.
+    pub(super) fn prepare(&mut self) {
+        let sources = self.converter.sources();
+        self.rows.par_rows_mut().zip(sources).enumerate().for_each(|(i, (limb, &index))| {
+            self.params.table(index).inverse(limb);
+            self.converter.prepare(i, limb, self.params.modulus(index));
         });
-        let mut quotient = AlignedBuf::scratch(n);
-        let mut sources: Vec<&[u64]> = removed.chunks_exact(n).collect();
-        quotient.par_chunks_mut(n / 2).enumerate().for_each(|(half, out)| {
-            let range = half * (n / 2)..(half + 1) * (n / 2);
-            let halves: Vec<&[u64]> = sources.iter().map(|s| &s[range.clone()]).collect();
-            converter.quotient(out, &halves);
-        });
-        sources.push(&quotient);
-        kept.par_chunks_exact_mut(n).enumerate().for_each_init(
-            || AlignedBuf::scratch(n),
-            |remainder, (i, limb)| {
-                let table = params.table(i);
-                converter.convert(remainder, &sources, i, table.modulus());
-                table.forward(remainder);
-                (kernels().sub_mul_scalar)(limb, remainder, converter.inverse(i), table.modulus());
-            },
-        );
-        poly.shrink(level);
+        if self.converter.rows() > sources.len() {
+            let mut rows: Vec<&mut [u64]> = self.rows.rows_mut().collect();
+            if let Some((quotient, rows)) = rows.split_last_mut() {
+                let rows: Vec<&[u64]> = rows.iter().map(|row| &**row).collect();
+                self.converter.quotient(quotient, &rows);
+            }
+        }
+    }
+
+    /// `out` is the quotient's limb `i`, from the dividend's, both in NTT form.
+    pub(super) fn divide(&self, i: usize, limb: &[u64], out: &mut [u64]) {
+        let table = self.params.table(i);
+        let sources: Vec<&[u64]> =
+            (0..self.converter.rows()).map(|row| self.rows.row(row)).collect();
+        self.converter.convert(out, &sources, i, table.modulus());
+        table.forward(out);
+        (kernels().sub_from_mul_scalar)(out, limb, self.converter.inverse(i), table.modulus());
+    }
+}
+
+/// Divides polynomials in NTT form by their last prime; all of one level.
+pub(super) fn rescale<const K: usize>(params: &Parameters, polys: [&RnsPoly; K]) -> [RnsPoly; K] {
+    let level = polys.first().map_or(0, |poly| poly.level());
+    let mut divisions = polys.map(|_| Division::new(params, params.rns().rescale(level)));
+    divisions.par_iter_mut().zip(&polys).for_each(|(division, poly)| {
+        division.removed().for_each(|limb| limb.copy_from_slice(poly.limb(level)));
+        division.prepare();
     });
+    let mut out = polys.map(|_| RnsPoly::scratch(params, level - 1, false, Form::Ntt));
+    // Limb by limb, so that both polynomials use one transform's constants.
+    let mut limbs: Vec<Vec<&mut [u64]>> = (0..level).map(|_| Vec::with_capacity(K)).collect();
+    for poly in &mut out {
+        poly.limbs_mut().zip(&mut limbs).for_each(|(limb, list)| list.push(limb));
+    }
+    limbs.into_par_iter().enumerate().for_each(|(i, list)| {
+        for ((division, poly), out) in divisions.iter().zip(&polys).zip(list) {
+            division.divide(i, poly.limb(i), out);
+        }
+    });
+    out
 }

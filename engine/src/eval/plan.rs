@@ -110,6 +110,16 @@ impl LinearPlan {
         self.rotated.iter().any(|r| r.galois != 1)
     }
 
+    /// Whether every output is one rotated source as it is, in order: nothing to sum.
+    pub(super) fn is_direct(&self) -> bool {
+        let alone =
+            |(i, output): (usize, &Vec<Summand>)| output.len() == 1 && output[0].rotated == i;
+        self.plaintexts == 0
+            && self.rotated.len() == self.outputs.len()
+            && self.rotated.iter().all(|r| r.galois != 1)
+            && self.outputs.iter().enumerate().all(alone)
+    }
+
     /// Number of plaintexts expected.
     pub fn plaintexts(&self) -> usize {
         self.plaintexts

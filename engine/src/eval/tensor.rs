@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::decompose::Decomposition;
-use super::mod_down::divide;
+use super::mod_down::Division;
+use super::rows::Rows;
 use super::{Evaluator, common, same_level};
-use crate::buffer::AlignedBuf;
 use crate::cipher::Ciphertext;
 use crate::kernels::{KeyProduct, kernels};
 use crate::poly::{CHUNK_WORDS, Form, RnsPoly};
@@ -56,41 +56,58 @@ impl Evaluator {
         }
         let params = &self.params;
         let key = self.keys.relinearisation(level)?;
-        let poly = |extended| RnsPoly::scratch(params, level, extended, Form::Ntt);
-        let (mut c0, mut c1, mut c2) = (poly(true), poly(true), poly(false));
+        let [mut c0, mut c1, mut c2] =
+            [(); 3].map(|()| RnsPoly::scratch(params, level, false, Form::Ntt));
         (c0.par_limbs_mut(), c1.par_limbs_mut(), c2.par_limbs_mut())
             .into_par_iter()
             .enumerate()
             .for_each(|(i, (out0, out1, out2))| tensor(i, [out0, out1, out2]));
         let decomposition = Decomposition::new(params, &c2);
-        let limbs = c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate();
-        limbs.for_each(|(position, (out0, out1))| {
-            self.relinearise_limb(&decomposition, key, level, position, [out0, out1]);
-        });
+        let relinearised = |position: usize, outputs: [&mut [u64]; 2]| {
+            let own = (position <= level).then(|| [c0.limb(position), c1.limb(position)]);
+            self.relinearise_limb(&decomposition, key, level, position, own, outputs);
+        };
+        let new_level = level - usize::from(rescale);
         let converter = params.rns().mod_down(level, rescale);
-        let mut polys = [c0, c1];
-        divide(params, &mut polys, converter, level - usize::from(rescale));
-        let [c0, c1] = polys;
+        let mut divisions = [(); 2].map(|()| Division::new(params, converter));
+        let [first, second] = &mut divisions;
+        let removed: Vec<_> = first.removed().zip(second.removed()).collect();
+        removed.into_par_iter().enumerate().for_each(|(i, (out0, out1))| {
+            relinearised(new_level + 1 + i, [out0, out1]);
+        });
+        divisions.par_iter_mut().for_each(Division::prepare);
+        let [mut out0, mut out1] =
+            [(); 2].map(|()| RnsPoly::scratch(params, new_level, false, Form::Ntt));
+        let limbs = out0.par_limbs_mut().zip(out1.par_limbs_mut()).enumerate();
+        limbs.for_each(|(i, (out0, out1))| {
+            let mut rows = Rows::new(2, params.n());
+            if let [value0, value1] = rows.rows_mut().collect::<Vec<_>>().as_mut_slice() {
+                relinearised(i, [value0, value1]);
+            }
+            divisions[0].divide(i, rows.row(0), out0);
+            divisions[1].divide(i, rows.row(1), out1);
+        });
         let divisor = if rescale { params.modulus(level).value() as f64 } else { 1.0 };
-        Ok(Ciphertext { c0, c1, scale: scale / divisor })
+        Ok(Ciphertext { c0: out0, c1: out1, scale: scale / divisor })
     }
 
-    /// Limb `position` of `P (c0, c1) + <digits, key>`; `outputs` hold `c0` and `c1` (nothing in special limbs).
+    /// Limb `position` of `P (c0, c1) + <digits, key>`; `own` are those of `c0` and `c1`, none for special limbs.
     fn relinearise_limb(
         &self,
         decomposition: &Decomposition<'_>,
         key: &crate::keys::SwitchingKey,
         level: usize,
         position: usize,
+        own: Option<[&[u64]; 2]>,
         outputs: [&mut [u64]; 2],
     ) {
         let n = self.params.n();
         let index = self.params.limb_index(level, position);
         let modulus = self.params.modulus(index);
         let factor = self.params.rns().special().product(index);
-        let mut scratch = AlignedBuf::scratch(decomposition.len() * n);
-        let digits: Vec<&[u64]> = scratch
-            .par_chunks_exact_mut(n)
+        let mut rows = Rows::new(decomposition.len(), n);
+        let digits: Vec<&[u64]> = rows
+            .par_rows_mut()
             .enumerate()
             .map(|(d, buffer)| decomposition.limb(d, position, buffer))
             .collect();
@@ -100,22 +117,18 @@ impl Evaluator {
         chunks.enumerate().with_min_len(4).for_each(|(chunk, (out0, out1))| {
             let range = chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS;
             let words: Vec<&[u64]> = digits.iter().map(|d| &d[range.clone()]).collect();
-            let component = |c: usize| -> Vec<&[u64]> {
-                (0..words.len()).map(|d| &key.limb(level, position, d, c)[range.clone()]).collect()
+            let following = range.end..(range.end + CHUNK_WORDS).min(n);
+            let product = KeyProduct {
+                digits: &words,
+                key: key.words(level, position, range.clone()),
+                next_key: (!following.is_empty()).then(|| key.words(level, position, following)),
+                add0: own.map(|[c0, _]| (&c0[range.clone()], factor)),
+                permutation: None,
             };
-            let (key0, key1) = (component(0), component(1));
-            let own = position <= level;
-            let mut sums = [0u64; 2 * CHUNK_WORDS];
-            let (sum0, sum1) = sums.split_at_mut(CHUNK_WORDS);
-            let add0 = own.then_some((&*out0, factor));
-            let product =
-                KeyProduct { digits: &words, key0: &key0, key1: &key1, add0, permutation: None };
-            (kernels().key_product)(sum0, sum1, &product, modulus);
-            if own {
-                (kernels().mul_scalar_add)(sum1, out1, factor, modulus);
+            (kernels().key_product)(out0, out1, &product, modulus);
+            if let Some([_, c1]) = own {
+                (kernels().mul_scalar_add)(out1, &c1[range], factor, modulus);
             }
-            out0.copy_from_slice(sum0);
-            out1.copy_from_slice(sum1);
         });
     }
 }

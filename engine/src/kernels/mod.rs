@@ -16,14 +16,27 @@ use std::sync::OnceLock;
 use crate::modulus::{Modulus, ShoupScalar};
 use crate::ntt::NttTable;
 
+/// Words of one digit and component that follow each other in [`KeyWords`]: what an inner product sums in registers at
+/// once. Chunks of a key product are multiples of it.
+pub const KEY_WORDS: usize = 32;
+
+/// A chunk of a key-switching key: `[chunk length / KEY_WORDS][digit][component][KEY_WORDS]`.
+#[derive(Clone, Copy)]
+pub struct KeyWords<'a> {
+    /// The words.
+    pub words: &'a [u64],
+    /// Digits of the key.
+    pub digits: usize,
+}
+
 /// Arguments of [`Kernels::key_product`].
 pub struct KeyProduct<'a> {
     /// Digit limbs, one slice per digit, words in `[0, 2q)`, all over the same source chunk.
     pub digits: &'a [&'a [u64]],
-    /// First key components (multiply into output 0), words in `[0, q)`, same chunk.
-    pub key0: &'a [&'a [u64]],
-    /// Second key components (multiply into output 1), words in `[0, q)`, same chunk.
-    pub key1: &'a [&'a [u64]],
+    /// The key for the same chunk, words in `[0, q)`; it has at least as many digits.
+    pub key: KeyWords<'a>,
+    /// The key that the next call will read, of the same shape: it is asked from memory meanwhile.
+    pub next_key: Option<KeyWords<'a>>,
     /// A further summand of output 0: words in `[0, q)`, times a scalar.
     pub add0: Option<(&'a [u64], ShoupScalar)>,
     /// Permutation of the chunk applied to the outputs, if any.
@@ -62,10 +75,13 @@ pub struct Kernels {
     pub mul_scalar: fn(&mut [u64], ShoupScalar, &Modulus),
     /// `a += b * s`, `[0, q) + [0, 2^52) * s -> [0, q)`.
     pub mul_scalar_add: fn(&mut [u64], &[u64], ShoupScalar, &Modulus),
-    /// `a = (a - b) * s`, `a` in `[0, q)`, `b` in `[0, 2q)` -> `[0, q)`: the end of a mod-down.
-    pub sub_mul_scalar: fn(&mut [u64], &[u64], ShoupScalar, &Modulus),
+    /// `b = (a - b) * s`, `b` in `[0, 2q)`, `a` in `[0, q)` -> `[0, q)`: the end of a mod-down.
+    pub sub_from_mul_scalar: fn(&mut [u64], &[u64], ShoupScalar, &Modulus),
     /// `out = a mod q` for any `a < 2^52`, into `[0, q)`.
     pub reduce: fn(&mut [u64], &[u64], &Modulus),
+    /// `out = x` taken as the number of least size modulo the odd `p`, modulo q: `x` in `[0, p)`, `p < 2^51`, `q < 2^51` -> `[0, q)`.
+    /// A basis conversion from a single prime is one such call per target prime.
+    pub lift: fn(&mut [u64], &[u64], u64, &Modulus),
     /// `out[t] = sum_i xs[i][t] * consts[i] mod q`, `xs < 2^52`, `consts` in `[0, q)`; at most 64
     /// sources; output `[0, q)`. A basis conversion is one such call per target prime.
     pub dot_const: fn(&mut [u64], &[&[u64]], &[u64], &Modulus),

@@ -1,8 +1,30 @@
-//! Checks of slice lengths, which the unsafe kernels rely on.
+//! What all instruction sets share: checks of slice lengths, which the unsafe kernels rely on, and constants.
 //!
 //! A wrong length is a mistake of the engine itself, never of its user, hence a panic and no error.
 
-use super::{BlockPermutation, KeyProduct};
+use super::{BlockPermutation, KEY_WORDS, KeyProduct, KeyWords};
+use crate::modulus::Modulus;
+
+/// How [`super::Kernels::lift`] lifts words modulo an odd `p`: those above `half` get `shift` added, modulo 2^64.
+///
+/// `shift = m - p`, `m` the least multiple of q that is at least `(p - 1) / 2`. What was above `half` is then in
+/// `[m - half, m)`, so all words are in `[0, half + q)`, below 2^52 for p and q below 2^51; and below q if `p < 2q`.
+pub(super) struct Lift {
+    pub(super) half: u64,
+    pub(super) shift: u64,
+}
+
+impl Lift {
+    pub(super) fn new(p: u64, modulus: &Modulus) -> Self {
+        let (half, q) = (p / 2, modulus.value());
+        Self { half, shift: half.div_ceil(q).wrapping_mul(q).wrapping_sub(p) }
+    }
+
+    /// Whether the lifted words are below q as they are: `half <= q`, so that m is q.
+    pub(super) fn is_reduced(&self, modulus: &Modulus) -> bool {
+        self.half < modulus.value()
+    }
+}
 
 /// Panics unless the slice has the expected length.
 #[inline]
@@ -35,13 +57,18 @@ pub(super) fn require_permutation(permutation: &BlockPermutation<'_>, len: usize
 /// Panics unless all parts of the key product are over chunks of `len` words.
 #[inline]
 pub(super) fn require_key_product(product: &KeyProduct<'_>, len0: usize, len1: usize) {
-    require_blocks(len0);
+    assert!(len0.is_multiple_of(KEY_WORDS), "key product of {len0} words, not whole groups");
     require_len(len1, len0);
     let count = product.digits.len();
     assert!(count <= 64, "key product of {count} digits, expected at most 64");
     require_slices(product.digits, count, len0);
-    require_slices(product.key0, count, len0);
-    require_slices(product.key1, count, len0);
+    let KeyWords { words, digits } = product.key;
+    assert!(digits >= count, "key of {digits} digits for a product of {count}");
+    require_len(words.len(), 2 * digits * len0);
+    // Only asked for, so nothing depends on its length; another shape would be a mistake all the same.
+    if let Some(next) = product.next_key {
+        require_len(next.words.len(), words.len());
+    }
     if let Some((words, _)) = product.add0 {
         require_len(words.len(), len0);
     }

@@ -128,10 +128,10 @@ fn scalar_products() {
             let scalar = m.shoup(s);
             let (a, b) = (words(rng, pattern, LEN, q), words(rng, pattern, LEN, 1 << 52));
             let twice = words(rng, pattern, LEN, 2 * q);
-            let (mut product, mut sum, mut difference) = (b.clone(), a.clone(), a.clone());
+            let (mut product, mut sum, mut difference) = (b.clone(), a.clone(), twice.clone());
             (kernels.mul_scalar)(&mut product, scalar, m);
             (kernels.mul_scalar_add)(&mut sum, &b, scalar, m);
-            (kernels.sub_mul_scalar)(&mut difference, &twice, scalar, m);
+            (kernels.sub_from_mul_scalar)(&mut difference, &a, scalar, m);
             for t in 0..LEN {
                 let expected = wide(b[t]) * wide(s);
                 assert_eq!(product[t], remainder(expected, m));
@@ -152,6 +152,22 @@ fn reductions() {
             (kernels.reduce)(&mut out, &a, m);
             for t in 0..LEN {
                 assert_eq!(out[t], a[t] % m.value());
+            }
+        }
+    });
+}
+
+#[test]
+fn lifts_of_centred_words() {
+    for_each(|kernels, m, pattern, rng| {
+        for p in PRIMES {
+            let mut x = words(rng, pattern, LEN, p);
+            x[..3].copy_from_slice(&[p / 2, p / 2 + 1, p - 1]);
+            let mut out = vec![u64::MAX; LEN];
+            (kernels.lift)(&mut out, &x, p, m);
+            for t in 0..LEN {
+                let centred = i128::from(x[t]) - if x[t] > p / 2 { i128::from(p) } else { 0 };
+                assert_eq!(i128::from(out[t]), centred.rem_euclid(i128::from(m.value())));
             }
         }
     });
@@ -196,14 +212,26 @@ fn quotients_round_the_sum_of_fractions() {
     }
 }
 
+/// The words of a key with these components, digit by digit, as [`KeyWords`] orders them.
+fn interleaved(key0: &[Vec<u64>], key1: &[Vec<u64>]) -> Vec<u64> {
+    let groups = (0..key0[0].len() / KEY_WORDS).flat_map(|group| {
+        key0.iter().zip(key1).flat_map(move |(a, b)| {
+            [a, b].map(|words| &words[group * KEY_WORDS..(group + 1) * KEY_WORDS])
+        })
+    });
+    groups.flatten().copied().collect()
+}
+
 #[test]
 fn key_products() {
+    const LEN: usize = 3 * KEY_WORDS;
     for_each(|kernels, m, pattern, rng| {
         let q = m.value();
         for count in [0, 1, 2, 3, 9, 64] {
             let digits = lists(rng, pattern, count, LEN, 2 * q);
-            let (key0, key1) =
-                (lists(rng, pattern, count, LEN, q), lists(rng, pattern, count, LEN, q));
+            // A digit more than the product has, as for a value below the key's level.
+            let [key0, key1] = [(); 2].map(|()| lists(rng, pattern, count + 1, LEN, q));
+            let key = interleaved(&key0, &key1);
             let summand = words(rng, pattern, LEN, q);
             let scalar = m.shoup(q - 1);
             let (target, tables) = permutation(rng, LEN);
@@ -221,8 +249,8 @@ fn key_products() {
                     let mut out = [vec![u64::MAX; LEN], vec![u64::MAX; LEN]];
                     let product = KeyProduct {
                         digits: &refs(&digits),
-                        key0: &refs(&key0),
-                        key1: &refs(&key1),
+                        key: KeyWords { words: &key, digits: count + 1 },
+                        next_key: None,
                         add0: with_sum.then_some((summand.as_slice(), scalar)),
                         permutation: with_permutation
                             .then_some(BlockPermutation { target: &target, tables: &tables }),

@@ -4,12 +4,14 @@
 //! `g_d` is 1 modulo the primes of the digit and 0 modulo the other ones (Han and Ki, ePrint 2019/688). `P g_d` is then
 //! P on the digit's limbs and 0 elsewhere whatever the level, so a key made for a level serves every lower one.
 
+use std::ops::Range;
+
 use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::buffer::AlignedBuf;
-use crate::kernels::kernels;
+use crate::kernels::{KEY_WORDS, KeyWords, kernels};
 use crate::params::Parameters;
 use crate::poly::RnsPoly;
 use crate::sampling::{self, Seed};
@@ -19,7 +21,9 @@ pub struct SwitchingKey {
     level: usize,
     digits: usize,
     n: usize,
-    /// `[limb][digit][component][N]`, in the order in which an inner product reads it.
+    /// `[limb][N / 32][digit][component][32]`: an inner product reads it from front to end. With whole limbs one after
+    /// the other it would read some twenty streams whose distance is a power of two, that is, from the same few sets of
+    /// every cache.
     data: AlignedBuf,
     /// What the uniform halves expand from.
     seed: Seed,
@@ -38,41 +42,54 @@ impl SwitchingKey {
         let ranges = params.digits(level);
         let mut errors: Vec<Vec<i8>> =
             ranges.iter().map(|_| sampling::gaussian(rng, params.n())).collect();
-        let mut key = Self::with_masks(params, level, seed);
-        let n = params.n();
-        key.data.par_chunks_exact_mut(2 * n * ranges.len()).enumerate().for_each(
-            |(position, limb)| {
-                let index = params.limb_index(level, position);
-                let (modulus, table) = (params.modulus(index), params.table(index));
-                let factor = params.rns().special().product(index);
-                let mut product = vec![0; n];
-                for (d, pair) in limb.chunks_exact_mut(2 * n).enumerate() {
-                    let (b, a) = pair.split_at_mut(n);
-                    sampling::small_residues(b, &errors[d], modulus);
-                    table.forward(b);
-                    if ranges[d].contains(&position) {
-                        (kernels().mul_scalar_add)(b, from.limb(index), factor, modulus);
-                    }
-                    (kernels().mul)(&mut product, a, to.limb(index), modulus);
-                    (kernels().sub)(b, &product, modulus);
+        let mut key = Self::empty(params, level, seed);
+        let (n, digits) = (key.n, key.digits);
+        let limbs = key.data.par_chunks_exact_mut(2 * digits * n).enumerate();
+        limbs.for_each(|(position, limb)| {
+            let index = params.limb_index(level, position);
+            let (modulus, table) = (params.modulus(index), params.table(index));
+            let factor = params.rns().special().product(index);
+            // Holds errors and multiples of the secret before they are masked.
+            let mut words = Zeroizing::new(vec![0; 3 * n]);
+            let (b, rest) = words.split_at_mut(n);
+            let (a, product) = rest.split_at_mut(n);
+            for (d, (range, error)) in ranges.iter().zip(&errors).enumerate() {
+                mask(a, &seed, d, index, params);
+                sampling::small_residues(b, error, modulus);
+                table.forward(b);
+                if range.contains(&position) {
+                    (kernels().mul_scalar_add)(b, from.limb(index), factor, modulus);
                 }
-            },
-        );
+                (kernels().mul)(product, a, to.limb(index), modulus);
+                (kernels().sub)(b, product, modulus);
+                scatter(limb, digits, d, 0, b);
+                scatter(limb, digits, d, 1, a);
+            }
+        });
         errors.iter_mut().for_each(Zeroize::zeroize);
         key
     }
 
     /// A key with its uniform halves expanded and zero in the others.
     pub(crate) fn with_masks(params: &Parameters, level: usize, seed: Seed) -> Self {
+        let mut key = Self::empty(params, level, seed);
+        let (n, digits) = (key.n, key.digits);
+        let limbs = key.data.par_chunks_exact_mut(2 * digits * n).enumerate();
+        limbs.for_each(|(position, limb)| {
+            let index = params.limb_index(level, position);
+            let mut words = AlignedBuf::scratch(n);
+            for d in 0..digits {
+                mask(&mut words, &seed, d, index, params);
+                scatter(limb, digits, d, 1, &words);
+            }
+        });
+        key
+    }
+
+    fn empty(params: &Parameters, level: usize, seed: Seed) -> Self {
         let (n, digits) = (params.n(), params.digits(level).len());
         let limbs = level + 1 + params.special_count();
-        let mut data = AlignedBuf::zeroed(limbs * digits * 2 * n);
-        data.par_chunks_exact_mut(2 * n).enumerate().for_each(|(i, pair)| {
-            let index = params.limb_index(level, i / digits);
-            let stream = ((i % digits) << 8 | index) as u64;
-            sampling::uniform(&mut pair[n..], &seed, stream, params.modulus(index));
-        });
-        Self { level, digits, n, data, seed }
+        Self { level, digits, n, data: AlignedBuf::zeroed(limbs * digits * 2 * n), seed }
     }
 
     /// The highest level of a value this key can switch.
@@ -95,27 +112,41 @@ impl SwitchingKey {
         self.data.len() * size_of::<u64>()
     }
 
-    /// Component `component` of digit `digit` for the limb at `position` of a value at `level`.
-    pub(crate) fn limb(
-        &self,
-        level: usize,
-        position: usize,
-        digit: usize,
-        component: usize,
-    ) -> &[u64] {
+    /// Words `range` of every digit and component for the limb at `position` of a value at `level`, as
+    /// [`KeyWords`] reads them. The range is of whole groups of [`KEY_WORDS`].
+    pub(crate) fn words(&self, level: usize, position: usize, range: Range<usize>) -> KeyWords<'_> {
         let row = if position <= level { position } else { position - level + self.level };
-        let start = ((row * self.digits + digit) * 2 + component) * self.n;
-        &self.data[start..start + self.n]
+        let start = 2 * self.digits * (row * self.n + range.start);
+        let words = &self.data[start..start + 2 * self.digits * range.len()];
+        KeyWords { words, digits: self.digits }
     }
 
-    /// The `b` halves in storage order, for the writer and the reader of key files.
-    pub(crate) fn bodies(&self) -> impl Iterator<Item = &[u64]> {
-        self.data.chunks_exact(2 * self.n).map(|pair| &pair[..self.n])
+    /// Copies the `b` half of a digit out; limbs are counted as stored, `b` has N words.
+    pub(crate) fn body(&self, limb: usize, digit: usize, b: &mut [u64]) {
+        let groups = self.data.chunks_exact(2 * self.digits * KEY_WORDS);
+        let groups = groups.skip(limb * (self.n / KEY_WORDS));
+        for (b, group) in b.chunks_exact_mut(KEY_WORDS).zip(groups) {
+            b.copy_from_slice(&group[2 * digit * KEY_WORDS..][..KEY_WORDS]);
+        }
     }
 
-    /// Mutable [`Self::bodies`].
-    pub(crate) fn bodies_mut(&mut self) -> impl Iterator<Item = &mut [u64]> {
-        let n = self.n;
-        self.data.chunks_exact_mut(2 * n).map(move |pair| &mut pair[..n])
+    /// Sets what [`Self::body`] reads.
+    pub(crate) fn set_body(&mut self, limb: usize, digit: usize, b: &[u64]) {
+        let (n, digits) = (self.n, self.digits);
+        let words = 2 * digits * n;
+        scatter(&mut self.data[limb * words..(limb + 1) * words], digits, digit, 0, b);
+    }
+}
+
+/// The uniform half of digit `d` for limb `index`.
+fn mask(a: &mut [u64], seed: &Seed, d: usize, index: usize, params: &Parameters) {
+    sampling::uniform(a, seed, (d << 8 | index) as u64, params.modulus(index));
+}
+
+/// Writes one component of one digit into a limb of a key.
+fn scatter(limb: &mut [u64], digits: usize, digit: usize, component: usize, words: &[u64]) {
+    let groups = limb.chunks_exact_mut(2 * digits * KEY_WORDS);
+    for (group, words) in groups.zip(words.chunks_exact(KEY_WORDS)) {
+        group[(2 * digit + component) * KEY_WORDS..][..KEY_WORDS].copy_from_slice(words);
     }
 }

@@ -85,9 +85,9 @@ impl Automorphism {
         self.galois
     }
 
-    /// The source chunk of destination chunk `chunk`.
-    pub fn source_chunk(&self, chunk: usize) -> usize {
-        self.source_chunk[chunk] as usize
+    /// The source chunk of destination chunk `chunk`, if there is one of that number.
+    pub fn source_chunk(&self, chunk: usize) -> Option<usize> {
+        self.source_chunk.get(chunk).map(|&source| source as usize)
     }
 
     /// The permutation of the values of source chunk `source` into their destination chunk.
@@ -101,8 +101,8 @@ impl Automorphism {
 
     /// Applies the automorphism to a whole limb in NTT form.
     pub fn apply(&self, out: &mut [u64], input: &[u64]) {
-        for (chunk, out) in out.chunks_exact_mut(CHUNK_WORDS).enumerate() {
-            let source = self.source_chunk(chunk);
+        for (&source, out) in self.source_chunk.iter().zip(out.chunks_exact_mut(CHUNK_WORDS)) {
+            let source = source as usize;
             let input = &input[source * CHUNK_WORDS..(source + 1) * CHUNK_WORDS];
             (crate::kernels::kernels().permute)(out, input, self.permutation(source));
         }

@@ -156,14 +156,7 @@ impl RnsPoly {
         Self { data, n: self.n, limbs: level + 1, level, extended: false, form: self.form }
     }
 
-    /// Forgets all limbs beyond `level`, special ones included, without giving memory back.
-    pub(crate) fn shrink(&mut self, level: usize) {
-        self.level = level;
-        self.extended = false;
-        self.limbs = level + 1;
-    }
-
-    /// Memory held, in bytes; more than the limbs need after a division in place.
+    /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         self.data.len() * size_of::<u64>()
     }

@@ -12,6 +12,8 @@ pub struct BasisConverter {
     hat_inverse: Vec<ShoupScalar>,
     /// `1 / q_i`.
     reciprocals: Vec<f64>,
+    /// The source prime if it is the only one: then words are lifted as they are.
+    single: Option<u64>,
     /// Per target limb: `prod / q_i` for each source, then `-prod`, modulo the target.
     constants: Vec<Vec<u64>>,
     /// Per target limb: inverse of `prod` (unused zero for the sources themselves).
@@ -54,12 +56,18 @@ impl BasisConverter {
             .map(|(m, p)| m.shoup(m.inv(p.value).unwrap_or(0)))
             .collect();
         let reciprocals = sources.iter().map(|&s| 1.0 / moduli[s].value() as f64).collect();
-        Ok(Self { sources, hat_inverse, reciprocals, constants, inverse, product })
+        let single = (sources.len() == 1).then(|| moduli[sources[0]].value());
+        Ok(Self { sources, hat_inverse, reciprocals, single, constants, inverse, product })
     }
 
     /// Source limbs.
     pub fn sources(&self) -> &[usize] {
         &self.sources
+    }
+
+    /// Slices that [`Self::convert`] reads: the source limbs, and the quotient if there are several.
+    pub fn rows(&self) -> usize {
+        self.sources.len() + usize::from(self.single.is_none())
     }
 
     /// Inverse of the product of the sources modulo limb `target`.
@@ -80,14 +88,18 @@ impl BasisConverter {
         }
     }
 
-    /// The multiple of the product to subtract, from all prepared source limbs.
+    /// The multiple of the product to subtract, from all prepared source limbs; of no use with a single one.
     pub fn quotient(&self, out: &mut [u64], prepared: &[&[u64]]) {
         (kernels().quotient)(out, prepared, &self.reciprocals);
     }
 
-    /// One target limb from the prepared source limbs followed by the quotient. Output `[0, q)`.
+    /// One target limb from the prepared source limbs followed by the quotient (which a single source does
+    /// without). Output `[0, q)`.
     pub fn convert(&self, out: &mut [u64], prepared: &[&[u64]], target: usize, modulus: &Modulus) {
-        (kernels().dot_const)(out, prepared, &self.constants[target], modulus);
+        match self.single {
+            Some(p) => (kernels().lift)(out, prepared[0], p, modulus),
+            None => (kernels().dot_const)(out, prepared, &self.constants[target], modulus),
+        }
     }
 }
 

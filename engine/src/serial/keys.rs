@@ -136,16 +136,18 @@ pub fn read_evaluation_keys(reader: impl Read, params: &Parameters) -> Result<Ev
     Ok(EvaluationKeys::from_parts(params, relinearisation, galois))
 }
 
-/// The limbs of a key's bodies in storage order: for each limb, each digit.
-fn body_limbs(params: &Parameters, level: usize) -> impl Iterator<Item = usize> {
+/// The bodies of a key in the order of its file: for each limb, each digit, as (limb, digit, prime).
+fn bodies(params: &Parameters, level: usize) -> impl Iterator<Item = (usize, usize, u64)> {
     let digits = params.digits(level).len();
     let (params, limbs) = (params.clone(), level + 1 + params.special_count());
-    (0..limbs * digits).map(move |i| params.limb_index(level, i / digits))
+    (0..limbs * digits).map(move |i| {
+        let limb = i / digits;
+        (limb, i % digits, params.modulus(params.limb_index(level, limb)).value())
+    })
 }
 
 fn bodies_bytes(params: &Parameters, level: usize) -> u64 {
-    let bytes = |index| packed_bytes(params.n(), params.modulus(index).value());
-    body_limbs(params, level).map(bytes).sum()
+    bodies(params, level).map(|(_, _, q)| packed_bytes(params.n(), q)).sum()
 }
 
 fn write_switching_key(
@@ -155,8 +157,10 @@ fn write_switching_key(
 ) -> Result<()> {
     sink.bytes(&(key.level() as u16).to_le_bytes())?;
     sink.bytes(key.seed())?;
-    for (body, index) in key.bodies().zip(body_limbs(params, key.level())) {
-        sink.words(body, params.modulus(index).value())?;
+    let mut body = vec![0; params.n()];
+    for (limb, digit, q) in bodies(params, key.level()) {
+        key.body(limb, digit, &mut body);
+        sink.words(&body, q)?;
     }
     Ok(())
 }
@@ -166,8 +170,10 @@ fn read_switching_key(source: &mut Source<impl Read>, params: &Parameters) -> Re
     let seed: Seed = source.array()?;
     source.need(bodies_bytes(params, level))?;
     let mut key = SwitchingKey::with_masks(params, level, seed);
-    for (body, index) in key.bodies_mut().zip(body_limbs(params, level)) {
-        source.words(body, params.modulus(index).value())?;
+    let mut body = vec![0; params.n()];
+    for (limb, digit, q) in bodies(params, level) {
+        source.words(&mut body, q)?;
+        key.set_body(limb, digit, &body);
     }
     Ok(key)
 }

@@ -133,11 +133,9 @@ fn evaluation_keys_round_trip() {
         let galois = keys.galois.iter().map(|(&element, g)| (element, &g.key));
         let relinearisation = keys.relinearisation.iter().map(|key| (0, key));
         let halves = |key: &crate::keys::SwitchingKey| -> Vec<u64> {
-            let (level, digits) = (key.level(), key.digits());
-            let limbs = (0..level + 1 + params.special_count()).flat_map(move |position| {
-                (0..digits).flat_map(move |d| [0, 1].map(|c| (position, d, c)))
-            });
-            limbs.flat_map(|(position, d, c)| key.limb(level, position, d, c).to_vec()).collect()
+            let limbs = 0..key.level() + 1 + params.special_count();
+            let words = |i| key.words(key.level(), i, 0..params.n()).words.to_vec();
+            limbs.flat_map(words).collect()
         };
         relinearisation.chain(galois).map(|(element, key)| (element, halves(key))).collect()
     };

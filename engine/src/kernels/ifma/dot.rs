@@ -10,8 +10,8 @@ use super::arith::{
     Factor, MAX_TERMS, Sum, SumReducer, V, blocks_mut, is_wide, load, store, store_block,
 };
 use super::pointwise::store_permuted;
-use crate::kernels::KeyProduct;
 use crate::kernels::shape::{require_blocks, require_key_product, require_len, require_slices};
+use crate::kernels::{KEY_WORDS, KeyProduct};
 use crate::modulus::Modulus;
 
 /// See [`crate::kernels::Kernels::key_product`].
@@ -41,33 +41,28 @@ fn key_product_as<const WIDE: bool>(
     let reducer = SumReducer::new(modulus);
     let len = out0.len();
     let (out0, out1) = (blocks_mut(out0), blocks_mut(out1));
-    let mut start = 0;
-    while start + 32 <= len {
-        // SAFETY: all slices have `len` words, as `key_product` checked, and start + 32 <= len.
-        let words = unsafe { key_words::<WIDE, 4>(product, start, &reducer) };
+    for start in (0..len).step_by(KEY_WORDS) {
+        // SAFETY: all slices have the lengths that `key_product` checked, start + KEY_WORDS <= len.
+        let words = unsafe { key_words::<WIDE>(product, start, &reducer) };
         put(out0, out1, product, start / 8, &words);
-        start += 32;
-    }
-    while start < len {
-        // SAFETY: as above; `len` is a multiple of 8.
-        let words = unsafe { key_words::<WIDE, 1>(product, start, &reducer) };
-        put(out0, out1, product, start / 8, &words);
-        start += 8;
     }
 }
+
+/// Vectors of a group of [`KEY_WORDS`].
+const VECTORS: usize = KEY_WORDS / 8;
 
 /// The reduced words of both outputs at `start`, before the permutation.
 ///
 /// # Safety
-/// All slices of the product must have `start + 8 * U` words.
+/// All slices of the product must have `start + KEY_WORDS` words, and the key those of that group.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-unsafe fn key_words<const WIDE: bool, const U: usize>(
+unsafe fn key_words<const WIDE: bool>(
     product: &KeyProduct<'_>,
     start: usize,
     reducer: &SumReducer,
-) -> [[V; 2]; U] {
-    let mut sums = [[Sum::zero(); 2]; U];
+) -> [[V; 2]; VECTORS] {
+    let mut sums = [[Sum::zero(); 2]; VECTORS];
     if let Some((words, scalar)) = product.add0 {
         let factor = Factor::new(scalar);
         for (u, [sum, _]) in sums.iter_mut().enumerate() {
@@ -75,22 +70,29 @@ unsafe fn key_words<const WIDE: bool, const U: usize>(
             sum.add(unsafe { load(words.as_ptr().add(start + 8 * u)) }, factor.value);
         }
     }
-    for ((digit, key0), key1) in product.digits.iter().zip(product.key0).zip(product.key1) {
+    let group = 2 * product.key.digits * start;
+    let mut key = product.key.words.as_ptr().wrapping_add(group);
+    // Without a next key, what is used anyway is asked for: that costs little.
+    let mut next = product.next_key.map_or(key, |next| next.words.as_ptr().wrapping_add(group));
+    for digit in product.digits {
         for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
-            let at = start + 8 * u;
+            _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8 * u).cast());
+            _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(KEY_WORDS + 8 * u).cast());
             // SAFETY: promised by the caller.
             let (digit, key0, key1) = unsafe {
                 (
-                    load(digit.as_ptr().add(at)),
-                    load(key0.as_ptr().add(at)),
-                    load(key1.as_ptr().add(at)),
+                    load(digit.as_ptr().add(start + 8 * u)),
+                    load(key.add(8 * u)),
+                    load(key.add(KEY_WORDS + 8 * u)),
                 )
             };
             sum0.add(digit, key0);
             sum1.add(digit, key1);
         }
+        key = key.wrapping_add(2 * KEY_WORDS);
+        next = next.wrapping_add(2 * KEY_WORDS);
     }
-    let mut words = [[reducer.reduce::<WIDE>(sums[0][0]); 2]; U];
+    let mut words = [[_mm512_setzero_si512(); 2]; VECTORS];
     for (pair, &[sum0, sum1]) in words.iter_mut().zip(&sums) {
         *pair = [reducer.reduce::<WIDE>(sum0), reducer.reduce::<WIDE>(sum1)];
     }
@@ -100,12 +102,12 @@ unsafe fn key_words<const WIDE: bool, const U: usize>(
 /// Stores blocks of both outputs, permuted if so asked.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-fn put<const U: usize>(
+fn put(
     out0: &mut [[u64; 8]],
     out1: &mut [[u64; 8]],
     product: &KeyProduct<'_>,
     first: usize,
-    words: &[[V; 2]; U],
+    words: &[[V; 2]; VECTORS],
 ) {
     for (u, &[word0, word1]) in words.iter().enumerate() {
         match &product.permutation {

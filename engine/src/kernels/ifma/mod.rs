@@ -45,8 +45,9 @@ guarded! {
     mul_scalar = pointwise::mul_scalar, (a: &mut [u64], s: ShoupScalar, modulus: &Modulus);
     mul_scalar_add = pointwise::mul_scalar_add,
         (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);
-    sub_mul_scalar = pointwise::sub_mul_scalar,
-        (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);
+    sub_from_mul_scalar = pointwise::sub_from_mul_scalar,
+        (b: &mut [u64], a: &[u64], s: ShoupScalar, modulus: &Modulus);
+    lift = pointwise::lift, (out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus);
     reduce = pointwise::reduce, (out: &mut [u64], a: &[u64], modulus: &Modulus);
     dot_const = sums::dot_const, (out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus);
     quotient = sums::quotient, (out: &mut [u64], xs: &[&[u64]], inverses: &[f64]);
@@ -71,7 +72,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     mul,
     mul_scalar,
     mul_scalar_add,
-    sub_mul_scalar,
+    sub_from_mul_scalar,
+    lift,
     reduce,
     dot_const,
     quotient,

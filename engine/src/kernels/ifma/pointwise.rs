@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::arith::{Factor, Prime, V, blocks, blocks_mut, load_block, splat, store_block};
 use crate::kernels::BlockPermutation;
-use crate::kernels::shape::{require_len, require_permutation};
+use crate::kernels::shape::{Lift, require_len, require_permutation};
 use crate::modulus::{Modulus, ShoupScalar};
 
 /// `a = f(a)`.
@@ -94,12 +94,27 @@ pub(super) fn mul_scalar_add(a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: 
     });
 }
 
-/// `a = (a - b) * s`.
+/// `b = (a - b) * s`.
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-pub(super) fn sub_mul_scalar(a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus) {
+pub(super) fn sub_from_mul_scalar(b: &mut [u64], a: &[u64], s: ShoupScalar, modulus: &Modulus) {
     let (prime, s) = (Prime::new(modulus), Factor::new(s));
     // The difference, shifted by 2q, is in (0, 3q).
-    update_with(a, b, |x, y| prime.mul(_mm512_sub_epi64(_mm512_add_epi64(x, prime.two_q), y), s));
+    update_with(b, a, |y, x| prime.mul(_mm512_sub_epi64(_mm512_add_epi64(x, prime.two_q), y), s));
+}
+
+/// `out` is `x` centred modulo `p`, modulo q.
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) fn lift(out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus) {
+    let lift = Lift::new(p, modulus);
+    let (half, shift) = (splat(lift.half), splat(lift.shift));
+    let shifted = |x| _mm512_mask_add_epi64(x, _mm512_cmpgt_epu64_mask(x, half), x, shift);
+    if lift.is_reduced(modulus) {
+        update_with(out, x, |_, x| shifted(x));
+    } else {
+        let prime = Prime::new(modulus);
+        let one_quotient = splat(modulus.one().quotient);
+        update_with(out, x, |_, x| prime.reduce(shifted(x), one_quotient));
+    }
 }
 
 /// `out = a mod q`.

@@ -2,8 +2,8 @@
 //! [`crate::kernels::Kernels`].
 
 use super::pointwise::store_permuted;
-use crate::kernels::KeyProduct;
 use crate::kernels::shape::{require_blocks, require_key_product, require_len, require_slices};
+use crate::kernels::{KEY_WORDS, KeyProduct};
 use crate::modulus::Modulus;
 
 /// Terms between reductions: products are below 2^100, so this many sum to less than 2^124.
@@ -68,10 +68,12 @@ pub(super) fn key_product(
         if let Some((words, scalar)) = product.add0 {
             accumulate(&mut sums0, &words[block.clone()], &[scalar.value; 8]);
         }
-        for ((digit, key0), key1) in product.digits.iter().zip(product.key0).zip(product.key1) {
-            let digit = &digit[block.clone()];
-            accumulate(&mut sums0, digit, &key0[block.clone()]);
-            accumulate(&mut sums1, digit, &key1[block.clone()]);
+        let (group, within) = (start / KEY_WORDS, start % KEY_WORDS);
+        let group = &product.key.words[2 * product.key.digits * KEY_WORDS * group..];
+        for (digit, keys) in product.digits.iter().zip(group.chunks_exact(2 * KEY_WORDS)) {
+            let (key0, key1) = keys.split_at(KEY_WORDS);
+            accumulate(&mut sums0, &digit[block.clone()], &key0[within..within + 8]);
+            accumulate(&mut sums1, &digit[block.clone()], &key1[within..within + 8]);
         }
         match product.permutation {
             None => {

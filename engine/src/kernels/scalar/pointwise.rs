@@ -1,7 +1,7 @@
 //! Kernels that treat each word by itself. Ranges are those of [`crate::kernels::Kernels`].
 
 use crate::kernels::BlockPermutation;
-use crate::kernels::shape::{require_blocks, require_len, require_permutation};
+use crate::kernels::shape::{Lift, require_blocks, require_len, require_permutation};
 use crate::modulus::{Modulus, ShoupScalar};
 
 /// `a += b`.
@@ -51,12 +51,22 @@ pub(super) fn mul_scalar_add(a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: 
     }
 }
 
-/// `a = (a - b) * s`.
-pub(super) fn sub_mul_scalar(a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus) {
-    require_len(b.len(), a.len());
-    for (x, &y) in a.iter_mut().zip(b) {
+/// `b = (a - b) * s`.
+pub(super) fn sub_from_mul_scalar(b: &mut [u64], a: &[u64], s: ShoupScalar, modulus: &Modulus) {
+    require_len(a.len(), b.len());
+    for (y, &x) in b.iter_mut().zip(a) {
         // In (0, 3q), below 2^52.
-        *x = modulus.mul_shoup(*x + 2 * modulus.value() - y, s);
+        *y = modulus.mul_shoup(x + 2 * modulus.value() - *y, s);
+    }
+}
+
+/// `out` is `x` centred modulo `p`, modulo q.
+pub(super) fn lift(out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus) {
+    require_len(x.len(), out.len());
+    let Lift { half, shift } = Lift::new(p, modulus);
+    for (z, &x) in out.iter_mut().zip(x) {
+        let shifted = x.wrapping_add(if x > half { shift } else { 0 });
+        *z = modulus.mul_shoup(shifted, modulus.one());
     }
 }
 
