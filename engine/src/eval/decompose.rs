@@ -1,14 +1,15 @@
 //! Decomposition of a polynomial into key-switching digits (mod-up).
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::rows::Rows;
 use crate::params::{Digit, Parameters};
 use crate::poly::RnsPoly;
-use crate::rns::BasisConverter;
 
 /// A polynomial prepared for mod-up: its limbs in coefficient form, scaled for the conversion, and the
-/// quotient of every digit of several limbs. Target limbs are produced on demand, one at a time.
+/// quotient of every digit of several limbs. See [`Digits`].
 pub(super) struct Decomposition<'a> {
     params: &'a Parameters,
     source: &'a RnsPoly,
@@ -45,22 +46,82 @@ impl<'a> Decomposition<'a> {
         self.digits.len()
     }
 
-    /// Limb `position` of digit `d` in NTT form: the source's own limb where the digit contains it, else
-    /// converted into `scratch` (N words).
-    pub fn limb<'b>(&'b self, d: usize, position: usize, scratch: &'b mut [u64]) -> &'b [u64] {
+    /// Whether converting a digit reads several limbs.
+    pub fn is_wide(&self) -> bool {
+        !self.digits.is_empty() && self.digits[0].len() > 1
+    }
+
+    /// Digit `d` at some limbs, given by their positions, in NTT form; not for limbs that the digit contains.
+    fn convert(&self, d: usize, targets: &mut [(usize, &mut [u64])]) {
         let digit = &self.digits[d];
-        if digit.contains(&position) {
-            return self.source.limb(position);
-        }
-        let index = self.params.limb_index(self.source.level(), position);
-        let table = self.params.table(index);
-        let converter: &BasisConverter = self.params.rns().mod_up(d, digit.len());
+        let converter = self.params.rns().mod_up(d, digit.len());
         let mut sources: Vec<&[u64]> = digit.clone().map(|i| self.limbs.row(i)).collect();
         if converter.rows() > sources.len() {
             sources.push(self.quotients.row(d));
         }
-        converter.convert(scratch, &sources, index, table.modulus());
-        table.forward(scratch);
-        scratch
+        let index = |position| self.params.limb_index(self.source.level(), position);
+        let mut targets: Vec<_> =
+            targets.iter_mut().map(|(position, out)| (index(*position), &mut **out)).collect();
+        converter.convert_many(&sources, &mut targets, |i| self.params.modulus(i));
+        targets.par_iter_mut().for_each(|(index, out)| self.params.table(*index).forward(out));
+    }
+}
+
+/// All digits of some decompositions at a few adjacent limbs. A few at a time, because a conversion reads all limbs
+/// of its digit, and should do so for several targets at once; not all, because they would leave the caches.
+pub(super) struct Digits<'a> {
+    decompositions: &'a [Option<Decomposition<'a>>],
+    positions: Range<usize>,
+    /// Digits before those of each source.
+    starts: Vec<usize>,
+    digits: usize,
+    rows: Rows,
+}
+
+impl<'a> Digits<'a> {
+    /// The digits at these limbs.
+    pub fn new(
+        decompositions: &'a [Option<Decomposition<'a>>],
+        positions: Range<usize>,
+        n: usize,
+    ) -> Self {
+        let counts = decompositions.iter().map(|d| d.as_ref().map_or(0, Decomposition::len));
+        let mut digits = 0;
+        let mut starts = Vec::with_capacity(decompositions.len());
+        for count in counts {
+            starts.push(digits);
+            digits += count;
+        }
+        let mut rows = Rows::new(digits * positions.len(), n);
+        let owners = decompositions.iter().flatten().flat_map(|decomposition| {
+            (0..decomposition.len()).map(move |d| (decomposition, d, Vec::new()))
+        });
+        let mut owners: Vec<_> = owners.collect();
+        for (i, row) in rows.rows_mut().enumerate() {
+            let (decomposition, d, targets) = &mut owners[i % digits];
+            let position = positions.start + i / digits;
+            if !decomposition.digits[*d].contains(&position) {
+                targets.push((position, row));
+            }
+        }
+        owners.into_par_iter().for_each(|(decomposition, d, mut targets)| {
+            decomposition.convert(d, &mut targets);
+        });
+        Self { decompositions, positions, starts, digits, rows }
+    }
+
+    /// The digits of source `source` at the limb at `position`, in NTT form, in `[0, q)`.
+    pub fn of(&self, source: usize, position: usize) -> Vec<&[u64]> {
+        let Some(decomposition) = &self.decompositions[source] else { return Vec::new() };
+        let first = (position - self.positions.start) * self.digits + self.starts[source];
+        let digits = decomposition.digits.iter().enumerate();
+        let limb = |(d, digit): (usize, &Digit)| {
+            if digit.contains(&position) {
+                decomposition.source.limb(position)
+            } else {
+                self.rows.row(first + d)
+            }
+        };
+        digits.map(limb).collect()
     }
 }

@@ -6,12 +6,14 @@
 //! once, in order. The sums are in the extended basis and come down once, together with the rescale
 //! (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux, ePrint 2020/1203, section 4).
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::decompose::Decomposition;
-use super::mod_down::Division;
+use super::decompose::{Decomposition, Digits};
+use super::mod_down::{Division, divide_group};
 use super::plan::{LinearPlan, Summand};
-use super::rows::Rows;
+use super::rows::{by_limb, group_limbs, groups};
 use super::{Evaluator, common};
 use crate::buffer::AlignedBuf;
 use crate::cipher::{Ciphertext, Plaintext};
@@ -196,55 +198,46 @@ impl Job<'_> {
             .iter()
             .flat_map(|converter| (0..components).map(|_| Division::new(params, converter)))
             .collect();
-        by_limb(divisions.iter_mut().map(Division::removed))
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(i, outputs)| self.limb(level + 1 + i, outputs));
+        let digits: usize = self.decompositions.iter().flatten().map(Decomposition::len).sum();
+        let wide = self.decompositions.iter().flatten().any(Decomposition::is_wide);
+        let size = if wide { group_limbs(digits + components, params.n()) } else { 1 };
+        let mut removed = by_limb(divisions.iter_mut().map(Division::removed));
+        let removed: Vec<_> = groups(level + 1..level + 1 + removed.len(), size)
+            .map(|positions| (positions.clone(), removed.drain(..positions.len()).collect()))
+            .collect();
+        removed.into_par_iter().for_each(|(positions, outputs)| self.limbs(positions, outputs));
         divisions.par_iter_mut().for_each(Division::prepare);
         let mut polys: Vec<RnsPoly> =
             (0..components).map(|_| RnsPoly::scratch(params, level, false, Form::Ntt)).collect();
-        let limbs = by_limb(polys.iter_mut().map(RnsPoly::limbs_mut));
-        limbs.into_par_iter().enumerate().for_each(|(i, outputs)| {
+        let mut kept = by_limb(polys.iter_mut().map(RnsPoly::limbs_mut));
+        let kept: Vec<_> = groups(0..level + 1, size)
+            .map(|positions| (positions.clone(), kept.drain(..positions.len()).collect()))
+            .collect();
+        kept.into_par_iter().for_each(|(positions, outputs): (Range<usize>, Vec<_>)| {
             if divisions.is_empty() {
-                return self.limb(i, outputs);
+                return self.limbs(positions, outputs);
             }
-            let mut rows = Rows::new(components, params.n());
-            self.limb(i, rows.rows_mut().collect());
-            outputs.into_par_iter().zip(&divisions).enumerate().for_each(|(k, (out, division))| {
-                division.divide(i, rows.row(k), out);
+            divide_group(&divisions, positions, outputs, params.n(), &|positions, outputs| {
+                self.limbs(positions, outputs);
             });
         });
         polys
     }
 
-    /// Computes limb `position` of every output component.
-    fn limb(&self, position: usize, outputs: Vec<&mut [u64]>) {
+    /// Computes a few adjacent limbs of every output component, given limb by limb.
+    fn limbs(&self, positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>) {
         let n = self.evaluator.params.n();
-        let digits: usize = self.decompositions.iter().flatten().map(Decomposition::len).sum();
-        let mut scratch = Rows::new(digits, n);
-        let owners: Vec<(usize, usize)> = self
-            .decompositions
-            .iter()
-            .enumerate()
-            .flat_map(|(i, d)| (0..d.as_ref().map_or(0, Decomposition::len)).map(move |k| (i, k)))
-            .collect();
-        let converted: Vec<&[u64]> = scratch
-            .par_rows_mut()
-            .zip(&owners)
-            .filter_map(|(buffer, &(i, k))| {
-                Some(self.decompositions[i].as_ref()?.limb(k, position, buffer))
-            })
-            .collect();
-        let mut rest = converted.as_slice();
-        let by_source: Vec<&[&[u64]]> = self
-            .decompositions
-            .iter()
-            .map(|d| {
-                let (own, others) = rest.split_at(d.as_ref().map_or(0, Decomposition::len));
-                rest = others;
-                own
-            })
-            .collect();
+        let digits = Digits::new(&self.decompositions, positions.clone(), n);
+        positions.into_par_iter().zip(outputs).for_each(|(position, outputs)| {
+            self.limb(position, &digits, outputs);
+        });
+    }
+
+    /// Computes limb `position` of every output component.
+    fn limb(&self, position: usize, digits: &Digits<'_>, outputs: Vec<&mut [u64]>) {
+        let n = self.evaluator.params.n();
+        let by_source: Vec<Vec<&[u64]>> =
+            (0..self.sources.len()).map(|source| digits.of(source, position)).collect();
         // Transposed again: for each task's range of words, that range of every output component.
         let words = CHUNK_WORDS * CHUNKS_PER_TASK;
         let tasks = n.div_ceil(words);
@@ -289,7 +282,7 @@ impl Job<'_> {
         &self,
         position: usize,
         chunk: usize,
-        digits: &[&[&[u64]]],
+        digits: &[Vec<&[u64]>],
         pairs: impl Iterator<Item = [&'p mut [u64]; 2]>,
     ) {
         let params = &self.evaluator.params;
@@ -380,20 +373,4 @@ impl Job<'_> {
         }
         (kernels().dot_pair)(out0, out1, &lists[0], &lists[1], &lists[2], modulus);
     }
-}
-
-/// For each limb in order, that limb of every polynomial.
-fn by_limb<'a, L: Iterator<Item = &'a mut [u64]>>(
-    polys: impl Iterator<Item = L>,
-) -> Vec<Vec<&'a mut [u64]>> {
-    let mut lists: Vec<Vec<&mut [u64]>> = Vec::new();
-    for poly in polys {
-        for (i, limb) in poly.enumerate() {
-            if i == lists.len() {
-                lists.push(Vec::new());
-            }
-            lists[i].push(limb);
-        }
-    }
-    lists
 }

@@ -1,5 +1,7 @@
 //! Division of polynomials by some of their primes: mod-down, rescale, and both at once.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::rows::Rows;
@@ -46,14 +48,19 @@ impl<'a> Division<'a> {
         }
     }
 
-    /// `out` is the quotient's limb `i`, from the dividend's, both in NTT form.
-    pub(super) fn divide(&self, i: usize, limb: &[u64], out: &mut [u64]) {
-        let table = self.params.table(i);
+    /// `outs` are the quotient's limbs from number `first` on, from the dividend's, all in NTT form.
+    pub(super) fn divide(&self, first: usize, limbs: &[&[u64]], outs: &mut [&mut [u64]]) {
         let sources: Vec<&[u64]> =
             (0..self.converter.rows()).map(|row| self.rows.row(row)).collect();
-        self.converter.convert(out, &sources, i, table.modulus());
-        table.forward(out);
-        (kernels().sub_from_mul_scalar)(out, limb, self.converter.inverse(i), table.modulus());
+        let mut targets: Vec<_> =
+            outs.iter_mut().enumerate().map(|(i, out)| (first + i, &mut **out)).collect();
+        self.converter.convert_many(&sources, &mut targets, |i| self.params.modulus(i));
+        targets.par_iter_mut().zip(limbs).for_each(|((i, out), limb)| {
+            let table = self.params.table(*i);
+            table.forward(out);
+            let inverse = self.converter.inverse(*i);
+            (kernels().sub_from_mul_scalar)(out, limb, inverse, table.modulus());
+        });
     }
 }
 
@@ -73,8 +80,35 @@ pub(super) fn rescale<const K: usize>(params: &Parameters, polys: [&RnsPoly; K])
     }
     limbs.into_par_iter().enumerate().for_each(|(i, list)| {
         for ((division, poly), out) in divisions.iter().zip(&polys).zip(list) {
-            division.divide(i, poly.limb(i), out);
+            division.divide(i, &[poly.limb(i)], &mut [out]);
         }
     });
     out
+}
+
+/// Computes some limbs of several polynomials by `compute`, into scratch rows, and divides them into `outputs`; both
+/// are given limb by limb, for each limb that of every polynomial.
+pub(super) fn divide_group<F>(
+    divisions: &[Division<'_>],
+    positions: Range<usize>,
+    outputs: Vec<Vec<&mut [u64]>>,
+    n: usize,
+    compute: &F,
+) where
+    F: Fn(Range<usize>, Vec<Vec<&mut [u64]>>),
+{
+    let (first, polys) = (positions.start, divisions.len());
+    let mut rows = Rows::new(polys * positions.len(), n);
+    let mut values = rows.rows_mut();
+    let lists = positions.clone().map(|_| values.by_ref().take(polys).collect()).collect();
+    drop(values);
+    compute(positions.clone(), lists);
+    let mut by_poly: Vec<Vec<&mut [u64]>> = (0..polys).map(|_| Vec::new()).collect();
+    for limb in outputs {
+        limb.into_iter().zip(&mut by_poly).for_each(|(out, list)| list.push(out));
+    }
+    by_poly.into_par_iter().zip(divisions).enumerate().for_each(|(k, (mut outs, division))| {
+        let limbs: Vec<&[u64]> = (0..positions.len()).map(|i| rows.row(i * polys + k)).collect();
+        division.divide(first, &limbs, &mut outs);
+    });
 }

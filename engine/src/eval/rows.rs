@@ -1,5 +1,7 @@
 //! Scratch limbs that are read side by side.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::buffer::AlignedBuf;
@@ -37,4 +39,35 @@ impl Rows {
         let n = self.n;
         self.data.par_chunks_exact_mut(n + GAP).map(move |row| &mut row[..n])
     }
+}
+
+/// Bytes of scratch rows that one task fills before it reads them: a share of the last-level cache.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// How many limbs to convert at a time when each takes so many rows of `n` words in all: two, as a conversion for two
+/// reads its sources once, unless their rows are too many.
+pub(super) fn group_limbs(rows: usize, n: usize) -> usize {
+    if 2 * rows * n * size_of::<u64>() <= GROUP_BYTES { 2 } else { 1 }
+}
+
+/// `limbs` in groups of `size`, the last perhaps smaller.
+pub(super) fn groups(limbs: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = limbs.end;
+    limbs.step_by(size).map(move |start| start..(start + size).min(end))
+}
+
+/// For each limb in order, that limb of every polynomial.
+pub(super) fn by_limb<'a, L: Iterator<Item = &'a mut [u64]>>(
+    polys: impl Iterator<Item = L>,
+) -> Vec<Vec<&'a mut [u64]>> {
+    let mut lists: Vec<Vec<&mut [u64]>> = Vec::new();
+    for poly in polys {
+        for (i, limb) in poly.enumerate() {
+            if i == lists.len() {
+                lists.push(Vec::new());
+            }
+            lists[i].push(limb);
+        }
+    }
+    lists
 }

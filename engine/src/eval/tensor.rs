@@ -1,13 +1,16 @@
 //! Products of ciphertexts, relinearised.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::decompose::Decomposition;
-use super::mod_down::Division;
-use super::rows::Rows;
+use super::decompose::{Decomposition, Digits};
+use super::mod_down::{Division, divide_group};
+use super::rows::{by_limb, group_limbs, groups};
 use super::{Evaluator, common, same_level};
 use crate::cipher::Ciphertext;
 use crate::kernels::{KeyProduct, kernels};
+use crate::keys::SwitchingKey;
 use crate::poly::{CHUNK_WORDS, Form, RnsPoly};
 use crate::{Error, Result};
 
@@ -62,40 +65,47 @@ impl Evaluator {
             .into_par_iter()
             .enumerate()
             .for_each(|(i, (out0, out1, out2))| tensor(i, [out0, out1, out2]));
-        let decomposition = Decomposition::new(params, &c2);
-        let relinearised = |position: usize, outputs: [&mut [u64]; 2]| {
-            let own = (position <= level).then(|| [c0.limb(position), c1.limb(position)]);
-            self.relinearise_limb(&decomposition, key, level, position, own, outputs);
+        let decomposition = [Some(Decomposition::new(params, &c2))];
+        let n = params.n();
+        let size = group_limbs(params.digits(level).len() + 2, n);
+        // Fills the limbs of both outputs, given limb by limb.
+        let relinearise = |positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>| {
+            let digits = Digits::new(&decomposition, positions.clone(), n);
+            positions.into_par_iter().zip(outputs).for_each(|(position, mut outputs)| {
+                let [out0, out1] = outputs.as_mut_slice() else { return };
+                let own = (position <= level).then(|| [c0.limb(position), c1.limb(position)]);
+                let digits = digits.of(0, position);
+                self.relinearise_limb(&digits, key, level, position, own, [out0, out1]);
+            });
         };
         let new_level = level - usize::from(rescale);
         let converter = params.rns().mod_down(level, rescale);
         let mut divisions = [(); 2].map(|()| Division::new(params, converter));
-        let [first, second] = &mut divisions;
-        let removed: Vec<_> = first.removed().zip(second.removed()).collect();
-        removed.into_par_iter().enumerate().for_each(|(i, (out0, out1))| {
-            relinearised(new_level + 1 + i, [out0, out1]);
-        });
+        let mut removed = by_limb(divisions.iter_mut().map(Division::removed));
+        for positions in groups(new_level + 1..new_level + 1 + removed.len(), size) {
+            let outputs = removed.drain(..positions.len()).collect();
+            relinearise(positions, outputs);
+        }
+        drop(removed);
         divisions.par_iter_mut().for_each(Division::prepare);
-        let [mut out0, mut out1] =
-            [(); 2].map(|()| RnsPoly::scratch(params, new_level, false, Form::Ntt));
-        let limbs = out0.par_limbs_mut().zip(out1.par_limbs_mut()).enumerate();
-        limbs.for_each(|(i, (out0, out1))| {
-            let mut rows = Rows::new(2, params.n());
-            if let [value0, value1] = rows.rows_mut().collect::<Vec<_>>().as_mut_slice() {
-                relinearised(i, [value0, value1]);
-            }
-            divisions[0].divide(i, rows.row(0), out0);
-            divisions[1].divide(i, rows.row(1), out1);
+        let mut out = [(); 2].map(|()| RnsPoly::scratch(params, new_level, false, Form::Ntt));
+        let mut kept = by_limb(out.iter_mut().map(RnsPoly::limbs_mut));
+        let kept: Vec<_> = groups(0..new_level + 1, size)
+            .map(|positions| (positions.clone(), kept.drain(..positions.len()).collect()))
+            .collect();
+        kept.into_par_iter().for_each(|(positions, outputs): (Range<usize>, Vec<_>)| {
+            divide_group(&divisions, positions, outputs, n, &relinearise);
         });
+        let [c0, c1] = out;
         let divisor = if rescale { params.modulus(level).value() as f64 } else { 1.0 };
-        Ok(Ciphertext { c0: out0, c1: out1, scale: scale / divisor })
+        Ok(Ciphertext { c0, c1, scale: scale / divisor })
     }
 
     /// Limb `position` of `P (c0, c1) + <digits, key>`; `own` are those of `c0` and `c1`, none for special limbs.
     fn relinearise_limb(
         &self,
-        decomposition: &Decomposition<'_>,
-        key: &crate::keys::SwitchingKey,
+        digits: &[&[u64]],
+        key: &SwitchingKey,
         level: usize,
         position: usize,
         own: Option<[&[u64]; 2]>,
@@ -105,12 +115,6 @@ impl Evaluator {
         let index = self.params.limb_index(level, position);
         let modulus = self.params.modulus(index);
         let factor = self.params.rns().special().product(index);
-        let mut rows = Rows::new(decomposition.len(), n);
-        let digits: Vec<&[u64]> = rows
-            .par_rows_mut()
-            .enumerate()
-            .map(|(d, buffer)| decomposition.limb(d, position, buffer))
-            .collect();
         let [out0, out1] = outputs;
         let chunks =
             out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));

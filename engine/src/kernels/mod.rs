@@ -85,6 +85,8 @@ pub struct Kernels {
     /// `out[t] = sum_i xs[i][t] * consts[i] mod q`, `xs < 2^52`, `consts` in `[0, q)`; at most 64
     /// sources; output `[0, q)`. A basis conversion is one such call per target prime.
     pub dot_const: fn(&mut [u64], &[&[u64]], &[u64], &Modulus),
+    /// [`Self::dot_const`] for two targets, reading the sources once.
+    pub dot_const_pair: fn([&mut [u64]; 2], &[&[u64]], [&[u64]; 2], [&Modulus; 2]),
     /// `out[t] = floor(1/2 + sum_i xs[i][t] * inverses[i])` in double precision, where `xs[i] < q_i`
     /// and `inverses[i] = 1/q_i`: how many times the product of the `q_i` is to be subtracted to get
     /// the centred representative (Halevi, Polyakov, Shoup, ePrint 2018/117).

@@ -185,6 +185,18 @@ fn dots_with_constants() {
                 let sum = xs.iter().zip(&consts).map(|(x, &c)| wide(x[t]) * wide(c)).sum();
                 assert_eq!(out[t], remainder(sum, m));
             }
+            let other = Modulus::new(PRIMES[5]).unwrap();
+            let others = words(rng, pattern, count, other.value());
+            let [mut first, mut second] = [(); 2].map(|()| vec![u64::MAX; LEN]);
+            (kernels.dot_const_pair)(
+                [&mut first, &mut second],
+                &refs(&xs),
+                [&consts, &others],
+                [m, &other],
+            );
+            assert_eq!(first, out);
+            (kernels.dot_const)(&mut out, &refs(&xs), &others, &other);
+            assert_eq!(second, out);
         }
     });
 }

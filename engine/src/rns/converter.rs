@@ -101,6 +101,29 @@ impl BasisConverter {
             None => (kernels().dot_const)(out, prepared, &self.constants[target], modulus),
         }
     }
+
+    /// As [`Self::convert`], for several targets, two at a time: what a conversion from several limbs takes longest
+    /// for is to read them.
+    pub fn convert_many<'m>(
+        &self,
+        prepared: &[&[u64]],
+        targets: &mut [(usize, &mut [u64])],
+        modulus: impl Fn(usize) -> &'m Modulus,
+    ) {
+        for pair in targets.chunks_mut(2) {
+            match pair {
+                [(i, out0), (j, out1)] if self.single.is_none() => (kernels().dot_const_pair)(
+                    [out0, out1],
+                    prepared,
+                    [&self.constants[*i], &self.constants[*j]],
+                    [modulus(*i), modulus(*j)],
+                ),
+                _ => pair
+                    .iter_mut()
+                    .for_each(|(i, out)| self.convert(out, prepared, *i, modulus(*i))),
+            }
+        }
+    }
 }
 
 /// Every conversion a parameter set needs.

@@ -42,6 +42,17 @@ pub(super) fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus:
     }
 }
 
+/// [`dot_const`] twice.
+pub(super) fn dot_const_pair(
+    [out0, out1]: [&mut [u64]; 2],
+    xs: &[&[u64]],
+    [consts0, consts1]: [&[u64]; 2],
+    [modulus0, modulus1]: [&Modulus; 2],
+) {
+    dot_const(out0, xs, consts0, modulus0);
+    dot_const(out1, xs, consts1, modulus1);
+}
+
 /// `out = floor(1/2 + sum_i xs[i] * inverses[i])`, summed from 1/2 up in the order of `i`, product
 /// and sum rounded separately, so that all instruction sets agree.
 pub(super) fn quotient(out: &mut [u64], xs: &[&[u64]], inverses: &[f64]) {

@@ -21,6 +21,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lift: pointwise::lift,
     reduce: pointwise::reduce,
     dot_const: dot::dot_const,
+    dot_const_pair: dot::dot_const_pair,
     quotient: dot::quotient,
     key_product: dot::key_product,
     dot_pair: dot::dot_pair,
