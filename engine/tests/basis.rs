@@ -46,8 +46,10 @@ fn convert(moduli: &[Modulus], sources: &[usize], numbers: &[BigInt]) -> Vec<Vec
     let prepared: Vec<&[u64]> = limbs.iter().map(Vec::as_slice).collect();
     let target = |t: usize| {
         let mut out = vec![0; numbers.len()];
-        converter.convert(&mut out, &prepared, t, &moduli[t]);
-        out
+        converter.convert(&prepared, &mut [(t, &mut out)], |i| &moduli[i]);
+        // Below twice the prime.
+        let q = moduli[t].value();
+        out.iter().map(|&word| if word < q { word } else { word - q }).collect()
     };
     (0..moduli.len()).map(target).collect()
 }

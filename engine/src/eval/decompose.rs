@@ -62,7 +62,7 @@ impl<'a> Decomposition<'a> {
         let index = |position| self.params.limb_index(self.source.level(), position);
         let mut targets: Vec<_> =
             targets.iter_mut().map(|(position, out)| (index(*position), &mut **out)).collect();
-        converter.convert_many(&sources, &mut targets, |i| self.params.modulus(i));
+        converter.convert(&sources, &mut targets, |i| self.params.modulus(i));
         targets.par_iter_mut().for_each(|(index, out)| self.params.table(*index).forward(out));
     }
 }

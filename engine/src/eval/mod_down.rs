@@ -54,7 +54,7 @@ impl<'a> Division<'a> {
             (0..self.converter.rows()).map(|row| self.rows.row(row)).collect();
         let mut targets: Vec<_> =
             outs.iter_mut().enumerate().map(|(i, out)| (first + i, &mut **out)).collect();
-        self.converter.convert_many(&sources, &mut targets, |i| self.params.modulus(i));
+        self.converter.convert(&sources, &mut targets, |i| self.params.modulus(i));
         targets.par_iter_mut().zip(limbs).for_each(|((i, out), limb)| {
             let table = self.params.table(*i);
             table.forward(out);

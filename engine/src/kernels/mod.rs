@@ -3,7 +3,7 @@
 //! The mathematics lives elsewhere; a kernel sees slices of 64-bit words. Every kernel states the
 //! range of its inputs and outputs. All lengths are multiples of 8 words and all slices of one call
 //! have the same length unless said otherwise (a kernel panics when its caller breaks this). Outputs
-//! are canonical, so all tables give identical words. The table is chosen once, at run time, by
+//! are canonical but for one, so all tables give identical words. The table is chosen once, at run time, by
 //! [`kernels`]; the variable `SPENCNN_ISA` forces one.
 
 #[cfg(target_arch = "x86_64")]
@@ -85,8 +85,10 @@ pub struct Kernels {
     /// `out[t] = sum_i xs[i][t] * consts[i] mod q`, `xs < 2^52`, `consts` in `[0, q)`; at most 64
     /// sources; output `[0, q)`. A basis conversion is one such call per target prime.
     pub dot_const: fn(&mut [u64], &[&[u64]], &[u64], &Modulus),
-    /// [`Self::dot_const`] for two targets, reading the sources once.
-    pub dot_const_pair: fn([&mut [u64]; 2], &[&[u64]], [&[u64]; 2], [&Modulus; 2]),
+    /// `out_j[t] = 2^-52 sum_i xs[i][t] * consts_j[i] mod q_j` for one or two targets `j`, reading the sources once;
+    /// `consts_j` in `[0, q_j)`; the sums over `i` of the largest `xs[i][t]` must be below 2^52; output `[0, 2q)`, the one
+    /// output that may differ between instruction sets. Arguments: outs, xs, consts, moduli.
+    pub dot_montgomery: fn(&mut [&mut [u64]], &[&[u64]], &[&[u64]], &[&Modulus]),
     /// `out[t] = floor(1/2 + sum_i xs[i][t] * inverses[i])` in double precision, where `xs[i] < q_i`
     /// and `inverses[i] = 1/q_i`: how many times the product of the `q_i` is to be subtracted to get
     /// the centred representative (Halevi, Polyakov, Shoup, ePrint 2018/117).

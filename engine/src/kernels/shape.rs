@@ -47,6 +47,18 @@ pub(super) fn require_slices(slices: &[&[u64]], count: usize, len: usize) {
     }
 }
 
+/// Panics unless there are one or two outputs of equal length, with as many lists of constants, equally long too, and
+/// moduli.
+#[inline]
+pub(super) fn require_targets(outs: &[&mut [u64]], consts: &[&[u64]], moduli: &[&Modulus]) {
+    let count = outs.len();
+    assert!((1..=2).contains(&count), "conversion to {count} targets, expected 1 or 2");
+    assert!(consts.len() == count && moduli.len() == count, "conversion lacks constants");
+    require_len(outs[count - 1].len(), outs[0].len());
+    require_len(consts[count - 1].len(), consts[0].len());
+    require_blocks(outs[0].len());
+}
+
 /// Panics unless the permutation is over chunks of `len` words. Destinations are checked in use.
 #[inline]
 pub(super) fn require_permutation(permutation: &BlockPermutation<'_>, len: usize) {

@@ -185,18 +185,37 @@ fn dots_with_constants() {
                 let sum = xs.iter().zip(&consts).map(|(x, &c)| wide(x[t]) * wide(c)).sum();
                 assert_eq!(out[t], remainder(sum, m));
             }
-            let other = Modulus::new(PRIMES[5]).unwrap();
+        }
+    });
+}
+
+#[test]
+fn montgomery_dots() {
+    for_each(|kernels, m, pattern, rng| {
+        let other = Modulus::new(PRIMES[5]).unwrap();
+        for count in [1, 2, 3, 9, 64] {
+            // The largest words whose sum stays below 2^52.
+            let xs = lists(rng, pattern, count, LEN, (1 << 52) / count as u64);
+            let consts = words(rng, pattern, count, m.value());
             let others = words(rng, pattern, count, other.value());
+            let mut alone = vec![u64::MAX; LEN];
+            (kernels.dot_montgomery)(&mut [&mut alone], &refs(&xs), &[&consts], &[m]);
             let [mut first, mut second] = [(); 2].map(|()| vec![u64::MAX; LEN]);
-            (kernels.dot_const_pair)(
-                [&mut first, &mut second],
+            (kernels.dot_montgomery)(
+                &mut [&mut first, &mut second],
                 &refs(&xs),
-                [&consts, &others],
-                [m, &other],
+                &[&consts, &others],
+                &[m, &other],
             );
-            assert_eq!(first, out);
-            (kernels.dot_const)(&mut out, &refs(&xs), &others, &other);
-            assert_eq!(second, out);
+            for t in 0..LEN {
+                let dot = |c: &[u64]| xs.iter().zip(c).map(|(x, &c)| wide(x[t]) * wide(c)).sum();
+                for (found, consts, m) in
+                    [(alone[t], &consts, m), (first[t], &consts, m), (second[t], &others, &other)]
+                {
+                    assert!(found < 2 * m.value());
+                    assert_eq!(remainder(wide(found) << 52, m), remainder(dot(consts), m));
+                }
+            }
         }
     });
 }

@@ -3,7 +3,7 @@
 use crate::modulus::RADIX_BITS;
 
 /// The multiple `K` of q that lets the forward transform run without any correction between stages,
-/// or `None` if q is too large for that (above about 2^46.9 at N = 2^14, 2^46.2 at N = 2^17).
+/// or `None` if q is too large for that (above about 2^46.3 at N = 2^14, 2^46.05 at N = 2^17).
 ///
 /// Words may grow up to 2^52. `K` is added to the words that the first stage does not multiply; then
 /// a stage maps `(x, y)` to `(x + r, x - r)` with `r = y w - floor(y w' / 2^52) q`. Shoup's bound on

@@ -1,7 +1,7 @@
 //! Constants and arithmetic of one conversion.
 
 use crate::kernels::kernels;
-use crate::modulus::{Modulus, ShoupScalar};
+use crate::modulus::{Modulus, RADIX_BITS, ShoupScalar};
 use crate::{Error, Result};
 
 /// Conversion from the primes of some limbs to any other limb.
@@ -16,6 +16,8 @@ pub struct BasisConverter {
     single: Option<u64>,
     /// Per target limb: `prod / q_i` for each source, then `-prod`, modulo the target.
     constants: Vec<Vec<u64>>,
+    /// Whether the constants carry the factor 2^52, as the sums are small enough for Montgomery's reduction.
+    montgomery: bool,
     /// Per target limb: inverse of `prod` (unused zero for the sources themselves).
     inverse: Vec<ShoupScalar>,
     /// Per target limb: `prod` itself.
@@ -42,11 +44,17 @@ impl BasisConverter {
                 Ok(moduli[s].shoup(moduli[s].inv(hat).ok_or_else(not_coprime)?))
             })
             .collect::<Result<Vec<_>>>()?;
+        // The largest words of a sum: residues, and a quotient that is at most the number of sources.
+        let largest =
+            sources.iter().map(|&s| moduli[s].value()).sum::<u64>() + sources.len() as u64;
+        let montgomery = largest < 1 << RADIX_BITS;
         let constants = moduli
             .iter()
             .map(|m| {
                 let hats = sources.iter().map(|&s| product_mod(m, Some(s)));
-                hats.chain([m.neg(product_mod(m, None))]).collect()
+                let constants = hats.chain([m.neg(product_mod(m, None))]);
+                let factor = if montgomery { m.radix().value } else { 1 };
+                constants.map(|c| m.mul(c, factor)).collect()
             })
             .collect();
         let product: Vec<_> = moduli.iter().map(|m| m.shoup(product_mod(m, None))).collect();
@@ -57,7 +65,16 @@ impl BasisConverter {
             .collect();
         let reciprocals = sources.iter().map(|&s| 1.0 / moduli[s].value() as f64).collect();
         let single = (sources.len() == 1).then(|| moduli[sources[0]].value());
-        Ok(Self { sources, hat_inverse, reciprocals, single, constants, inverse, product })
+        Ok(Self {
+            sources,
+            hat_inverse,
+            reciprocals,
+            single,
+            constants,
+            montgomery,
+            inverse,
+            product,
+        })
     }
 
     /// Source limbs.
@@ -93,34 +110,30 @@ impl BasisConverter {
         (kernels().quotient)(out, prepared, &self.reciprocals);
     }
 
-    /// One target limb from the prepared source limbs followed by the quotient (which a single source does
-    /// without). Output `[0, q)`.
-    pub fn convert(&self, out: &mut [u64], prepared: &[&[u64]], target: usize, modulus: &Modulus) {
-        match self.single {
-            Some(p) => (kernels().lift)(out, prepared[0], p, modulus),
-            None => (kernels().dot_const)(out, prepared, &self.constants[target], modulus),
-        }
-    }
-
-    /// As [`Self::convert`], for several targets, two at a time: what a conversion from several limbs takes longest
+    /// Target limbs, each with its index, from the prepared source limbs followed by the quotient (which a single
+    /// source does without). Outputs in `[0, 2q)`. Two at a time, as what a conversion from several limbs takes longest
     /// for is to read them.
-    pub fn convert_many<'m>(
+    pub fn convert<'m>(
         &self,
         prepared: &[&[u64]],
         targets: &mut [(usize, &mut [u64])],
         modulus: impl Fn(usize) -> &'m Modulus,
     ) {
         for pair in targets.chunks_mut(2) {
-            match pair {
-                [(i, out0), (j, out1)] if self.single.is_none() => (kernels().dot_const_pair)(
-                    [out0, out1],
-                    prepared,
-                    [&self.constants[*i], &self.constants[*j]],
-                    [modulus(*i), modulus(*j)],
-                ),
-                _ => pair
-                    .iter_mut()
-                    .for_each(|(i, out)| self.convert(out, prepared, *i, modulus(*i))),
+            if self.montgomery && self.single.is_none() {
+                let (indices, mut outs): (Vec<usize>, Vec<&mut [u64]>) =
+                    pair.iter_mut().map(|(i, out)| (*i, &mut **out)).unzip();
+                let moduli: Vec<&Modulus> = indices.iter().map(|&i| modulus(i)).collect();
+                let constants: Vec<&[u64]> =
+                    indices.iter().map(|&i| self.constants[i].as_slice()).collect();
+                (kernels().dot_montgomery)(&mut outs, prepared, &constants, &moduli);
+                continue;
+            }
+            for (i, out) in pair {
+                match self.single {
+                    Some(p) => (kernels().lift)(out, prepared[0], p, modulus(*i)),
+                    None => (kernels().dot_const)(out, prepared, &self.constants[*i], modulus(*i)),
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ mod constants;
 mod dot;
 mod forward;
 mod inverse;
+mod montgomery;
 mod pointwise;
 mod sums;
 
@@ -50,8 +51,8 @@ guarded! {
     lift = pointwise::lift, (out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus);
     reduce = pointwise::reduce, (out: &mut [u64], a: &[u64], modulus: &Modulus);
     dot_const = sums::dot_const, (out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus);
-    dot_const_pair = sums::dot_const_pair,
-        (out: [&mut [u64]; 2], xs: &[&[u64]], consts: [&[u64]; 2], moduli: [&Modulus; 2]);
+    dot_montgomery = montgomery::dot_montgomery,
+        (outs: &mut [&mut [u64]], xs: &[&[u64]], consts: &[&[u64]], moduli: &[&Modulus]);
     quotient = sums::quotient, (out: &mut [u64], xs: &[&[u64]], inverses: &[f64]);
     key_product = dot::key_product,
         (out0: &mut [u64], out1: &mut [u64], product: &KeyProduct<'_>, modulus: &Modulus);
@@ -78,7 +79,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lift,
     reduce,
     dot_const,
-    dot_const_pair,
+    dot_montgomery,
     quotient,
     key_product,
     dot_pair,

@@ -32,69 +32,6 @@ pub(super) fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus:
     }
 }
 
-/// [`dot_const`] for two targets.
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-pub(super) fn dot_const_pair(
-    out: [&mut [u64]; 2],
-    xs: &[&[u64]],
-    consts: [&[u64]; 2],
-    moduli: [&Modulus; 2],
-) {
-    let len = out[0].len();
-    require_blocks(len);
-    require_len(out[1].len(), len);
-    require_len(consts[1].len(), consts[0].len());
-    require_slices(xs, consts[0].len(), len);
-    assert!(xs.len() <= 64, "dot product of {} slices, expected at most 64", xs.len());
-    let bits = moduli[0].bits().max(moduli[1].bits());
-    let reducers = [SumReducer::new(moduli[0]), SumReducer::new(moduli[1])];
-    // SAFETY: all slices have `len` words, a multiple of 8.
-    unsafe {
-        if is_wide(xs.len(), 52 + bits) {
-            dot_const_pair_as::<true>(out, xs, consts, &reducers);
-        } else {
-            dot_const_pair_as::<false>(out, xs, consts, &reducers);
-        }
-    }
-}
-
-/// See [`dot_const_pair`]; two vectors at a time where there are two.
-///
-/// # Safety
-/// All slices must have the length of the outputs, a multiple of 8.
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-unsafe fn dot_const_pair_as<const WIDE: bool>(
-    out: [&mut [u64]; 2],
-    xs: &[&[u64]],
-    consts: [&[u64]; 2],
-    reducers: &[SumReducer; 2],
-) {
-    let len = out[0].len();
-    let mut start = 0;
-    while start < len {
-        // The last vector twice if their number is odd.
-        let at = [start, (start + 8).min(len - 8)];
-        let mut sums = [[Sum::zero(); 2]; 2];
-        for ((x, &c0), &c1) in xs.iter().zip(consts[0]).zip(consts[1]) {
-            let (c0, c1) = (splat(c0), splat(c1));
-            for ([sum0, sum1], &at) in sums.iter_mut().zip(&at) {
-                // SAFETY: promised by the caller.
-                let x = unsafe { load(x.as_ptr().add(at)) };
-                sum0.add(x, c0);
-                sum1.add(x, c1);
-            }
-        }
-        for (sums, &at) in sums.iter().zip(&at) {
-            // SAFETY: promised by the caller.
-            unsafe {
-                store(out[0].as_mut_ptr().add(at), reducers[0].reduce::<WIDE>(sums[0]));
-                store(out[1].as_mut_ptr().add(at), reducers[1].reduce::<WIDE>(sums[1]));
-            }
-        }
-        start += 16;
-    }
-}
-
 /// `8 * U` words from `start`; returns their number.
 ///
 /// # Safety

@@ -2,7 +2,9 @@
 //! [`crate::kernels::Kernels`].
 
 use super::pointwise::store_permuted;
-use crate::kernels::shape::{require_blocks, require_key_product, require_len, require_slices};
+use crate::kernels::shape::{
+    require_blocks, require_key_product, require_len, require_slices, require_targets,
+};
 use crate::kernels::{KEY_WORDS, KeyProduct};
 use crate::modulus::Modulus;
 
@@ -42,15 +44,19 @@ pub(super) fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus:
     }
 }
 
-/// [`dot_const`] twice.
-pub(super) fn dot_const_pair(
-    [out0, out1]: [&mut [u64]; 2],
+/// [`dot_const`] divided by 2^52 modulo q, which is a product with a constant more, for each target.
+pub(in crate::kernels) fn dot_montgomery(
+    outs: &mut [&mut [u64]],
     xs: &[&[u64]],
-    [consts0, consts1]: [&[u64]; 2],
-    [modulus0, modulus1]: [&Modulus; 2],
+    consts: &[&[u64]],
+    moduli: &[&Modulus],
 ) {
-    dot_const(out0, xs, consts0, modulus0);
-    dot_const(out1, xs, consts1, modulus1);
+    require_targets(outs, consts, moduli);
+    for ((out, consts), modulus) in outs.iter_mut().zip(consts).zip(moduli) {
+        dot_const(out, xs, consts, modulus);
+        let inverse = modulus.radix_inverse();
+        out.iter_mut().for_each(|word| *word = modulus.mul_shoup(*word, inverse));
+    }
 }
 
 /// `out = floor(1/2 + sum_i xs[i] * inverses[i])`, summed from 1/2 up in the order of `i`, product

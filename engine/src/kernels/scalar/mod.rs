@@ -21,7 +21,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lift: pointwise::lift,
     reduce: pointwise::reduce,
     dot_const: dot::dot_const,
-    dot_const_pair: dot::dot_const_pair,
+    dot_montgomery: dot::dot_montgomery,
     quotient: dot::quotient,
     key_product: dot::key_product,
     dot_pair: dot::dot_pair,
