@@ -6,6 +6,8 @@
 //! `x y - h`. Residues are signed, which halves them, and each module proves that they stay exact.
 
 mod arith;
+mod avx2;
+mod avx512;
 mod bounds;
 mod dot;
 mod forward;
@@ -25,7 +27,7 @@ use crate::ntt::NttTable;
 /// A module with a table of kernels: safe functions around those compiled for some features.
 macro_rules! instance {
     (
-        $instance:ident, $name:literal, $lanes:ident, $features:literal;
+        $instance:ident, $name:literal, $lanes:ty, $features:literal;
         $($kernel:ident = $module:ident::$inner:ident, ($($argument:ident: $type:ty),*);)*
     ) => {
         pub(super) mod $instance {
@@ -34,7 +36,7 @@ macro_rules! instance {
             $(fn $kernel($($argument: $type),*) {
                 #[target_feature(enable = $features)]
                 fn compiled($($argument: $type),*) {
-                    $module::$inner::<lanes::$lanes>($($argument),*)
+                    $module::$inner::<$lanes>($($argument),*)
                 }
                 // SAFETY: only reachable through `KERNELS`, which is handed out only where the
                 // processor has the features.
@@ -50,8 +52,9 @@ macro_rules! instance {
 /// The two instances of all kernels.
 macro_rules! instances {
     ($($kernels:tt)*) => {
-        instance! { avx2, "avx2", Avx2, "avx2,fma"; $($kernels)* }
-        instance! { avx512, "avx512", Avx512, "avx512f,avx512dq"; $($kernels)* }
+        instance! { four, "avx2", avx2::Avx2, "avx2,fma"; $($kernels)* }
+        // Without VL, the compiler keeps to 16 of the 32 registers.
+        instance! { eight, "avx512", avx512::Avx512, "avx512f,avx512dq,avx512vl"; $($kernels)* }
     };
 }
 
@@ -83,8 +86,10 @@ instances! {
 /// Tables that this processor can run, slowest first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq");
-    [(avx2, &avx2::KERNELS), (avx512, &avx512::KERNELS)]
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    [(avx2, &four::KERNELS), (avx512, &eight::KERNELS)]
         .into_iter()
         .filter_map(|(has, kernels)| has.then_some(kernels))
 }
