@@ -7,6 +7,8 @@
 //! [`kernels`]; the variable `SPENCNN_ISA` forces one.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod fma;
+#[cfg(target_arch = "x86_64")]
 mod ifma;
 mod scalar;
 mod shape;
@@ -139,8 +141,11 @@ pub fn kernels() -> &'static Kernels {
 pub fn available() -> Vec<&'static Kernels> {
     let mut tables = vec![&scalar::KERNELS];
     #[cfg(target_arch = "x86_64")]
-    if ifma::supported() {
-        tables.push(&ifma::KERNELS);
+    {
+        tables.extend(fma::available());
+        if ifma::supported() {
+            tables.push(&ifma::KERNELS);
+        }
     }
     tables
 }

@@ -7,7 +7,12 @@
 
 mod bounds;
 
+#[cfg(target_arch = "x86_64")]
+use std::sync::OnceLock;
+
 use crate::buffer::AlignedBuf;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::fma;
 use crate::kernels::kernels;
 use crate::modulus::{Modulus, ShoupScalar};
 use crate::params::primes::primitive_root_2n;
@@ -44,6 +49,9 @@ pub struct NttTable {
     n_inverse_twiddle: ShoupScalar,
     /// See [`bounds::forward_offset`].
     forward_offset: Option<u64>,
+    /// Constants as doubles for vectors of 4 and of 8 words, made when first used.
+    #[cfg(target_arch = "x86_64")]
+    doubles: [OnceLock<fma::Tables>; 2],
 }
 
 impl NttTable {
@@ -71,6 +79,8 @@ impl NttTable {
             n_inverse: modulus.shoup(n_inverse),
             n_inverse_twiddle,
             forward_offset: bounds::forward_offset(q, log_n),
+            #[cfg(target_arch = "x86_64")]
+            doubles: Default::default(),
         })
     }
 
@@ -126,6 +136,12 @@ impl NttTable {
     /// the prime is small enough for one.
     pub(crate) const fn forward_offset(&self) -> Option<u64> {
         self.forward_offset
+    }
+
+    /// Constants as doubles for vectors of 4 or 8 words.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn doubles(&self, words: usize) -> &fma::Tables {
+        self.doubles[usize::from(words == 8)].get_or_init(|| fma::Tables::new(self, words))
     }
 }
 

@@ -11,7 +11,12 @@ fn table(bits: u32, log_n: u32) -> NttTable {
 
 /// The largest prime below `2^bits` for the ring degree.
 fn largest(bits: u32, log_n: u32) -> NttTable {
-    let mut q = (1 << bits) + 1 - (2 << log_n);
+    largest_below(1 << bits, log_n)
+}
+
+/// The largest prime below a bound for the ring degree.
+fn largest_below(bound: u64, log_n: u32) -> NttTable {
+    let mut q = ((bound - 2) >> (log_n + 1) << (log_n + 1)) + 1;
     while !is_prime(q) {
         q -= 2 << log_n;
     }
@@ -116,8 +121,12 @@ fn inverse_undoes_forward() {
 #[test]
 fn all_instruction_sets_agree() {
     for log_n in 5..=17 {
-        for bits in [24, 45, 46, 47, 49, 50] {
-            let table = largest(bits, log_n);
+        // Also the primes next to where some instruction set begins to correct words: 2^52 / 20, 2^48,
+        // and the largest without corrections in between of the 52-bit forward transform, 2^46.2 to 2^46.9.
+        let powers = [24, 45, 46, 47, 48, 49, 50].map(|bits| 1 << bits);
+        let bounds = (0..8).map(|eighth| (1 << 46) + (eighth << 43));
+        for bound in powers.into_iter().chain(bounds).chain([(1 << 52) / 20]) {
+            let table = largest_below(bound, log_n);
             for input in inputs(&table) {
                 let transform = |kernels: &Kernels| {
                     let (mut forward, mut inverse) = (input.clone(), input.clone());
@@ -130,7 +139,7 @@ fn all_instruction_sets_agree() {
                 for kernels in &all[1..] {
                     assert!(
                         transform(kernels) == expected,
-                        "{} N = 2^{log_n} {bits} bits",
+                        "{} N = 2^{log_n} below {bound}",
                         kernels.name
                     );
                 }

@@ -1,0 +1,29 @@
+//! The shape of the transforms, and stages on vectors held in registers.
+//!
+//! A pass does up to three stages over `2^R` columns of a block of words; the tail does all remaining
+//! stages of `8 * WORDS` words at a time: three between its eight vectors, the others after these have been
+//! transposed, so that a lane holds a group of `WORDS` words.
+
+/// Stages of the tail.
+pub(super) const fn tail_stages(words: usize) -> u32 {
+    3 + words.ilog2()
+}
+
+/// Stages of each column pass: as few passes as possible, the shorter ones first.
+pub(super) fn plan(stages: u32) -> &'static [u32] {
+    match stages {
+        0 => &[],
+        1 => &[1],
+        2 => &[2],
+        3 => &[3],
+        4 => &[2, 2],
+        5 => &[2, 3],
+        6 => &[3, 3],
+        7 => &[2, 2, 3],
+        8 => &[2, 3, 3],
+        9 => &[3, 3, 3],
+        10 => &[2, 2, 3, 3],
+        11 => &[2, 3, 3, 3],
+        _ => &[3, 3, 3, 3],
+    }
+}
