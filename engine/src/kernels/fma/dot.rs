@@ -4,10 +4,12 @@
 
 use super::arith::Factor;
 use super::lanes::Lanes;
-use super::pointwise::put_permuted;
+use super::pointwise::{mul_scalar, put_permuted};
 use super::sums::Sums;
-use crate::kernels::KeyProduct;
-use crate::kernels::shape::{require_blocks, require_key_product, require_len, require_slices};
+use crate::kernels::shape::{
+    require_blocks, require_key_product, require_len, require_slices, require_targets,
+};
+use crate::kernels::{KEY_WORDS, KeyProduct};
 use crate::modulus::Modulus;
 
 /// Calls `$block` with `U` = 2 while two vectors are left, then with 1: `start` words are done.
@@ -79,6 +81,22 @@ unsafe fn dot_const_block<L: Lanes, const U: usize>(
     for (u, word) in words.into_iter().enumerate() {
         // SAFETY: promised by the caller.
         unsafe { sums.prime.lift(word).store(out.as_mut_ptr().add(start + u * L::WORDS)) };
+    }
+}
+
+/// See [`crate::kernels::Kernels::dot_montgomery`]. The reduction is not Montgomery's here, and a product with 2^-52 is
+/// one more.
+#[inline(always)]
+pub(super) fn dot_montgomery<L: Lanes>(
+    outs: &mut [&mut [u64]],
+    xs: &[&[u64]],
+    consts: &[&[u64]],
+    moduli: &[&Modulus],
+) {
+    require_targets(outs, consts, moduli);
+    for ((out, consts), modulus) in outs.iter_mut().zip(consts).zip(moduli) {
+        dot_const::<L>(out, xs, consts, modulus);
+        mul_scalar::<L>(out, modulus.radix_inverse(), modulus);
     }
 }
 
@@ -157,17 +175,19 @@ unsafe fn key_words<L: Lanes, const U: usize>(
         }
     }
     let digits = product.digits.chunks(sums.terms);
-    let keys = product.key0.chunks(sums.terms).zip(product.key1.chunks(sums.terms));
-    for (digits, (key0, key1)) in digits.zip(keys) {
+    let group = 2 * product.key.digits * (start / KEY_WORDS * KEY_WORDS);
+    let key = &product.key.words[group..];
+    for (digits, key) in digits.zip(key.chunks(2 * KEY_WORDS * sums.terms)) {
         let mut sum0 = sums.begin_all(words[0]);
         let mut sum1 = sums.begin_all(words[1]);
-        for ((digit, key0), key1) in digits.iter().zip(key0).zip(key1) {
+        for (digit, key) in digits.iter().zip(key.chunks_exact(2 * KEY_WORDS)) {
+            let (key0, key1) = key.split_at(KEY_WORDS);
             for u in 0..U {
                 // SAFETY: promised by the caller.
                 unsafe {
                     let digit = doubles(digit, start, u);
-                    sum0[u].add(digit, doubles(key0, start, u));
-                    sum1[u].add(digit, doubles(key1, start, u));
+                    sum0[u].add(digit, doubles(key0, start % KEY_WORDS, u));
+                    sum1[u].add(digit, doubles(key1, start % KEY_WORDS, u));
                 }
             }
         }

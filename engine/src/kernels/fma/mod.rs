@@ -68,10 +68,13 @@ instances! {
     mul_scalar = pointwise::mul_scalar, (a: &mut [u64], s: ShoupScalar, modulus: &Modulus);
     mul_scalar_add = pointwise::mul_scalar_add,
         (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);
-    sub_mul_scalar = pointwise::sub_mul_scalar,
-        (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);
+    sub_from_mul_scalar = pointwise::sub_from_mul_scalar,
+        (b: &mut [u64], a: &[u64], s: ShoupScalar, modulus: &Modulus);
+    lift = pointwise::lift, (out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus);
     reduce = pointwise::reduce, (out: &mut [u64], a: &[u64], modulus: &Modulus);
     dot_const = dot::dot_const, (out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus);
+    dot_montgomery = dot::dot_montgomery,
+        (outs: &mut [&mut [u64]], xs: &[&[u64]], consts: &[&[u64]], moduli: &[&Modulus]);
     quotient = dot::quotient, (out: &mut [u64], xs: &[&[u64]], inverses: &[f64]);
     key_product = dot::key_product,
         (out0: &mut [u64], out1: &mut [u64], product: &KeyProduct<'_>, modulus: &Modulus);

@@ -72,11 +72,11 @@ pub(super) fn mul_scalar_add<L: Lanes>(
     each!(L, a = |x: a, y: b| prime.finish(x.into_doubles().add(prime.mul(y.into_doubles(), s))));
 }
 
-/// `a = (a - b) * s`.
+/// `b = (a - b) * s`.
 #[inline(always)]
-pub(super) fn sub_mul_scalar<L: Lanes>(
-    a: &mut [u64],
-    b: &[u64],
+pub(super) fn sub_from_mul_scalar<L: Lanes>(
+    b: &mut [u64],
+    a: &[u64],
     s: ShoupScalar,
     modulus: &Modulus,
 ) {
@@ -84,7 +84,22 @@ pub(super) fn sub_mul_scalar<L: Lanes>(
     // The exponents cancel; the difference is in (-2q, q).
     each!(
         L,
-        a = |x: a, y: b| { prime.lift(prime.mul(x.with_exponent().sub(y.with_exponent()), s)) }
+        b = |y: b, x: a| { prime.lift(prime.mul(x.with_exponent().sub(y.with_exponent()), s)) }
+    );
+}
+
+/// `out` is `x` centred modulo `p`, modulo q. With `h = (p + 1) / 2`, `x - h` is in `[-h, p / 2]`, its remainder modulo
+/// p is less by `h - p` than the centred number, which is below 2^50 in magnitude.
+#[inline(always)]
+pub(super) fn lift<L: Lanes>(out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus) {
+    let prime = Prime::<L>::new(modulus);
+    let half = p.div_ceil(2);
+    let (modulo, words) = (L::splat_word(p), L::splat_word(half));
+    let difference = L::splat(half as f64 - p as f64);
+    each!(
+        L,
+        out =
+            |x: x| { prime.finish(x.sub_words(words).lift(modulo).into_doubles().add(difference)) }
     );
 }
 

@@ -82,12 +82,19 @@ unsafe fn run<const T: usize, const U: usize>(
 ) {
     let round_up = splat((1 << 52) - 1);
     for start in (0..len).step_by(8 * U) {
-        // The last vector again where fewer are left.
-        let at: [usize; U] = std::array::from_fn(|u| (start + 8 * u).min(len - 8));
+        // The last vector again where fewer are left. Loops, as closures in a function compiled for more features than
+        // the crate may become calls.
+        let mut at = [len - 8; U];
+        for (u, at) in at.iter_mut().enumerate() {
+            *at = (start + 8 * u).min(len - 8);
+        }
         let mut sums = [[Sum::zero(); U]; T];
-        for (i, x) in xs.iter().enumerate() {
-            // SAFETY: promised by the caller.
-            let x: [V; U] = std::array::from_fn(|u| unsafe { load(x.as_ptr().add(at[u])) });
+        for (i, words) in xs.iter().enumerate() {
+            let mut x = [round_up; U];
+            for (x, &at) in x.iter_mut().zip(&at) {
+                // SAFETY: promised by the caller.
+                *x = unsafe { load(words.as_ptr().add(at)) };
+            }
             for (sums, consts) in sums.iter_mut().zip(&consts) {
                 let c = splat(consts[i]);
                 for (sum, &x) in sums.iter_mut().zip(&x) {

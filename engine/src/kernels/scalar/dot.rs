@@ -45,7 +45,7 @@ pub(super) fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus:
 }
 
 /// [`dot_const`] divided by 2^52 modulo q, which is a product with a constant more, for each target.
-pub(in crate::kernels) fn dot_montgomery(
+pub(super) fn dot_montgomery(
     outs: &mut [&mut [u64]],
     xs: &[&[u64]],
     consts: &[&[u64]],
