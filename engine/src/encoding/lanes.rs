@@ -3,14 +3,14 @@
 use std::array::from_fn;
 
 /// Doubles of a vector.
-pub(super) const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// Eight doubles. Operations round as IEEE 754 says, so every instance gives the same results.
 ///
 /// # Safety
 /// Values may only be made and used where the processor has the instance's features, within a function
 /// compiled for them.
-pub(super) unsafe trait Lanes: Copy {
+pub(crate) unsafe trait Lanes: Copy {
     fn splat(value: f64) -> Self;
     fn load(from: &[f64; LANES]) -> Self;
     fn store(self, to: &mut [f64; LANES]);
@@ -23,7 +23,7 @@ pub(super) unsafe trait Lanes: Copy {
 
 /// For every processor.
 #[derive(Clone, Copy)]
-pub(super) struct Portable([f64; LANES]);
+pub(crate) struct Portable([f64; LANES]);
 
 // SAFETY: needs no features.
 unsafe impl Lanes for Portable {
@@ -64,7 +64,7 @@ unsafe impl Lanes for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
