@@ -6,13 +6,12 @@
 
 use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
-use zeroize::Zeroize;
 
 use crate::buffer::AlignedBuf;
 use crate::kernels::kernels;
 use crate::params::Parameters;
 use crate::poly::RnsPoly;
-use crate::sampling::{self, Seed};
+use crate::sampling::{self, Seed, Small};
 
 /// A key-switching key for values up to some level.
 pub struct SwitchingKey {
@@ -36,43 +35,43 @@ impl SwitchingKey {
     ) -> Self {
         let seed = sampling::fresh_seed(rng);
         let ranges = params.digits(level);
-        let mut errors: Vec<Vec<i8>> =
+        let errors: Vec<Small> =
             ranges.iter().map(|_| sampling::gaussian(rng, params.n())).collect();
-        let mut key = Self::with_masks(params, level, seed);
+        let mut key = Self::empty(params, level, seed);
         let n = params.n();
-        key.data.par_chunks_exact_mut(2 * n * ranges.len()).enumerate().for_each(
-            |(position, limb)| {
-                let index = params.limb_index(level, position);
-                let (modulus, table) = (params.modulus(index), params.table(index));
+        key.data.par_chunks_exact_mut(2 * n).enumerate().for_each(|(i, pair)| {
+            let (position, d) = (i / ranges.len(), i % ranges.len());
+            let index = params.limb_index(level, position);
+            let modulus = params.modulus(index);
+            let (b, a) = pair.split_at_mut(n);
+            sampling::uniform(a, &seed, mask_stream(d, index), modulus);
+            errors[d].transform(b, params.table(index));
+            if ranges[d].contains(&position) {
                 let factor = params.rns().special().product(index);
-                let mut product = vec![0; n];
-                for (d, pair) in limb.chunks_exact_mut(2 * n).enumerate() {
-                    let (b, a) = pair.split_at_mut(n);
-                    sampling::small_residues(b, &errors[d], modulus);
-                    table.forward(b);
-                    if ranges[d].contains(&position) {
-                        (kernels().mul_scalar_add)(b, from.limb(index), factor, modulus);
-                    }
-                    (kernels().mul)(&mut product, a, to.limb(index), modulus);
-                    (kernels().sub)(b, &product, modulus);
-                }
-            },
-        );
-        errors.iter_mut().for_each(Zeroize::zeroize);
+                (kernels().mul_scalar_add)(b, from.limb(index), factor, modulus);
+            }
+            (kernels().mul_sub)(b, a, to.limb(index), None, modulus);
+        });
         key
     }
 
     /// A key with its uniform halves expanded and zero in the others.
     pub(crate) fn with_masks(params: &Parameters, level: usize, seed: Seed) -> Self {
-        let (n, digits) = (params.n(), params.digits(level).len());
-        let limbs = level + 1 + params.special_count();
-        let mut data = AlignedBuf::zeroed(limbs * digits * 2 * n);
-        data.par_chunks_exact_mut(2 * n).enumerate().for_each(|(i, pair)| {
+        let mut key = Self::empty(params, level, seed);
+        let (n, digits) = (key.n, key.digits);
+        key.data.par_chunks_exact_mut(2 * n).enumerate().for_each(|(i, pair)| {
             let index = params.limb_index(level, i / digits);
-            let stream = ((i % digits) << 8 | index) as u64;
+            let stream = mask_stream(i % digits, index);
             sampling::uniform(&mut pair[n..], &seed, stream, params.modulus(index));
         });
-        Self { level, digits, n, data, seed }
+        key
+    }
+
+    /// A key of zeros.
+    fn empty(params: &Parameters, level: usize, seed: Seed) -> Self {
+        let (n, digits) = (params.n(), params.digits(level).len());
+        let limbs = level + 1 + params.special_count();
+        Self { level, digits, n, data: AlignedBuf::zeroed(limbs * digits * 2 * n), seed }
     }
 
     /// The highest level of a value this key can switch.
@@ -118,4 +117,9 @@ impl SwitchingKey {
         let n = self.n;
         self.data.chunks_exact_mut(2 * n).map(move |pair| &mut pair[..n])
     }
+}
+
+/// The stream that the uniform half of a digit expands from, for limb number `index` of the parameters.
+fn mask_stream(digit: usize, index: usize) -> u64 {
+    (digit << 8 | index) as u64
 }
