@@ -1,10 +1,10 @@
 //! Discrete Gaussian polynomials.
 
-use rand::RngCore;
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroize;
 
-use super::Small;
+use super::chacha::KeyStream;
+use super::{Seed, Small};
 use crate::encoding::instance::{Instance, instances};
 
 /// Standard deviation of the error distribution.
@@ -50,45 +50,58 @@ const TABLE: [(u32, u64); TAIL] = [
 /// compared with the whole table. So time tells no more than in which chunks some sample, not which one, is next
 /// to a boundary between two magnitudes, not which boundary.
 pub fn gaussian(rng: &mut ChaCha20Rng, n: usize) -> Small {
+    let mut seed = super::fresh_seed(rng);
+    let out = expand(Instance::chosen(), &seed, n);
+    seed.zeroize();
+    out
+}
+
+/// The samples that a seed stands for: 64 random bytes for 16 of them, and 128 more in a chunk that takes lower bits.
+fn expand(instance: Instance, seed: &Seed, n: usize) -> Small {
     let mut out = Small::zeroed(n);
-    let instance = Instance::chosen();
-    let mut words = [[0; 4]; CHUNK];
+    let mut keys = KeyStream::new(instance, seed, 0);
+    let mut words = [[[0; 4]; 16]; CHUNK / 16];
     for out in out.chunks_mut(CHUNK) {
-        let words = &mut words[..out.len()];
-        rng.fill_bytes(words.as_flattened_mut());
+        let words = &mut words[..out.len() / 16];
+        fill(&mut keys, words.as_flattened_mut().as_flattened_mut());
+        let words = words.as_flattened();
         if !by_upper_bits(instance, out, words) {
             let mut lower = vec![[0; 8]; out.len()];
-            rng.fill_bytes(lower.as_flattened_mut());
+            fill(&mut keys, lower.as_flattened_mut());
             by_all_bits(out, words, &lower);
             lower.as_flattened_mut().zeroize();
         }
     }
-    words.as_flattened_mut().zeroize();
+    words.as_flattened_mut().as_flattened_mut().zeroize();
     out
+}
+
+/// Fills whole blocks.
+fn fill(keys: &mut KeyStream, bytes: &mut [u8]) {
+    let (blocks, rest) = bytes.as_chunks_mut();
+    debug_assert!(rest.is_empty());
+    keys.fill(blocks);
 }
 
 instances! {
 /// Writes the samples that the words decide: the lowest bit is the sign, the others are the upper bits of the uniform
 /// number. Returns whether all are decided.
 fn by_upper_bits<V>(out: &mut [i8], words: &[[u8; 4]]) -> bool {
-    let mut nearest = [u32::MAX; 16];
-    for (out, words) in out.as_chunks_mut::<16>().0.iter_mut().zip(words.as_chunks::<16>().0) {
-        let mut beyond = [0_u32; 16];
+    let mut nearest = u32::MAX;
+    for (out, &word) in out.iter_mut().zip(words) {
+        let word = u32::from_le_bytes(word);
+        let mut beyond = 0_u32;
         for &(entry, _) in &TABLE {
-            for lane in 0..16 {
-                // All are below 2^31: the top bit tells that the entry is not reached.
-                let distance = (u32::from_le_bytes(words[lane]) >> 1).wrapping_sub(entry);
-                beyond[lane] += distance >> 31;
-                nearest[lane] = nearest[lane].min(distance);
-            }
+            // Both are below 2^31: the top bit tells that the entry is not reached.
+            let distance = (word >> 1).wrapping_sub(entry);
+            beyond += distance >> 31;
+            nearest = nearest.min(distance);
         }
-        for lane in 0..16 {
-            let magnitude = (TAIL as u32).wrapping_sub(beyond[lane]);
-            let sign = (u32::from_le_bytes(words[lane]) & 1).wrapping_neg();
-            out[lane] = (magnitude ^ sign).wrapping_sub(sign) as i8;
-        }
+        let magnitude = (TAIL as u32).wrapping_sub(beyond);
+        let sign = (word & 1).wrapping_neg();
+        *out = (magnitude ^ sign).wrapping_sub(sign) as i8;
     }
-    nearest.iter().all(|&distance| distance != 0)
+    nearest != 0
 }
 }
 
@@ -181,6 +194,17 @@ mod tests {
                 by_all_bits(&mut out, &words, &lower);
                 assert_eq!(out, [k, k + 1, k + 1].map(|m| value * m));
             }
+        }
+    }
+
+    #[test]
+    fn samples_are_the_same_everywhere() {
+        for n in [32, 5 * CHUNK] {
+            let expected = expand(Instance::Portable, &[5; 32], n);
+            for instance in Instance::available() {
+                assert!(*expand(instance, &[5; 32], n) == *expected, "{instance:?}");
+            }
+            assert!(*expand(Instance::Portable, &[6; 32], n) != *expected);
         }
     }
 

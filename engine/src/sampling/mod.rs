@@ -3,6 +3,7 @@
 //! Everything secret comes from a ChaCha20 generator seeded by the operating system (or by a caller who
 //! wants to repeat a test). Uniform masks are public and expand from seeds, one stream a limb.
 
+mod chacha;
 mod gaussian;
 mod small;
 mod ternary;

@@ -6,10 +6,8 @@
 //! has the bits of lane `i` of the words, lowest first. So cutting needs no movement between lanes. A residue whose
 //! candidate was rejected is replaced by the next of the spare ones: those accepted of a further group.
 
-use rand::{RngCore, SeedableRng};
-use rand_chacha::ChaCha20Rng;
-
 use super::Seed;
+use super::chacha::KeyStream;
 use crate::encoding::instance::{Instance, instances};
 use crate::kernels::kernels;
 use crate::modulus::{Modulus, RADIX_BITS};
@@ -21,7 +19,10 @@ const GROUPS: usize = 16;
 
 /// Writes uniform residues in `[0, q)`, from stream number `stream` of `seed`. The length is a multiple of 8.
 pub(crate) fn uniform(out: &mut [u64], seed: &Seed, stream: u64, modulus: &Modulus) {
-    let mut candidates = Candidates::new(seed, stream, modulus);
+    expand(Candidates::new(Instance::chosen(), seed, stream, modulus), out, modulus);
+}
+
+fn expand(mut candidates: Candidates, out: &mut [u64], modulus: &Modulus) {
     let mut spares = Spares { residues: [0; GROUP], used: 0, count: 0 };
     let mut words = [0; GROUP];
     for out in out.chunks_mut(GROUP) {
@@ -66,7 +67,7 @@ impl Spares {
 
 /// A stream cut into candidates.
 struct Candidates {
-    rng: ChaCha20Rng,
+    keys: KeyStream,
     instance: Instance,
     /// Bits of a candidate, a multiple of 4.
     bits: u32,
@@ -82,20 +83,21 @@ struct Candidates {
 type Row = [[u8; 8]; 8];
 
 impl Candidates {
-    fn new(seed: &Seed, stream: u64, modulus: &Modulus) -> Self {
-        let mut rng = ChaCha20Rng::from_seed(*seed);
-        rng.set_stream(stream);
+    fn new(instance: Instance, seed: &Seed, stream: u64, modulus: &Modulus) -> Self {
         let (bits, limit) = candidate_bits(modulus);
         let rows = vec![Row::default(); GROUPS * group_rows(bits) + 1];
         let used = rows.len() - 1;
-        Self { rng, instance: Instance::chosen(), bits, limit, rows, used }
+        let keys = KeyStream::new(instance, seed, stream);
+        Self { keys, instance, bits, limit, rows, used }
     }
 
     /// The next group of candidates.
     fn draw(&mut self, words: &mut [u64; GROUP]) {
         let drawn = self.rows.len() - 1;
         if self.used == drawn {
-            self.rng.fill_bytes(self.rows[..drawn].as_flattened_mut().as_flattened_mut());
+            // A row is a block, and the rows drawn are a multiple of 16.
+            let bytes = self.rows[..drawn].as_flattened_mut().as_flattened_mut();
+            self.keys.fill(bytes.as_chunks_mut().0);
             self.used = 0;
         }
         let end = self.used + group_rows(self.bits);
@@ -141,6 +143,8 @@ fn cut<V>(out: &mut [u64; GROUP], rows: &[Row], bits: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{RngCore, SeedableRng};
+    use rand_chacha::ChaCha20Rng;
 
     fn sample(n: usize, seed: u8, stream: u64, q: u64) -> Vec<u64> {
         let mut out = vec![u64::MAX; n];
@@ -199,6 +203,18 @@ mod tests {
                 }
             }
             assert_eq!(sample(5 * 1024, 9, 1 << 40, q), expected, "{q}");
+        }
+    }
+
+    #[test]
+    fn residues_are_the_same_everywhere() {
+        for q in [1_048_583, 70_368_744_570_881, 562_949_953_421_477] {
+            let modulus = Modulus::new(q).unwrap();
+            for instance in Instance::available() {
+                let mut out = vec![u64::MAX; 4096];
+                expand(Candidates::new(instance, &[8; 32], 2, &modulus), &mut out, &modulus);
+                assert_eq!(out, sample(4096, 8, 2, q), "{instance:?}");
+            }
         }
     }
 
