@@ -19,56 +19,14 @@ const GROUPS: usize = 16;
 
 /// Writes uniform residues in `[0, q)`, from stream number `stream` of `seed`. The length is a multiple of 8.
 pub(crate) fn uniform(out: &mut [u64], seed: &Seed, stream: u64, modulus: &Modulus) {
-    expand(Candidates::new(Instance::chosen(), seed, stream, modulus), out, modulus);
+    Uniform::new(seed, stream, modulus).fill(out);
 }
 
-fn expand(mut candidates: Candidates, out: &mut [u64], modulus: &Modulus) {
-    let mut spares = Spares { residues: [0; GROUP], used: 0, count: 0 };
-    let mut words = [0; GROUP];
-    for out in out.chunks_mut(GROUP) {
-        candidates.draw(&mut words);
-        let words = &words[..out.len()];
-        (kernels().reduce)(out, words, modulus);
-        for (out, words) in out.as_chunks_mut::<8>().0.iter_mut().zip(words.as_chunks::<8>().0) {
-            // Seldom, so that it pays to ask for all together.
-            if words.iter().fold(false, |any, &word| any | (word >= candidates.limit)) {
-                for (out, &word) in out.iter_mut().zip(words) {
-                    if word >= candidates.limit {
-                        *out = spares.next(&mut candidates, modulus);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Uniform residues to replace rejected ones.
-struct Spares {
-    residues: [u64; GROUP],
-    used: usize,
-    count: usize,
-}
-
-impl Spares {
-    fn next(&mut self, candidates: &mut Candidates, modulus: &Modulus) -> u64 {
-        while self.used == self.count {
-            let mut words = [0; GROUP];
-            candidates.draw(&mut words);
-            (self.used, self.count) = (0, 0);
-            for word in words.into_iter().filter(|&word| word < candidates.limit) {
-                self.residues[self.count] = word % modulus.value();
-                self.count += 1;
-            }
-        }
-        self.used += 1;
-        self.residues[self.used - 1]
-    }
-}
-
-/// A stream cut into candidates.
-struct Candidates {
+/// Uniform residues in `[0, q)`, a stream of them.
+struct Uniform<'a> {
     keys: KeyStream,
     instance: Instance,
+    modulus: &'a Modulus,
     /// Bits of a candidate, a multiple of 4.
     bits: u32,
     /// Candidates below are accepted: a multiple of q, at most `2^bits`.
@@ -77,18 +35,60 @@ struct Candidates {
     rows: Vec<Row>,
     /// Rows used up.
     used: usize,
+    /// Residues to replace rejected ones, the next of them last.
+    spares: Vec<u64>,
 }
 
 /// Eight words, little-endian.
 type Row = [[u8; 8]; 8];
 
-impl Candidates {
-    fn new(instance: Instance, seed: &Seed, stream: u64, modulus: &Modulus) -> Self {
+impl<'a> Uniform<'a> {
+    /// Stream number `stream` of `seed`.
+    fn new(seed: &Seed, stream: u64, modulus: &'a Modulus) -> Self {
+        Self::with_instance(Instance::chosen(), seed, stream, modulus)
+    }
+
+    fn with_instance(instance: Instance, seed: &Seed, stream: u64, modulus: &'a Modulus) -> Self {
         let (bits, limit) = candidate_bits(modulus);
         let rows = vec![Row::default(); GROUPS * group_rows(bits) + 1];
         let used = rows.len() - 1;
         let keys = KeyStream::new(instance, seed, stream);
-        Self { keys, instance, bits, limit, rows, used }
+        Self { keys, instance, modulus, bits, limit, rows, used, spares: Vec::new() }
+    }
+
+    /// Writes the next residues, a multiple of 8. What is written in several calls is the same as in one if all of
+    /// them but the last write a multiple of 128.
+    fn fill(&mut self, out: &mut [u64]) {
+        let mut words = [0; GROUP];
+        for out in out.chunks_mut(GROUP) {
+            self.draw(&mut words);
+            let words = &words[..out.len()];
+            (kernels().reduce)(out, words, self.modulus);
+            for (out, words) in out.as_chunks_mut::<8>().0.iter_mut().zip(words.as_chunks::<8>().0)
+            {
+                // Seldom, so that it pays to ask for all together.
+                if words.iter().fold(false, |any, &word| any | (word >= self.limit)) {
+                    for (out, &word) in out.iter_mut().zip(words) {
+                        if word >= self.limit {
+                            *out = self.spare();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A residue to replace a rejected one.
+    fn spare(&mut self) -> u64 {
+        loop {
+            if let Some(residue) = self.spares.pop() {
+                return residue;
+            }
+            let mut words = [0; GROUP];
+            self.draw(&mut words);
+            let (limit, q) = (self.limit, self.modulus.value());
+            self.spares.extend(words.iter().rev().filter(|&&w| w < limit).map(|w| w % q));
+        }
     }
 
     /// The next group of candidates.
@@ -212,7 +212,11 @@ mod tests {
             let modulus = Modulus::new(q).unwrap();
             for instance in Instance::available() {
                 let mut out = vec![u64::MAX; 4096];
-                expand(Candidates::new(instance, &[8; 32], 2, &modulus), &mut out, &modulus);
+                let mut uniform = Uniform::with_instance(instance, &[8; 32], 2, &modulus);
+                // In pieces, too.
+                let (first, second) = out.split_at_mut(3 * GROUP);
+                uniform.fill(first);
+                uniform.fill(second);
                 assert_eq!(out, sample(4096, 8, 2, q), "{instance:?}");
             }
         }
