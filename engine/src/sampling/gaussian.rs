@@ -123,7 +123,7 @@ fn by_all_bits(out: &mut [i8], words: &[[u8; 4]], lower: &[[u8; 8]]) {
 mod tests {
     use super::*;
     use num_bigint::BigUint;
-    use rand::SeedableRng;
+    use rand::{RngCore, SeedableRng};
 
     /// `exp(-10000 k^2 / 203522) 2^300`, rounded down a little: `203522 = 2 * 319^2`.
     fn density(k: u64) -> BigUint {
@@ -205,6 +205,32 @@ mod tests {
                 assert!(*expand(instance, &[5; 32], n) == *expected, "{instance:?}");
             }
             assert!(*expand(Instance::Portable, &[6; 32], n) != *expected);
+        }
+    }
+
+    /// The definition, sample by sample, for a seed of which some chunk takes lower bits.
+    #[test]
+    fn follows_its_definition() {
+        let (seed, n) = ([130; 32], 512 * CHUNK);
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let mut expected = vec![0; n];
+        let mut undecided = 0;
+        for out in expected.chunks_mut(CHUNK) {
+            let mut words = vec![[0; 4]; CHUNK];
+            rng.fill_bytes(words.as_flattened_mut());
+            let is_entry = |word: &[u8; 4]| {
+                TABLE.iter().any(|&(entry, _)| entry == u32::from_le_bytes(*word) >> 1)
+            };
+            let mut lower = vec![[0; 8]; CHUNK];
+            if words.iter().any(is_entry) {
+                rng.fill_bytes(lower.as_flattened_mut());
+                undecided += 1;
+            }
+            by_all_bits(out, &words, &lower);
+        }
+        assert!(undecided > 0);
+        for instance in Instance::available() {
+            assert!(*expand(instance, &seed, n) == *expected, "{instance:?}");
         }
     }
 
