@@ -182,6 +182,14 @@ impl SecretScratch {
     pub(crate) fn new(len: usize) -> Self {
         Self(AlignedBuf::scratch(len))
     }
+
+    /// The words as doubles.
+    pub(crate) fn doubles_mut(&mut self) -> &mut [f64] {
+        let words: &mut [u64] = &mut self.0;
+        // SAFETY: the same memory, borrowed exclusively; words and doubles have one size and alignment, and any bits
+        // make either.
+        unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+    }
 }
 
 impl Deref for SecretScratch {
