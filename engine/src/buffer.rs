@@ -196,6 +196,44 @@ impl Zeroize for AlignedBuf {
     }
 }
 
+/// Scratch for secrets: as [`AlignedBuf::scratch`], and cleared before its memory goes back to the pool.
+pub(crate) struct SecretScratch(AlignedBuf);
+
+impl SecretScratch {
+    /// `len` words of unspecified contents.
+    pub(crate) fn new(len: usize) -> Self {
+        Self(AlignedBuf::scratch(len))
+    }
+
+    /// The words as doubles.
+    pub(crate) fn doubles_mut(&mut self) -> &mut [f64] {
+        let words: &mut [u64] = &mut self.0;
+        // SAFETY: the same memory, borrowed exclusively; words and doubles have one size and alignment, and any bits
+        // make either.
+        unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+    }
+}
+
+impl Deref for SecretScratch {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+impl DerefMut for SecretScratch {
+    fn deref_mut(&mut self) -> &mut [u64] {
+        &mut self.0
+    }
+}
+
+impl Drop for SecretScratch {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +268,19 @@ mod tests {
         assert_eq!(second.len(), len - 100);
         let third = AlignedBuf::scratch(len);
         assert_ne!(third.as_ptr(), address);
+    }
+
+    #[test]
+    fn secret_scratch_is_cleared() {
+        // A length no other test uses.
+        let len = 234_567;
+        let mut secret = SecretScratch::new(len);
+        secret.fill(7);
+        let address = secret.as_ptr();
+        drop(secret);
+        let recycled = AlignedBuf::scratch(len);
+        assert_eq!(recycled.as_ptr(), address);
+        assert!(recycled.iter().all(|&word| word == 0));
     }
 
     #[test]

@@ -169,7 +169,8 @@ fn inverse_stage<V: Lanes>(stage: &Stage, re: &mut [f64], im: &mut [f64]) {
             continue;
         }
         for j in (0..count).step_by(LANES) {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|part| get::<V>(re, im, j + part * count));
+            let (a, b) = (get::<V>(re, im, j), get::<V>(re, im, j + count));
+            let (c, d) = (get::<V>(re, im, j + 2 * count), get::<V>(re, im, j + 3 * count));
             let (s, t, u, v) = (plus(a, c), plus(b, d), minus(a, c), minus(b, d));
             put(re, im, j, plus(s, t));
             put(re, im, j + count, times_conjugate(minus(s, t), stage.twiddle(2, j)));
@@ -194,7 +195,8 @@ fn forward_stage<V: Lanes>(stage: &Stage, re: &mut [f64], im: &mut [f64]) {
             continue;
         }
         for j in (0..count).step_by(LANES) {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|part| get::<V>(re, im, j + part * count));
+            let (a, b) = (get::<V>(re, im, j), get::<V>(re, im, j + count));
+            let (c, d) = (get::<V>(re, im, j + 2 * count), get::<V>(re, im, j + 3 * count));
             let b = times(b, stage.twiddle(2, j));
             let c = times(c, stage.twiddle(1, j));
             let d = times(d, stage.twiddle(3, j));

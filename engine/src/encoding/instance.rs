@@ -5,7 +5,7 @@ use crate::kernels::kernels;
 
 /// What a loop was compiled for. The values name what the processor has: make them with the functions below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Instance {
+pub(crate) enum Instance {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -15,7 +15,7 @@ pub(super) enum Instance {
 
 impl Instance {
     /// The one that goes with the kernels chosen.
-    pub(super) fn chosen() -> Self {
+    pub(crate) fn chosen() -> Self {
         #[cfg(target_arch = "x86_64")]
         match kernels().name {
             "avx512" | "avx512ifma" if has_avx512() => return Self::Avx512,
@@ -27,7 +27,7 @@ impl Instance {
 
     /// All that this processor has.
     #[cfg(test)]
-    pub(super) fn available() -> Vec<Self> {
+    pub(crate) fn available() -> Vec<Self> {
         let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
@@ -83,4 +83,4 @@ macro_rules! instances {
     };
 }
 
-pub(super) use instances;
+pub(crate) use instances;

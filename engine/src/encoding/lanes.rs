@@ -3,14 +3,14 @@
 use std::array::from_fn;
 
 /// Doubles of a vector.
-pub(super) const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// Eight doubles. Operations round as IEEE 754 says, so every instance gives the same results.
 ///
 /// # Safety
 /// Values may only be made and used where the processor has the instance's features, within a function
 /// compiled for them.
-pub(super) unsafe trait Lanes: Copy {
+pub(crate) unsafe trait Lanes: Copy {
     fn splat(value: f64) -> Self;
     fn load(from: &[f64; LANES]) -> Self;
     fn store(self, to: &mut [f64; LANES]);
@@ -23,7 +23,7 @@ pub(super) unsafe trait Lanes: Copy {
 
 /// For every processor.
 #[derive(Clone, Copy)]
-pub(super) struct Portable([f64; LANES]);
+pub(crate) struct Portable([f64; LANES]);
 
 // SAFETY: needs no features.
 unsafe impl Lanes for Portable {
@@ -64,11 +64,11 @@ unsafe impl Lanes for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{LANES, Lanes, from_fn};
+    use super::{LANES, Lanes};
     use std::arch::x86_64::*;
 
     /// AVX-512F.
@@ -122,15 +122,23 @@ mod x86 {
 
         #[inline(always)]
         fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
-            let r = rows.map(|row| row.0);
+            let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
             // SAFETY: see above.
             unsafe {
                 // Pairs of rows: even columns, then odd ones, one column per 128 bits.
-                let even: [_; 4] = from_fn(|i| _mm512_unpacklo_pd(r[2 * i], r[2 * i + 1]));
-                let odd: [_; 4] = from_fn(|i| _mm512_unpackhi_pd(r[2 * i], r[2 * i + 1]));
-                let [c0, c2, c4, c6] = quarters(even);
-                let [c1, c3, c5, c7] = quarters(odd);
-                [c0, c1, c2, c3, c4, c5, c6, c7].map(Self)
+                let [c0, c2, c4, c6] = quarters([
+                    _mm512_unpacklo_pd(r0.0, r1.0),
+                    _mm512_unpacklo_pd(r2.0, r3.0),
+                    _mm512_unpacklo_pd(r4.0, r5.0),
+                    _mm512_unpacklo_pd(r6.0, r7.0),
+                ]);
+                let [c1, c3, c5, c7] = quarters([
+                    _mm512_unpackhi_pd(r0.0, r1.0),
+                    _mm512_unpackhi_pd(r2.0, r3.0),
+                    _mm512_unpackhi_pd(r4.0, r5.0),
+                    _mm512_unpackhi_pd(r6.0, r7.0),
+                ]);
+                [Self(c0), Self(c1), Self(c2), Self(c3), Self(c4), Self(c5), Self(c6), Self(c7)]
             }
         }
     }
@@ -161,57 +169,69 @@ mod x86 {
         #[inline(always)]
         fn splat(value: f64) -> Self {
             // SAFETY: see above.
-            Self(from_fn(|_| unsafe { _mm256_set1_pd(value) }))
+            Self([unsafe { _mm256_set1_pd(value) }; 2])
         }
 
         #[inline(always)]
         fn load(from: &[f64; LANES]) -> Self {
             // SAFETY: see above.
-            Self(from_fn(|i| unsafe { _mm256_loadu_pd(from[4 * i..].as_ptr()) }))
+            unsafe { Self([_mm256_loadu_pd(from.as_ptr()), _mm256_loadu_pd(from[4..].as_ptr())]) }
         }
 
         #[inline(always)]
         fn store(self, to: &mut [f64; LANES]) {
             // SAFETY: see above.
-            (0..2).for_each(|i| unsafe { _mm256_storeu_pd(to[4 * i..].as_mut_ptr(), self.0[i]) });
+            unsafe {
+                _mm256_storeu_pd(to.as_mut_ptr(), self.0[0]);
+                _mm256_storeu_pd(to[4..].as_mut_ptr(), self.0[1]);
+            }
         }
 
         #[inline(always)]
         fn add(self, other: Self) -> Self {
+            let ([a, b], [c, d]) = (self.0, other.0);
             // SAFETY: see above.
-            Self(from_fn(|i| unsafe { _mm256_add_pd(self.0[i], other.0[i]) }))
+            unsafe { Self([_mm256_add_pd(a, c), _mm256_add_pd(b, d)]) }
         }
 
         #[inline(always)]
         fn sub(self, other: Self) -> Self {
+            let ([a, b], [c, d]) = (self.0, other.0);
             // SAFETY: see above.
-            Self(from_fn(|i| unsafe { _mm256_sub_pd(self.0[i], other.0[i]) }))
+            unsafe { Self([_mm256_sub_pd(a, c), _mm256_sub_pd(b, d)]) }
         }
 
         #[inline(always)]
         fn mul(self, other: Self) -> Self {
+            let ([a, b], [c, d]) = (self.0, other.0);
             // SAFETY: see above.
-            Self(from_fn(|i| unsafe { _mm256_mul_pd(self.0[i], other.0[i]) }))
+            unsafe { Self([_mm256_mul_pd(a, c), _mm256_mul_pd(b, d)]) }
         }
 
         #[inline(always)]
         fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
-            // SAFETY: see above.
-            let block = |row: usize, half: usize| unsafe {
-                let r: [__m256d; 4] = from_fn(|i| rows[row + i].0[half]);
-                let (even_low, odd_low) =
-                    (_mm256_unpacklo_pd(r[0], r[1]), _mm256_unpackhi_pd(r[0], r[1]));
-                let (even_high, odd_high) =
-                    (_mm256_unpacklo_pd(r[2], r[3]), _mm256_unpackhi_pd(r[2], r[3]));
-                [
-                    _mm256_permute2f128_pd::<0x20>(even_low, even_high),
-                    _mm256_permute2f128_pd::<0x20>(odd_low, odd_high),
-                    _mm256_permute2f128_pd::<0x31>(even_low, even_high),
-                    _mm256_permute2f128_pd::<0x31>(odd_low, odd_high),
-                ]
-            };
-            let blocks = [[block(0, 0), block(0, 1)], [block(4, 0), block(4, 1)]];
-            from_fn(|column| Self(from_fn(|half| blocks[half][column / 4][column % 4])))
+            let mut columns = rows;
+            for half in 0..2 {
+                for part in 0..2 {
+                    let r = 4 * part;
+                    let (r0, r1) = (rows[r].0[half], rows[r + 1].0[half]);
+                    let (r2, r3) = (rows[r + 2].0[half], rows[r + 3].0[half]);
+                    // SAFETY: see above.
+                    unsafe {
+                        let (even_low, odd_low) =
+                            (_mm256_unpacklo_pd(r0, r1), _mm256_unpackhi_pd(r0, r1));
+                        let (even_high, odd_high) =
+                            (_mm256_unpacklo_pd(r2, r3), _mm256_unpackhi_pd(r2, r3));
+                        let c = 4 * half;
+                        columns[c].0[part] = _mm256_permute2f128_pd::<0x20>(even_low, even_high);
+                        columns[c + 1].0[part] = _mm256_permute2f128_pd::<0x20>(odd_low, odd_high);
+                        columns[c + 2].0[part] =
+                            _mm256_permute2f128_pd::<0x31>(even_low, even_high);
+                        columns[c + 3].0[part] = _mm256_permute2f128_pd::<0x31>(odd_low, odd_high);
+                    }
+                }
+            }
+            columns
         }
     }
 }

@@ -50,8 +50,7 @@ impl Leaf {
         let (out_re, out_im) = out.split_at_mut(n);
         let (w8, w4, w2) = self.factors::<V>();
         for (c, &reversed) in self.order.iter().enumerate() {
-            let at = |lane: usize| c * TILE + REVERSED[lane] * (n / TILE);
-            let mut x = transpose(std::array::from_fn(|lane| get::<V>(re, im, at(lane))));
+            let mut x = transpose(rows::<V>(re, im, c * TILE));
             for (j, &w) in w8.iter().enumerate() {
                 down(&mut x, j, j + 4, w);
             }
@@ -75,8 +74,7 @@ impl Leaf {
         let (in_re, in_im) = input.split_at(n);
         let (w8, w4, w2) = self.factors::<V>();
         for (c, &reversed) in self.order.iter().enumerate() {
-            let at = |r: usize| REVERSED[r] * (n / TILE) + reversed as usize * TILE;
-            let mut x: Tile<V> = std::array::from_fn(|r| get::<V>(in_re, in_im, at(r)));
+            let mut x = rows::<V>(in_re, in_im, reversed as usize * TILE);
             for base in [0, 2, 4, 6] {
                 up(&mut x, base, base + 1, w2);
             }
@@ -96,15 +94,39 @@ impl Leaf {
     /// The factors in every lane.
     #[inline(always)]
     fn factors<V: Lanes>(&self) -> ([Point<V>; 4], [Point<V>; 2], Point<V>) {
-        let splat = |w: (f64, f64)| (V::splat(w.0), V::splat(w.1));
-        (self.w8.map(splat), self.w4.map(splat), splat(self.w2))
+        let zero = (V::splat(0.0), V::splat(0.0));
+        let (mut w8, mut w4) = ([zero; 4], [zero; 2]);
+        for (lanes, w) in w8.iter_mut().zip(self.w8).chain(w4.iter_mut().zip(self.w4)) {
+            *lanes = (V::splat(w.0), V::splat(w.1));
+        }
+        (w8, w4, (V::splat(self.w2.0), V::splat(self.w2.1)))
     }
 }
 
+// Loops, here and in the vector types: a closure handed to a method of arrays may be left out of line, where it has not
+// the features of its caller, and passes vectors through memory.
+
+/// The tile whose row `r` begins at `start` in the part number `brv(r)` of eight.
 #[inline(always)]
-fn transpose<V: Lanes>(tile: Tile<V>) -> Tile<V> {
-    let (x, y) = (V::transpose(tile.map(|p| p.0)), V::transpose(tile.map(|p| p.1)));
-    std::array::from_fn(|i| (x[i], y[i]))
+fn rows<V: Lanes>(re: &[f64], im: &[f64], start: usize) -> Tile<V> {
+    let mut x = [get::<V>(re, im, start); TILE];
+    for r in 1..TILE {
+        x[r] = get(re, im, start + REVERSED[r] * (re.len() / TILE));
+    }
+    x
+}
+
+#[inline(always)]
+fn transpose<V: Lanes>(mut tile: Tile<V>) -> Tile<V> {
+    let (mut x, mut y) = ([tile[0].0; TILE], [tile[0].1; TILE]);
+    for i in 1..TILE {
+        (x[i], y[i]) = tile[i];
+    }
+    (x, y) = (V::transpose(x), V::transpose(y));
+    for i in 0..TILE {
+        tile[i] = (x[i], y[i]);
+    }
+    tile
 }
 
 /// Butterfly of the inverse transform on rows `a` and `b`.

@@ -5,8 +5,8 @@
 
 mod encoder;
 mod fft;
-mod instance;
-mod lanes;
+pub(crate) mod instance;
+pub(crate) mod lanes;
 mod leaf;
 mod point;
 mod rounding;

@@ -1,16 +1,15 @@
 //! Working memory of a transform.
 
-/// Doubles of a cache line.
-const LINE: usize = 8;
+use crate::buffer::SecretScratch;
+
 /// Doubles left between the arrays, so that their parts at distances that are powers of two do not compete for
 /// the same places of the first-level cache.
 const GAP: usize = 192;
 
-/// Slots, real and imaginary parts apart, and coefficients, aligned to cache lines.
-#[derive(Debug)]
+/// Slots, real and imaginary parts apart, and coefficients, aligned to cache lines. Recycled memory: a fresh block of
+/// this size is a page fault every 4 KiB. Cleared when dropped, for it held a message.
 pub(super) struct Scratch {
-    data: Vec<f64>,
-    start: usize,
+    data: SecretScratch,
     slots: usize,
 }
 
@@ -22,16 +21,17 @@ pub(super) struct Arrays<'a> {
 }
 
 impl Scratch {
-    /// All zero.
+    /// All slots zero, coefficients unspecified.
     pub(super) fn new(slots: usize) -> Self {
-        let data = vec![0.0; 4 * slots + 2 * GAP + LINE];
-        // Without an answer the arrays are merely not aligned.
-        let start = Some(data.as_ptr().align_offset(64)).filter(|&s| s < LINE).unwrap_or(0);
-        Self { data, start, slots }
+        let mut scratch = Self { data: SecretScratch::new(4 * slots + 2 * GAP), slots };
+        let Arrays { re, im, .. } = scratch.arrays();
+        re.fill(0.0);
+        im.fill(0.0);
+        scratch
     }
 
     pub(super) fn arrays(&mut self) -> Arrays<'_> {
-        let (re, rest) = self.data[self.start..].split_at_mut(self.slots);
+        let (re, rest) = self.data.doubles_mut().split_at_mut(self.slots);
         let (im, rest) = rest[GAP..].split_at_mut(self.slots);
         Arrays { re, im, coefficients: &mut rest[GAP..][..2 * self.slots] }
     }

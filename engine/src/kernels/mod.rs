@@ -73,6 +73,11 @@ pub struct Kernels {
     pub neg: fn(&mut [u64], &Modulus),
     /// `out = a * b`, `[0, 2q) x [0, q) -> [0, q)`.
     pub mul: fn(&mut [u64], &[u64], &[u64], &Modulus),
+    /// `out = a * b + c`, `[0, 2q) x [0, q) + [0, q) -> [0, q)`. Arguments: out, a, b, c.
+    pub mul_add: fn(&mut [u64], &[u64], &[u64], &[u64], &Modulus),
+    /// `out += c - a * b` or, without `c`, `out -= a * b`: `a` in `[0, 2q)`, all others in `[0, q)`. Arguments:
+    /// out, a, b, c.
+    pub mul_sub: fn(&mut [u64], &[u64], &[u64], Option<&[u64]>, &Modulus),
     /// `a = a * s`, `[0, 2^52) -> [0, q)`.
     pub mul_scalar: fn(&mut [u64], ShoupScalar, &Modulus),
     /// `a += b * s`, `[0, q) + [0, 2^52) * s -> [0, q)`.

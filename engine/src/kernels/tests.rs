@@ -121,6 +121,32 @@ fn products() {
 }
 
 #[test]
+fn products_with_sums() {
+    for_each(|kernels, m, pattern, rng| {
+        let q = m.value();
+        let (a, b) = (words(rng, pattern, LEN, 2 * q), words(rng, pattern, LEN, q));
+        // The sums at their least where the product is at its largest, and the other way round.
+        for other in [pattern, (pattern + 1) % 4] {
+            let (start, c) = (words(rng, other, LEN, q), words(rng, other, LEN, q));
+            let mut sum = vec![u64::MAX; LEN];
+            let (mut difference, mut with_c) = (start.clone(), start.clone());
+            (kernels.mul_add)(&mut sum, &a, &b, &c, m);
+            (kernels.mul_sub)(&mut difference, &a, &b, None, m);
+            (kernels.mul_sub)(&mut with_c, &a, &b, Some(&c), m);
+            for t in 0..LEN {
+                let product = wide(a[t]) * wide(b[t]);
+                let negative = wide(q) - wide(remainder(product, m));
+                assert_eq!(sum[t], remainder(product + wide(c[t]), m), "{} {q}", kernels.name);
+                let expected = wide(start[t]) + negative;
+                assert_eq!(difference[t], remainder(expected, m), "{} {q}", kernels.name);
+                let expected = expected + wide(c[t]);
+                assert_eq!(with_c[t], remainder(expected, m), "{} {q}", kernels.name);
+            }
+        }
+    });
+}
+
+#[test]
 fn scalar_products() {
     for_each(|kernels, m, pattern, rng| {
         let q = m.value();

@@ -1,15 +1,15 @@
 //! The public key: encryption by anybody.
 
 use rayon::prelude::*;
-use zeroize::Zeroize;
 
 use super::SecretKey;
-use super::secret::{checked_level, expand, small_poly};
+use super::secret::{checked_level, expand};
 use crate::Result;
+use crate::buffer::SecretScratch;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::params::Parameters;
-use crate::poly::RnsPoly;
+use crate::poly::{Form, RnsPoly};
 use crate::sampling::{self, Seed};
 
 /// An encryption of zero, `(e - a s, a)`, at the highest level.
@@ -27,14 +27,15 @@ impl PublicKey {
         let params = secret.params();
         let mut rng = sampling::os_rng();
         let seed = sampling::fresh_seed(&mut rng);
-        let a = expand(params, &seed, params.max_level());
-        let mut error = sampling::gaussian(&mut rng, params.n());
-        let mut b = small_poly(params, &error, params.max_level(), false);
-        error.zeroize();
-        b.par_limbs_mut().enumerate().for_each(|(i, limb)| {
-            let mut product = vec![0; limb.len()];
-            (kernels().mul)(&mut product, a.limb(i), secret.poly().limb(i), params.modulus(i));
-            (kernels().sub)(limb, &product, params.modulus(i));
+        let error = sampling::gaussian(&mut rng, params.n());
+        let level = params.max_level();
+        let mut b = RnsPoly::zero(params, level, false, Form::Ntt);
+        let mut a = RnsPoly::zero(params, level, false, Form::Ntt);
+        b.par_limbs_mut().zip(a.par_limbs_mut()).enumerate().for_each(|(i, (b, a))| {
+            let modulus = params.modulus(i);
+            sampling::uniform(a, &seed, i as u64, modulus);
+            error.transform(b, params.table(i));
+            (kernels().mul_sub)(b, a, secret.poly().limb(i), None, modulus);
         });
         Self { params: params.clone(), b, a, seed }
     }
@@ -50,7 +51,7 @@ impl PublicKey {
         &self.params
     }
 
-    /// Encrypts: `(b u + e0 + m, a u + e1)` with ternary `u`.
+    /// Encrypts: `(m + e0 - b u, e1 - a u)` with ternary `u`.
     ///
     /// # Errors
     /// [`crate::Error::Level`] when the plaintext's level is above the parameters'.
@@ -58,29 +59,23 @@ impl PublicKey {
         let params = &self.params;
         let level = checked_level(params, plaintext, "encrypt")?;
         let mut rng = sampling::os_rng();
-        let mut secrets = [
-            sampling::ternary(&mut rng, params.n()),
-            sampling::gaussian(&mut rng, params.n()),
-            sampling::gaussian(&mut rng, params.n()),
-        ];
-        let mut u = small_poly(params, &secrets[0], level, false);
-        let masked = |key: &RnsPoly, error: &[i8], message: Option<&RnsPoly>| {
-            let mut c = small_poly(params, error, level, false);
-            c.par_limbs_mut().enumerate().for_each(|(i, limb)| {
-                let modulus = params.modulus(i);
-                let mut product = vec![0; limb.len()];
-                (kernels().mul)(&mut product, key.limb(i), u.limb(i), modulus);
-                (kernels().add)(limb, &product, modulus);
-                if let Some(message) = message {
-                    (kernels().add)(limb, message.limb(i), modulus);
-                }
-            });
-            c
-        };
-        let c0 = masked(&self.b, &secrets[1], Some(&plaintext.poly));
-        let c1 = masked(&self.a, &secrets[2], None);
-        u.zeroize();
-        secrets.iter_mut().for_each(Zeroize::zeroize);
+        let u = sampling::ternary(&mut rng, params.n());
+        let errors = [(); 2].map(|()| sampling::gaussian(&mut rng, params.n()));
+        // Every word is written before anybody sees it, and none is secret in the end.
+        let mut c0 = RnsPoly::scratch(params, level, false, Form::Ntt);
+        let mut c1 = RnsPoly::scratch(params, level, false, Form::Ntt);
+        c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate().for_each_init(
+            || SecretScratch::new(params.n()),
+            |transformed, (i, (c0, c1))| {
+                let (modulus, table) = (params.modulus(i), params.table(i));
+                u.transform(transformed, table);
+                errors[0].transform(c0, table);
+                let message = Some(plaintext.poly.limb(i));
+                (kernels().mul_sub)(c0, transformed, self.b.limb(i), message, modulus);
+                errors[1].transform(c1, table);
+                (kernels().mul_sub)(c1, transformed, self.a.limb(i), None, modulus);
+            },
+        );
         Ok(Ciphertext { c0, c1, scale: plaintext.scale })
     }
 }

@@ -12,12 +12,12 @@ use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::params::Parameters;
 use crate::poly::{Form, RnsPoly};
-use crate::sampling::{self, Seed};
+use crate::sampling::{self, Seed, Small};
 
 /// A uniform ternary secret. Zeroised when dropped; never printed.
 pub struct SecretKey {
     params: Parameters,
-    coefficients: Vec<i8>,
+    coefficients: Small,
     /// NTT form over every limb, special ones included.
     poly: RnsPoly,
 }
@@ -38,8 +38,13 @@ impl SecretKey {
     }
 
     /// The secret with the given ternary coefficients (N of them).
-    pub(crate) fn from_coefficients(params: &Parameters, coefficients: Vec<i8>) -> Self {
-        let poly = small_poly(params, &coefficients, params.max_level(), true);
+    pub(crate) fn from_coefficients(params: &Parameters, coefficients: Small) -> Self {
+        let level = params.max_level();
+        // Not from the pool: the words of a secret are cleared, whereas recycled memory need not be.
+        let mut poly = RnsPoly::zero(params, level, true, Form::Ntt);
+        poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+            coefficients.transform(limb, params.table(params.limb_index(level, position)));
+        });
         Self { params: params.clone(), coefficients, poly }
     }
 
@@ -78,16 +83,15 @@ impl SecretKey {
     ) -> Result<Ciphertext> {
         let params = &self.params;
         let level = checked_level(params, plaintext, "encrypt")?;
-        let c1 = expand(params, &seed, level);
-        let mut error = sampling::gaussian(rng, params.n());
-        let mut c0 = small_poly(params, &error, level, false);
-        error.zeroize();
-        c0.par_limbs_mut().enumerate().for_each(|(i, limb)| {
+        let error = sampling::gaussian(rng, params.n());
+        // Every word is written before anybody sees it, and none is secret in the end.
+        let mut c0 = RnsPoly::scratch(params, level, false, Form::Ntt);
+        let mut c1 = RnsPoly::scratch(params, level, false, Form::Ntt);
+        c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate().for_each(|(i, (c0, c1))| {
             let modulus = params.modulus(i);
-            (kernels().add)(limb, plaintext.poly.limb(i), modulus);
-            let mut product = vec![0; limb.len()];
-            (kernels().mul)(&mut product, c1.limb(i), self.poly.limb(i), modulus);
-            (kernels().sub)(limb, &product, modulus);
+            sampling::uniform(c1, &seed, i as u64, modulus);
+            error.transform(c0, params.table(i));
+            (kernels().mul_sub)(c0, c1, self.poly.limb(i), Some(plaintext.poly.limb(i)), modulus);
         });
         Ok(Ciphertext { c0, c1, scale: plaintext.scale })
     }
@@ -99,11 +103,11 @@ impl SecretKey {
     pub fn decrypt(&self, ciphertext: &Ciphertext) -> Result<Plaintext> {
         let level = ciphertext.level();
         ciphertext.c0.check(&self.params, "decrypt")?;
-        let mut poly = RnsPoly::zero(&self.params, level, false, Form::Ntt);
+        // Every word is written. Like any plaintext, it is not cleared when dropped.
+        let mut poly = RnsPoly::scratch(&self.params, level, false, Form::Ntt);
         poly.par_limbs_mut().enumerate().for_each(|(i, limb)| {
-            let modulus = self.params.modulus(i);
-            (kernels().mul)(limb, ciphertext.c1.limb(i), self.poly.limb(i), modulus);
-            (kernels().add)(limb, ciphertext.c0.limb(i), modulus);
+            let (c0, c1) = (ciphertext.c0.limb(i), ciphertext.c1.limb(i));
+            (kernels().mul_add)(limb, c1, self.poly.limb(i), c0, self.params.modulus(i));
         });
         Ok(Plaintext { poly, scale: ciphertext.scale })
     }
@@ -111,7 +115,7 @@ impl SecretKey {
 
 impl Drop for SecretKey {
     fn drop(&mut self) {
-        self.coefficients.zeroize();
+        // The coefficients clear themselves.
         self.poly.zeroize();
     }
 }
@@ -124,25 +128,9 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// A small polynomial in NTT form.
-pub(crate) fn small_poly(
-    params: &Parameters,
-    coefficients: &[i8],
-    level: usize,
-    extended: bool,
-) -> RnsPoly {
-    let mut poly = RnsPoly::zero(params, level, extended, Form::Coefficient);
-    poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
-        let index = params.limb_index(level, position);
-        sampling::small_residues(limb, coefficients, params.modulus(index));
-    });
-    poly.to_ntt(params);
-    poly
-}
-
 /// The uniform polynomial that `seed` stands for, in NTT form.
 pub(crate) fn expand(params: &Parameters, seed: &Seed, level: usize) -> RnsPoly {
-    let mut poly = RnsPoly::zero(params, level, false, Form::Ntt);
+    let mut poly = RnsPoly::scratch(params, level, false, Form::Ntt);
     poly.par_limbs_mut().enumerate().for_each(|(i, limb)| {
         sampling::uniform(limb, seed, i as u64, params.modulus(i));
     });

@@ -8,13 +8,12 @@ use std::ops::Range;
 
 use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
-use zeroize::{Zeroize, Zeroizing};
 
-use crate::buffer::AlignedBuf;
+use crate::buffer::{AlignedBuf, SecretScratch};
 use crate::kernels::{KEY_WORDS, KeyWords, kernels};
 use crate::params::Parameters;
 use crate::poly::RnsPoly;
-use crate::sampling::{self, Seed};
+use crate::sampling::{self, Seed, Small};
 
 /// A key-switching key for values up to some level.
 pub struct SwitchingKey {
@@ -40,33 +39,28 @@ impl SwitchingKey {
     ) -> Self {
         let seed = sampling::fresh_seed(rng);
         let ranges = params.digits(level);
-        let mut errors: Vec<Vec<i8>> =
+        let errors: Vec<Small> =
             ranges.iter().map(|_| sampling::gaussian(rng, params.n())).collect();
         let mut key = Self::empty(params, level, seed);
         let (n, digits) = (key.n, key.digits);
         let limbs = key.data.par_chunks_exact_mut(2 * digits * n).enumerate();
         limbs.for_each(|(position, limb)| {
             let index = params.limb_index(level, position);
-            let (modulus, table) = (params.modulus(index), params.table(index));
+            let modulus = params.modulus(index);
             let factor = params.rns().special().product(index);
-            // Holds errors and multiples of the secret before they are masked.
-            let mut words = Zeroizing::new(vec![0; 3 * n]);
-            let (b, rest) = words.split_at_mut(n);
-            let (a, product) = rest.split_at_mut(n);
+            // `b` is an error and a multiple of the secret before it is masked.
+            let (mut a, mut b) = (AlignedBuf::scratch(n), SecretScratch::new(n));
             for (d, (range, error)) in ranges.iter().zip(&errors).enumerate() {
-                mask(a, &seed, d, index, params);
-                sampling::small_residues(b, error, modulus);
-                table.forward(b);
+                sampling::uniform(&mut a, &seed, mask_stream(d, index), modulus);
+                error.transform(&mut b, params.table(index));
                 if range.contains(&position) {
-                    (kernels().mul_scalar_add)(b, from.limb(index), factor, modulus);
+                    (kernels().mul_scalar_add)(&mut b, from.limb(index), factor, modulus);
                 }
-                (kernels().mul)(product, a, to.limb(index), modulus);
-                (kernels().sub)(b, product, modulus);
-                scatter(limb, digits, d, 0, b);
-                scatter(limb, digits, d, 1, a);
+                (kernels().mul_sub)(&mut b, &a, to.limb(index), None, modulus);
+                scatter(limb, digits, d, 0, &b);
+                scatter(limb, digits, d, 1, &a);
             }
         });
-        errors.iter_mut().for_each(Zeroize::zeroize);
         key
     }
 
@@ -79,13 +73,14 @@ impl SwitchingKey {
             let index = params.limb_index(level, position);
             let mut words = AlignedBuf::scratch(n);
             for d in 0..digits {
-                mask(&mut words, &seed, d, index, params);
+                sampling::uniform(&mut words, &seed, mask_stream(d, index), params.modulus(index));
                 scatter(limb, digits, d, 1, &words);
             }
         });
         key
     }
 
+    /// A key of zeros.
     fn empty(params: &Parameters, level: usize, seed: Seed) -> Self {
         let (n, digits) = (params.n(), params.digits(level).len());
         let limbs = level + 1 + params.special_count();
@@ -138,15 +133,15 @@ impl SwitchingKey {
     }
 }
 
-/// The uniform half of digit `d` for limb `index`.
-fn mask(a: &mut [u64], seed: &Seed, d: usize, index: usize, params: &Parameters) {
-    sampling::uniform(a, seed, (d << 8 | index) as u64, params.modulus(index));
-}
-
 /// Writes one component of one digit into a limb of a key.
 fn scatter(limb: &mut [u64], digits: usize, digit: usize, component: usize, words: &[u64]) {
     let groups = limb.chunks_exact_mut(2 * digits * KEY_WORDS);
     for (group, words) in groups.zip(words.chunks_exact(KEY_WORDS)) {
         group[(2 * digit + component) * KEY_WORDS..][..KEY_WORDS].copy_from_slice(words);
     }
+}
+
+/// The stream that the uniform half of a digit expands from, for limb number `index` of the parameters.
+fn mask_stream(digit: usize, index: usize) -> u64 {
+    (digit << 8 | index) as u64
 }

@@ -24,6 +24,36 @@ pub(super) fn packed_bytes(count: usize, limit: u64) -> u64 {
     (count as u64 * u64::from(bits_below(limit))).div_ceil(8)
 }
 
+/// Packs words of `bits` bits each, at most 50, lowest bits first.
+fn pack(out: &mut [u8], words: &[u64], bits: u32) {
+    let (mut pending, mut filled, mut start) = (0_u64, 0, 0);
+    for &word in words {
+        pending |= word << filled;
+        filled += bits;
+        if filled >= u64::BITS {
+            out[start..start + 8].copy_from_slice(&pending.to_le_bytes());
+            start += 8;
+            filled -= u64::BITS;
+            // What did not fit; nothing at all when the word just did.
+            pending = word >> (bits - filled);
+        }
+    }
+    let rest = &mut out[start..];
+    rest.copy_from_slice(&pending.to_le_bytes()[..rest.len()]);
+}
+
+/// The words that [`pack`] packed, from bytes that at least eight others follow.
+fn unpack(words: &mut [u64], padded: &[u8], bits: u32) {
+    let mask = u64::MAX >> (u64::BITS - bits);
+    let mut place = 0;
+    for word in words {
+        // Begins in the first of these bytes and has at most 50 bits, so it ends in the last or before.
+        let bytes = padded[place / 8..].first_chunk().copied().unwrap_or_default();
+        *word = (u64::from_le_bytes(bytes) >> (place % 8)) & mask;
+        place += bits as usize;
+    }
+}
+
 /// Writes one object.
 pub(super) struct Sink<W> {
     writer: W,
@@ -69,23 +99,8 @@ impl<W: Write> Sink<W> {
     /// Writes numbers below `limit`, packed.
     pub(super) fn words(&mut self, words: &[u64], limit: u64) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        buffer.reserve(packed_bytes(words.len(), limit) as usize);
-        let bits = bits_below(limit);
-        let (mut pending, mut filled) = (0, 0);
-        for &word in words {
-            // At most 7 bits are pending, and a word has at most 50.
-            pending |= word << filled;
-            filled += bits;
-            while filled >= 8 {
-                buffer.push(pending as u8);
-                pending >>= 8;
-                filled -= 8;
-            }
-        }
-        if filled > 0 {
-            buffer.push(pending as u8);
-        }
+        buffer.resize(packed_bytes(words.len(), limit) as usize, 0);
+        pack(&mut buffer, words, bits_below(limit));
         let result = self.bytes(&buffer);
         self.buffer = buffer;
         result
@@ -231,32 +246,26 @@ impl<R: Read> Source<R> {
         let bytes = packed_bytes(words.len(), limit);
         self.need(bytes)?;
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(bytes as usize, 0);
-        let result = self.bytes(&mut buffer).and_then(|()| self.unpack(words, &buffer, limit));
+        // Every word is read with the eight bytes from where it begins, so some must follow the last.
+        let (bytes, padded) = (bytes as usize, bytes as usize + size_of::<u64>());
+        buffer.resize(padded, 0);
+        buffer[bytes..].fill(0);
+        let read = self.bytes(&mut buffer[..bytes]);
+        let result = read.and_then(|()| self.unpack(words, &buffer, limit));
         self.buffer = buffer;
         result
     }
 
-    fn unpack(&self, words: &mut [u64], bytes: &[u8], limit: u64) -> Result<()> {
+    /// Unpacks words from bytes that zeros follow.
+    fn unpack(&self, words: &mut [u64], padded: &[u8], limit: u64) -> Result<()> {
         let bits = bits_below(limit);
-        let mask = u64::MAX >> (u64::BITS - bits);
-        let (mut pending, mut filled) = (0, 0);
-        let mut bytes = bytes.iter();
-        let mut largest = 0;
-        for word in words {
-            while filled < bits {
-                pending |= u64::from(bytes.next().copied().unwrap_or(0)) << filled;
-                filled += 8;
-            }
-            *word = pending & mask;
-            largest = largest.max(*word);
-            pending >>= bits;
-            filled -= bits;
-        }
+        unpack(words, padded, bits);
+        let largest = words.iter().copied().max().unwrap_or(0);
         if largest >= limit {
             return Err(self.error(format!("a residue is {largest}, expected below {limit}")));
         }
-        if pending != 0 {
+        let end = words.len() * bits as usize;
+        if padded[end / 8] >> (end % 8) != 0 {
             return Err(self.error("the padding after packed residues is not zero"));
         }
         Ok(())
@@ -281,5 +290,36 @@ impl<R: Read> Source<R> {
 impl<R> Drop for Source<R> {
     fn drop(&mut self) {
         self.buffer.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_every_size_keep_their_bits() {
+        for bits in 1..=50 {
+            for count in [1, 2, 7, 8, 65, 200] {
+                let mask = (1_u64 << bits) - 1;
+                let words: Vec<u64> = (0..count)
+                    .map(|i: u64| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7 & mask)
+                    .chain([0, mask])
+                    .collect();
+                let bytes = packed_bytes(words.len(), 1 << bits) as usize;
+                let mut packed = vec![0xff; bytes];
+                pack(&mut packed, &words, bits);
+                // Bit by bit, as the format has it.
+                for place in 0..8 * bytes {
+                    let word = words.get(place / bits as usize).copied().unwrap_or(0);
+                    let expected = word >> (place % bits as usize) & 1;
+                    assert_eq!(u64::from(packed[place / 8] >> (place % 8) & 1), expected);
+                }
+                packed.resize(bytes + 8, 0);
+                let mut found = vec![u64::MAX; words.len()];
+                unpack(&mut found, &packed, bits);
+                assert_eq!(found, words);
+            }
+        }
     }
 }

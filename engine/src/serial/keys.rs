@@ -9,7 +9,7 @@ use super::frame::{Sink, Source, packed_bytes};
 use super::public::{poly_bytes, read_level, read_poly, write_poly};
 use crate::keys::{EvaluationKeys, PublicKey, SecretKey, SwitchingKey};
 use crate::params::Parameters;
-use crate::sampling::Seed;
+use crate::sampling::{Seed, Small};
 use crate::{Error, Result};
 
 /// Codes of a ternary coefficient.
@@ -39,7 +39,9 @@ pub fn read_secret_key_unprotected(reader: impl Read, params: &Parameters) -> Re
     let mut codes = Zeroizing::new(vec![0; params.n()]);
     source.words(&mut codes, TERNARY)?;
     source.finish()?;
-    Ok(SecretKey::from_coefficients(params, codes.iter().map(|&code| code as i8 - 1).collect()))
+    let mut coefficients = Small::zeroed(params.n());
+    coefficients.iter_mut().zip(codes.iter()).for_each(|(c, &code)| *c = code as i8 - 1);
+    Ok(SecretKey::from_coefficients(params, coefficients))
 }
 
 /// Writes a public key, its uniform half as a seed.

@@ -34,8 +34,9 @@ pub use public::{
     read_ciphertext, read_parameters, write_ciphertext, write_parameters, write_seeded_ciphertext,
 };
 
-/// Version of the format that is written, and the only one that is read.
-pub const FORMAT_VERSION: u16 = 1;
+/// Version of the format that is written, and the only one that is read. A change of what a stored seed expands to is a
+/// new version.
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Kinds of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

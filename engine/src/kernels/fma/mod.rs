@@ -65,6 +65,10 @@ instances! {
     sub = pointwise::sub, (a: &mut [u64], b: &[u64], modulus: &Modulus);
     neg = pointwise::neg, (a: &mut [u64], modulus: &Modulus);
     mul = pointwise::mul, (out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus);
+    mul_add = pointwise::mul_add,
+        (out: &mut [u64], a: &[u64], b: &[u64], c: &[u64], modulus: &Modulus);
+    mul_sub = pointwise::mul_sub,
+        (out: &mut [u64], a: &[u64], b: &[u64], c: Option<&[u64]>, modulus: &Modulus);
     mul_scalar = pointwise::mul_scalar, (a: &mut [u64], s: ShoupScalar, modulus: &Modulus);
     mul_scalar_add = pointwise::mul_scalar_add,
         (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);

@@ -52,6 +52,54 @@ pub(super) fn mul<L: Lanes>(out: &mut [u64], a: &[u64], b: &[u64], modulus: &Mod
     each!(L, out = |x: a, y: b| prime.lift(prime.mul_general(prime.shifted(x), y.into_doubles())));
 }
 
+/// `out = a * b + c`, below 2q in magnitude before it is reduced.
+#[inline(always)]
+pub(super) fn mul_add<L: Lanes>(
+    out: &mut [u64],
+    a: &[u64],
+    b: &[u64],
+    c: &[u64],
+    modulus: &Modulus,
+) {
+    let prime = Prime::<L>::new(modulus);
+    each!(
+        L,
+        out = |x: a, y: b, z: c| {
+            let product = prime.mul_general(prime.shifted(x), y.into_doubles());
+            prime.finish(product.add(z.into_doubles()))
+        }
+    );
+}
+
+/// `out += c - a * b`, or without `c`; below 3q in magnitude before it is reduced.
+#[inline(always)]
+pub(super) fn mul_sub<L: Lanes>(
+    out: &mut [u64],
+    a: &[u64],
+    b: &[u64],
+    c: Option<&[u64]>,
+    modulus: &Modulus,
+) {
+    let prime = Prime::<L>::new(modulus);
+    let len = out.len();
+    require_blocks(len);
+    for slice in [a, b].into_iter().chain(c) {
+        require_len(slice.len(), len);
+    }
+    for at in (0..len).step_by(L::WORDS) {
+        // SAFETY: all slices have `len` words, a multiple of 8.
+        unsafe {
+            let x = prime.shifted(L::load(a.as_ptr().add(at)));
+            let product = prime.mul_general(x, L::load(b.as_ptr().add(at)).into_doubles());
+            let mut sum = L::load(out.as_ptr().add(at)).into_doubles().sub(product);
+            if let Some(c) = c {
+                sum = sum.add(L::load(c.as_ptr().add(at)).into_doubles());
+            }
+            prime.finish(sum).store(out.as_mut_ptr().add(at));
+        }
+    }
+}
+
 /// `a *= s`.
 #[inline(always)]
 pub(super) fn mul_scalar<L: Lanes>(a: &mut [u64], s: ShoupScalar, modulus: &Modulus) {

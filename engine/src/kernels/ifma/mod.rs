@@ -43,6 +43,10 @@ guarded! {
     sub = pointwise::sub, (a: &mut [u64], b: &[u64], modulus: &Modulus);
     neg = pointwise::neg, (a: &mut [u64], modulus: &Modulus);
     mul = pointwise::mul, (out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus);
+    mul_add = pointwise::mul_add,
+        (out: &mut [u64], a: &[u64], b: &[u64], c: &[u64], modulus: &Modulus);
+    mul_sub = pointwise::mul_sub,
+        (out: &mut [u64], a: &[u64], b: &[u64], c: Option<&[u64]>, modulus: &Modulus);
     mul_scalar = pointwise::mul_scalar, (a: &mut [u64], s: ShoupScalar, modulus: &Modulus);
     mul_scalar_add = pointwise::mul_scalar_add,
         (a: &mut [u64], b: &[u64], s: ShoupScalar, modulus: &Modulus);
@@ -73,6 +77,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     sub,
     neg,
     mul,
+    mul_add,
+    mul_sub,
     mul_scalar,
     mul_scalar_add,
     sub_from_mul_scalar,

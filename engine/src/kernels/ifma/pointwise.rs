@@ -51,29 +51,102 @@ pub(super) fn neg(a: &mut [u64], modulus: &Modulus) {
     update(a, |x| prime.correct(_mm512_sub_epi64(prime.q, x)));
 }
 
-/// `out = a * b`, `a < 2q`, `b < q`.
-///
-/// Barrett with `s = bits - 1`: the product is below `2^(2 bits + 1)`, so `c = floor(ab / 2^s)` is
-/// below 2^52. With `mu = floor(2^(52 + s) / q)`, `t = floor(c mu / 2^52)` falls short of `ab / q` by
-/// less than `2^s / q < 1` for the bits cut off, 1 for the rounding of `mu` and 1 for its own, so the
-/// remainder is in `[0, 3q)`.
+/// Products of two variable factors.
+struct Product {
+    prime: Prime,
+    mu: V,
+    right: __m128i,
+    left: __m128i,
+}
+
+impl Product {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    fn new(modulus: &Modulus) -> Self {
+        Self {
+            prime: Prime::new(modulus),
+            mu: splat(modulus.product_quotient()),
+            right: _mm_cvtsi64_si128(i64::from(modulus.bits()) - 1),
+            left: _mm_cvtsi64_si128(53 - i64::from(modulus.bits())),
+        }
+    }
+
+    /// `x * y` in `[0, 3q)`, for `x < 2q`, `y < q`.
+    ///
+    /// Barrett with `s = bits - 1`: the product is below `2^(2 bits + 1)`, so `c = floor(xy / 2^s)` is
+    /// below 2^52. With `mu = floor(2^(52 + s) / q)`, `t = floor(c mu / 2^52)` falls short of `xy / q` by
+    /// less than `2^s / q < 1` for the bits cut off, 1 for the rounding of `mu` and 1 for its own, so the
+    /// remainder is in `[0, 3q)`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    fn lazy(&self, x: V, y: V) -> V {
+        let zero = _mm512_setzero_si512();
+        let low = _mm512_madd52lo_epu64(zero, x, y);
+        let high = _mm512_madd52hi_epu64(zero, x, y);
+        let c =
+            _mm512_or_si512(_mm512_sll_epi64(high, self.left), _mm512_srl_epi64(low, self.right));
+        let t = _mm512_madd52hi_epu64(zero, c, self.mu);
+        _mm512_and_si512(_mm512_madd52lo_epu64(low, t, self.prime.minus_q), self.prime.mask)
+    }
+
+    /// `[0, 4q) -> [0, q)`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    fn correct(&self, x: V) -> V {
+        self.prime.correct(self.prime.correct_twice(x))
+    }
+}
+
+/// `out = a * b`.
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
 pub(super) fn mul(out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus) {
     require_len(a.len(), out.len());
     require_len(b.len(), out.len());
-    let prime = Prime::new(modulus);
-    let zero = _mm512_setzero_si512();
-    let mu = splat(modulus.product_quotient());
-    let right = _mm_cvtsi64_si128(i64::from(modulus.bits()) - 1);
-    let left = _mm_cvtsi64_si128(53 - i64::from(modulus.bits()));
+    let product = Product::new(modulus);
     for ((z, x), y) in blocks_mut(out).iter_mut().zip(blocks(a)).zip(blocks(b)) {
-        let (x, y) = (load_block(x), load_block(y));
-        let low = _mm512_madd52lo_epu64(zero, x, y);
-        let high = _mm512_madd52hi_epu64(zero, x, y);
-        let c = _mm512_or_si512(_mm512_sll_epi64(high, left), _mm512_srl_epi64(low, right));
-        let t = _mm512_madd52hi_epu64(zero, c, mu);
-        let r = _mm512_and_si512(_mm512_madd52lo_epu64(low, t, prime.minus_q), prime.mask);
-        store_block(z, prime.correct(prime.correct_twice(r)));
+        store_block(z, product.correct(product.lazy(load_block(x), load_block(y))));
+    }
+}
+
+/// `out = a * b + c`.
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) fn mul_add(out: &mut [u64], a: &[u64], b: &[u64], c: &[u64], modulus: &Modulus) {
+    require_len(a.len(), out.len());
+    require_len(b.len(), out.len());
+    require_len(c.len(), out.len());
+    let product = Product::new(modulus);
+    let factors = blocks(a).iter().zip(blocks(b)).zip(blocks(c));
+    for (z, ((x, y), w)) in blocks_mut(out).iter_mut().zip(factors) {
+        // Below 3q + q.
+        let sum = _mm512_add_epi64(product.lazy(load_block(x), load_block(y)), load_block(w));
+        store_block(z, product.correct(sum));
+    }
+}
+
+/// `out += c - a * b`, or `out -= a * b`.
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+pub(super) fn mul_sub(out: &mut [u64], a: &[u64], b: &[u64], c: Option<&[u64]>, modulus: &Modulus) {
+    require_len(a.len(), out.len());
+    require_len(b.len(), out.len());
+    let product = Product::new(modulus);
+    let prime = &product.prime;
+    let three_q = _mm512_add_epi64(prime.two_q, prime.q);
+    let factors = blocks(a).iter().zip(blocks(b));
+    if let Some(c) = c {
+        require_len(c.len(), out.len());
+        for ((z, (x, y)), w) in blocks_mut(out).iter_mut().zip(factors).zip(blocks(c)) {
+            let r = product.lazy(load_block(x), load_block(y));
+            // Below 2q, brought below q; then in (0, 4q).
+            let sum = prime.correct(_mm512_add_epi64(load_block(z), load_block(w)));
+            store_block(z, product.correct(_mm512_sub_epi64(_mm512_add_epi64(sum, three_q), r)));
+        }
+        return;
+    }
+    for (z, (x, y)) in blocks_mut(out).iter_mut().zip(factors) {
+        let r = product.lazy(load_block(x), load_block(y));
+        // In (0, 4q).
+        let difference = _mm512_sub_epi64(_mm512_add_epi64(load_block(z), three_q), r);
+        store_block(z, product.correct(difference));
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     sub: pointwise::sub,
     neg: pointwise::neg,
     mul: pointwise::mul,
+    mul_add: pointwise::mul_add,
+    mul_sub: pointwise::mul_sub,
     mul_scalar: pointwise::mul_scalar,
     mul_scalar_add: pointwise::mul_scalar_add,
     sub_from_mul_scalar: pointwise::sub_from_mul_scalar,

@@ -36,6 +36,28 @@ pub(super) fn mul(out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus) {
     }
 }
 
+/// `out = a * b + c`.
+pub(super) fn mul_add(out: &mut [u64], a: &[u64], b: &[u64], c: &[u64], modulus: &Modulus) {
+    require_len(a.len(), out.len());
+    require_len(b.len(), out.len());
+    require_len(c.len(), out.len());
+    for (((z, &x), &y), &w) in out.iter_mut().zip(a).zip(b).zip(c) {
+        *z = modulus.reduce_u128(u128::from(x) * u128::from(y) + u128::from(w));
+    }
+}
+
+/// `out += c - a * b`, or `out -= a * b`.
+pub(super) fn mul_sub(out: &mut [u64], a: &[u64], b: &[u64], c: Option<&[u64]>, modulus: &Modulus) {
+    require_len(a.len(), out.len());
+    require_len(b.len(), out.len());
+    for ((z, &x), &y) in out.iter_mut().zip(a).zip(b) {
+        *z = modulus.sub(*z, modulus.mul(x, y));
+    }
+    if let Some(c) = c {
+        add(out, c, modulus);
+    }
+}
+
 /// `a *= s`.
 pub(super) fn mul_scalar(a: &mut [u64], s: ShoupScalar, modulus: &Modulus) {
     for x in a {

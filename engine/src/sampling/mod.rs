@@ -1,0 +1,33 @@
+//! Random polynomials: uniform ternary secrets, discrete Gaussian errors, uniform masks.
+//!
+//! Everything secret comes from a ChaCha20 generator seeded by the operating system (or by a caller who
+//! wants to repeat a test). Uniform masks are public and expand from seeds, one stream a limb.
+
+mod chacha;
+mod gaussian;
+mod small;
+mod ternary;
+mod uniform;
+
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+
+pub use gaussian::{SIGMA, gaussian};
+pub use small::Small;
+pub use ternary::ternary;
+pub(crate) use uniform::uniform;
+
+/// Seed of a generator.
+pub type Seed = [u8; 32];
+
+/// A generator seeded by the operating system.
+pub fn os_rng() -> ChaCha20Rng {
+    ChaCha20Rng::from_os_rng()
+}
+
+/// A fresh public seed drawn from `rng`.
+pub fn fresh_seed(rng: &mut ChaCha20Rng) -> Seed {
+    let mut seed = Seed::default();
+    rng.fill_bytes(&mut seed);
+    seed
+}
