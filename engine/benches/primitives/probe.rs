@@ -73,25 +73,29 @@ impl Probe {
 
     /// The larger of what the multipliers and what the memory need for `work` at ring degree `n`.
     ///
-    /// Memory means the level that holds what one run touches: `results` times the bytes of the work.
+    /// One run touches `results` times the bytes of the work. Runs follow each other, so a cache may at best serve as many
+    /// of these bytes as it holds; the rest comes from the next level.
     pub fn bound(&self, work: &Work, n: f64, results: usize) -> Bound {
         let butterflies = work.ntts * n / 2.0 * n.log2();
         let multiplier = butterflies / self.butterflies + work.products / self.products;
         let bytes = work.words * size_of::<u64>() as f64;
-        let resident = bytes * results as f64;
-        let (level, bandwidth) = if resident > self.l3_bytes {
-            ("memory", self.memory_bandwidth)
-        } else if resident > self.l2_bytes {
-            ("L3", self.l3_bandwidth)
+        let touched = bytes * results as f64;
+        let missing = |cache: f64| (1.0 - cache / touched).max(0.0);
+        let (from_memory, beyond_l2) = (missing(self.l3_bytes), missing(self.l2_bytes));
+        let seconds_a_byte = from_memory / self.memory_bandwidth
+            + (beyond_l2 - from_memory) / self.l3_bandwidth
+            + (1.0 - beyond_l2) / self.l2_bandwidth;
+        let transfer = bytes * seconds_a_byte;
+        let by = if multiplier >= transfer {
+            "multiplier"
+        } else if from_memory > 0.0 {
+            "memory"
+        } else if beyond_l2 > 0.0 {
+            "L3"
         } else {
-            ("L2", self.l2_bandwidth)
+            "L2"
         };
-        let transfer = bytes / bandwidth;
-        if multiplier >= transfer {
-            Bound { seconds: multiplier, by: "multiplier" }
-        } else {
-            Bound { seconds: transfer, by: level }
-        }
+        Bound { seconds: multiplier.max(transfer), by }
     }
 }
 
