@@ -67,7 +67,10 @@ def markdown(result):
     for name, entry in result["sets"].items():
         lines += table(name, entry)
     lines += factors(result)
-    return "\n".join(lines).rstrip() + "\n"
+    text = "\n".join(lines)
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text.rstrip() + "\n"
 
 
 def table(name, entry):

@@ -4,14 +4,14 @@ from importlib.metadata import version
 
 import tenseal.sealapi as seal
 
-from worker import serve
+from worker import Unsupported, serve
 
 SCALE = 2.0**40
 
 
 def make(setting):
     if setting["special"] != 1 or setting["digit_limbs"] != 1:
-        raise ValueError("SEAL has one special prime and digits of one limb")
+        raise Unsupported("it has one special prime and digits of one limb")
     n = 1 << setting["log_n"]
     parameters = seal.EncryptionParameters(seal.SCHEME_TYPE.CKKS)
     parameters.set_poly_modulus_degree(n)

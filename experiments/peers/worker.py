@@ -10,6 +10,10 @@ import time
 import traceback
 
 
+class Unsupported(Exception):
+    """Why a library cannot do a set."""
+
+
 def serve(make):
     """Runs a worker; `make(set)` tells a description and a dictionary of primitives without arguments."""
     # Whatever a library prints must not end up among the answers.
@@ -20,6 +24,9 @@ def serve(make):
 
     try:
         description, primitives = make(json.loads(sys.stdin.readline()))
+    except Unsupported as reason:
+        answer({"error": str(reason)})
+        return
     except Exception as error:  # Told to the other side, which goes on without this library.
         traceback.print_exc()
         answer({"error": f"{type(error).__name__}: {error}"})
