@@ -32,7 +32,6 @@ use criterion::Criterion;
 use engine::Result;
 
 use operations::{OPERATIONS, Primitive, Report};
-use probe::Probe;
 use record::{Run, Times, in_turn};
 use sets::{Keys, SETTINGS, Set, Setting};
 use table::{Results, Row};
@@ -91,6 +90,9 @@ fn bench(criterion: &mut Criterion) -> Result<Results> {
     let wanted = env::var(SETS_VARIABLE).ok();
     let wanted = |set: &str| wanted.as_ref().is_none_or(|w| w.split(',').any(|w| w.trim() == set));
     let mut results = Results { transforms: transforms::bench(criterion)?, ..Results::default() };
+    if !results.transforms.is_empty() {
+        results.probe()?;
+    }
     for setting in SETTINGS.iter().filter(|setting| wanted(setting.name)) {
         bench_set(criterion, setting, &mut results);
     }
@@ -111,11 +113,8 @@ fn main() {
         .configure_from_args();
     let results = bench(&mut criterion).unwrap_or_else(|error| fail(error));
     criterion.final_summary();
-    if results.is_empty() {
-        return;
-    }
-    let probe = Probe::measure().unwrap_or_else(|error| fail(error));
-    match results.publish(&probe) {
+    let Some(probe) = &results.probe else { return };
+    match results.publish(probe) {
         Ok(path) => println!("Written to {}", path.display()),
         Err(error) => fail(error),
     }

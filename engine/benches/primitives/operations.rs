@@ -30,7 +30,8 @@ pub struct Part<'a> {
 pub enum Report {
     /// The time of each part divided by this.
     Share(usize),
-    /// Of two parts with one and this many results: what is done once, and each further result.
+    /// Of two parts with one and this many results: what is done once, and each further result. Differences show the noise
+    /// of a busy machine most of all times.
     Marginal(usize),
 }
 

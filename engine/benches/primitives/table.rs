@@ -41,6 +41,8 @@ pub struct Results {
     pub primitives: Vec<Row>,
     /// Two threads.
     pub scaling: Vec<scaling::Row>,
+    /// Limits of the machine, the best of all times they were measured; none before anything ran.
+    pub probe: Option<Probe>,
 }
 
 /// A row of primitives as it is written.
@@ -74,9 +76,20 @@ struct Document<'a> {
 }
 
 impl Results {
-    /// Whether nothing ran.
-    pub fn is_empty(&self) -> bool {
-        self.transforms.is_empty() && self.primitives.is_empty() && self.scaling.is_empty()
+    /// Whether anything ran at a set, at whatever level.
+    pub fn ran(&self, set: &str) -> bool {
+        self.primitives.iter().any(|row| row.set.starts_with(set))
+            || self.scaling.iter().any(|row| row.set.starts_with(set))
+    }
+
+    /// Measures the limits of the machine once more.
+    pub fn probe(&mut self) -> engine::Result<()> {
+        let now = Probe::measure()?;
+        self.probe = Some(match self.probe.take() {
+            Some(before) => before.best(now),
+            None => now,
+        });
+        Ok(())
     }
 
     /// Prints the tables and writes the JSON; tells where.
@@ -144,7 +157,8 @@ fn print_probe(probe: &Probe) {
     );
     println!(
         "Two threads: {:.2} times the products, {:.2} times the memory bandwidth of one.\n",
-        probe.two_thread_products, probe.two_thread_bandwidth
+        probe.two_thread_products / probe.products,
+        probe.bandwidth_scaling()
     );
 }
 
@@ -213,7 +227,7 @@ fn print_scaling(rows: &[scaling::Row], probe: &Probe) {
                 format!("{:.3}", row.two_min_ms),
                 format!("{:.3}", row.two_median_ms),
                 format!("{:.2}", row.one_min_ms / row.two_min_ms),
-                format!("{:.2}", probe.two_thread_bandwidth),
+                format!("{:.2}", probe.bandwidth_scaling()),
             ]
         }),
     );
