@@ -27,10 +27,11 @@ impl Counter {
         self.polynomials(limbs, 2.0);
     }
 
-    /// Rescale: both components copied by one thread, then divided by the last prime.
+    /// Rescale: the last limbs of both components copied, then division by their prime.
     pub(super) fn rescale(&mut self) {
         let limbs = self.limbs;
-        self.copy(2.0 * limbs);
+        self.copy(2.0);
+        self.polynomials(2.0 * (limbs - 1.0), 1.0);
         self.divide(2.0, 1.0, limbs - 1.0);
     }
 
@@ -80,46 +81,33 @@ impl Counter {
         self.serial(&[(Feature::FourierButterflies, slots / 2.0 * (self.log_n - 1.0))]);
     }
 
-    /// Encryption under the public key: three random polynomials, their residues and NTTs in every limb, two products
-    /// and three additions a word.
+    /// Encryption under the public key: three random polynomials, and in every limb their residues and NTTs and two
+    /// products with sums.
     pub(super) fn encrypt(&mut self) {
         let (n, limbs) = (self.n, self.limbs);
         self.serial(&[(Feature::Samples, 3.0 * n)]);
         let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, 3.0 * limbs);
         self.phase();
         self.parallel(
-            3.0 * limbs,
+            limbs,
             &[
                 butterflies,
                 far,
                 wide,
-                (Feature::ElementwiseWords, 3.0 * limbs * n),
-                (Feature::ZeroedBytes, 3.0 * limbs * self.limb_bytes()),
-            ],
-        );
-        self.phase();
-        self.parallel(
-            2.0 * limbs,
-            &[
                 (Feature::DotProducts, 2.0 * limbs * n),
                 (Feature::ElementwiseWords, 3.0 * limbs * n),
-                (Feature::ZeroedBytes, 2.0 * limbs * self.limb_bytes()),
             ],
         );
-        self.polynomials(6.0 * limbs, 1.0);
+        self.polynomials(5.0 * limbs, 1.0);
     }
 
-    /// Decryption: one product and one addition a word.
+    /// Decryption: one product with a sum a word.
     pub(super) fn decrypt(&mut self) {
         let (n, limbs) = (self.n, self.limbs);
         self.phase();
         self.parallel(
             limbs,
-            &[
-                (Feature::DotProducts, limbs * n),
-                (Feature::ElementwiseWords, limbs * n),
-                (Feature::ZeroedBytes, limbs * self.limb_bytes()),
-            ],
+            &[(Feature::DotProducts, limbs * n), (Feature::Reductions, limbs * n)],
         );
         self.polynomials(4.0 * limbs, 1.0);
     }

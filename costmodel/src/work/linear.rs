@@ -19,6 +19,14 @@ pub fn distinct_shifts(shape: &LinearShape) -> usize {
     }
 }
 
+/// Whether every output is one rotation, which is then written in place.
+fn is_direct(shape: &LinearShape) -> bool {
+    shape.plaintexts == 0
+        && shape.unrotated == 0
+        && shape.rotations == shape.outputs
+        && shape.terms == shape.outputs
+}
+
 impl Counter {
     /// Rotations (or conjugation) of one ciphertext: a linear operation of one term an output, without plaintexts.
     pub(super) fn automorphisms(&mut self, rotations: usize) {
@@ -43,7 +51,6 @@ impl Counter {
         if extended {
             self.decompose(shape.decomposed as f64);
         }
-        self.polynomials(2.0 * outputs * limbs, 1.0);
         self.phase();
         if extended {
             self.mod_up(shape.decomposed as f64);
@@ -52,7 +59,10 @@ impl Counter {
         let rescaled = f64::from(u8::from(shape.rescale));
         let removed = special + rescaled;
         if removed > 0.0 {
+            self.passing(2.0 * outputs, self.limbs - rescaled);
             self.divide(2.0 * outputs, removed, self.limbs - rescaled);
+        } else {
+            self.polynomials(2.0 * outputs * limbs, 1.0);
         }
     }
 
@@ -91,11 +101,12 @@ impl Counter {
             totals.push((Feature::PlaintextBytes, plaintexts * present * self.limb_bytes()));
             let again = (terms - plaintexts).max(0.0) * present * self.limb_bytes();
             totals.push((Feature::CachedBytes, again * self.overflow(plaintexts * CHUNK * WORD)));
-        } else {
+        } else if !is_direct(shape) {
             totals.push((Feature::ElementwiseWords, 2.0 * terms * present * n));
         }
         let buffer = 2.0 * rotated * CHUNK * WORD;
-        let buffer_reads = 2.0 * terms * present * self.limb_bytes();
+        let reads = if is_direct(shape) { 0.0 } else { 2.0 * terms * present };
+        let buffer_reads = reads * self.limb_bytes();
         totals.push((Feature::CachedBytes, buffer_reads * self.overflow(buffer)));
         self.parallel(tasks, &totals);
     }

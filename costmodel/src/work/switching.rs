@@ -9,48 +9,54 @@ impl Counter {
         (0..count).map(move |d| alpha.min(limbs - d as f64 * alpha))
     }
 
+    /// Conversion of so many target limbs from a basis of `len` limbs. A single limb is lifted, one comparison a word;
+    /// from several, a word takes a product for each, one for their quotient, and as much as one to be reduced.
+    fn conversion(&self, len: f64, targets: f64) -> [(Feature, f64); 2] {
+        let (lifted, products) =
+            if len > 1.0 { (0.0, (len + 2.0) * targets) } else { (targets, 0.0) };
+        [(Feature::ElementwiseWords, lifted * self.n), (Feature::Conversions, products * self.n)]
+    }
+
     /// Preparation of `sources` polynomials for mod-up: `l1` inverse NTTs each, scaled where a digit has more than one
-    /// limb; then the quotient of every digit, one product a limb.
+    /// limb; then the quotient of every such digit, one product a limb.
     pub(super) fn decompose(&mut self, sources: f64) {
         let limbs = sources * self.limbs;
-        let scaled = sources * self.digit_lengths().filter(|&len| len > 1.0).sum::<f64>();
+        let several = || self.digit_lengths().filter(|&len| len > 1.0);
+        let (scaled, quotients) =
+            (sources * several().sum::<f64>(), sources * several().count() as f64);
         let [butterflies, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
         self.parallel(
             limbs,
             &[butterflies, far, wide, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
         );
-        let digits = sources * self.digits();
         self.phase();
-        self.parallel(digits, &[(Feature::Conversions, limbs * self.n)]);
+        self.parallel(quotients, &[(Feature::Conversions, scaled * self.n)]);
         // The source once; prepared limbs and quotients are written, and read at least once.
         self.polynomials(limbs, 1.0);
-        self.polynomials(limbs + digits, 2.0);
+        self.polynomials(limbs + quotients, 2.0);
     }
 
-    /// Digits of `sources` decomposed polynomials brought to every limb of the extended basis: for every limb outside the digit, `len + 1` products a coefficient and one forward NTT. That is
-    /// `beta (l1 + k) - l1` NTTs a source.
+    /// Digits of `sources` decomposed polynomials brought to every limb of the extended basis: for every limb outside
+    /// the digit, a conversion and one forward NTT. That is `beta (l1 + k) - l1` NTTs a source.
     pub(super) fn mod_up(&mut self, sources: f64) {
         let targets = self.limbs + self.special;
         let conversions: f64 = self.digit_lengths().map(|len| targets - len).sum();
-        let products: f64 = self.digit_lengths().map(|len| (len + 1.0) * (targets - len)).sum();
         let [butterflies, far, wide] =
             self.ntts(Feature::ForwardButterflies, sources * conversions);
+        let mut totals = vec![butterflies, far, wide];
+        let mut reads = 0.0;
+        for len in self.digit_lengths() {
+            totals.extend(self.conversion(len, sources * (targets - len)));
+            // From several limbs two targets are made in one pass.
+            reads += (targets - len) * if len > 1.0 { (len + 1.0) / 2.0 } else { 1.0 };
+        }
         // Every conversion reads the prepared limbs and the quotients of its digit, which together are larger
         // than the second level sees before it comes back to them.
         let window = (self.limbs + self.digits()) * self.limb_bytes();
-        let far_reads = products * self.limb_bytes() * self.overflow(window);
-        self.parallel(
-            sources * self.digits() * targets,
-            &[
-                butterflies,
-                far,
-                wide,
-                (Feature::Conversions, sources * products * self.n),
-                (Feature::Reductions, sources * conversions * self.n),
-                (Feature::CachedBytes, sources * far_reads),
-            ],
-        );
+        let far_reads = sources * reads * self.limb_bytes() * self.overflow(window);
+        totals.push((Feature::CachedBytes, far_reads));
+        self.parallel(sources * self.digits() * targets, &totals);
     }
 
     /// Bytes of one key for all limbs at this level: two components of every digit.
@@ -63,9 +69,9 @@ impl Counter {
         (2.0 * self.digits() * (self.limbs + self.special) + self.limbs) * self.n
     }
 
-    /// Division, in place, of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,
-    /// the quotient, and for each kept limb a conversion with `removed + 1` products, a forward NTT, and one
-    /// subtraction with scaling.
+    /// Division of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,
+    /// the quotient if there are several, and for each kept limb a conversion, a forward NTT, and one subtraction with
+    /// scaling.
     pub(super) fn divide(&mut self, polys: f64, removed: f64, kept: f64) {
         let n = self.n;
         let scaled = if removed > 1.0 { removed } else { 0.0 };
@@ -75,9 +81,9 @@ impl Counter {
             polys * removed,
             &[butterflies, far, wide, (Feature::ElementwiseWords, polys * scaled * n)],
         );
-        self.phase();
-        self.parallel(2.0 * polys, &[(Feature::Conversions, polys * removed * n)]);
+        self.serial(&[(Feature::Conversions, (polys / self.threads).ceil() * scaled * n)]);
         let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, polys * kept);
+        let [lifted, products] = self.conversion(removed, polys * kept);
         self.phase();
         self.parallel(
             polys * kept,
@@ -85,12 +91,20 @@ impl Counter {
                 butterflies,
                 far,
                 wide,
-                (Feature::Conversions, polys * kept * (removed + 1.0) * n),
-                (Feature::Reductions, polys * kept * n),
+                lifted,
+                products,
                 (Feature::ElementwiseWords, polys * kept * n),
             ],
         );
-        // The polynomials are there already: read and written once more.
-        self.traffic += 2.0 * polys * (removed + kept) * self.limb_bytes();
+        // Removed limbs are written, transformed and read; kept ones are written.
+        self.polynomials(polys * removed, 3.0);
+        self.polynomials(polys * kept, 1.0);
+    }
+
+    /// Limbs of `polys` polynomials that are made one after the other, to be divided at once: in the second level as
+    /// far as those of one number fit there.
+    pub(super) fn passing(&mut self, polys: f64, kept: f64) {
+        let bytes = 2.0 * polys * kept * self.limb_bytes();
+        self.add_up(Feature::CachedBytes, bytes * self.overflow(2.0 * polys * self.limb_bytes()));
     }
 }

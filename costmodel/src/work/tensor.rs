@@ -9,7 +9,7 @@ impl Counter {
         let (n, limbs, special) = (self.n, self.limbs, self.special);
         let all = limbs + special;
         self.polynomials(operands * limbs, 1.0);
-        self.polynomials(2.0 * all + limbs, 2.0);
+        self.polynomials(3.0 * limbs, 1.0);
         self.phase();
         self.parallel(
             limbs,
@@ -25,11 +25,14 @@ impl Counter {
                 (Feature::KeyProducts, self.key_products()),
                 (Feature::KeyBytes, self.key_bytes()),
                 (Feature::Reductions, 2.0 * all * n),
-                // P c1 on the level's own limbs, and both sums copied out.
-                (Feature::ElementwiseWords, (limbs + 2.0 * all) * n),
+                // P c1 on the level's own limbs.
+                (Feature::ElementwiseWords, limbs * n),
             ],
         );
         let rescaled = f64::from(u8::from(rescale));
+        // The other two parts of the product are read again, piece by piece.
+        self.pieces(2.0 * limbs);
+        self.passing(2.0, limbs - rescaled);
         self.divide(2.0, special + rescaled, limbs - rescaled);
     }
 }

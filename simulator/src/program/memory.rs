@@ -1,5 +1,7 @@
 //! Memory that a program needs, predicted from its shape.
 
+use std::collections::BTreeSet;
+
 use super::{Op, Program};
 use crate::lowering::Chain;
 
@@ -89,26 +91,35 @@ impl Program {
         peak
     }
 
-    /// Scratch limbs of an instruction. With `l` the limbs of an operand, `w = l + special` the extended
-    /// ones and `d` digits, a key switch needs `d w` for the digits and `2 w` for its sum. Then
-    /// - rotations: one decomposition and one sum at a time, `d w + 2 w`;
-    /// - linear without rotation: sums in place, `2 l` per destination;
-    /// - linear with rotations: `2 w` per destination, one decomposition, one rotated source: `2 w k + d w + 2 w`;
-    /// - squares and products: the three-part product `3 l`, and `d w + 2 w`;
-    /// - anything else: one ciphertext, `2 l`.
+    /// Scratch limbs of an instruction, on one thread: more make more limbs at a time. With `l` the limbs of an operand,
+    /// `d` digits and `r` limbs that a division removes,
+    /// - a decomposition holds `l` prepared limbs and `d` quotients, and makes `d` digits for two limbs at a time;
+    /// - a division holds the removed limbs and their quotient, and two limbs that are to be divided.
+    ///
+    /// Rotations, linear sums with rotations, squares and products divide two components of every result; linear sums
+    /// decompose every source that is rotated; squares and products have the three parts of the product, `3 l`, besides.
+    /// Anything else needs one ciphertext, `2 l`.
     pub fn scratch_limbs(&self, instruction: usize, chain: &Chain) -> u64 {
         let instruction = &self.instructions[instruction];
         let (_, level) = self.primitive(instruction);
         let l = level + 1;
-        let w = l + chain.special;
-        let switch = chain.digits(level) * w + 2 * w;
+        let switch = |sources: usize| sources * (l + 3 * chain.digits(level));
+        let division = |removed: usize| 2 * instruction.dsts.len() * (removed + 1 + 2);
+        let special = |rescale: &bool| chain.special + usize::from(*rescale);
         let limbs = match &instruction.op {
-            Op::RotateHoisted { .. } | Op::Conjugate { .. } => switch,
-            Op::Linear { terms, .. } if terms.iter().any(|t| t.shift != 0) => {
-                2 * w * instruction.dsts.len() + switch
+            Op::RotateHoisted { .. } | Op::Conjugate { .. } => switch(1) + division(chain.special),
+            Op::Linear { terms, rescale, .. } => {
+                let rotated: BTreeSet<u32> =
+                    terms.iter().filter(|t| t.shift != 0).map(|t| t.src).collect();
+                match (rotated.len(), rescale) {
+                    (0, false) => 0,
+                    (0, true) => division(1),
+                    (sources, rescale) => switch(sources) + division(special(rescale)),
+                }
             }
-            Op::Linear { .. } => 2 * l * instruction.dsts.len(),
-            Op::SumSquares { .. } | Op::Multiply { .. } => 3 * l + switch,
+            Op::SumSquares { rescale, .. } | Op::Multiply { rescale, .. } => {
+                3 * l + switch(1) + division(special(rescale))
+            }
             _ => 2 * l,
         };
         limbs as u64
