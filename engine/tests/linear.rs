@@ -4,10 +4,13 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{Setup, message, plus, rotated, times};
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Complex;
-use engine::eval::{LinearPlan, LinearTerm};
+use engine::eval::{Evaluator, LinearPlan, LinearTerm};
+use engine::keys::{EvaluationKeys, KeySpec};
 use proptest::prelude::*;
 
 /// A linear operation on messages, with everything that it needs.
@@ -218,6 +221,26 @@ fn sums_without_plaintexts() {
                 case.check();
             }
         }
+    }
+}
+
+#[test]
+fn keys_of_several_levels() {
+    for (name, literal) in common::literals() {
+        let mut setup = Setup::new(name, &literal);
+        let (highest, level) = (setup.params.max_level(), 1);
+        // Those for higher levels have more digits than the value, which uses the first of them.
+        let rotations = [(1, level), (2, highest), (5, level), (17, highest - 1)];
+        let spec =
+            KeySpec { relinearisation: None, conjugation: None, rotations: rotations.into() };
+        let keys = EvaluationKeys::generate(&setup.secret, &spec).unwrap();
+        setup.evaluator = Evaluator::new(&setup.params, Arc::new(keys)).unwrap();
+        let slots = setup.params.slots();
+        let terms = rotations.iter().map(|&(shift, _)| term(0, 0, shift, None)).collect();
+        let (messages, factors) = (vec![message(slots, 1)], Vec::new());
+        let case =
+            Case { setup: &setup, level, rescale: false, outputs: 1, terms, messages, factors };
+        case.check();
     }
 }
 

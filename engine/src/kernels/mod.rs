@@ -37,7 +37,7 @@ pub struct KeyProduct<'a> {
     pub digits: &'a [&'a [u64]],
     /// The key for the same chunk, words in `[0, q)`; it has at least as many digits.
     pub key: KeyWords<'a>,
-    /// The key that the next call will read, of the same shape: it is asked from memory meanwhile.
+    /// The key that the next call will read: it is asked from memory meanwhile.
     pub next_key: Option<KeyWords<'a>>,
     /// A further summand of output 0: words in `[0, q)`, times a scalar.
     pub add0: Option<(&'a [u64], ShoupScalar)>,

@@ -11,7 +11,7 @@ use super::arith::{
 };
 use super::pointwise::store_permuted;
 use crate::kernels::shape::{require_blocks, require_key_product, require_len, require_slices};
-use crate::kernels::{KEY_WORDS, KeyProduct};
+use crate::kernels::{KEY_WORDS, KeyProduct, KeyWords};
 use crate::modulus::Modulus;
 
 /// See [`crate::kernels::Kernels::key_product`].
@@ -48,6 +48,11 @@ fn key_product_as<const WIDE: bool>(
     }
 }
 
+/// Where the words of a key for the group at `start` are, if there are any.
+fn at_group(key: KeyWords<'_>, start: usize) -> *const u64 {
+    key.words.as_ptr().wrapping_add(2 * key.digits * start)
+}
+
 /// Vectors of a group of [`KEY_WORDS`].
 const VECTORS: usize = KEY_WORDS / 8;
 
@@ -70,10 +75,9 @@ unsafe fn key_words<const WIDE: bool>(
             sum.add(unsafe { load(words.as_ptr().add(start + 8 * u)) }, factor.value);
         }
     }
-    let group = 2 * product.key.digits * start;
-    let mut key = product.key.words.as_ptr().wrapping_add(group);
+    let mut key = at_group(product.key, start);
     // Without a next key, what is used anyway is asked for: that costs little.
-    let mut next = product.next_key.map_or(key, |next| next.words.as_ptr().wrapping_add(group));
+    let mut next = product.next_key.map_or(key, |next| at_group(next, start));
     for digit in product.digits {
         for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
             _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8 * u).cast());
