@@ -111,6 +111,12 @@ impl AlignedBuf {
         buffer
     }
 
+    /// Bytes of the blocks that wait in the pool.
+    pub fn pool_bytes() -> usize {
+        let words: usize = pool().iter().map(|(capacity, list)| capacity * list.len()).sum();
+        size_of::<u64>() * words
+    }
+
     /// Gives the memory of all pooled blocks back.
     pub fn release_pool() {
         let blocks = std::mem::take(&mut *pool());

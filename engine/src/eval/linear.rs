@@ -200,7 +200,11 @@ impl Job<'_> {
             .collect();
         let digits: usize = self.decompositions.iter().flatten().map(Decomposition::len).sum();
         let wide = self.decompositions.iter().flatten().any(Decomposition::is_wide);
-        let size = if wide { group_limbs(digits + components, params.n()) } else { 1 };
+        let size = if wide {
+            group_limbs(params.special_count(), digits + components, params.n())
+        } else {
+            1
+        };
         let mut removed = by_limb(divisions.iter_mut().map(Division::removed));
         let removed: Vec<_> = groups(level + 1..level + 1 + removed.len(), size)
             .map(|positions| (positions.clone(), removed.drain(..positions.len()).collect()))

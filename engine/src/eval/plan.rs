@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::rows::{Rows, group_limbs};
 use crate::params::Parameters;
-use crate::poly::Automorphism;
+use crate::poly::{Automorphism, CHUNK_WORDS};
 use crate::{Error, Result};
 
 /// One summand: `plaintext * Rot(source, shift)` added into a destination.
@@ -123,6 +124,31 @@ impl LinearPlan {
     /// Number of plaintexts expected.
     pub fn plaintexts(&self) -> usize {
         self.plaintexts
+    }
+
+    /// Bytes of scratch that an execution at `level` takes on one thread, besides its results. They come from a pool
+    /// of recycled memory (see [`crate::buffer::AlignedBuf::scratch`]), so that only the first execution allocates; each further
+    /// thread may take the rows of another group of limbs.
+    pub fn scratch_bytes(&self, params: &Parameters, level: usize) -> usize {
+        let PlanShape { decomposed, outputs, .. } = self.shape();
+        let (n, components) = (params.n(), 2 * outputs);
+        let digits = params.digits(level);
+        let several = digits.iter().filter(|digit| digit.len() > 1).count();
+        let wide = decomposed > 0 && several > 0;
+        let made = decomposed * digits.len();
+        let group =
+            if wide { group_limbs(params.special_count(), made + components, n) } else { 1 };
+        // The last group may have fewer limbs, and then its own memory.
+        let groups = group * (group + 1) / 2;
+        let converter = match (self.is_extended(), self.rescale) {
+            (true, rescale) => Some(params.rns().mod_down(level, rescale)),
+            (false, true) => Some(params.rns().rescale(level)),
+            (false, false) => None,
+        };
+        let divided = converter.map_or(0, |c| c.rows() + groups);
+        let rows = decomposed * (level + 1) + decomposed * several + made * groups;
+        let buffered = if self.is_direct() { 0 } else { 2 * CHUNK_WORDS * self.rotated.len() };
+        Rows::bytes(rows + components * divided, n) + size_of::<u64>() * buffered
     }
 
     /// What the execution of this plan consists of.

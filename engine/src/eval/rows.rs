@@ -22,6 +22,11 @@ impl Rows {
         Self { data: AlignedBuf::scratch(count * (n + GAP)), n }
     }
 
+    /// Bytes that so many rows take.
+    pub(super) fn bytes(count: usize, n: usize) -> usize {
+        size_of::<u64>() * count * (n + GAP)
+    }
+
     /// One row.
     pub(super) fn row(&self, i: usize) -> &[u64] {
         let start = i * (self.n + GAP);
@@ -44,10 +49,14 @@ impl Rows {
 /// Bytes of scratch rows that one task fills before it reads them: a share of the last-level cache.
 const GROUP_BYTES: usize = 8 << 20;
 
-/// How many limbs to convert at a time when each takes so many rows of `n` words in all: two, as a conversion for two
-/// reads its sources once, unless their rows are too many.
-pub(super) fn group_limbs(rows: usize, n: usize) -> usize {
-    if 2 * rows * n * size_of::<u64>() <= GROUP_BYTES { 2 } else { 1 }
+/// From so many sources on, a conversion reads more than its rows can cost.
+const MANY_SOURCES: usize = 4;
+
+/// How many limbs to convert at a time, from so many sources, when each takes so many rows of `n` words in all: two, as
+/// a conversion for two reads its sources once, unless the rows are too many.
+pub(super) fn group_limbs(sources: usize, rows: usize, n: usize) -> usize {
+    let fits = 2 * rows * n * size_of::<u64>() <= GROUP_BYTES;
+    if fits || sources >= MANY_SOURCES { 2 } else { 1 }
 }
 
 /// `limbs` in groups of `size`, the last perhaps smaller.

@@ -67,7 +67,7 @@ impl Evaluator {
             .for_each(|(i, (out0, out1, out2))| tensor(i, [out0, out1, out2]));
         let decomposition = [Some(Decomposition::new(params, &c2))];
         let n = params.n();
-        let size = group_limbs(params.digits(level).len() + 2, n);
+        let size = group_limbs(params.special_count(), params.digits(level).len() + 2, n);
         // Fills the limbs of both outputs, given limb by limb.
         let relinearise = |positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>| {
             let digits = Digits::new(&decomposition, positions.clone(), n);
