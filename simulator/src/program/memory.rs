@@ -91,10 +91,11 @@ impl Program {
         peak
     }
 
-    /// Scratch limbs of an instruction, on one thread: more make more limbs at a time. With `l` the limbs of an operand,
+    /// Scratch limbs of an instruction, on two threads: more make more limbs at a time. With `l` the limbs of an operand,
     /// `d` digits and `r` limbs that a division removes,
-    /// - a decomposition holds `l` prepared limbs and `d` quotients, and makes `d` digits for two limbs at a time;
-    /// - a division holds the removed limbs and their quotient, and two limbs that are to be divided.
+    /// - a decomposition holds `l` prepared limbs and `d` quotients, and each thread has `d` digits for a pair of limbs,
+    ///   and others for a limb that is left over;
+    /// - a division holds the removed limbs and their quotient, and each thread has three limbs that are to be divided.
     ///
     /// Rotations, linear sums with rotations, squares and products divide two components of every result; linear sums
     /// decompose every source that is rotated; squares and products have the three parts of the product, `3 l`, besides.
@@ -103,8 +104,8 @@ impl Program {
         let instruction = &self.instructions[instruction];
         let (_, level) = self.primitive(instruction);
         let l = level + 1;
-        let switch = |sources: usize| sources * (l + 3 * chain.digits(level));
-        let division = |removed: usize| 2 * instruction.dsts.len() * (removed + 1 + 2);
+        let switch = |sources: usize| sources * (l + 7 * chain.digits(level));
+        let division = |removed: usize| 2 * instruction.dsts.len() * (removed + 1 + 6);
         let special = |rescale: &bool| chain.special + usize::from(*rescale);
         let limbs = match &instruction.op {
             Op::RotateHoisted { .. } | Op::Conjugate { .. } => switch(1) + division(chain.special),
