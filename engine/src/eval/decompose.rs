@@ -46,11 +46,6 @@ impl<'a> Decomposition<'a> {
         self.digits.len()
     }
 
-    /// Whether converting a digit reads several limbs.
-    pub fn is_wide(&self) -> bool {
-        !self.digits.is_empty() && self.digits[0].len() > 1
-    }
-
     /// Digit `d` at some limbs, given by their positions, in NTT form; not for limbs that the digit contains.
     fn convert(&self, d: usize, targets: &mut [(usize, &mut [u64])]) {
         let digit = &self.digits[d];

@@ -11,16 +11,14 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::decompose::{Decomposition, Digits};
-use super::mod_down::{Division, divide_group};
+use super::mod_down::divided;
 use super::plan::{LinearPlan, Summand};
-use super::rows::{by_limb, group_limbs, groups};
 use super::{Evaluator, common};
 use crate::buffer::AlignedBuf;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::{KeyProduct, KeyWords, kernels};
 use crate::keys::GaloisKey;
-use crate::poly::{Automorphism, CHUNK_WORDS, Form, RnsPoly};
-use crate::rns::BasisConverter;
+use crate::poly::{Automorphism, CHUNK_WORDS};
 use crate::{Error, Result};
 
 /// Chunks that one parallel task takes within a limb.
@@ -61,11 +59,10 @@ impl Evaluator {
             .iter()
             .map(|r| (r.galois != 1).then(|| self.keys.galois(r.galois, level)).transpose())
             .collect::<Result<Vec<_>>>()?;
-        let rotates = |i: usize| plan.rotated.iter().any(|r| r.source == i && r.galois != 1);
         let decompositions = sources
             .par_iter()
             .enumerate()
-            .map(|(i, ct)| rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
+            .map(|(i, ct)| plan.rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
             .collect();
         let job = Job {
             evaluator: self,
@@ -77,14 +74,15 @@ impl Evaluator {
             level,
             extended,
         };
-        let rns = self.params.rns();
-        let converter = match (extended, plan.rescale) {
-            (true, rescale) => Some(rns.mod_down(level, rescale)),
-            (false, true) => Some(rns.rescale(level)),
-            (false, false) => None,
-        };
         let new_level = level - usize::from(plan.rescale);
-        let polys = job.divided(converter, new_level);
+        let polys = divided(
+            &self.params,
+            plan.converter(&self.params, level),
+            2 * plan.outputs.len(),
+            new_level,
+            plan.group_limbs(&self.params, level),
+            |positions, outputs| job.limbs(positions, outputs),
+        );
         let divisor = if plan.rescale { self.params.modulus(level).value() as f64 } else { 1.0 };
         let factors = plan.outputs.iter().map(|summands| {
             if plan.plaintexts == 0 { 1.0 } else { plaintexts[summands[0].plaintext].scale }
@@ -190,44 +188,6 @@ impl Evaluator {
 }
 
 impl Job<'_> {
-    /// The components of all outputs in order, divided by the converter's primes if there is one.
-    fn divided(&self, converter: Option<&BasisConverter>, level: usize) -> Vec<RnsPoly> {
-        let params = &self.evaluator.params;
-        let components = 2 * self.plan.outputs.len();
-        let mut divisions: Vec<Division<'_>> = converter
-            .iter()
-            .flat_map(|converter| (0..components).map(|_| Division::new(params, converter)))
-            .collect();
-        let digits: usize = self.decompositions.iter().flatten().map(Decomposition::len).sum();
-        let wide = self.decompositions.iter().flatten().any(Decomposition::is_wide);
-        let size = if wide {
-            group_limbs(params.special_count(), digits + components, params.n())
-        } else {
-            1
-        };
-        let mut removed = by_limb(divisions.iter_mut().map(Division::removed));
-        let removed: Vec<_> = groups(level + 1..level + 1 + removed.len(), size)
-            .map(|positions| (positions.clone(), removed.drain(..positions.len()).collect()))
-            .collect();
-        removed.into_par_iter().for_each(|(positions, outputs)| self.limbs(positions, outputs));
-        divisions.par_iter_mut().for_each(Division::prepare);
-        let mut polys: Vec<RnsPoly> =
-            (0..components).map(|_| RnsPoly::scratch(params, level, false, Form::Ntt)).collect();
-        let mut kept = by_limb(polys.iter_mut().map(RnsPoly::limbs_mut));
-        let kept: Vec<_> = groups(0..level + 1, size)
-            .map(|positions| (positions.clone(), kept.drain(..positions.len()).collect()))
-            .collect();
-        kept.into_par_iter().for_each(|(positions, outputs): (Range<usize>, Vec<_>)| {
-            if divisions.is_empty() {
-                return self.limbs(positions, outputs);
-            }
-            divide_group(&divisions, positions, outputs, params.n(), &|positions, outputs| {
-                self.limbs(positions, outputs);
-            });
-        });
-        polys
-    }
-
     /// Computes a few adjacent limbs of every output component, given limb by limb.
     fn limbs(&self, positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>) {
         let n = self.evaluator.params.n();

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::rows::Rows;
+use super::rows::{Rows, by_limb, groups};
 use crate::kernels::kernels;
 use crate::params::Parameters;
 use crate::poly::{Form, RnsPoly};
@@ -74,10 +74,7 @@ pub(super) fn rescale<const K: usize>(params: &Parameters, polys: [&RnsPoly; K])
     });
     let mut out = polys.map(|_| RnsPoly::scratch(params, level - 1, false, Form::Ntt));
     // Limb by limb, so that both polynomials use one transform's constants.
-    let mut limbs: Vec<Vec<&mut [u64]>> = (0..level).map(|_| Vec::with_capacity(K)).collect();
-    for poly in &mut out {
-        poly.limbs_mut().zip(&mut limbs).for_each(|(limb, list)| list.push(limb));
-    }
+    let limbs = by_limb(out.iter_mut().map(RnsPoly::limbs_mut));
     limbs.into_par_iter().enumerate().for_each(|(i, list)| {
         for ((division, poly), out) in divisions.iter().zip(&polys).zip(list) {
             division.divide(i, &[poly.limb(i)], &mut [out]);
@@ -86,9 +83,46 @@ pub(super) fn rescale<const K: usize>(params: &Parameters, polys: [&RnsPoly; K])
     out
 }
 
+/// So many polynomials divided by the converter's primes, or as they are without one, at `level`.
+///
+/// `compute` makes the limbs at some adjacent positions, given limb by limb, for each that of every polynomial: those
+/// to remove first, which follow `level`, then the kept ones; `size` at a time.
+pub(super) fn divided<F>(
+    params: &Parameters,
+    converter: Option<&BasisConverter>,
+    count: usize,
+    level: usize,
+    size: usize,
+    compute: F,
+) -> Vec<RnsPoly>
+where
+    F: Fn(Range<usize>, Vec<Vec<&mut [u64]>>) + Sync,
+{
+    let mut divisions: Vec<Division<'_>> = converter
+        .iter()
+        .flat_map(|converter| (0..count).map(|_| Division::new(params, converter)))
+        .collect();
+    let removed = by_limb(divisions.iter_mut().map(Division::removed));
+    groups(level + 1, removed, size)
+        .into_par_iter()
+        .for_each(|(positions, outputs)| compute(positions, outputs));
+    divisions.par_iter_mut().for_each(Division::prepare);
+    let mut polys: Vec<RnsPoly> =
+        (0..count).map(|_| RnsPoly::scratch(params, level, false, Form::Ntt)).collect();
+    let kept = by_limb(polys.iter_mut().map(RnsPoly::limbs_mut));
+    groups(0, kept, size).into_par_iter().for_each(|(positions, outputs)| {
+        if divisions.is_empty() {
+            compute(positions, outputs);
+        } else {
+            divide_group(&divisions, positions, outputs, params.n(), &compute);
+        }
+    });
+    polys
+}
+
 /// Computes some limbs of several polynomials by `compute`, into scratch rows, and divides them into `outputs`; both
 /// are given limb by limb, for each limb that of every polynomial.
-pub(super) fn divide_group<F>(
+fn divide_group<F>(
     divisions: &[Division<'_>],
     positions: Range<usize>,
     outputs: Vec<Vec<&mut [u64]>>,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rows::{Rows, group_limbs};
 use crate::params::Parameters;
 use crate::poly::{Automorphism, CHUNK_WORDS};
+use crate::rns::BasisConverter;
 use crate::{Error, Result};
 
 /// One summand: `plaintext * Rot(source, shift)` added into a destination.
@@ -126,35 +127,58 @@ impl LinearPlan {
         self.plaintexts
     }
 
+    /// Whether anything rotates this source, so that it is decomposed.
+    pub(super) fn rotates(&self, source: usize) -> bool {
+        self.rotated.iter().any(|r| r.source == source && r.galois != 1)
+    }
+
+    /// Sources that are decomposed.
+    fn decomposed(&self) -> usize {
+        (0..self.sources).filter(|&source| self.rotates(source)).count()
+    }
+
+    /// What the sums of an execution at `level` are divided by, if by anything.
+    pub(super) fn converter<'p>(
+        &self,
+        params: &'p Parameters,
+        level: usize,
+    ) -> Option<&'p BasisConverter> {
+        match (self.is_extended(), self.rescale) {
+            (true, rescale) => Some(params.rns().mod_down(level, rescale)),
+            (false, true) => Some(params.rns().rescale(level)),
+            (false, false) => None,
+        }
+    }
+
+    /// How many limbs an execution at `level` makes at a time.
+    pub(super) fn group_limbs(&self, params: &Parameters, level: usize) -> usize {
+        let (decomposed, digits) = (self.decomposed(), params.digits(level));
+        if decomposed == 0 || digits.iter().all(|digit| digit.len() == 1) {
+            return 1;
+        }
+        let rows = decomposed * digits.len() + 2 * self.outputs.len();
+        group_limbs(params.special_count(), rows, params.n())
+    }
+
     /// Bytes of scratch that an execution at `level` takes on one thread, besides its results. They come from a pool
     /// of recycled memory (see [`crate::buffer::AlignedBuf::scratch`]), so that only the first execution allocates; each further
     /// thread may take the rows of another group of limbs.
     pub fn scratch_bytes(&self, params: &Parameters, level: usize) -> usize {
-        let PlanShape { decomposed, outputs, .. } = self.shape();
-        let (n, components) = (params.n(), 2 * outputs);
+        let (decomposed, components) = (self.decomposed(), 2 * self.outputs.len());
         let digits = params.digits(level);
         let several = digits.iter().filter(|digit| digit.len() > 1).count();
-        let wide = decomposed > 0 && several > 0;
         let made = decomposed * digits.len();
-        let group =
-            if wide { group_limbs(params.special_count(), made + components, n) } else { 1 };
+        let group = self.group_limbs(params, level);
         // The last group may have fewer limbs, and then its own memory.
         let groups = group * (group + 1) / 2;
-        let converter = match (self.is_extended(), self.rescale) {
-            (true, rescale) => Some(params.rns().mod_down(level, rescale)),
-            (false, true) => Some(params.rns().rescale(level)),
-            (false, false) => None,
-        };
-        let divided = converter.map_or(0, |c| c.rows() + groups);
+        let divided = self.converter(params, level).map_or(0, |c| c.rows() + groups);
         let rows = decomposed * (level + 1) + decomposed * several + made * groups;
         let buffered = if self.is_direct() { 0 } else { 2 * CHUNK_WORDS * self.rotated.len() };
-        Rows::bytes(rows + components * divided, n) + size_of::<u64>() * buffered
+        Rows::bytes(rows + components * divided, params.n()) + size_of::<u64>() * buffered
     }
 
     /// What the execution of this plan consists of.
     pub fn shape(&self) -> PlanShape {
-        let rotates =
-            |source: usize| self.rotated.iter().any(|r| r.source == source && r.galois != 1);
         let rotations = self.rotated.iter().filter(|r| r.galois != 1).count();
         let used: BTreeSet<usize> = if self.plaintexts == 0 {
             BTreeSet::new()
@@ -163,7 +187,7 @@ impl LinearPlan {
         };
         PlanShape {
             sources: self.sources,
-            decomposed: (0..self.sources).filter(|&i| rotates(i)).count(),
+            decomposed: self.decomposed(),
             rotations,
             unrotated: self.rotated.len() - rotations,
             terms: self.outputs.iter().map(Vec::len).sum(),

@@ -59,10 +59,17 @@ pub(super) fn group_limbs(sources: usize, rows: usize, n: usize) -> usize {
     if fits || sources >= MANY_SOURCES { 2 } else { 1 }
 }
 
-/// `limbs` in groups of `size`, the last perhaps smaller.
-pub(super) fn groups(limbs: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
-    let end = limbs.end;
-    limbs.step_by(size).map(move |start| start..(start + size).min(end))
+/// Limbs from position `first` on in groups of `size`, the last perhaps smaller, each with its positions.
+pub(super) fn groups<T>(first: usize, limbs: Vec<T>, size: usize) -> Vec<(Range<usize>, Vec<T>)> {
+    let end = first + limbs.len();
+    let mut limbs = limbs.into_iter();
+    (first..end)
+        .step_by(size)
+        .map(|start| {
+            let positions = start..(start + size).min(end);
+            (positions.clone(), limbs.by_ref().take(positions.len()).collect())
+        })
+        .collect()
 }
 
 /// For each limb in order, that limb of every polynomial.

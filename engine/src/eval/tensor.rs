@@ -5,8 +5,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::decompose::{Decomposition, Digits};
-use super::mod_down::{Division, divide_group};
-use super::rows::{by_limb, group_limbs, groups};
+use super::mod_down::divided;
+use super::rows::group_limbs;
 use super::{Evaluator, common, same_level};
 use crate::cipher::Ciphertext;
 use crate::kernels::{KeyProduct, kernels};
@@ -80,23 +80,11 @@ impl Evaluator {
         };
         let new_level = level - usize::from(rescale);
         let converter = params.rns().mod_down(level, rescale);
-        let mut divisions = [(); 2].map(|()| Division::new(params, converter));
-        let mut removed = by_limb(divisions.iter_mut().map(Division::removed));
-        for positions in groups(new_level + 1..new_level + 1 + removed.len(), size) {
-            let outputs = removed.drain(..positions.len()).collect();
-            relinearise(positions, outputs);
-        }
-        drop(removed);
-        divisions.par_iter_mut().for_each(Division::prepare);
-        let mut out = [(); 2].map(|()| RnsPoly::scratch(params, new_level, false, Form::Ntt));
-        let mut kept = by_limb(out.iter_mut().map(RnsPoly::limbs_mut));
-        let kept: Vec<_> = groups(0..new_level + 1, size)
-            .map(|positions| (positions.clone(), kept.drain(..positions.len()).collect()))
-            .collect();
-        kept.into_par_iter().for_each(|(positions, outputs): (Range<usize>, Vec<_>)| {
-            divide_group(&divisions, positions, outputs, n, &relinearise);
-        });
-        let [c0, c1] = out;
+        let mut polys =
+            divided(params, Some(converter), 2, new_level, size, relinearise).into_iter();
+        let (Some(c0), Some(c1)) = (polys.next(), polys.next()) else {
+            return Err(Error::argument("components of a product", polys.len(), 2));
+        };
         let divisor = if rescale { params.modulus(level).value() as f64 } else { 1.0 };
         Ok(Ciphertext { c0, c1, scale: scale / divisor })
     }

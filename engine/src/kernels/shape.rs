@@ -47,6 +47,19 @@ pub(super) fn require_slices(slices: &[&[u64]], count: usize, len: usize) {
     }
 }
 
+/// Panics unless all outputs have the same whole number of blocks, and all lists as many slices of that length.
+#[inline]
+pub(super) fn require_sums<const K: usize, const L: usize>(
+    outs: [usize; K],
+    lists: [&[&[u64]]; L],
+) {
+    require_blocks(outs[0]);
+    outs.into_iter().for_each(|len| require_len(len, outs[0]));
+    for slices in lists {
+        require_slices(slices, lists[0].len(), outs[0]);
+    }
+}
+
 /// Panics unless there are one or two outputs of equal length, with as many lists of constants, equally long too, and
 /// moduli.
 #[inline]

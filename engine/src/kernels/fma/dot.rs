@@ -7,7 +7,7 @@ use super::lanes::Lanes;
 use super::pointwise::{mul_scalar, put_permuted};
 use super::sums::Sums;
 use crate::kernels::shape::{
-    require_blocks, require_key_product, require_len, require_slices, require_targets,
+    require_blocks, require_key_product, require_slices, require_sums, require_targets,
 };
 use crate::kernels::{KEY_WORDS, KeyProduct};
 use crate::modulus::Modulus;
@@ -206,11 +206,7 @@ pub(super) fn dot_pair<L: Lanes>(
     p: &[&[u64]],
     modulus: &Modulus,
 ) {
-    require_blocks(out0.len());
-    require_len(out1.len(), out0.len());
-    for slices in [x0, x1, p] {
-        require_slices(slices, p.len(), out0.len());
-    }
+    require_sums([out0.len(), out1.len()], [x0, x1, p]);
     let sums = Sums::<L>::new(modulus, u128::from(modulus.value()).pow(2));
     // SAFETY: all slices have `out0.len()` words, a multiple of 8.
     by_vectors!(L, out0.len(), start, U => unsafe {
@@ -269,11 +265,7 @@ pub(super) fn square_sum<L: Lanes>(
     b: &[&[u64]],
     modulus: &Modulus,
 ) {
-    require_blocks(out0.len());
-    require_len(out1.len(), out0.len());
-    require_len(out2.len(), out0.len());
-    require_slices(a, b.len(), out0.len());
-    require_slices(b, b.len(), out0.len());
+    require_sums([out0.len(), out1.len(), out2.len()], [a, b]);
     let sums = Sums::<L>::new(modulus, u128::from(modulus.value()).pow(2));
     for start in (0..out0.len()).step_by(L::WORDS) {
         let mut words = [sums.prime.zero(); 3];

@@ -10,7 +10,7 @@ use super::arith::{
     Factor, MAX_TERMS, Sum, SumReducer, V, blocks_mut, is_wide, load, store, store_block,
 };
 use super::pointwise::store_permuted;
-use crate::kernels::shape::{require_blocks, require_key_product, require_len, require_slices};
+use crate::kernels::shape::{require_key_product, require_sums};
 use crate::kernels::{KEY_WORDS, KeyProduct, KeyWords};
 use crate::modulus::Modulus;
 
@@ -138,11 +138,7 @@ pub(super) fn dot_pair(
     p: &[&[u64]],
     modulus: &Modulus,
 ) {
-    require_blocks(out0.len());
-    require_len(out1.len(), out0.len());
-    for slices in [x0, x1, p] {
-        require_slices(slices, p.len(), out0.len());
-    }
+    require_sums([out0.len(), out1.len()], [x0, x1, p]);
     let terms = Terms { x0, x1, p, reducer: SumReducer::new(modulus) };
     if is_wide(p.len().min(MAX_TERMS) + 1, 2 * modulus.bits()) {
         terms.run::<true>(out0, out1);

@@ -26,17 +26,20 @@ pub(super) fn supported() -> bool {
         && is_x86_feature_detected!("avx512vl")
 }
 
-/// Safe functions around those compiled for AVX-512.
-macro_rules! guarded {
+/// The table: safe functions around those compiled for AVX-512.
+macro_rules! table {
     ($($name:ident = $inner:path, ($($argument:ident: $type:ty),*);)*) => {
         $(fn $name($($argument: $type),*) {
             // SAFETY: only reachable through `KERNELS`, which is handed out only when `supported()`.
             unsafe { $inner($($argument),*) }
         })*
+
+        /// The AVX-512 IFMA table; to be handed out only when [`supported`].
+        pub(super) static KERNELS: Kernels = Kernels { name: "avx512ifma", $($name),* };
     };
 }
 
-guarded! {
+table! {
     ntt_forward = forward::forward, (table: &NttTable, a: &mut [u64]);
     ntt_inverse = inverse::inverse, (table: &NttTable, a: &mut [u64]);
     add = pointwise::add, (a: &mut [u64], b: &[u64], modulus: &Modulus);
@@ -67,29 +70,3 @@ guarded! {
     tensor = sums::tensor, (out: [&mut [u64]; 3], pairs: [&[u64]; 4], modulus: &Modulus);
     permute = pointwise::permute, (out: &mut [u64], input: &[u64], permutation: BlockPermutation<'_>);
 }
-
-/// The AVX-512 IFMA table; to be handed out only when [`supported`].
-pub(super) static KERNELS: Kernels = Kernels {
-    name: "avx512ifma",
-    ntt_forward,
-    ntt_inverse,
-    add,
-    sub,
-    neg,
-    mul,
-    mul_add,
-    mul_sub,
-    mul_scalar,
-    mul_scalar_add,
-    sub_from_mul_scalar,
-    lift,
-    reduce,
-    dot_const,
-    dot_montgomery,
-    quotient,
-    key_product,
-    dot_pair,
-    square_sum,
-    tensor,
-    permute,
-};

@@ -7,7 +7,7 @@ use super::arith::{
     MAX_TERMS, Sum, SumReducer, blocks, blocks_mut, is_wide, load, load_block, splat, store,
     store_block,
 };
-use crate::kernels::shape::{require_blocks, require_len, require_slices};
+use crate::kernels::shape::{require_blocks, require_len, require_slices, require_sums};
 use crate::modulus::Modulus;
 
 /// `out = sum_i xs[i] * consts[i]`.
@@ -86,11 +86,7 @@ pub(super) fn square_sum(
     b: &[&[u64]],
     modulus: &Modulus,
 ) {
-    require_blocks(out0.len());
-    require_len(out1.len(), out0.len());
-    require_len(out2.len(), out0.len());
-    require_slices(a, b.len(), out0.len());
-    require_slices(b, b.len(), out0.len());
+    require_sums([out0.len(), out1.len(), out2.len()], [a, b]);
     let wide = is_wide(b.len().min(MAX_TERMS) + 1, 2 * modulus.bits() + 1);
     let reducer = SumReducer::new(modulus);
     let len = out0.len();

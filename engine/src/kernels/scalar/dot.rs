@@ -2,9 +2,7 @@
 //! [`crate::kernels::Kernels`].
 
 use super::pointwise::store_permuted;
-use crate::kernels::shape::{
-    require_blocks, require_key_product, require_len, require_slices, require_targets,
-};
+use crate::kernels::shape::{require_key_product, require_slices, require_sums, require_targets};
 use crate::kernels::{KEY_WORDS, KeyProduct};
 use crate::modulus::Modulus;
 
@@ -118,11 +116,7 @@ pub(super) fn dot_pair(
     p: &[&[u64]],
     modulus: &Modulus,
 ) {
-    require_blocks(out0.len());
-    require_len(out1.len(), out0.len());
-    for slices in [x0, x1, p] {
-        require_slices(slices, p.len(), out0.len());
-    }
+    require_sums([out0.len(), out1.len()], [x0, x1, p]);
     for start in (0..out0.len()).step_by(8) {
         let block = start..start + 8;
         let (mut sums0, mut sums1) = ([0_u128; 8], [0_u128; 8]);
@@ -149,11 +143,7 @@ pub(super) fn square_sum(
     b: &[&[u64]],
     modulus: &Modulus,
 ) {
-    require_blocks(out0.len());
-    require_len(out1.len(), out0.len());
-    require_len(out2.len(), out0.len());
-    require_slices(a, b.len(), out0.len());
-    require_slices(b, b.len(), out0.len());
+    require_sums([out0.len(), out1.len(), out2.len()], [a, b]);
     for start in (0..out0.len()).step_by(8) {
         let block = start..start + 8;
         let mut sums = [[0_u128; 8]; 3];
