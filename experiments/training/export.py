@@ -1,6 +1,6 @@
-"""Write a trained variant: its weights, its record, and the inputs Rust checks against.
+"""Write a trained variant: its weights, its record, and the logits that the project's tests check against.
 
-    python export.py        # rewrite check.json from the weights that exist
+    python export.py --network vgg5-slim      # rewrite check.json from the weights that exist
 """
 
 import argparse
@@ -11,116 +11,185 @@ import subprocess
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
-from data import normalise
-from model import LeNet
-from patterns import DEFINITIONS, unit_ids
-from variants import VARIANTS
+from description import NETWORKS, read_description
+from fold import folded, plain_forward
+from measure import accuracy, bound, largest_values, rounded_up
+from plan import read_plan
+from store import decode_all, encode_all, read_weights, write_weights
+from units import FAMILIES
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "lenet"
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CHECK_INPUTS = 8
-
-
-@torch.no_grad()
-def activation_ranges(model, train_pixels, test_pixels):
-    """The largest |input| of each activation over train, test and altered test images."""
-    noise = torch.randn(test_pixels.shape, generator=torch.Generator().manual_seed(0))
-    sets = (
-        train_pixels,
-        test_pixels,
-        1.3 * test_pixels,
-        0.7 * test_pixels,
-        test_pixels + 0.1 * noise,
-    )
-    peaks = [0.0, 0.0, 0.0]
-    for pixels in sets:
-        for batch in pixels.split(500):
-            inputs = model(normalise(batch))[1]
-            peaks = [max(p, x.abs().max().item()) for p, x in zip(peaks, inputs)]
-    return peaks
+EIGHT_BITS_FROM = 100_000  # fully connected weights from this size on are tried in 8 bits
+EIGHT_BITS_LOSS = 0.001  # largest loss of accuracy, as a fraction, for which 8 bits are taken
 
 
 def git_revision():
-    """The current commit, or "none"."""
+    """The current commit, with "-modified" if tracked files differ, or "none"."""
     here = Path(__file__).resolve().parent
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else "none"
+    run = lambda *words: subprocess.run(["git", *words], cwd=here, capture_output=True, text=True)
+    done = run("rev-parse", "HEAD")
+    if done.returncode:
+        return "none"
+    changed = run("status", "--porcelain", "--untracked-files=no").stdout.strip()
+    return done.stdout.strip() + ("-modified" if changed else "")
+
+
+def toml_value(value):
+    """A scalar, list or flat table as TOML."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, float) and math.isinf(value):
+        return "inf"
+    return json.dumps(value)
 
 
 def toml_text(record):
-    """Format a flat record as TOML (JSON's scalars and lists are valid TOML)."""
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in record.items())
+    return "".join(f"{key} = {toml_value(value)}\n" for key, value in record.items())
 
 
-def pruning_record(variant, weight):
-    """What the record says about pruning, counted on the exported weights."""
-    if variant.family is None:
-        return {"family": "none", "unit": "none", "kept_units": 0, "total_units": 0}
-    ids = unit_ids(variant.family, variant.groups)
+def pruning_record(trainer):
+    """What the record says about units, counted on the network's weights."""
+    pruner = trainer.pruner
+    if pruner is None:
+        return {"family": "none", "kept_units": 0, "total_units": 0}
+    kept = {
+        name: len(ids.cpu()[pruner.weights[name].detach().cpu() != 0].unique()) for name, ids in pruner.maps.items()
+    }
+    prune = trainer.variant.prune
     return {
-        "family": variant.family,
-        "unit": DEFINITIONS[variant.family],
-        "kept_units": len(ids[weight != 0].unique()),
-        "total_units": int(ids.max()) + 1,
+        "family": prune.family if prune and not trainer.args.units else "file",
+        "unit": FAMILIES[prune.family] if prune and not trainer.args.units else trainer.args.units.name,
+        "importance": pruner.importance,
+        "scope": pruner.scope,
+        "kept_units": sum(kept.values()),
+        "total_units": sum(pruner.counts.values()),
+        "kept_units_by_layer": kept,
+        "total_units_by_layer": pruner.counts,
     }
 
 
-def export_variant(trainer, epochs, train_pixels, test_pixels, test_accuracy):
-    """Write <variant>.safetensors and <variant>.toml."""
-    args, variant, model = trainer.args, trainer.variant, trainer.model
-    state = {key: value.detach().contiguous().clone() for key, value in model.state_dict().items()}
-    args.weights.mkdir(parents=True, exist_ok=True)
-    save_file(state, args.weights / f"{args.variant}.safetensors")
+def command(args, variant, epochs):
+    """The command that trains this again, without its folders."""
+    words = ["python train.py", f"--network {args.network} --variant {args.variant}"]
+    words.append(f"--seed {args.seed} --epochs {epochs} --batch {args.batch}")
+    words.append(f"--peak-lr {variant.peak_lr} --clip {args.clip}")
+    words.append(f"--range-limit {args.range_limit} --range-weight {args.range_weight}")
+    for name in ("teacher", "start", "units"):
+        path = getattr(args, name)
+        used = {"teacher": variant.teacher, "start": variant.start, "units": True}[name]
+        if path is not None and used:
+            words.append(f"--{name} {path.name}")
+    if args.keep is not None:
+        words.append(f"--keep {args.keep}")
+    return " ".join(words)
+
+
+def single(tensors):
+    return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def stored_form(description, tensors, test):
+    """(stored tensors, their accuracy, that of float32): large fully connected weights in 8 bits if that costs little."""
+    exact = single(tensors)
+    large = {
+        f"{layer.name}.weight"
+        for layer in description.layers
+        if layer.kind == "fc" and tensors[f"{layer.name}.weight"].numel() >= EIGHT_BITS_FROM
+    }
+    before = accuracy(description, exact, *test)
+    for eight_bits in (large, set()):
+        stored = encode_all(tensors, eight_bits)
+        after = accuracy(description, single(decode_all(stored)), *test)
+        if before - after < EIGHT_BITS_LOSS or not eight_bits:
+            return stored, after, before
+
+
+def export_variant(trainer, epochs, train, test):
+    """Write <variant>.safetensors, <variant>.toml and check.json into the network's folder."""
+    args, variant, description = trainer.args, trainer.variant, trainer.description
+    tensors = folded(trainer.network.cpu())
+    stored, after, before = stored_form(description, tensors, test)
+    largest, output = largest_values(description, single(decode_all(stored)), train[0], test[0])
+    bounds = {name: bound(value) for name, value in largest.items()}
+    for name, value in (*bounds.items(), ("output", rounded_up(output))):
+        if value is not None:
+            stored[f"{name}.bound"] = torch.tensor([value])
+    folder = args.weights / args.network
+    folder.mkdir(parents=True, exist_ok=True)
+    write_weights(folder / f"{args.variant}.safetensors", stored)
     record = {
+        "network": args.network,
         "variant": args.variant,
         "groups": variant.groups,
-        **pruning_record(variant, state["conv2.weight"]),
-        "test_accuracy": test_accuracy,
-        "parent": variant.parent or "none",
-        "stem_trained": variant.stem_trained,
-        "command": f"python train.py --variant {args.variant} --seed {args.seed} --epochs {epochs} "
-        f"--batch {args.batch} --range-limit {args.range_limit}",
+        "shuffled": list(variant.shuffle),
+        **pruning_record(trainer),
+        "test_accuracy": after,
+        "test_accuracy_float32": before,
+        "parent": variant.parent or (args.start.name if variant.start and args.start else "none"),
+        "teacher": args.teacher.name if trainer.taught else "none",
+        "command": command(args, variant, epochs),
         "seed": args.seed,
         "epochs": epochs,
         "wall_time_s": round(trainer.seconds, 1),
+        "threads": args.threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "git_revision": git_revision(),
-        "max_abs_activation_input": activation_ranges(model, train_pixels, test_pixels),
+        "bounded": all(value is not None for value in bounds.values()),
+        "max_abs_logit": output,
+        "max_abs_activation_input": largest,
     }
-    (args.weights / f"{args.variant}.toml").write_text(toml_text(record))
+    partial = folder / f"{args.variant}.toml.partial"
+    partial.write_text(toml_text(record))
+    partial.replace(folder / f"{args.variant}.toml")
+    print(f"{args.network} {args.variant} exported: accuracy {after:.4f}, largest input {max(largest.values()):.1f}")
 
 
-def check_input(k):
-    """Synthetic input k, already normalised, as [1, 1, 28, 28] in float64."""
+def check_input(description, k):
+    """Synthetic input k, already normalised, as [1, C, h, w] in float64."""
+    channels, height, width = description.shape
     rows = [
-        [0.5 * math.sin(0.37 * k + 0.21 * y) + 0.5 * math.cos(0.13 * k * x + 0.3 * x) for x in range(28)]
-        for y in range(28)
+        [
+            [
+                0.5 * math.sin(0.37 * k + 0.21 * y + 0.9 * c) + 0.5 * math.cos(0.13 * k * x + 0.3 * x + 0.5 * c)
+                for x in range(width)
+            ]
+            for y in range(height)
+        ]
+        for c in range(channels)
     ]
-    return torch.tensor(rows, dtype=torch.float64).view(1, 1, 28, 28)
+    return torch.tensor(rows, dtype=torch.float64)[None]
 
 
 @torch.no_grad()
-def write_check(weights):
-    """Write check.json: every variant's float64 logits on the synthetic inputs."""
-    inputs = torch.cat([check_input(k) for k in range(CHECK_INPUTS)])
+def write_check(network, weights, networks):
+    """Write check.json: every exported variant's float64 logits on the synthetic inputs."""
     logits = {}
-    for name, variant in VARIANTS.items():
-        path = weights / f"{name}.safetensors"
+    for name, variant in read_plan(network).items():
+        path = weights / network / f"{name}.safetensors"
         if path.exists():
-            model = LeNet(variant.groups).double()
-            model.load_state_dict(load_file(path))
-            logits[name] = model(inputs)[0].tolist()
-    formula = "pixel (y, x) of input k = 0.5*sin(0.37*k + 0.21*y) + 0.5*cos(0.13*k*x + 0.3*x)"
-    content = {"input": formula + ", already normalised", "inputs": CHECK_INPUTS, "logits": logits}
-    (weights / "check.json").write_text(json.dumps(content, indent=1) + "\n")
+            description = read_description(network, variant.groups, networks)
+            inputs = torch.cat([check_input(description, k) for k in range(CHECK_INPUTS)])
+            tensors = read_weights(path)
+            logits[name] = plain_forward(description, tensors, inputs).tolist()
+    formula = "0.5*sin(0.37*k + 0.21*y + 0.9*c) + 0.5*cos(0.13*k*x + 0.3*x + 0.5*c)"
+    content = {
+        "input": f"channel c, pixel (y, x) of input k = {formula}, already normalised",
+        "inputs": CHECK_INPUTS,
+        "logits": logits,
+    }
+    (weights / network / "check.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", required=True)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    write_check(parser.parse_args().weights)
+    parser.add_argument("--networks", type=Path, default=NETWORKS)
+    args = parser.parse_args()
+    write_check(args.network, args.weights, args.networks)
 
 
 if __name__ == "__main__":

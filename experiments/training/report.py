@@ -3,48 +3,50 @@
     python report.py
 """
 
-import argparse
 import tomllib
 from pathlib import Path
 
-from export import WEIGHTS
-from variants import VARIANTS
+from plan import PLANS, read_plan
+from train import WEIGHTS
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 HEADER = [
-    "| variant | groups | pruned units | kept | test accuracy | to dense (points) | largest activation inputs |",
-    "|---|---|---|---|---|---|---|",
+    "| network | variant | groups | pruned units | kept | test accuracy | to dense (points) | largest input |",
+    "|---|---|---|---|---|---|---|---|",
 ]
 
 
-def row(record, dense_accuracy):
+def row(record, dense):
     """One line of the table."""
-    kept = f"{record['kept_units']} of {record['total_units']}" if record["total_units"] else "all"
-    ranges = " / ".join(f"{value:.1f}" for value in record["max_abs_activation_input"])
-    delta = 100 * (record["test_accuracy"] - dense_accuracy)
+    groups = sorted(set(record["groups"].values())) or [1]
+    shuffled = ", shuffled" if record["shuffled"] else ""
+    total = record["total_units"]
+    kept = f"{record['kept_units']} of {total} ({100 * record['kept_units'] / total:.0f} %)" if total else "all"
+    pruned = f"{record['family']}, {record['importance']}" if total else "none"
+    delta = f"{100 * (record['test_accuracy'] - dense):+.2f}" if dense else ""
+    largest = max(record["max_abs_activation_input"].values())
     return (
-        f"| `{record['variant']}` | {record['groups']} | {record['family']} | {kept} "
-        f"| {100 * record['test_accuracy']:.2f} % | {delta:+.2f} | {ranges} |"
+        f"| {record['network']} | `{record['variant']}` | {', '.join(map(str, groups))}{shuffled} | {pruned} "
+        f"| {kept} | {100 * record['test_accuracy']:.2f} % | {delta} | {largest:.1f} |"
     )
 
 
-def table(weights):
+def table():
     """The Markdown table of every variant that has a record."""
-    paths = [weights / f"{name}.toml" for name in VARIANTS]
-    records = [tomllib.loads(path.read_text()) for path in paths if path.exists()]
-    dense = next(r["test_accuracy"] for r in records if r["variant"] == "dense")
-    return "\n".join(HEADER + [row(record, dense) for record in records])
+    lines = list(HEADER)
+    for plan in sorted(PLANS.glob("*.toml")):
+        paths = [WEIGHTS / plan.stem / f"{name}.toml" for name in read_plan(plan.stem)]
+        records = [tomllib.loads(path.read_text()) for path in paths if path.exists()]
+        dense = next((r["test_accuracy"] for r in records if r["variant"] == "dense"), None)
+        lines += [row(record, dense) for record in records]
+    return "\n".join(lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    text = table(parser.parse_args().weights)
     before, rest = README.read_text().split(BEGIN)
     after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-    print(text)
+    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}")
 
 
 if __name__ == "__main__":

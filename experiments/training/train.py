@@ -1,66 +1,69 @@
-"""Train one LeNet variant and export its weights and record.
+"""Train one variant of a network on CIFAR-10 and export its weights and record.
 
-    python train.py --variant dense --data DATA --work WORK --resume
+    python train.py --network vgg5-slim --variant dense --data DATA --teacher resnet20-relu.safetensors --resume
 """
 
 import argparse
 import math
 import os
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 
-from data import augment, load_mnist, normalise, synthetic_digits
+import cifar
+from description import NETWORKS, read_description
 from export import export_variant
-from model import LeNet
-from patterns import keep_strongest, unit_ids
-from variants import VARIANTS
+from starting import read_start
+from store import read_weights
+from fold import start_from
+from network import Network
+from plan import read_plan
+from pruning import Pruner
+from teacher import relu_teacher, teacher_logits
+from units import read_units, square_width, unit_map
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "lenet"
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 MASK_EVERY = 40  # steps between two prunings while units are being removed
-PRUNE_UNTIL = 0.45  # share of the training after which no more units are removed
 WARM_UP = 0.15  # share of the training during which the learning rate rises
+TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
+START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--variant", choices=VARIANTS, default="dense")
-    parser.add_argument("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds mnist/")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where weights and records go")
-    parser.add_argument("--work", type=Path, default=Path("/tmp/spencnn-training"), help="checkpoint folder")
-    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
-    parser.add_argument("--pause-file", type=Path, default=Path("/tmp/spencnn-pause"), help="sleep while it exists")
-    parser.add_argument("--epochs", type=int, help="instead of the variant's own number")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--range-limit", type=float, default=8.0, help="activation inputs above it are penalised")
-    parser.add_argument("--smoke", action="store_true", help="a tiny run; synthetic digits when there is no data")
-    return parser.parse_args()
-
-
-def load_data(args):
-    """Return ((train images, labels), (test images, labels)) as pixels in [0, 1]."""
-    if args.data is None:
-        if not args.smoke:
-            raise SystemExit("give --data or set SPENCNN_DATA (or try --smoke)")
-        return synthetic_digits(2000, 1), synthetic_digits(500, 2)
-    train, test = load_mnist(args.data, "train"), load_mnist(args.data, "t10k")
+    add = parser.add_argument
+    add("--network", required=True, help="name of a description and of a plan")
+    add("--variant", required=True, help="name of a variant in the plan")
+    add("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds cifar10/")
+    add("--teacher", type=Path, help="weights of a ReLU ResNet-20, for variants whose plan has a teacher")
+    add("--start", type=Path, help="weight file to start from, for variants whose plan asks for one")
+    add("--units", type=Path, help="prune these units (file of the `units` command) in place of the plan's")
+    add("--keep", type=float, help="share of units to keep, in place of the plan's or the file's")
+    add("--networks", type=Path, default=NETWORKS, help="folder of descriptions")
+    add("--weights", type=Path, default=WEIGHTS, help="where weights and records go, in a folder per network")
+    add("--work", type=Path, default=Path("/tmp/spencnn-training"), help="checkpoint folder")
+    add("--resume", action="store_true", help="continue from the last checkpoint")
+    add("--pause-file", type=Path, default=Path("/tmp/spencnn-pause"), help="sleep while it exists")
+    add("--epochs", type=int, help="instead of the plan's number")
+    add("--batch", type=int, default=128)
+    add("--seed", type=int, default=1)
+    add("--threads", type=int, default=2)
+    add("--peak-lr", type=float, help="instead of the plan's")
+    add("--clip", type=float, default=4.0, help="of the gradient's norm")
+    add("--range-limit", type=float, default=6.0, help="activation inputs above it, in deviations, are penalised")
+    add("--range-weight", type=float, default=0.02, help="of that penalty in the loss")
+    add("--smoke", action="store_true", help="a tiny run on synthetic images, without teacher or start")
+    args = parser.parse_args()
     if args.smoke:
-        return tuple(x[:2000] for x in train), tuple(x[:500] for x in test)
-    return train, test
-
-
-def initial_model(args, variant):
-    """Return the network to start from: the parent's weights, or seeded random ones."""
-    torch.manual_seed(args.seed)
-    model = LeNet(variant.groups)
-    if variant.parent and not args.smoke:
-        model.load_state_dict(load_file(args.weights / f"{variant.parent}.safetensors"))
-    return model.to(memory_format=torch.channels_last)
+        args.work, args.resume, args.teacher, args.start = args.work / "smoke", False, None, None
+        args.weights, args.batch = args.work / "weights", 50
+    elif args.data is None:
+        parser.error("give --data or set SPENCNN_DATA (or try --smoke)")
+    return args
 
 
 def learning_rate(progress, peak):
@@ -68,11 +71,6 @@ def learning_rate(progress, peak):
     if progress < WARM_UP:
         return peak * (0.1 + 0.9 * progress / WARM_UP)
     return peak * 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
-
-
-def removed_units(progress, goal):
-    """The gradual schedule: many units early, the last ones slowly, `goal` at the end."""
-    return round(goal * (1 - (1 - min(1.0, progress / PRUNE_UNTIL)) ** 3))
 
 
 def wait_while_paused(pause_file):
@@ -83,38 +81,107 @@ def wait_while_paused(pause_file):
     return time.monotonic() - start
 
 
+def load_data(args):
+    """((train images, labels), (test images, labels)), images as bytes [n, 32, 32, 3]."""
+    if args.smoke:
+        return cifar.synthetic(500, 1), cifar.synthetic(200, 2)
+    return cifar.train_set(args.data), cifar.test_set(args.data)
+
+
 class Trainer:
     """The state of one training run, saved after every epoch."""
 
-    def __init__(self, args, variant):
-        self.args, self.variant = args, variant
-        self.model = initial_model(args, variant)
-        if not variant.stem_trained:
-            self.model.freeze_stem()
-        self.optimiser = torch.optim.Adam(self.model.parameters(), variant.peak_lr)
-        self.gen = torch.Generator().manual_seed(args.seed)
-        self.ids = unit_ids(variant.family, variant.groups) if variant.family else None
-        self.units = int(self.ids.max()) + 1 if variant.family else 0
-        self.mask = None
+    def __init__(self, args, train):
+        self.args = args
+        self.images, self.labels = train
+        self.variant = self.read_variant()
+        self.description = read_description(args.network, self.variant.groups, args.networks)
+        torch.manual_seed(args.seed)
+        self.network = Network(self.description, self.variant.shuffle, self.variant.dropout)
+        self.start()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self.pruner = self.make_pruner()
+        parameters = list(self.network.parameters())
+        self.optimiser = torch.optim.SGD(
+            [
+                {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 5e-4},
+                {"params": [p for p in parameters if p.dim() == 1], "weight_decay": 0.0},
+            ],
+            lr=self.variant.peak_lr,
+            momentum=0.9,
+            nesterov=True,
+        )
+        self.padded = cifar.padded(self.images, self.description)
+        self.teacher = None
         self.epoch, self.seconds = 0, 0.0
-        self.checkpoint = args.work / f"{args.variant}.pt"
+        self.checkpoint = args.work / args.network / f"{args.variant}.pt"
         if args.resume and self.checkpoint.exists():
             self.load()
 
+    def read_variant(self):
+        variants = read_plan(self.args.network)
+        if self.args.variant not in variants:
+            raise SystemExit(f"no variant {self.args.variant!r} of {self.args.network}; there are {', '.join(variants)}")
+        variant = variants[self.args.variant]
+        return replace(variant, peak_lr=self.args.peak_lr) if self.args.peak_lr else variant
+
+    @property
+    def taught(self):
+        return self.variant.teacher is not None and self.args.teacher is not None
+
+    def start(self):
+        """Load the parent's exported weights, or the file to start from, where the plan says so."""
+        if self.variant.parent:
+            path = self.args.weights / self.args.network / f"{self.variant.parent}.safetensors"
+        elif self.variant.start:
+            path = self.args.start
+        else:
+            return
+        if self.args.smoke and (path is None or not path.exists()):
+            return
+        if path is None:
+            raise SystemExit(f"variant {self.args.variant} starts from given weights: name them with --start")
+        tensors = read_weights(path) if self.variant.parent else read_start(path)
+        tensors = {name: tensor.float() for name, tensor in tensors.items()}
+        pixels = self.images[:START_IMAGES].float() / 255
+        start_from(self.network, tensors, cifar.normalise(pixels, self.description))
+        if self.variant.fixed_statistics:
+            self.network.fix_statistics()
+
+    def make_pruner(self):
+        prune = self.variant.prune
+        if prune is None and self.args.units is None:
+            return None
+        keeps = None
+        if self.args.units is not None:
+            maps, keeps = read_units(self.args.units, self.description)
+            kept = torch.cat([keep.float() for keep in keeps.values()]).mean().item() if keeps else None
+            keep = self.args.keep or kept or prune.keep
+            keeps = None if self.args.keep else keeps
+        else:
+            maps, keep = {}, self.args.keep or prune.keep
+            for layer in self.description.pruned_layers():
+                width = square_width(layer) if self.variant.width == "square" else self.variant.width
+                maps[layer.name] = unit_map(layer, prune.family, width)
+        importance, scope = (prune.importance, prune.scope) if prune else ("magnitude", "layer")
+        maps = {name: ids.to(self.device) for name, ids in maps.items()}
+        return Pruner(self.network, maps, keep, importance, scope, keeps)
+
     def load(self):
-        saved = torch.load(self.checkpoint)
-        self.model.load_state_dict(saved["model"])
+        saved = torch.load(self.checkpoint, map_location=self.device)
+        self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
-        self.gen.set_state(saved["generator"])
-        self.mask, self.epoch, self.seconds = saved["mask"], saved["epoch"], saved["seconds"]
+        self.epoch, self.seconds = saved["epoch"], saved["seconds"]
+        if self.pruner:
+            self.pruner.load(saved["pruner"])
 
     def save(self):
-        self.args.work.mkdir(parents=True, exist_ok=True)
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         state = {
-            "model": self.model.state_dict(),
+            "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "generator": self.gen.get_state(),
-            "mask": self.mask,
+            "pruner": self.pruner.state() if self.pruner else None,
             "epoch": self.epoch,
             "seconds": self.seconds,
         }
@@ -122,80 +189,105 @@ class Trainer:
         torch.save(state, partial)
         partial.replace(self.checkpoint)
 
-    def prune(self, progress):
-        """Bring the mask up to the schedule."""
-        goal = round(self.variant.removed * self.units)
-        removed = removed_units(progress, goal)
-        self.mask = keep_strongest(self.model.conv2.weight, self.ids, removed)
-        self.apply_mask()
+    def losses(self, x, labels, soft):
+        """(cross-entropy, distillation, range penalty); `soft` holds the teacher's logits, or nothing."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits, peaks = self.network(x)
+        logits = logits.float()
+        entropy = F.cross_entropy(logits, labels)
+        penalty = F.relu(peaks.float() - self.args.range_limit).sum(0).mean()
+        if not self.taught:
+            return entropy, entropy, penalty
+        target = F.softmax(soft / TEMPERATURE, 1)
+        distance = F.kl_div(F.log_softmax(logits / TEMPERATURE, 1), target, reduction="batchmean")
+        return entropy, TEMPERATURE**2 * distance, penalty
 
-    @torch.no_grad()
-    def apply_mask(self):
-        self.model.conv2.weight.mul_(self.mask)
+    def soft_labels(self, augmentation):
+        """The teacher's logits on this epoch's crops."""
+        if not self.taught:
+            return torch.zeros(len(self.labels), 0)
+        cache = self.args.work / f"teacher-{self.args.teacher.stem}" / f"{self.args.network}-s{self.args.seed}-e{self.epoch}.pt"
+        if self.teacher is None and not cache.exists():
+            self.teacher = relu_teacher(self.args.teacher)
+        return teacher_logits(self.teacher, augmentation, self.labels, cache).float()
 
-    def step(self, pixels, labels):
+    def step(self, augmentation, index, soft):
         """One optimiser step; returns the cross-entropy."""
-        x = normalise(augment(pixels, self.gen)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits, inputs = self.model(x)
-        entropy = F.cross_entropy(logits.float(), labels, label_smoothing=0.03)
-        penalty = 0.1 * self.model.range_penalty(inputs, self.args.range_limit)
-        loss = entropy + penalty + 10 * self.model.curvature_penalty()
+        pixels = augmentation.lit(index, augmentation.crop(index).float() / 255)
+        x = cifar.normalise(pixels, self.description).to(self.device)
+        labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
+        entropy, distance, penalty = self.losses(x, labels, soft)
+        loss = (1 - SOFT) * entropy + SOFT * distance + self.args.range_weight * penalty
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.args.clip)
+        if self.pruner:
+            self.pruner.observe()
         self.optimiser.step()
-        return entropy.item()
+        for _, quadratic in self.network.quadratics():
+            quadratic.project()
+        if self.pruner:
+            self.pruner.apply()
+        return entropy.item(), penalty.item()
 
-    def run_epoch(self, images, labels, epochs):
-        """One pass over the training images; returns the mean cross-entropy."""
-        start, paused, total = time.monotonic(), 0.0, 0.0
-        order = torch.randperm(len(images), generator=self.gen)
-        batches = order.split(self.args.batch)
-        for number, batch in enumerate(batches):
+    def run_epoch(self, epochs):
+        """One pass over the training images; returns the means of cross-entropy and range penalty."""
+        start, paused, totals = time.monotonic(), 0.0, torch.zeros(2)
+        augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch)
+        soft = self.soft_labels(augmentation)
+        gen = torch.Generator().manual_seed(7919 * self.args.seed + self.epoch)
+        order = torch.randperm(len(self.labels), generator=gen)
+        steps = len(order) // self.args.batch
+        self.network.train()
+        for number in range(steps):
             paused += wait_while_paused(self.args.pause_file)
-            progress = (self.epoch + number / len(batches)) / epochs
+            progress = (self.epoch + number / steps) / epochs
             for group in self.optimiser.param_groups:
                 group["lr"] = learning_rate(progress, self.variant.peak_lr)
-            if self.units and number % MASK_EVERY == 0:
-                self.prune(progress)
-            total += self.step(images[batch], labels[batch])
-            if self.mask is not None:
-                self.apply_mask()
+            if self.pruner and number and number % MASK_EVERY == 0:
+                self.pruner.prune(progress)
+            index = order[number * self.args.batch :][: self.args.batch]
+            totals += torch.tensor(self.step(augmentation, index, soft))
         self.epoch += 1
+        if self.pruner:
+            self.pruner.prune(self.epoch / epochs)
         self.seconds += time.monotonic() - start - paused
-        return total / len(batches)
+        return (totals / steps).tolist()
 
 
 @torch.no_grad()
-def accuracy(model, images, labels):
-    """The share of images classified correctly, in float32."""
-    batches = zip(images.split(500), labels.split(500))
-    right = sum((model(normalise(x))[0].argmax(1) == y).sum().item() for x, y in batches)
-    return right / len(images)
+def quick_accuracy(network, images, labels):
+    """(share of images classified right, largest |z| of any activation), in bfloat16."""
+    network.eval()
+    device = next(network.parameters()).device
+    right, peak = 0, 0.0
+    for x, y in zip(images.split(500), labels.split(500)):
+        x = cifar.normalise(x.float() / 255, network.description).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits, peaks = network(x)
+        right += (logits.argmax(1).cpu() == y).sum().item()
+        peak = max(peak, peaks.nan_to_num(nan=float("inf")).max().item())
+    return right / len(labels), peak
 
 
 def main():
     args = parse_args()
-    variant = VARIANTS[args.variant]
     torch.set_num_threads(args.threads)
-    if args.smoke:
-        args.weights, args.work, args.resume = args.work / "smoke", args.work / "smoke", False
-    epochs = args.epochs or (2 if args.smoke else variant.epochs)
-    (train_x, train_y), (test_x, test_y) = load_data(args)
-    trainer = Trainer(args, variant)
+    os.nice(10)
+    train, test = load_data(args)
+    trainer = Trainer(args, train)
+    epochs = args.epochs or (2 if args.smoke else trainer.variant.epochs)
     while trainer.epoch < epochs:
-        entropy = trainer.run_epoch(train_x, train_y, epochs)
+        entropy, penalty = trainer.run_epoch(epochs)
         trainer.save()
-        right = accuracy(trainer.model, test_x, test_y)
-        coeffs = [[round(v, 3) for v in act.coeffs.tolist()] for act in trainer.model.activations()]
+        right, peak = quick_accuracy(trainer.network, *test)
         print(
-            f"{args.variant} epoch {trainer.epoch}/{epochs} entropy {entropy:.4f} "
-            f"test {right:.4f} coeffs {coeffs} {trainer.seconds:.0f} s",
+            f"{args.network} {args.variant} epoch {trainer.epoch}/{epochs} entropy {entropy:.4f} penalty {penalty:.3f} "
+            f"test {right:.4f} peak {peak:.1f} {trainer.seconds:.0f} s",
             flush=True,
         )
-    export_variant(trainer, epochs, train_x, test_x, accuracy(trainer.model, test_x, test_y))
+    export_variant(trainer, epochs, train, test)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Between a trained network and its weight file: folding normalisation away, and starting from a file.
+
+In a file a network is what the description says and no more: convolutions with or without a bias,
+and `[3, C]` coefficients of x^2, x, 1 for each activation. An activation that reads a linear layer
+which nothing else reads has inputs of variance one over the training images.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from network import shuffle_order
+
+
+def to_dense(weight, groups, order):
+    """A group convolution's weight as that of a dense one; `order` is its shuffle, or None."""
+    out, depth = weight.shape[:2]
+    dense = weight.new_zeros(out, depth * groups, *weight.shape[2:])
+    order = torch.arange(depth * groups) if order is None else order
+    rows = torch.arange(out)
+    for k in range(depth):
+        dense[rows, order[rows // (out // groups) * depth + k]] = weight[:, k]
+    return dense
+
+
+def from_dense(dense, groups, order):
+    """The inverse of `to_dense`; weights outside the groups are dropped."""
+    out, channels = dense.shape[:2]
+    depth = channels // groups
+    order = torch.arange(channels) if order is None else order
+    rows = torch.arange(out)
+    columns = [dense[rows, order[rows // (out // groups) * depth + k]] for k in range(depth)]
+    return torch.stack(columns, 1)
+
+
+@torch.no_grad()
+def folded(network):
+    """The tensors of a network's weight file, in double precision; shuffled convolutions as dense ones."""
+    description, tensors = network.description, {}
+    for layer in description.layers:
+        if layer.kind not in ("conv", "fc"):
+            continue
+        part = network.part(layer.name)
+        weight, bias = part.weight.detach().double(), None
+        if layer.kind == "fc":
+            bias = part.bias.detach().double() if layer.bias else None
+        elif part.affine is not None:
+            affine, norm = part.affine, part.affine.norm
+            factor = affine.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+            weight = weight * factor.view(-1, 1, 1, 1)
+            bias = affine.bias.double() - norm.running_mean.double() * factor
+        if layer.kind == "conv" and part.order is not None:
+            weight = to_dense(weight, part.groups, part.order)
+        tensors[f"{layer.name}.weight"] = weight
+        if bias is not None:
+            tensors[f"{layer.name}.bias"] = bias
+    for layer in description.activations():
+        source = description.layer(layer.sources[0])
+        alone = len(description.readers(source.name)) == 1
+        unit = source.kind in ("conv", "fc") and alone and not source.bias
+        coeffs, factor = network.part(layer.name).polynomial(unit)
+        tensors[f"{layer.name}.coeffs"] = coeffs
+        if unit:
+            weight = tensors[f"{source.name}.weight"]
+            tensors[f"{source.name}.weight"] = weight * factor.view(-1, *[1] * (weight.dim() - 1))
+    return tensors
+
+
+def plain_forward(description, tensors, x, each=None):
+    """The network of a weight file on normalised images; `each(layer, input, result)` sees every layer.
+
+    A convolution whose weight is dense though the description has groups is a shuffled one.
+    """
+    values = {"input": x}
+    for layer in description.layers:
+        x = values[layer.sources[0]]
+        weight, bias = tensors.get(f"{layer.name}.weight"), tensors.get(f"{layer.name}.bias")
+        if layer.kind == "conv":
+            groups = x.shape[1] // weight.shape[1]
+            y = F.conv2d(x, weight, bias, layer.stride, layer.padding, groups=groups)
+        elif layer.kind == "fc":
+            y = F.linear(x, weight, bias)
+        elif layer.kind == "activation":
+            a, b, c = tensors[f"{layer.name}.coeffs"].view(3, 1, -1, *[1] * (x.dim() - 2))
+            y = (a * x + b) * x + c
+        elif layer.kind == "avgpool":
+            y = F.avg_pool2d(x, layer.kernel, layer.stride)
+        elif layer.kind == "shortcut":
+            pad = (layer.shape_out[0] - layer.shape_in[0]) // 2
+            y = F.pad(x[:, :, :: layer.stride, :: layer.stride], (0, 0, 0, 0, pad, pad))
+        elif layer.kind == "flatten":
+            y = x.flatten(1)
+        elif layer.kind == "add":
+            y = x + values[layer.sources[1]]
+        if each is not None:
+            each(layer, x, y)
+        values[layer.name] = y
+    return y
+
+
+def _moments(description, tensors, images):
+    """Mean and variance per channel of every activation's input and every linear layer's result.
+
+    They are taken over the images on which the network does not explode: all values below 100.
+    """
+    sane = torch.ones(len(images), dtype=torch.bool)
+    found = {}
+
+    def note(_, x, y):
+        sane.logical_and_(y.flatten(1).abs().amax(1) < 100)
+
+    def measure(layer, x, y):
+        x = x if layer.kind == "activation" else y
+        dims = [0, *range(2, x.dim())]
+        found[layer.name] = (x.mean(dims), x.var(dims, unbiased=False))
+
+    plain_forward(description, tensors, images, note)
+    plain_forward(description, tensors, images[sane], measure)
+    return found
+
+
+@torch.no_grad()
+def start_from(network, tensors, images):
+    """Load a weight file's tensors into a network; its batch statistics are measured on `images`.
+
+    Weights of a dense convolution go into a grouped or shuffled one as far as its groups go, and
+    those of a grouped one into a dense one as its block diagonal. Where the groups are the same, so
+    is the network.
+    """
+    description = network.description
+    moments = _moments(description, tensors, images)
+    for layer in description.layers:
+        if layer.kind not in ("conv", "fc"):
+            continue
+        part, weight = network.part(layer.name), tensors[f"{layer.name}.weight"]
+        bias = tensors.get(f"{layer.name}.bias")
+        if layer.kind == "conv":
+            dense = to_dense(weight, layer.shape_in[0] // weight.shape[1], None)
+            weight = from_dense(dense, part.groups, part.order)
+            if part.affine is not None:
+                affine, (mean, variance) = part.affine, moments[layer.name]
+                affine.norm.running_mean.copy_(mean - bias)
+                affine.norm.running_var.copy_(variance)
+                affine.weight.copy_((variance + affine.norm.eps).sqrt())
+                affine.bias.copy_(mean)
+        elif layer.bias:
+            part.bias.copy_(bias)
+        part.weight.copy_(weight)
+    for name, quadratic in network.quadratics():
+        mean, variance = moments[name]
+        deviation = (variance + quadratic.norm.eps).sqrt()
+        quadratic.norm.running_mean.copy_(mean)
+        quadratic.norm.running_var.copy_(variance)
+        a, b, c = tensors[f"{name}.coeffs"]
+        square = a * deviation**2
+        quadratic.coeffs[0] = square * math.sqrt(2)
+        quadratic.coeffs[1] = deviation * (b + 2 * a * mean)
+        quadratic.coeffs[2] = (a * mean + b) * mean + c + square

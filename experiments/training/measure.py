@@ -1,0 +1,70 @@
+"""What a stored network does on images: its accuracy, and how large its activations' inputs become."""
+
+import math
+
+import torch
+
+import cifar
+from fold import plain_forward
+
+BATCH = 250
+BOUND_LIMIT = 32.0
+MARGIN = 1.2  # of a recorded bound over the largest value seen
+
+
+def _batches(description, pixels):
+    for part in pixels.split(BATCH):
+        x = part.float() / 255 if part.dtype == torch.uint8 else part
+        yield cifar.normalise(x, description).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def accuracy(description, tensors, images, labels):
+    """The share of images classified correctly, in float32."""
+    right = 0
+    for x, y in zip(_batches(description, images), labels.split(BATCH)):
+        right += (plain_forward(description, tensors, x).argmax(1) == y).sum().item()
+    return right / len(labels)
+
+
+def altered(images):
+    """(name, pixels in [0, 1]) of the copies that ranges are also measured on."""
+    pixels = images.float() / 255
+    noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
+    yield "test, 1.3 times as bright", (1.3 * pixels).clamp(0, 1)
+    yield "test, 0.7 times as bright", 0.7 * pixels
+    yield "test, with noise", (pixels + cifar.NOISE * noise).clamp(0, 1)
+
+
+@torch.no_grad()
+def largest_values(description, tensors, train, test):
+    """(largest |input| of each activation by name, largest |logit|): over all training images (convolutions in
+    bfloat16, which moves them by less than a hundredth), all test images and altered copies of them."""
+    largest = {layer.name: 0.0 for layer in description.activations()}
+    output = [0.0]
+
+    def peak(x):
+        value = x.abs().amax().item()
+        return math.inf if math.isnan(value) else value
+
+    def note(layer, x, _):
+        if layer.kind == "activation":
+            largest[layer.name] = max(largest[layer.name], peak(x))
+
+    for name, pixels in (("train", train), ("test", test), *altered(test)):
+        for x in _batches(description, pixels):
+            with torch.autocast("cpu", torch.bfloat16, enabled=name == "train"):
+                output[0] = max(output[0], peak(plain_forward(description, tensors, x, note)))
+    return largest, output[0]
+
+
+def rounded_up(largest):
+    """A value with the margin, in halves."""
+    return math.ceil(2 * MARGIN * largest) / 2 if math.isfinite(largest) else None
+
+
+def bound(largest):
+    """The bound recorded for an activation: the largest value with a margin, in halves, at most 32; or None."""
+    if largest > BOUND_LIMIT:
+        return None
+    return min(BOUND_LIMIT, rounded_up(largest))

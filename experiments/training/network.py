@@ -1,0 +1,177 @@
+"""The torch network of a description, with normalised quadratic activations.
+
+An activation is a/sqrt(2) (z^2 - 1) + b z + c per channel, with z the batch-normalised input: the
+Hermite basis of AESPA (arXiv 2201.06699), with one normalisation in place of two. In training inputs
+are clamped, so that an image on which the network would grow without bound cannot spoil a step, and
+what exceeds a limit is penalised. Out of training nothing is clamped.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from normalised import EPSILON, average_pool, normalised_quadratic
+
+CLAMP = 16.0  # in standard deviations
+HERMITE = (1 / math.sqrt(4 * math.pi), 0.5, 1 / math.sqrt(2 * math.pi))  # of ReLU: a, b, c
+LEAST_CURVATURE = 0.09  # of |a| / |b|: completing the square divides by a, and this keeps the quotient below 8
+
+
+class Statistics(nn.Module):
+    """Running mean and (unbiased) variance of a normalisation."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.eps = EPSILON
+        self.fixed = False
+
+
+class Quadratic(nn.Module):
+    """One quadratic per channel, in the basis described above."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = Statistics(channels)
+        self.coeffs = nn.Parameter(torch.tensor(HERMITE).view(3, 1).repeat(1, channels))
+
+    def forward(self, x):
+        """Return (result, peak of each image: see `normalised_quadratic`)."""
+        a, b, c = self.coeffs
+        a = a / math.sqrt(2)
+        return normalised_quadratic(x, torch.stack([a, b, c - a]), self.norm, self.training, CLAMP)
+
+    @torch.no_grad()
+    def project(self):
+        """Keep every |a| at `LEAST_CURVATURE` of |b| or above, with its sign."""
+        a, b = self.coeffs[:2]
+        sign = torch.where(a < 0, -1.0, 1.0)
+        a.copy_(sign * torch.maximum(a.abs(), LEAST_CURVATURE * b.abs() + 1e-4))
+
+    @torch.no_grad()
+    def polynomial(self, unit):
+        """Return ([3, C] coefficients of x^2, x, 1; factor [C] that x must be multiplied with first).
+
+        With `unit`, the input is brought to unit variance by that factor; else the factor is one.
+        """
+        deviation = (self.norm.running_var.double() + self.norm.eps).sqrt()
+        factor = 1 / deviation if unit else torch.ones_like(deviation)
+        scale, mean = 1 / (deviation * factor), self.norm.running_mean.double() / deviation
+        a, b, c = self.coeffs.double()
+        a = a / math.sqrt(2)
+        # z = scale * x - mean
+        square = a * scale * scale
+        linear = scale * (b - 2 * a * mean)
+        constant = a * mean * mean - b * mean + c - a
+        return torch.stack([square, linear, constant]), factor
+
+
+class Affine(nn.Module):
+    """Batch norm: the quadratic without its square, on the same operation."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = Statistics(channels)
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x):
+        coeffs = torch.stack([torch.zeros_like(self.weight), self.weight, self.bias])
+        return normalised_quadratic(x, coeffs, self.norm, self.training, CLAMP)[0]
+
+
+class Convolution(nn.Module):
+    """A convolution; with `shuffle`, its inputs are permuted first; with a bias, batch norm stands for it."""
+
+    def __init__(self, layer, shuffle):
+        super().__init__()
+        self.stride, self.padding, self.groups = layer.stride, layer.padding, layer.groups
+        self.weight = nn.Parameter(torch.empty(layer.weight_shape))
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        self.affine = Affine(layer.shape_out[0]) if layer.bias else None
+        order = shuffle_order(layer.shape_in[0], layer.groups) if shuffle else None
+        self.register_buffer("order", order)
+
+    def forward(self, x):
+        if self.order is not None:
+            x = x[:, self.order]
+        y = F.conv2d(x, self.weight, None, self.stride, self.padding, groups=self.groups)
+        return y if self.affine is None else self.affine(y)
+
+
+def shuffle_order(channels, groups):
+    """Which input channel each place of a shuffled group convolution reads.
+
+    Place (group g, index i) reads channel (group (g + i) mod G, index i): with group-interleaved
+    encoding that is one rotation across blocks for each input ciphertext, and no more products.
+    """
+    depth = channels // groups
+    group, index = torch.arange(groups).view(-1, 1), torch.arange(depth).view(1, -1)
+    return (((group + index) % groups) * depth + index).flatten()
+
+
+class Network(nn.Module):
+    """A description made trainable; `dropout` gives rates by layer name, applied to its result."""
+
+    def __init__(self, description, shuffled=(), dropout=None):
+        super().__init__()
+        self.description = description
+        self.dropout = dropout or {}
+        self.parts = nn.ModuleDict()
+        for layer in description.layers:
+            part = None
+            if layer.kind == "conv":
+                part = Convolution(layer, layer.name in shuffled)
+            elif layer.kind == "fc":
+                part = nn.Linear(layer.weight_shape[1], layer.weight_shape[0], bias=layer.bias)
+            elif layer.kind == "activation":
+                part = Quadratic(layer.shape_in[0])
+            if part is not None:
+                self.parts[key(layer.name)] = part
+
+    def fix_statistics(self):
+        """Train on with the statistics as they are: a batch has no say in them."""
+        for part in self.modules():
+            if isinstance(part, Statistics):
+                part.fixed = True
+
+    def part(self, name):
+        return self.parts[key(name)]
+
+    def quadratics(self):
+        """(name, module) of every activation, in order."""
+        return [(layer.name, self.part(layer.name)) for layer in self.description.activations()]
+
+    def forward(self, x):
+        """Return (logits [n, classes], peaks [activations, n])."""
+        values, peaks = {"input": x}, []
+        for layer in self.description.layers:
+            x = values[layer.sources[0]]
+            if layer.kind == "activation":
+                flat = x.dim() == 2
+                x, peak = self.part(layer.name)(x[:, :, None, None] if flat else x)
+                x = x.flatten(1) if flat else x
+                peaks.append(peak)
+            elif layer.kind in ("conv", "fc"):
+                x = self.part(layer.name)(x)
+            elif layer.kind == "avgpool":
+                x = average_pool(x, layer.kernel, layer.stride)
+            elif layer.kind == "shortcut":
+                pad = (layer.shape_out[0] - layer.shape_in[0]) // 2
+                x = F.pad(x[:, :, :: layer.stride, :: layer.stride], (0, 0, 0, 0, pad, pad))
+            elif layer.kind == "flatten":
+                x = x.flatten(1)
+            elif layer.kind == "add":
+                x = x + values[layer.sources[1]]
+            if self.training and layer.name in self.dropout:
+                x = F.dropout(x, self.dropout[layer.name])
+            values[layer.name] = x
+        return x, torch.stack(peaks)
+
+
+def key(name):
+    """A module name may have no dots."""
+    return name.replace(".", "_")

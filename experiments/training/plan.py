@@ -1,0 +1,63 @@
+"""Plans: the variants of each network, their schedule and pruning, read from plans/<network>.toml."""
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+PLANS = Path(__file__).resolve().parent / "plans"
+
+
+@dataclass(frozen=True)
+class Prune:
+    """What is removed: see `pruning.Pruner` and `units.unit_map`."""
+
+    keep: float
+    family: str = "sub-block"
+    importance: str = "magnitude"
+    scope: str = "layer"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One set of weights to train."""
+
+    epochs: int
+    peak_lr: float
+    width: int | str
+    groups: dict = field(default_factory=dict)
+    shuffle: tuple = ()
+    parent: str | None = None
+    start: str | None = None
+    teacher: str | None = None
+    prune: Prune | None = None
+    fixed_statistics: bool = False
+    dropout: dict = field(default_factory=dict)
+
+
+def read_rank(network, folder=PLANS):
+    """The candidates with which a network's accuracy proxies are checked: see rank.py."""
+    raw = tomllib.loads((Path(folder) / f"{network}.toml").read_text())
+    if "rank" not in raw:
+        raise SystemExit(f"the plan of {network} has no [rank] table")
+    return raw["rank"]
+
+
+def read_plan(network, folder=PLANS):
+    """The variants of a network by name. A child has its parent's groups and shuffle, unless it names groups."""
+    raw = tomllib.loads((Path(folder) / f"{network}.toml").read_text())
+    known = {f.name for f in fields(Variant)}
+    variants = {}
+    for name, own in raw["variant"].items():
+        entry = {**raw.get("all", {}), **own}
+        if unknown := set(entry) - known:
+            raise SystemExit(f"plan of {network}, variant {name}: unknown keys {sorted(unknown)}")
+        if parent := entry.get("parent"):
+            if parent not in variants:
+                raise SystemExit(f"plan of {network}, variant {name}: its parent {parent} must come before it")
+            if "prune" in entry and "groups" not in entry:
+                entry["groups"], entry["shuffle"] = variants[parent].groups, variants[parent].shuffle
+        if "prune" in entry:
+            entry["prune"] = Prune(**entry["prune"])
+        entry["shuffle"] = tuple(entry.get("shuffle", ()))
+        variants[name] = Variant(**entry)
+    return variants

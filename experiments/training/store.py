@@ -1,0 +1,88 @@
+"""The weight files: half precision or 8 bits, pruned weights left out.
+
+A weight `X` is stored as `X` (float16, or int8 with `X.step`, float32 per output: value = q * step),
+or, where weights were removed, as `X.shape` (int64), `X.kept` (a bitmap over all weights in reading
+order, least significant bit first) and `X.values` (float16 or int8, the kept ones in reading order).
+Biases, coefficients and bounds are float32.
+"""
+
+import torch
+from safetensors.torch import load_file, save_file
+
+SPARSE_FROM = 0.05  # share of zeros from which a bitmap saves more than it takes
+
+
+def _step(weight):
+    """The step per output for which the largest weight becomes 127."""
+    largest = weight.abs().flatten(1).amax(1)
+    return torch.where(largest > 0, largest / 127, torch.ones_like(largest)).float()
+
+
+def _bitmap(kept):
+    bits = torch.nn.functional.pad(kept.flatten().int(), (0, -kept.numel() % 8)).view(-1, 8)
+    return (bits << torch.arange(8)).sum(1).to(torch.uint8)
+
+
+def encode(name, weight, eight_bits):
+    """The stored tensors of one weight (any float type)."""
+    tensors, weight = {}, weight.float()
+    if eight_bits:
+        step = _step(weight)
+        tensors[f"{name}.step"] = step
+        stored = (weight / step.view(-1, *[1] * (weight.dim() - 1))).round().to(torch.int8)
+    else:
+        stored = weight.half()
+    kept = weight != 0
+    if kept.float().mean() > 1 - SPARSE_FROM:
+        tensors[name] = stored
+    else:
+        tensors[f"{name}.shape"] = torch.tensor(weight.shape)
+        tensors[f"{name}.kept"] = _bitmap(kept)
+        tensors[f"{name}.values"] = stored[kept]
+    return {key: value.contiguous() for key, value in tensors.items()}
+
+
+def encode_all(tensors, eight_bits):
+    """The stored form of a network's tensors; weights named in `eight_bits` take 8 bits."""
+    stored = {}
+    for name, tensor in tensors.items():
+        if name.endswith(".weight"):
+            stored.update(encode(name, tensor, name in eight_bits))
+        else:
+            stored[name] = tensor.float().contiguous()
+    return stored
+
+
+def decode_all(stored):
+    """A network's tensors in double precision, from their stored form."""
+    tensors = {}
+    for key, value in stored.items():
+        if key.endswith((".step", ".shape", ".kept")):
+            continue
+        name = key.removesuffix(".values")
+        if name == key:
+            weight = value.double()
+        else:
+            shape = stored[f"{name}.shape"].tolist()
+            bits = (stored[f"{name}.kept"].int().view(-1, 1) >> torch.arange(8)) & 1
+            weight = torch.zeros(torch.Size(shape).numel(), dtype=torch.float64)
+            kept = bits.flatten()[: weight.numel()].bool()
+            weight[kept] = value.double()
+            weight = weight.view(shape)
+        step = stored.get(f"{name}.step")
+        if step is not None:
+            weight = weight * step.double().view(-1, *[1] * (weight.dim() - 1))
+        tensors[name] = weight
+    return tensors
+
+
+def read_weights(path):
+    """The tensors of a weight file, in double precision."""
+    return decode_all(load_file(path))
+
+
+def write_weights(path, stored):
+    """Write a weight file under a temporary name, then rename it."""
+    partial = path.with_suffix(".partial")
+    save_file(stored, partial)
+    partial.replace(path)

@@ -1,0 +1,77 @@
+"""Teachers: networks whose logits a student is also trained towards."""
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+class ReluBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.stride, self.pad = stride, (outputs - inputs) // 2
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.stride > 1:
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+        return F.relu(x + y)
+
+
+class ReluResNet20(nn.Module):
+    """ResNet-20 of He et al. (2016) with option-A shortcuts; names as in common checkpoints."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.std = MEAN, STD
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        inputs = 16
+        for stage, outputs in enumerate((16, 32, 64), 1):
+            blocks = []
+            for k in range(3):
+                blocks.append(ReluBlock(inputs, outputs, 2 if stage > 1 and k == 0 else 1))
+                inputs = outputs
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(x.mean((2, 3)))
+
+
+def relu_teacher(path):
+    """The ReLU ResNet-20 of a weight file."""
+    model = ReluResNet20()
+    state = {name: tensor for name, tensor in load_file(path).items() if "num_batches" not in name}
+    missing, unknown = model.load_state_dict(state, strict=False)
+    missing = [name for name in missing if "num_batches" not in name]
+    if missing or unknown:
+        raise SystemExit(f"{path} is no ResNet-20: {len(missing)} tensors missing, {len(unknown)} unknown")
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def teacher_logits(teacher, augmentation, labels, cache):
+    """The teacher's logits on every crop of an epoch, from `cache` if it has them."""
+    if cache.exists():
+        return torch.load(cache)
+    rows = []
+    mean, std = torch.tensor(teacher.mean), torch.tensor(teacher.std)
+    for index in torch.arange(len(labels)).split(500):
+        pixels = augmentation.crop(index).float() / 255
+        x = ((pixels - mean) / std).permute(0, 3, 1, 2)
+        with torch.autocast("cpu", torch.bfloat16):
+            rows.append(teacher(x).half())
+    logits = torch.cat(rows)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    partial = cache.with_suffix(f".partial{id(logits)}")
+    torch.save(logits, partial)
+    partial.replace(cache)
+    return logits

@@ -1,0 +1,71 @@
+"""The units in which a convolution is pruned: the weights that share one plaintext.
+
+A unit map is an int tensor shaped like a layer's weight; a unit is kept or removed whole. With G
+groups and group-interleaved encoding, w channels to a ciphertext (w a multiple of G), channel
+(group g, index j) lies in ciphertext j // (w / G), and input index i meets output index o on
+diagonal (i - o) mod (w / G). With one group that is the dense encoding of w channels.
+"""
+
+import torch
+from safetensors.torch import load_file
+
+FAMILIES = {
+    "sub-block": "one (output ciphertext, input ciphertext, diagonal, kernel position): one plaintext",
+    "rotation": "one (input ciphertext, diagonal, kernel position), for all outputs: one rotated input",
+    "diagonal": "one (output ciphertext, input ciphertext, diagonal), all kernel positions",
+    "position": "one kernel position, for all channels",
+}
+
+
+def unit_map(layer, family, width):
+    """The unit number of every weight of a convolution; `width` is the channels in a ciphertext.
+
+    A width below the number of groups counts as that number.
+    """
+    out, depth, area = layer.weight_shape[0], layer.weight_shape[1], layer.kernel**2
+    per_group = out // layer.groups
+    step = max(width // layer.groups, 1)
+    o = (torch.arange(out) % per_group).view(-1, 1, 1)
+    i = torch.arange(depth).view(1, -1, 1)
+    position = torch.arange(area).view(1, 1, -1)
+    inputs = -(-depth // step)
+    ct_out, ct_in, diagonal = o // step, i // step, (i - o) % step
+    if family == "sub-block":
+        ids = ((ct_out * inputs + ct_in) * step + diagonal) * area + position
+    elif family == "rotation":
+        ids = (ct_in * step + diagonal) * area + position
+    elif family == "diagonal":
+        ids = (ct_out * inputs + ct_in) * step + diagonal
+    elif family == "position":
+        ids = position
+    else:
+        raise ValueError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
+    ids = ids.expand(out, depth, area).reshape(layer.weight_shape)
+    return torch.unique(ids, return_inverse=True)[1]
+
+
+def square_width(layer):
+    """The width at which one ciphertext holds all channels of the narrower side."""
+    return min(layer.shape_in[0], layer.shape_out[0])
+
+
+def read_units(path, description):
+    """Unit maps by layer from a file of the `units` command, and the units it says to keep, if it does."""
+    tensors = load_file(path)
+    maps, keeps = {}, {}
+    for layer in description.layers:
+        ids = tensors.get(f"{layer.name}.units")
+        if ids is None:
+            continue
+        if tuple(ids.shape) != tuple(layer.weight_shape):
+            raise SystemExit(
+                f"{path}: {layer.name}.units has shape {tuple(ids.shape)}, the layer's weight "
+                f"{tuple(layer.weight_shape)}; were the units written for this variant?"
+            )
+        maps[layer.name] = ids.long()
+        keep = tensors.get(f"{layer.name}.keep")
+        if keep is not None:
+            keeps[layer.name] = keep.bool()
+    if not maps:
+        raise SystemExit(f"{path} holds no units of {description.name}")
+    return maps, keeps
