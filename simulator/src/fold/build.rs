@@ -108,10 +108,10 @@ impl Folded {
                     b.pending.then(scale, shift);
                 }
                 (LayerKind::Flatten, _) => {}
-                (LayerKind::Add, _) => {
+                (LayerKind::Add | LayerKind::Shortcut { .. }, _) => {
                     return Err(Error::unsupported(
                         &layer.name,
-                        "additions cannot be lowered so far",
+                        "additions and shortcuts cannot be lowered so far",
                     ));
                 }
                 _ => {
