@@ -6,7 +6,13 @@ use anyhow::{Context, Result, anyhow};
 use simulator::network::{Model, Network, Weights};
 
 /// Descriptions embedded in the program: name and text.
-const EMBEDDED: &[(&str, &str)] = &[("lenet", include_str!("../networks/lenet.toml"))];
+const EMBEDDED: &[(&str, &str)] = &[
+    ("lenet", include_str!("../networks/lenet.toml")),
+    ("vgg5", include_str!("../networks/vgg5.toml")),
+    ("vgg5-slim", include_str!("../networks/vgg5-slim.toml")),
+    ("hefnet", include_str!("../networks/hefnet.toml")),
+    ("resnet20", include_str!("../networks/resnet20.toml")),
+];
 
 /// Embedded weight files, `network/file.safetensors`.
 const WEIGHTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/weights.rs"));
@@ -20,6 +26,11 @@ pub struct Source {
     folder: Option<PathBuf>,
 }
 
+/// Names of the embedded networks.
+pub fn embedded() -> impl Iterator<Item = &'static str> {
+    EMBEDDED.iter().map(|(name, _)| *name)
+}
+
 impl Source {
     /// An embedded network by its name, or else a description file (TOML).
     pub fn open(name_or_file: &str) -> Result<Self> {
@@ -30,7 +41,7 @@ impl Source {
         }
         let path = Path::new(name_or_file);
         if !path.is_file() {
-            let known: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+            let known: Vec<_> = embedded().collect();
             return Err(anyhow!(
                 "network {name_or_file:?} is neither a file nor one of the embedded networks ({})",
                 known.join(", ")

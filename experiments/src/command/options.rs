@@ -42,7 +42,7 @@ impl MachineArgs {
 /// Which network.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkArgs {
-    /// An embedded network (lenet) or a description file
+    /// An embedded network (lenet, vgg5, vgg5-slim, hefnet, resnet20) or a description file
     #[arg(long, value_name = "NAME|FILE", default_value = "lenet")]
     pub network: String,
 }
