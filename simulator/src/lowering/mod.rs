@@ -8,6 +8,7 @@ mod diagonals;
 mod linear;
 mod pool;
 mod positions;
+mod room;
 mod scales;
 mod schedule;
 mod signature;
@@ -72,6 +73,10 @@ impl Lowered {
 
 /// Lowers a folded network. With `values` false, plaintexts have no slot values (for pricing); the program
 /// is otherwise the same.
+///
+/// # Errors
+/// [`Error::Depth`] for a chain of too few levels, [`Error::Room`] for one whose primes have no room for values as large
+/// as the network's bounds allow, and others for a configuration that does not fit the network.
 pub fn lower(
     folded: &Folded,
     configuration: &Configuration,
@@ -103,6 +108,7 @@ pub fn lower(
     let mut b = Builder::new(chain, values, input.ciphertexts(), fresh);
     let mut state = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
     let mut phases_done = false;
+    let mut bound: Option<f64> = None;
     for (k, stage) in stages.iter().enumerate() {
         b.layer(&stage.name);
         match &stage.kind {
@@ -139,13 +145,23 @@ pub fn lower(
                     stages.get(k + 1).map(|s| pool_of(s, configuration)).transpose()?.flatten();
                 phases_done = emit_square(&mut b, &mut state, next, *rescale)?;
             }
-            StageKind::Quadratic(q) => emit_quadratic(&mut b, &mut state, q)?,
+            StageKind::Quadratic(q) => {
+                // The square within it, before its rescale.
+                let info = b.info(state.values[0]);
+                let squared = ValueInfo { scale: info.scale * info.scale, ..info };
+                bound.map_or(Ok(()), |r| room::check(&stage.name, r * r, squared, chain))?;
+                emit_quadratic(&mut b, &mut state, q)?;
+            }
             StageKind::SumPool { .. } => {
                 if let Some(pool) = pool_of(stage, configuration)? {
                     emit_pool(&mut b, &mut state, pool, phases_done)?;
                 }
                 phases_done = false;
             }
+        }
+        bound = stage.bound;
+        if let (Some(bound), Some(&value)) = (bound, state.values.first()) {
+            room::check(&stage.name, bound, b.info(value), chain)?;
         }
     }
     let mut program = b.program;

@@ -29,11 +29,12 @@ pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Resul
             pending = Some(stage);
             continue;
         }
-        let (name, shape) = (stage.name.clone(), stage.output);
+        let (name, shape, bound) = (stage.name.clone(), stage.output, stage.bound);
         stages.push(stage);
         if c.repacks.iter().any(|r| r.layer == name) {
             let kind = StageKind::Linear(depthwise_identity(shape));
-            stages.push(Stage { name: repack_name(&name), kind, input: shape, output: shape });
+            let name = repack_name(&name);
+            stages.push(Stage { name, kind, input: shape, output: shape, bound });
         }
     }
     if let Some(pool) = pending {

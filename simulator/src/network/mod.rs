@@ -9,7 +9,7 @@ mod weights;
 
 use serde::{Deserialize, Serialize};
 
-pub use model::{LayerParameters, Model};
+pub use model::{Bounds, LayerParameters, Model};
 pub use operations::{ConvGeometry, convolve, shortcut, sum_pool};
 pub use weights::{Tensor, Weights};
 

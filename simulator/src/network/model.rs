@@ -1,6 +1,8 @@
 //! A network together with checked weights.
 
-use super::{LayerKind, Network, Weights};
+use std::collections::BTreeMap;
+
+use super::{Layer, LayerKind, Network, Weights};
 use crate::{Error, Result};
 
 /// Numbers of one layer, lengths checked against its shape.
@@ -40,10 +42,25 @@ pub struct Model {
     pub network: Network,
     /// One entry per layer.
     pub parameters: Vec<LayerParameters>,
+    /// How large values are, as far as the weights say.
+    pub bounds: Bounds,
+}
+
+/// Sizes that values keep to on every image that the training checked, from the weight file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bounds {
+    /// For each activation, by its layer's number: the most that its inputs are in absolute value (`<layer>.bound`).
+    pub activations: BTreeMap<usize, f64>,
+    /// The most that the network's results are in absolute value (`output.bound`).
+    pub output: Option<f64>,
 }
 
 impl Model {
     /// Checks the weights against the network's shapes.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for a tensor that is missing or has another shape, and for a bound that is not positive or
+    /// belongs to no activation.
     pub fn new(network: Network, weights: &Weights) -> Result<Self> {
         let mut parameters = Vec::new();
         for layer in &network.layers {
@@ -82,7 +99,8 @@ impl Model {
                 | LayerKind::Shortcut { .. } => LayerParameters::None,
             });
         }
-        Ok(Self { network, parameters })
+        let bounds = bounds(&network, weights)?;
+        Ok(Self { network, parameters, bounds })
     }
 
     /// The named variant of a network, its weights read from `folder`.
@@ -95,6 +113,39 @@ impl Model {
         let weights = Weights::read(&folder.join(&v.weights))?;
         Self::new(network.with_groups(&v.groups)?, &weights)
     }
+}
+
+/// Ending of the name of a bound.
+const BOUND: &str = ".bound";
+
+fn bounds(network: &Network, weights: &Weights) -> Result<Bounds> {
+    let mut bounds = Bounds::default();
+    for name in weights.names() {
+        let Some(layer) = name.strip_suffix(BOUND) else { continue };
+        let bound = weights.expect_shape(name, &[1])?[0];
+        if bound <= 0.0 {
+            return Err(Error::Tensor {
+                name: name.to_owned(),
+                found: format!("a bound {bound}"),
+                expected: "a positive number".into(),
+            });
+        }
+        let is_it = |l: &Layer| l.name == layer && l.kind == LayerKind::Activation;
+        match network.layers.iter().position(is_it) {
+            Some(k) => {
+                bounds.activations.insert(k, bound);
+            }
+            None if layer == "output" => bounds.output = Some(bound),
+            None => {
+                return Err(Error::Tensor {
+                    name: name.to_owned(),
+                    found: format!("a bound of {layer}, which is no activation"),
+                    expected: "the name of an activation, or `output`".into(),
+                });
+            }
+        }
+    }
+    Ok(bounds)
 }
 
 fn activation(weights: &Weights, name: &str, channels: usize) -> Result<LayerParameters> {

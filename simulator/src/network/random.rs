@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{LayerKind, LayerParameters, Model, Network};
+use super::{Bounds, LayerKind, LayerParameters, Model, Network};
 
 impl Model {
     /// Random weights that keep values of order one: for tests, and for pricing a network before it is trained.
@@ -52,6 +52,6 @@ impl Model {
                 | LayerKind::Shortcut { .. } => LayerParameters::None,
             })
             .collect();
-        Self { network, parameters }
+        Self { network, parameters, bounds: Bounds::default() }
     }
 }
