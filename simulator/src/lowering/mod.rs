@@ -27,6 +27,7 @@ pub use positions::{Reach, Spot};
 pub use scales::ScalePlan;
 pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
 pub use signature::Signature;
+pub use stages::LinearForm;
 
 pub(crate) use activation::quadratic as emit_quadratic;
 pub(crate) use builder::Builder;
@@ -54,6 +55,25 @@ pub struct Lowered {
     pub patches: Option<ConvGeometry>,
     /// Layout of the outputs.
     pub output: Layout,
+    /// The linear layers, in order; without repacks.
+    pub linear: Vec<Placed>,
+}
+
+/// Where a linear layer finds its input and leaves its result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    /// Name of the layer.
+    pub layer: String,
+    /// Its own convolution, whatever the form.
+    pub geometry: ConvGeometry,
+    /// In which form it is computed.
+    pub form: LinearForm,
+    /// Layout of what it reads in that form: the map, the map before the pool, or patches.
+    pub input: Layout,
+    /// Layout of its result.
+    pub output: Layout,
+    /// Slot-index bits summed up by rotations.
+    pub fold: usize,
 }
 
 impl Lowered {
@@ -83,7 +103,7 @@ pub fn lower(
     chain: &Chain,
     values: bool,
 ) -> Result<Lowered> {
-    let Prepared { stages, input, patches } = prepare(folded, configuration, chain.slots)?;
+    let Prepared { stages, forms, input, patches } = prepare(folded, configuration, chain.slots)?;
     let depth: usize = stages.iter().map(|s| s.levels()).sum();
     let mut level = chain.levels();
     let mut rest = depth;
@@ -107,6 +127,7 @@ pub fn lower(
     let fresh = ValueInfo { level: depth, scale };
     let mut b = Builder::new(chain, values, input.ciphertexts(), fresh);
     let mut state = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
+    let mut placed = Vec::new();
     let mut phases_done = false;
     let mut bound: Option<f64> = None;
     for (k, stage) in stages.iter().enumerate() {
@@ -129,6 +150,16 @@ pub fn lower(
                 )?;
                 let planned =
                     configuration.scales.as_ref().and_then(|plan| plan.layer(&stage.name));
+                if let Some(&(geometry, form)) = forms.get(&stage.name) {
+                    placed.push(Placed {
+                        layer: stage.name.clone(),
+                        geometry,
+                        form,
+                        input: state.layout.clone(),
+                        output: output.clone(),
+                        fold: choice.fold,
+                    });
+                }
                 LinearEmission {
                     scale: planned.unwrap_or(chain.scale),
                     diagonals: &diagonals,
@@ -166,7 +197,7 @@ pub fn lower(
     }
     let mut program = b.program;
     program.outputs = state.values;
-    Ok(Lowered { program, input, patches, output: state.layout })
+    Ok(Lowered { program, input, patches, output: state.layout, linear: placed })
 }
 
 fn pool_of<'a>(
