@@ -134,7 +134,7 @@ impl Baselines {
 }
 
 /// Reads a configuration file and checks that it is for this network.
-fn read_configuration(path: &Path, source: &Source) -> Result<Configuration> {
+pub(super) fn read_configuration(path: &Path, source: &Source) -> Result<Configuration> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("reading configuration {}", path.display()))?;
     let configuration = Configuration::from_toml(&text)
