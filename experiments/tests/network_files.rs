@@ -139,3 +139,33 @@ fn unknown_names_say_what_there_is() {
     let error = format!("{:#}", Source::open("lenet").unwrap().model("g3").unwrap_err());
     assert!(error.contains("g3") && error.contains("dense"), "{error}");
 }
+
+#[test]
+fn untrained_variants_have_weights_and_no_accuracy() {
+    let groups = |model: &Model, name: &str| {
+        let layer = model.network.layers.iter().find(|l| l.name == name).unwrap();
+        let LayerKind::Conv { groups, .. } = layer.kind else { unreachable!() };
+        groups
+    };
+    let source = Source::open("lenet").unwrap();
+    let plain = source.model("random").unwrap();
+    assert_eq!(plain, source.model("random").unwrap());
+    assert_eq!((groups(&plain, "conv1"), groups(&plain, "conv2")), (1, 1));
+    assert_eq!(source.accuracy("random").unwrap(), None);
+    // The first convolution has one input channel.
+    let grouped = source.model("random-g8").unwrap();
+    assert_eq!((groups(&grouped, "conv1"), groups(&grouped, "conv2")), (1, 8));
+    assert_eq!((source.untrained("random-g8"), source.untrained("g8")), (Some(8), None));
+    for unknown in ["random-g", "random-g0", "random-g1", "random-8", "randomly"] {
+        assert!(source.model(unknown).is_err() && source.accuracy(unknown).is_err(), "{unknown}");
+    }
+    assert_eq!((source.baseline(), source.variants().len()), ("dense", 7));
+    // A network that describes no variant has this one.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("n.toml");
+    let text = "name = \"n\"\n[input]\nchannels = 2\nheight = 4\nwidth = 4\n[[layer]]\nname = \"fc\"\nkind = \"fc\"\nout = 3\n";
+    fs::write(&path, text).unwrap();
+    let source = Source::open(path.to_str().unwrap()).unwrap();
+    assert_eq!((source.baseline(), source.variants()), ("random", vec!["random".to_owned()]));
+    assert_eq!(source.model("random").unwrap().forward(&[0.5; 32]).unwrap().len(), 3);
+}

@@ -68,10 +68,10 @@ impl EvaluateArgs {
         let source = self.network.open()?;
         let variant = match &self.variant {
             Some(name) => name.as_str(),
-            None => source.baseline()?,
+            None => source.baseline(),
         };
         let model = source.model(variant)?;
-        let recorded_accuracy = source.network.variant(variant)?.accuracy;
+        let recorded_accuracy = source.accuracy(variant)?;
         let count = match (self.images, &self.data) {
             (Some(count), _) => count,
             (None, Some(_)) => u32::MAX,

@@ -105,7 +105,8 @@ pub enum SpaceArg {
 /// What the search is for.
 #[derive(Debug, Clone, Args)]
 pub struct SearchArgs {
-    /// Only these variants of the network [default: all]
+    /// Only these variants of the network; `random` and `random-gN` (N groups) are untrained [default: all described, or
+    /// `random`]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub variant: Vec<String>,
     /// Largest loss of accuracy against the dense variant, as a fraction
