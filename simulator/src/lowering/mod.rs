@@ -6,6 +6,7 @@ mod chain;
 mod count;
 mod diagonals;
 mod linear;
+mod outline;
 mod pool;
 mod positions;
 mod room;
@@ -34,6 +35,7 @@ pub(crate) use builder::Builder;
 pub(crate) use count::count;
 pub(crate) use diagonals::Splitter;
 pub(crate) use linear::{LinearEmission, fold_steps};
+pub(crate) use outline::Outline;
 pub(crate) use pool::{Pool, pool as emit_pool, square as emit_square};
 pub(crate) use stages::{Prepared, prepare};
 
