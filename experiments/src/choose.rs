@@ -89,6 +89,8 @@ pub struct Found {
     pub evaluated: usize,
     /// Variants that were not searched.
     pub left_out: Vec<LeftOut>,
+    /// Variants whose weights are random: their prices mean something, their precision little, their classes nothing.
+    pub untrained: Vec<String>,
 }
 
 /// Searches, one variant and ring degree after the other; stops between them when cancelled.
@@ -109,7 +111,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     let progress = Progress::new(&format!("searching {} of {}", names.join(", "), network.name));
     for (k, name) in names.iter().enumerate() {
         let model = source.model(name)?;
-        let accuracy = network.variant(name)?.accuracy;
+        let accuracy = source.accuracy(name)?;
         let mut found = Vec::new();
         // Squares that are not rescaled are faster; where they are not precise enough, the others are looked at.
         for activations in [ActivationMethod::PairedSquare, ActivationMethod::Square] {
@@ -148,22 +150,19 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     }
     progress.finish();
     best.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
-    Ok(Found { best, front: pareto_front(&within), evaluated, left_out })
+    let untrained = names.into_iter().filter(|n| source.untrained(n).is_some()).collect();
+    Ok(Found { best, front: pareto_front(&within), evaluated, left_out, untrained })
 }
 
 impl Wish {
     /// The variants to search, and those left out with the reason.
     pub fn admissible(&self, source: &Source) -> Result<(Vec<String>, Vec<LeftOut>)> {
-        let network = &source.network;
-        let reference = network.variant(source.baseline()?)?.accuracy;
-        let all: Vec<String> = if self.variants.is_empty() {
-            network.variants.iter().map(|v| v.name.clone()).collect()
-        } else {
-            self.variants.clone()
-        };
+        let reference = source.accuracy(source.baseline())?;
+        let all: Vec<String> =
+            if self.variants.is_empty() { source.variants() } else { self.variants.clone() };
         let (mut names, mut left_out) = (Vec::new(), Vec::new());
         for name in all {
-            let lost = reference.zip(network.variant(&name)?.accuracy).map(|(r, own)| r - own);
+            let lost = reference.zip(source.accuracy(&name)?).map(|(r, own)| r - own);
             match lost.filter(|lost| *lost > self.max_drop + 1e-12) {
                 Some(lost) => {
                     let reason = format!("loses {:.2} points of accuracy", 100.0 * lost);
@@ -241,7 +240,7 @@ pub fn paper(
     let candidate = candidate::Candidate {
         name: name.into(),
         model: Arc::new(source.model(&variant)?),
-        recorded_accuracy: source.network.variant(&variant)?.accuracy,
+        recorded_accuracy: source.accuracy(&variant)?,
         configuration,
     };
     Paper::new(candidate, cost, insecure)

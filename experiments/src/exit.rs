@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// A check failed: wrong classes, or too little precision.
+/// A check failed: wrong classes, too little precision, or values beyond their bounds.
 pub const CHECK_FAILED: u8 = 1;
 /// Wrong usage or input, or something that could not be done.
 pub const USAGE: u8 = 2;

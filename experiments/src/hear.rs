@@ -126,10 +126,9 @@ fn configuration(
                 pools.push(PoolChoice { layer: layer.name.clone(), method: PoolMethod::Rotate });
             }
             LayerKind::Activation | LayerKind::BatchNorm { .. } | LayerKind::Flatten => {}
-            LayerKind::Add => bail!(
-                "HEAR's sequence has no additions of two maps, and layer {} is one",
-                layer.name
-            ),
+            LayerKind::Add | LayerKind::Shortcut { .. } => {
+                bail!("HEAR's sequence has no branches, and layer {} belongs to one", layer.name)
+            }
         }
     }
     let linear = linear

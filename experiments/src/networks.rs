@@ -1,15 +1,28 @@
 //! Networks to run: those embedded in the program, and those that a user describes in a file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use simulator::network::{Model, Network, Weights};
+use simulator::network::{LayerKind, Model, Network, Weights};
 
 /// Descriptions embedded in the program: name and text.
-const EMBEDDED: &[(&str, &str)] = &[("lenet", include_str!("../networks/lenet.toml"))];
+const EMBEDDED: &[(&str, &str)] = &[
+    ("lenet", include_str!("../networks/lenet.toml")),
+    ("vgg5", include_str!("../networks/vgg5.toml")),
+    ("vgg5-slim", include_str!("../networks/vgg5-slim.toml")),
+    ("hefnet", include_str!("../networks/hefnet.toml")),
+    ("resnet20", include_str!("../networks/resnet20.toml")),
+];
 
 /// Embedded weight files, `network/file.safetensors`.
 const WEIGHTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/weights.rs"));
+
+/// Name of the variant with random weights, which every network has: for prices before there are trained ones. With `-gN`
+/// behind it, convolutions have `N` groups.
+pub const UNTRAINED: &str = "random";
+/// Seed of random weights.
+const UNTRAINED_SEED: u64 = 1;
 
 /// A network description and where its weights are.
 #[derive(Debug, Clone)]
@@ -18,6 +31,11 @@ pub struct Source {
     pub network: Network,
     /// Folder of the description file; none if it is embedded.
     folder: Option<PathBuf>,
+}
+
+/// Names of the embedded networks.
+pub fn embedded() -> impl Iterator<Item = &'static str> {
+    EMBEDDED.iter().map(|(name, _)| *name)
 }
 
 impl Source {
@@ -30,7 +48,7 @@ impl Source {
         }
         let path = Path::new(name_or_file);
         if !path.is_file() {
-            let known: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+            let known: Vec<_> = embedded().collect();
             return Err(anyhow!(
                 "network {name_or_file:?} is neither a file nor one of the embedded networks ({})",
                 known.join(", ")
@@ -41,9 +59,42 @@ impl Source {
         Ok(Self { network, folder: Some(path.parent().unwrap_or(Path::new("")).to_owned()) })
     }
 
-    /// The network with the weights of a variant.
+    /// Names of the variants that the network describes; [`UNTRAINED`] if it describes none.
+    pub fn variants(&self) -> Vec<String> {
+        match &self.network.variants[..] {
+            [] => vec![UNTRAINED.into()],
+            described => described.iter().map(|v| v.name.clone()).collect(),
+        }
+    }
+
+    /// Accuracy of a variant, if it has been measured.
+    pub fn accuracy(&self, variant: &str) -> Result<Option<f64>> {
+        if self.untrained(variant).is_some() {
+            return Ok(None);
+        }
+        Ok(self.network.variant(variant)?.accuracy)
+    }
+
+    /// Groups of an untrained variant, where the description has no variant of that name: 1 for `random`, `N` for
+    /// `random-gN`.
+    pub fn untrained(&self, variant: &str) -> Option<usize> {
+        if self.network.variants.iter().any(|v| v.name == variant) {
+            return None;
+        }
+        match variant.strip_prefix(UNTRAINED)? {
+            "" => Some(1),
+            groups => groups.strip_prefix("-g")?.parse().ok().filter(|g| *g > 1),
+        }
+    }
+
+    /// The network with the weights of a variant. Untrained ones have random weights, always the same ones, and as many
+    /// groups as their name says in each convolution whose channels they divide.
     pub fn model(&self, variant: &str) -> Result<Model> {
         let what = || format!("variant {variant} of network {}", self.network.name);
+        if let Some(groups) = self.untrained(variant) {
+            let network = self.with_groups(groups).with_context(what)?;
+            return Ok(Model::random(network, UNTRAINED_SEED));
+        }
         if let Some(folder) = &self.folder {
             return Model::read_variant(&self.network, variant, folder).with_context(what);
         }
@@ -61,11 +112,28 @@ impl Source {
     }
 
     /// Name of the variant that drops in accuracy and speed-ups refer to: the one the description names, or the
-    /// first.
-    pub fn baseline(&self) -> Result<&str> {
+    /// first, or [`UNTRAINED`].
+    pub fn baseline(&self) -> &str {
         let first = self.network.variants.first().map(|v| v.name.as_str());
-        self.network.baseline.as_deref().or(first).ok_or_else(|| {
-            anyhow!("network {} describes no [[variant]], so it has no weights", self.network.name)
-        })
+        self.network.baseline.as_deref().or(first).unwrap_or(UNTRAINED)
+    }
+
+    /// The network with that many groups in every convolution whose channels they divide.
+    fn with_groups(&self, groups: usize) -> simulator::Result<Network> {
+        let divided: BTreeMap<String, usize> = self
+            .network
+            .layers
+            .iter()
+            .filter(|l| match l.kind {
+                LayerKind::Conv { out, .. } => {
+                    groups > 1
+                        && l.input.channels.is_multiple_of(groups)
+                        && out.is_multiple_of(groups)
+                }
+                _ => false,
+            })
+            .map(|l| (l.name.clone(), groups))
+            .collect();
+        self.network.with_groups(&divided)
     }
 }

@@ -9,10 +9,20 @@ use common::{Tiny, spencnn, stderr, stdout};
 #[test]
 fn help_teaches_every_sub_command() {
     let help = stdout(spencnn().arg("--help").assert().success());
-    for word in ["calibrate", "search", "run", "demo", "compare", "Exit codes", "Examples"] {
+    for word in [
+        "calibrate",
+        "search",
+        "run",
+        "demo",
+        "compare",
+        "evaluate",
+        "units",
+        "Exit codes",
+        "Examples",
+    ] {
         assert!(help.contains(word), "{word}");
     }
-    for command in ["calibrate", "search", "run", "demo", "compare"] {
+    for command in ["calibrate", "search", "run", "demo", "compare", "evaluate", "units"] {
         let help = stdout(spencnn().args([command, "--help"]).assert().success());
         assert!(
             help.contains("Examples:") && help.contains(&format!("spencnn {command}")),

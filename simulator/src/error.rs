@@ -57,6 +57,23 @@ pub enum Error {
         /// Levels to add for the whole network.
         missing: usize,
     },
+    /// Values that the modulus of their level has no room for.
+    #[error(
+        "layer {layer}: values of up to {bound:.4} need {needed_bits:.2} bits, and level {level} has {available_bits:.2}: \
+         use a larger first prime or a smaller scale, or train the network with smaller values"
+    )]
+    Room {
+        /// The layer whose results they are.
+        layer: String,
+        /// The most that they are in absolute value.
+        bound: f64,
+        /// Level of the ciphertexts that hold them.
+        level: usize,
+        /// Base-2 logarithm of twice the bound times the scale.
+        needed_bits: f64,
+        /// Base-2 logarithm of the level's modulus.
+        available_bits: f64,
+    },
     /// A layout that cannot hold what it should.
     #[error("layout: {what} is {found}, expected {expected}")]
     Layout {

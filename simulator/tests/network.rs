@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use simulator::Error;
-use simulator::network::{LayerKind, Model, Network, Shape, Weights};
+use simulator::network::{
+    ConvGeometry, LayerKind, LayerParameters, Model, Network, Shape, Weights, convolve,
+};
 
 const HEAD: &str =
     "name = \"n\"\n[input]\nchannels = 2\nheight = 4\nwidth = 4\nmean = [0.5, 0.25]\nstd = 2.0\n";
@@ -65,6 +67,94 @@ fn branches_are_read() {
 }
 
 #[test]
+fn shortcuts_take_every_second_value_and_pad_channels_on_both_sides() {
+    let n = parse("[[layer]]\nname = \"s\"\nkind = \"shortcut\"\nout = 6\nstride = 2\n").unwrap();
+    assert_eq!(n.output(), Shape::new(6, 2, 2));
+    let x: Vec<f64> = (0..32).map(f64::from).collect();
+    let y = Model::random(n, 1).forward(&x).unwrap();
+    assert_eq!(y[..8], [0.0; 8]);
+    assert_eq!(y[8..16], [0.0, 2.0, 8.0, 10.0, 16.0, 18.0, 24.0, 26.0]);
+    assert_eq!(y[16..], [0.0; 8]);
+    // Odd extents keep the last row and column; without a stride or more channels nothing changes.
+    let odd = Network::from_toml(
+        "name = \"n\"\n[input]\nchannels = 1\nheight = 3\nwidth = 3\n\
+         [[layer]]\nname = \"s\"\nkind = \"shortcut\"\nout = 1\nstride = 2\n\
+         [[layer]]\nname = \"t\"\nkind = \"shortcut\"\nout = 1\n",
+    );
+    let x: Vec<f64> = (0..9).map(f64::from).collect();
+    assert_eq!(Model::random(odd.unwrap(), 1).forward(&x).unwrap(), [0.0, 2.0, 6.0, 8.0]);
+}
+
+/// Convolution as its definition says, value by value.
+fn convolution(g: &ConvGeometry, weights: &[f64], x: &[f64]) -> Vec<f64> {
+    let per_out = g.input.channels / g.groups;
+    let mut y = Vec::new();
+    for o in 0..g.output.channels {
+        for (oy, ox) in (0..g.output.area()).map(|k| (k / g.output.width, k % g.output.width)) {
+            let mut sum = 0.0;
+            for k in 0..per_out {
+                for (ky, kx) in (0..g.kernel.0).flat_map(|y| (0..g.kernel.1).map(move |x| (y, x))) {
+                    let (iy, ix) = (g.input_coordinate(oy, ky), g.input_coordinate(ox, kx));
+                    if (0..g.input.height as isize).contains(&iy)
+                        && (0..g.input.width as isize).contains(&ix)
+                    {
+                        let at =
+                            (g.input_channel(o, k) * g.input.height + iy as usize) * g.input.width;
+                        let w = weights[((o * per_out + k) * g.kernel.0 + ky) * g.kernel.1 + kx];
+                        sum += w * x[at + ix as usize];
+                    }
+                }
+            }
+            y.push(sum);
+        }
+    }
+    y
+}
+
+#[test]
+fn convolutions_follow_their_definition() {
+    // Small whole numbers, so that any order of additions gives the same sum.
+    let number = |k: usize| (k * 7919 % 23) as f64 - 11.0;
+    let (input, mut compared) = (Shape::new(4, 6, 5), 0);
+    let x: Vec<f64> = (0..input.len()).map(number).collect();
+    for kernel in [(1, 1), (2, 3), (3, 3), (5, 4), (6, 5)] {
+        for (stride, padding, groups) in
+            (1..4).flat_map(|s| (0..4).flat_map(move |p| [1, 2, 4].map(|g| (s, p, g))))
+        {
+            if padding >= kernel.0.min(kernel.1) {
+                continue;
+            }
+            let extent = |input: usize, kernel: usize| (input + 2 * padding - kernel) / stride + 1;
+            let output = Shape::new(8, extent(6, kernel.0), extent(5, kernel.1));
+            let g = ConvGeometry { input, output, kernel, stride, padding, groups };
+            let weights: Vec<f64> = (0..g.weights()).map(|k| number(k * k + 3)).collect();
+            assert_eq!(convolve(&g, &weights, &x), convolution(&g, &weights, &x), "{g:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 80);
+}
+
+#[test]
+fn observers_see_what_each_layer_reads() {
+    let model = Model::random(parse(TWO).unwrap(), 4);
+    let x: Vec<f64> = (0..32).map(|k| f64::from(k) / 32.0).collect();
+    let mut seen = Vec::new();
+    let y = model.forward_observed(&x, |k, input| seen.push((k, input.to_vec()))).unwrap();
+    assert_eq!(y, model.forward(&x).unwrap());
+    assert_eq!(seen.iter().map(|s| s.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(seen[0].1, x);
+    let LayerParameters::Activation { a, b, c } = &model.parameters[2] else { unreachable!() };
+    let wanted: Vec<f64> = seen[2]
+        .1
+        .iter()
+        .enumerate()
+        .map(|(k, v)| a[k / 16] * v * v + b[k / 16] * v + c[k / 16])
+        .collect();
+    assert_eq!(seen[3].1, wanted);
+}
+
+#[test]
 fn faults_say_where_and_what_to_do() {
     let cases = [
         (
@@ -85,6 +175,13 @@ fn faults_say_where_and_what_to_do() {
             "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 1\nkernel = 3\npadding = 9\n",
             "padding is 9",
         ),
+        (
+            "[[layer]]\nname = \"s\"\nkind = \"shortcut\"\nout = 1\n",
+            "layer s: out is 1, expected 2 input channels or an even number more",
+        ),
+        ("[[layer]]\nname = \"s\"\nkind = \"shortcut\"\nout = 5\nstride = 2\n", "out is 5"),
+        ("[[layer]]\nname = \"s\"\nkind = \"shortcut\"\nstride = 2\n", "out is missing"),
+        ("[[layer]]\nname = \"s\"\nkind = \"shortcut\"\nout = 2\nstride = 0\n", "stride is 0"),
         ("[[layer]]\nname = \"s\"\nkind = \"add\"\n", "number of inputs is 1, expected 2"),
         ("[[layer]]\nname = \"s\"\nkind = \"flatten\"\ninput = \"t\"\n", "input is t"),
         ("[[layer]]\nname = \"s\"\nkind = \"flatten\"\nsize = 3\n", "size"),

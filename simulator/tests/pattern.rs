@@ -5,10 +5,12 @@
 mod common;
 
 use common::*;
+use simulator::config::{Configuration, PoolMethod};
 use simulator::fold::{ActivationMethod, Folded, StageKind};
 use simulator::layout::{ChannelOrder, Layout};
-use simulator::lowering::{Diagonals, LinearPlan, Schedule};
-use simulator::pattern::{Family, Pattern};
+use simulator::lowering::{Diagonals, LinearForm, LinearPlan, Lowered, Schedule, lower};
+use simulator::network::{LayerParameters, Model};
+use simulator::pattern::{Family, Pattern, UnitMap};
 
 fn counts(stage: &simulator::fold::LinearStage, i: &Layout, o: &Layout) -> (usize, usize) {
     let d = Diagonals::new("conv2", stage, i, o, 0, false).unwrap();
@@ -81,4 +83,117 @@ fn fully_connected_units_are_diagonals() {
     assert_eq!(p.units.len(), 16);
     let half = p.prune(Family::SubBlock, 0.5).unwrap().apply(fc2, &i, &o, 0).unwrap();
     assert_eq!(counts(&half, &i, &o).1, 8);
+}
+
+fn lowered(model: &Model, c: &Configuration) -> Lowered {
+    let folded = Folded::new(model, c.activations).unwrap();
+    lower(&folded, c, &c.parameters.ideal_chain(), false).unwrap()
+}
+
+fn products(l: &Lowered, layer: &str) -> usize {
+    let at = l.program.layers.iter().position(|n| n == layer).unwrap();
+    l.program.counts()[at].products
+}
+
+/// Removes single units of the network's own weights and checks how many products of the program go with each; `None`
+/// for a layer that has no units.
+#[track_caller]
+fn check_removal(model: &Model, c: &Configuration, expected: &[(&str, LinearForm, Option<usize>)]) {
+    let full = lowered(model, c);
+    assert_eq!(full.linear.len(), expected.len());
+    for (placed, (layer, form, saved)) in full.linear.iter().zip(expected) {
+        assert_eq!((placed.layer.as_str(), placed.form), (*layer, *form));
+        let map = match (UnitMap::placed(placed), saved) {
+            (Ok(map), Some(_)) => map,
+            (Err(simulator::Error::Unsupported { layer: l, .. }), None) if l == *layer => continue,
+            (other, _) => unreachable!("{layer}: {other:?}"),
+        };
+        assert!(map.units.is_sorted_by(|a, b| a < b));
+        for unit in [0, map.units.len() / 2, map.units.len() - 1] {
+            let mut pruned = model.clone();
+            let at = model.network.layers.iter().position(|l| l.name == *layer).unwrap();
+            let LayerParameters::Linear { weight, .. } = &mut pruned.parameters[at] else {
+                unreachable!()
+            };
+            assert_eq!(weight.len(), map.of_weight.len());
+            let mine = map.of_weight.iter().zip(weight).filter(|(n, _)| **n as usize == unit);
+            mine.for_each(|(_, w)| *w = 0.0);
+            let left = products(&lowered(&pruned, c), layer);
+            assert_eq!(products(&full, layer) - left, saved.unwrap(), "unit {unit} of {layer}");
+        }
+    }
+}
+
+#[test]
+fn a_unit_of_the_networks_weights_is_what_a_product_holds() {
+    use LinearForm::{Merged, Patches, Plain};
+    let m = model(lenet(8, 16, 16, 2));
+    let mut c = raster(13, ActivationMethod::Square);
+    c.linear[1].layout.order = ChannelOrder::Interleaved { groups: 2 };
+    let layers = ["conv1", "conv2", "fc1", "fc2"];
+    check_removal(&m, &c, &layers.map(|l| (l, Plain, Some(1))));
+
+    // Four phases of the output share a unit of the first layer, whether or not the client makes patches.
+    let mut c = phased(13, 16);
+    let mut forms = layers.map(|l| (l, Plain, Some(1)));
+    // The other layers read four phases and leave one.
+    forms[0].2 = Some(4);
+    check_removal(&m, &c, &forms);
+    (c.input.patches, c.input.padded) = (true, false);
+    forms[0].1 = Patches;
+    check_removal(&m, &c, &forms);
+
+    // With the pool before it, a layer has four positions for each of its own. The last pool's window would be on many
+    // diagonals, unless they are summed up by rotations.
+    c.pools[1].method = PoolMethod::Merge;
+    forms[2] = ("fc1", Merged { kernel: 10, stride: 10 }, None);
+    check_removal(&m, &c, &forms);
+    c.linear[2].fold = 0x00ff;
+    forms[2].2 = Some(1);
+    check_removal(&m, &c, &forms);
+    let mut c = raster(13, ActivationMethod::Square);
+    c.pools[0].method = PoolMethod::Merge;
+    let mut forms = layers.map(|l| (l, Plain, Some(1)));
+    forms[1] = ("conv2", Merged { kernel: 2, stride: 2 }, Some(4));
+    check_removal(&m, &c, &forms);
+}
+
+#[test]
+fn scores_decide_what_goes() {
+    let m = model(lenet(16, 8, 6, 4));
+    let placed = lowered(&m, &raster(13, ActivationMethod::Square)).linear.swap_remove(1);
+    let map = UnitMap::placed(&placed).unwrap();
+    let LayerParameters::Linear { weight, .. } = &m.parameters[3] else { unreachable!() };
+    // The importance of a unit is the number of its weights times this.
+    let of = |unit: usize| ((unit * 37) % map.units.len()) as f64;
+    let scores: Vec<f64> = map.of_weight.iter().map(|n| of(*n as usize)).collect();
+    let all = Pattern::from_scores(&map, weight, &scores).unwrap();
+    let sizes: Vec<f64> = (0..map.units.len() as u32)
+        .map(|k| map.of_weight.iter().filter(|n| **n == k).count() as f64)
+        .collect();
+    for (k, unit) in map.units.iter().enumerate() {
+        assert!(
+            (all.units[unit].powi(2) - of(k) * sizes[k]).abs() < 1e-9 * (1.0 + of(k) * sizes[k])
+        );
+    }
+    let half = all.prune(Family::SubBlock, 0.5).unwrap();
+    let (kept, gone): (Vec<usize>, Vec<usize>) =
+        (0..sizes.len()).partition(|k| half.units.contains_key(&map.units[*k]));
+    let worth =
+        |list: Vec<usize>| -> Vec<f64> { list.iter().map(|k| of(*k) * sizes[*k]).collect() };
+    let (kept, gone) = (worth(kept), worth(gone));
+    assert_eq!(kept.len(), sizes.len() / 2);
+    let (least, most) =
+        (kept.iter().fold(f64::MAX, |a, b| a.min(*b)), gone.iter().fold(0.0f64, |a, b| a.max(*b)));
+    assert!(most <= least * (1.0 + 1e-12));
+    let share = kept.iter().sum::<f64>() / (kept.iter().sum::<f64>() + gone.iter().sum::<f64>());
+    assert!((half.kept_energy(&all) - share).abs() < 1e-12);
+    // Weights that are gone have no units, whatever their scores.
+    let none = Pattern::from_scores(&map, &vec![0.0; weight.len()], &scores).unwrap();
+    assert!(none.units.is_empty());
+    let error =
+        |scores: &[f64]| Pattern::from_scores(&map, weight, scores).unwrap_err().to_string();
+    assert!(error(&scores[1..]).contains("number of scores"));
+    assert!(error(&vec![-1.0; scores.len()]).contains("a score is -1"));
+    assert!(error(&vec![f64::NAN; scores.len()]).contains("a score is NaN"));
 }

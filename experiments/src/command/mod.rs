@@ -3,9 +3,11 @@
 mod calibrate;
 mod compare;
 mod demo;
+mod evaluate;
 mod options;
 mod run;
 mod search;
+mod units;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -13,16 +15,19 @@ use clap::{Parser, Subcommand};
 pub use calibrate::CalibrateArgs;
 pub use compare::CompareArgs;
 pub use demo::DemoArgs;
+pub use evaluate::EvaluateArgs;
 pub use options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs, SpaceArg};
 pub use run::RunArgs;
 pub use search::SearchCommandArgs;
+pub use units::UnitsArgs;
 
 /// CNN inference on encrypted images with CKKS: measure this machine, find the fastest configuration, run it.
 ///
 /// `calibrate` times the operations of the encryption engine on this machine and fits a cost model. `search` prices
 /// the ways of computing a network with that model and finds the fastest. `run` executes it on really encrypted
 /// images and prints the measured beside the predicted time, layer by layer, and the speed-up over dense baselines
-/// executed in the same run. `demo` does all three on a small network.
+/// executed in the same run. `demo` does all three on a small network. `evaluate` classifies without encryption; `units`
+/// says which weights to prune together.
 #[derive(Debug, Parser)]
 #[command(name = "spencnn", version = version(), after_help = EXAMPLES)]
 pub struct Cli {
@@ -37,8 +42,11 @@ Examples:
   spencnn search --network lenet --out best.toml   find the fastest configuration and keep it
   spencnn run --config best.toml --data ~/data --images 100
   spencnn compare --json > comparison.json         dense, grouped and pruned networks side by side
+  spencnn evaluate --data ~/data                   accuracy without encryption
+  spencnn units --config best.toml --out units.safetensors
+                                                   which weights to prune together
 
-Exit codes: 0 success; 1 a check failed (a class differs, or too little precision); 2 wrong usage or input;
+Exit codes: 0 success; 1 a check failed (a class differs, too little precision, a bound exceeded); 2 wrong usage or input;
 130 interrupted (what was finished is printed). Results go to standard output, everything else to standard error.";
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +56,8 @@ enum Command {
     Run(RunArgs),
     Demo(DemoArgs),
     Compare(CompareArgs),
+    Evaluate(EvaluateArgs),
+    Units(UnitsArgs),
 }
 
 fn version() -> &'static str {
@@ -63,6 +73,8 @@ impl Cli {
             Command::Run(args) => args.execute(),
             Command::Demo(args) => args.execute(),
             Command::Compare(args) => args.execute(),
+            Command::Evaluate(args) => args.execute(),
+            Command::Units(args) => args.execute(),
         }
     }
 }

@@ -42,7 +42,7 @@ impl MachineArgs {
 /// Which network.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkArgs {
-    /// An embedded network (lenet) or a description file
+    /// An embedded network (lenet, vgg5, vgg5-slim, hefnet, resnet20) or a description file
     #[arg(long, value_name = "NAME|FILE", default_value = "lenet")]
     pub network: String,
 }
@@ -105,7 +105,8 @@ pub enum SpaceArg {
 /// What the search is for.
 #[derive(Debug, Clone, Args)]
 pub struct SearchArgs {
-    /// Only these variants of the network [default: all]
+    /// Only these variants of the network; `random` and `random-gN` (N groups) are untrained [default: all described, or
+    /// `random`]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub variant: Vec<String>,
     /// Largest loss of accuracy against the dense variant, as a fraction

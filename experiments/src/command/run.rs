@@ -134,7 +134,7 @@ impl Baselines {
 }
 
 /// Reads a configuration file and checks that it is for this network.
-fn read_configuration(path: &Path, source: &Source) -> Result<Configuration> {
+pub(super) fn read_configuration(path: &Path, source: &Source) -> Result<Configuration> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("reading configuration {}", path.display()))?;
     let configuration = Configuration::from_toml(&text)
@@ -237,16 +237,11 @@ impl Job<'_> {
 
     /// A baseline on paper, if it fits the memory beside the candidates before it.
     fn baseline(&self, which: Baselines, before: &[Paper]) -> Result<Paper> {
-        let dense = self.source.baseline()?;
+        let dense = self.source.baseline();
         let paper = match which {
             Baselines::A => {
                 let model = Arc::new(self.source.model(dense)?);
-                hear::baseline(
-                    model,
-                    dense,
-                    self.source.network.variant(dense)?.accuracy,
-                    self.cost,
-                )?
+                hear::baseline(model, dense, self.source.accuracy(dense)?, self.cost)?
             }
             Baselines::B | Baselines::Both => {
                 let mut paper = choose::fastest(self.source, &self.wish.only(dense), self.cost)?;

@@ -82,6 +82,9 @@ impl SearchCommandArgs {
             for left in &found.left_out {
                 println!("{} was not searched: it {}", left.name, left.reason);
             }
+            for name in &found.untrained {
+                println!("{name} has random weights: it tells latency and memory, not accuracy");
+            }
             println!();
             println!("Pareto front of latency, accuracy and memory\n{}", points(&found.front));
         }

@@ -1,5 +1,6 @@
 //! Folding a model into stages.
 
+use super::bound::{largest_result, largest_root};
 use super::{
     ActivationMethod, Folded, LinearStage, Quadratic, Stage, StageKind, depthwise_identity,
 };
@@ -90,17 +91,14 @@ impl Folded {
                 }
                 (LayerKind::Activation, LayerParameters::Activation { a, b: lin, c }) => {
                     b.check_unflattened(layer.input, &layer.name)?;
+                    let q = Quadratic { a: a.clone(), b: lin.clone(), c: c.clone() };
+                    let bound = model.bounds.activations.get(&k).copied();
                     match activations {
-                        ActivationMethod::Square => b.square(&layer.name, a, lin, c, true)?,
+                        ActivationMethod::Square => b.square(&layer.name, &q, bound, true)?,
                         ActivationMethod::PairedSquare => {
-                            b.square(&layer.name, a, lin, c, false)?
+                            b.square(&layer.name, &q, bound, false)?
                         }
-                        ActivationMethod::Quadratic => {
-                            b.flush(&layer.name);
-                            let q = Quadratic { a: a.clone(), b: lin.clone(), c: c.clone() };
-                            let shape = b.shape;
-                            b.push(&layer.name, StageKind::Quadratic(q), shape);
-                        }
+                        ActivationMethod::Quadratic => b.quadratic(&layer.name, q, bound),
                     }
                 }
                 (LayerKind::BatchNorm { .. }, LayerParameters::Affine { scale, shift }) => {
@@ -108,10 +106,10 @@ impl Folded {
                     b.pending.then(scale, shift);
                 }
                 (LayerKind::Flatten, _) => {}
-                (LayerKind::Add, _) => {
+                (LayerKind::Add | LayerKind::Shortcut { .. }, _) => {
                     return Err(Error::unsupported(
                         &layer.name,
-                        "additions cannot be lowered so far",
+                        "additions and shortcuts cannot be lowered so far",
                     ));
                 }
                 _ => {
@@ -125,13 +123,19 @@ impl Folded {
             }
         }
         b.flush("output");
+        b.limit(model.bounds.output);
         Ok(Self { name: network.name.clone(), input: network.input, stages: b.stages })
     }
 }
 
 impl Builder {
     fn push(&mut self, name: &str, kind: StageKind, output: Shape) {
-        self.stages.push(Stage { name: name.to_owned(), kind, input: self.shape, output });
+        // A window's sum is at most as many times what it sums.
+        let bound = match kind {
+            StageKind::SumPool { kernel, .. } => self.bound().map(|b| b * (kernel * kernel) as f64),
+            _ => None,
+        };
+        self.stages.push(Stage { name: name.to_owned(), kind, input: self.shape, output, bound });
         self.shape = output;
     }
 
@@ -190,7 +194,13 @@ impl Builder {
         }
     }
 
-    fn square(&mut self, name: &str, a: &[f64], b: &[f64], c: &[f64], rescale: bool) -> Result<()> {
+    fn square(
+        &mut self,
+        name: &str,
+        Quadratic { a, b, c }: &Quadratic,
+        bound: Option<f64>,
+        rescale: bool,
+    ) -> Result<()> {
         if a.iter().all(|v| *v == 0.0) {
             self.pending.then(b, c);
             return Ok(());
@@ -207,13 +217,36 @@ impl Builder {
         let shift: Vec<f64> = (0..a.len()).map(|k| root[k] * b[k] / (2.0 * a[k])).collect();
         self.pending.then(&root, &shift);
         self.flush(name);
+        let bound = bound.map(|r| largest_root(&root, &shift, r));
+        self.limit(bound);
         let shape = self.shape;
         self.push(name, StageKind::Square { rescale }, shape);
+        self.limit(bound.map(|v| v * v));
         self.pending = Pending {
             scale: a.iter().map(|v| v.signum()).collect(),
             shift: (0..a.len()).map(|k| c[k] - b[k] * b[k] / (4.0 * a[k])).collect(),
         };
         Ok(())
+    }
+
+    fn quadratic(&mut self, name: &str, q: Quadratic, bound: Option<f64>) {
+        self.flush(name);
+        self.limit(bound);
+        let (shape, result) = (self.shape, bound.map(|r| largest_result(&q, r)));
+        self.push(name, StageKind::Quadratic(q), shape);
+        self.limit(result);
+    }
+
+    /// Bound of what the stages so far give.
+    fn bound(&self) -> Option<f64> {
+        self.stages.last().and_then(|s| s.bound)
+    }
+
+    /// Notes a bound of what the stages so far give. Of the image itself there is none to note.
+    fn limit(&mut self, bound: Option<f64>) {
+        if let Some(last) = self.stages.last_mut() {
+            last.bound = bound.or(last.bound);
+        }
     }
 }
 

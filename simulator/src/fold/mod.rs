@@ -6,6 +6,7 @@
 //! the bias depend on the position, so every bias is a whole map. Fully connected layers are
 //! convolutions whose kernel is the whole map, so flattening disappears.
 
+mod bound;
 mod build;
 mod forward;
 mod statistics;
@@ -70,6 +71,9 @@ pub struct Stage {
     pub input: Shape,
     /// Shape of its result.
     pub output: Shape,
+    /// What the values of its result do not exceed in absolute value, where the weights say so (see
+    /// [`crate::network::Bounds`]).
+    pub bound: Option<f64>,
 }
 
 impl Stage {

@@ -69,6 +69,7 @@ pub fn merge_pool(pool: &Stage, next: &Stage) -> Result<Stage> {
         kind: StageKind::Linear(LinearStage { geometry, weights, bias: linear.bias.clone() }),
         input: pool.input,
         output: next.output,
+        bound: next.bound,
     })
 }
 
@@ -87,6 +88,7 @@ pub fn to_patches(stage: &Stage) -> Result<Stage> {
         kind: StageKind::Linear(LinearStage { geometry, ..linear.clone() }),
         input,
         output: stage.output,
+        bound: stage.bound,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::outline::Outline;
 use super::positions::Reach;
 use super::signature::Signature;
 use crate::fold::LinearStage;
@@ -184,6 +185,17 @@ pub fn check_mask(name: &str, input: &Layout, output: &Layout, mask: usize) -> R
     Ok(())
 }
 
+/// What diagonals are filled with.
+#[derive(Clone, Copy)]
+enum Fill<'a> {
+    /// Entries and signatures.
+    Entries,
+    /// Signatures.
+    Signatures,
+    /// Signatures of an outline.
+    Outline(&'a Outline),
+}
+
 /// Where the spots of a (channel pair, replica) go: diagonal and fold offset of each, found when first asked for.
 type Routes = Vec<Option<(u32, u32)>>;
 
@@ -203,9 +215,24 @@ impl Diagonals {
             stage,
             (input, output),
             mask,
-            entries,
+            if entries { Fill::Entries } else { Fill::Signatures },
             0..stage.geometry.output.channels,
         )?;
+        all.diagonals.sort_by_key(|(key, _)| *key);
+        Ok(all)
+    }
+
+    /// The same without entries, and without looking at each weight: for a stage that has an outline.
+    pub(crate) fn outlined(
+        name: &str,
+        stage: &LinearStage,
+        outline: &Outline,
+        (input, output): (&Layout, &Layout),
+        mask: usize,
+    ) -> Result<Self> {
+        let channels = 0..stage.geometry.output.channels;
+        let fill = Fill::Outline(outline);
+        let mut all = Self::of_channels(name, stage, (input, output), mask, fill, channels)?;
         all.diagonals.sort_by_key(|(key, _)| *key);
         Ok(all)
     }
@@ -221,7 +248,8 @@ impl Diagonals {
         let mut seen = vec![false; output.channel_ciphertexts()];
         let some = (0..output.channels.len())
             .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true));
-        Ok(Self::of_channels(name, stage, (input, output), mask, false, some)?.diagonals.len())
+        let fill = Fill::Signatures;
+        Ok(Self::of_channels(name, stage, (input, output), mask, fill, some)?.diagonals.len())
     }
 
     fn of_channels(
@@ -229,7 +257,7 @@ impl Diagonals {
         stage: &LinearStage,
         (input, output): (&Layout, &Layout),
         mask: usize,
-        entries: bool,
+        fill: Fill<'_>,
         channels: impl Iterator<Item = usize>,
     ) -> Result<Self> {
         let g = &stage.geometry;
@@ -269,9 +297,13 @@ impl Diagonals {
                 for replica in &replicas {
                     let target = to.base + replica;
                     let distance = from.base as isize - target as isize;
-                    let routes = routes
-                        .entry((to.ct, from.ct, distance))
-                        .or_insert_with(|| vec![None; spots.len()]);
+                    let pair = (to.ct, from.ct, distance);
+                    if matches!(fill, Fill::Outline(_)) && routes.contains_key(&pair) {
+                        continue;
+                    }
+                    // Pairs are numbered in the order of their first channels.
+                    let number_of_pair = routes.len();
+                    let routes = routes.entry(pair).or_insert_with(|| vec![None; spots.len()]);
                     for (at, w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
                         for number in starts[at]..starts[at + 1] {
                             let spot = &spots[number];
@@ -294,8 +326,15 @@ impl Diagonals {
                             let contents = &mut found[diagonal as usize].1;
                             let base = target + fold as usize;
                             let relative = base.wrapping_sub(contents.first) & (period - 1);
-                            contents.signature.add(relative, spot.set, *w);
-                            if entries {
+                            match fill {
+                                Fill::Outline(outline) => contents.signature.add(
+                                    relative,
+                                    spot.set,
+                                    outline.stand_in(number_of_pair, at),
+                                ),
+                                _ => contents.signature.add(relative, spot.set, *w),
+                            }
+                            if matches!(fill, Fill::Entries) {
                                 let (base, set) = (base as u32, spot.set as u32);
                                 contents.entries.push(Entry { base, set, weight: *w });
                             }

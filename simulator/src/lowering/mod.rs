@@ -6,8 +6,10 @@ mod chain;
 mod count;
 mod diagonals;
 mod linear;
+mod outline;
 mod pool;
 mod positions;
+mod room;
 mod scales;
 mod schedule;
 mod signature;
@@ -26,12 +28,14 @@ pub use positions::{Reach, Spot};
 pub use scales::ScalePlan;
 pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
 pub use signature::Signature;
+pub use stages::LinearForm;
 
 pub(crate) use activation::quadratic as emit_quadratic;
 pub(crate) use builder::Builder;
 pub(crate) use count::count;
 pub(crate) use diagonals::Splitter;
 pub(crate) use linear::{LinearEmission, fold_steps};
+pub(crate) use outline::Outline;
 pub(crate) use pool::{Pool, pool as emit_pool, square as emit_square};
 pub(crate) use stages::{Prepared, prepare};
 
@@ -53,6 +57,25 @@ pub struct Lowered {
     pub patches: Option<ConvGeometry>,
     /// Layout of the outputs.
     pub output: Layout,
+    /// The linear layers, in order; without repacks.
+    pub linear: Vec<Placed>,
+}
+
+/// Where a linear layer finds its input and leaves its result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    /// Name of the layer.
+    pub layer: String,
+    /// Its own convolution, whatever the form.
+    pub geometry: ConvGeometry,
+    /// In which form it is computed.
+    pub form: LinearForm,
+    /// Layout of what it reads in that form: the map, the map before the pool, or patches.
+    pub input: Layout,
+    /// Layout of its result.
+    pub output: Layout,
+    /// Slot-index bits summed up by rotations.
+    pub fold: usize,
 }
 
 impl Lowered {
@@ -72,13 +95,17 @@ impl Lowered {
 
 /// Lowers a folded network. With `values` false, plaintexts have no slot values (for pricing); the program
 /// is otherwise the same.
+///
+/// # Errors
+/// [`Error::Depth`] for a chain of too few levels, [`Error::Room`] for one whose primes have no room for values as large
+/// as the network's bounds allow, and others for a configuration that does not fit the network.
 pub fn lower(
     folded: &Folded,
     configuration: &Configuration,
     chain: &Chain,
     values: bool,
 ) -> Result<Lowered> {
-    let Prepared { stages, input, patches } = prepare(folded, configuration, chain.slots)?;
+    let Prepared { stages, forms, input, patches } = prepare(folded, configuration, chain.slots)?;
     let depth: usize = stages.iter().map(|s| s.levels()).sum();
     let mut level = chain.levels();
     let mut rest = depth;
@@ -102,7 +129,9 @@ pub fn lower(
     let fresh = ValueInfo { level: depth, scale };
     let mut b = Builder::new(chain, values, input.ciphertexts(), fresh);
     let mut state = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
+    let mut placed = Vec::new();
     let mut phases_done = false;
+    let mut bound: Option<f64> = None;
     for (k, stage) in stages.iter().enumerate() {
         b.layer(&stage.name);
         match &stage.kind {
@@ -123,6 +152,16 @@ pub fn lower(
                 )?;
                 let planned =
                     configuration.scales.as_ref().and_then(|plan| plan.layer(&stage.name));
+                if let Some(&(geometry, form)) = forms.get(&stage.name) {
+                    placed.push(Placed {
+                        layer: stage.name.clone(),
+                        geometry,
+                        form,
+                        input: state.layout.clone(),
+                        output: output.clone(),
+                        fold: choice.fold,
+                    });
+                }
                 LinearEmission {
                     scale: planned.unwrap_or(chain.scale),
                     diagonals: &diagonals,
@@ -139,7 +178,13 @@ pub fn lower(
                     stages.get(k + 1).map(|s| pool_of(s, configuration)).transpose()?.flatten();
                 phases_done = emit_square(&mut b, &mut state, next, *rescale)?;
             }
-            StageKind::Quadratic(q) => emit_quadratic(&mut b, &mut state, q)?,
+            StageKind::Quadratic(q) => {
+                // The square within it, before its rescale.
+                let info = b.info(state.values[0]);
+                let squared = ValueInfo { scale: info.scale * info.scale, ..info };
+                bound.map_or(Ok(()), |r| room::check(&stage.name, r * r, squared, chain))?;
+                emit_quadratic(&mut b, &mut state, q)?;
+            }
             StageKind::SumPool { .. } => {
                 if let Some(pool) = pool_of(stage, configuration)? {
                     emit_pool(&mut b, &mut state, pool, phases_done)?;
@@ -147,10 +192,14 @@ pub fn lower(
                 phases_done = false;
             }
         }
+        bound = stage.bound;
+        if let (Some(bound), Some(&value)) = (bound, state.values.first()) {
+            room::check(&stage.name, bound, b.info(value), chain)?;
+        }
     }
     let mut program = b.program;
     program.outputs = state.values;
-    Ok(Lowered { program, input, patches, output: state.layout })
+    Ok(Lowered { program, input, patches, output: state.layout, linear: placed })
 }
 
 fn pool_of<'a>(

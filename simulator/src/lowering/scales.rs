@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// Room left above the largest value seen, in bits: values up to this factor larger still decrypt.
 const HEADROOM_BITS: f64 = 3.0;
+/// Room left above a known bound of the results, in bits: primes lie a little beside their nominal sizes.
+const BOUND_HEADROOM_BITS: f64 = 1.0;
 
 /// Base-2 logarithms of the scales of a program, in thousandths so that equal plans compare equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,8 +44,14 @@ impl ScalePlan {
             .filter(|&k| matches!(folded.stages[k].kind, StageKind::Linear(_)))
             .collect();
         let bits: Vec<f64> = chain.moduli.iter().map(|q| q.log2()).collect();
-        let largest = statistics.stages.last().map_or(1.0, |s| s.max).max(f64::MIN_POSITIVE);
-        let mut scale = bits[0] - 1.0 - HEADROOM_BITS - largest.log2();
+        let largest = match folded.stages.last().and_then(|s| s.bound) {
+            Some(bound) => bound.log2() + BOUND_HEADROOM_BITS,
+            None => {
+                let seen = statistics.stages.last().map_or(1.0, |s| s.max);
+                seen.max(f64::MIN_POSITIVE).log2() + HEADROOM_BITS
+            }
+        };
+        let mut scale = bits[0] - 1.0 - largest;
         let mut layers = Vec::with_capacity(linear.len());
         for (depth, &k) in linear.iter().enumerate().rev() {
             let level = linear.len() - depth;

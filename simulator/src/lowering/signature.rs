@@ -24,6 +24,11 @@ impl Signature {
         self.1 = self.1.wrapping_add(other.1);
     }
 
+    /// Both parts as one number.
+    pub(crate) fn digest(self) -> u64 {
+        mix(self.0 ^ mix(self.1))
+    }
+
     fn mix_in(&mut self, what: u64, place: u64) {
         let first = mix(what ^ mix(place ^ 0x9e37_79b9_7f4a_7c15));
         self.0 = self.0.wrapping_add(first);

@@ -1,5 +1,7 @@
 //! The stages of a network as a configuration wants them: pools merged, patches, repacks inserted.
 
+use std::collections::BTreeMap;
+
 use super::repack_name;
 use crate::config::{Configuration, PoolMethod};
 use crate::fold::{Folded, Stage, StageKind, depthwise_identity, merge_pool, to_patches};
@@ -7,9 +9,27 @@ use crate::layout::{Layout, Margin};
 use crate::network::ConvGeometry;
 use crate::{Error, Result};
 
+/// In which form a linear layer is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinearForm {
+    /// As it is.
+    Plain,
+    /// Together with the pool before it, which has this window and stride.
+    Merged {
+        /// Window extent, both ways.
+        kernel: usize,
+        /// Stride, both ways.
+        stride: usize,
+    },
+    /// As a 1x1 convolution over patches that the client makes.
+    Patches,
+}
+
 /// Stages to lower, and the client's side of the first one.
 pub(crate) struct Prepared {
     pub(crate) stages: Vec<Stage>,
+    /// The linear layers' own convolutions by name, and the form that the stages have them in.
+    pub(crate) forms: BTreeMap<String, (ConvGeometry, LinearForm)>,
     pub(crate) input: Layout,
     pub(crate) patches: Option<ConvGeometry>,
 }
@@ -17,9 +37,19 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Result<Prepared> {
     check_names(folded, c)?;
     let mut stages: Vec<Stage> = Vec::new();
+    let mut forms = BTreeMap::new();
     let mut pending: Option<Stage> = None;
     for stage in &folded.stages {
         let mut stage = stage.clone();
+        if let StageKind::Linear(linear) = &stage.kind {
+            let form = match pending.as_ref().map(|pool| &pool.kind) {
+                Some(StageKind::SumPool { kernel, stride }) => {
+                    LinearForm::Merged { kernel: *kernel, stride: *stride }
+                }
+                _ => LinearForm::Plain,
+            };
+            forms.insert(stage.name.clone(), (linear.geometry, form));
+        }
         if let Some(pool) = pending.take() {
             stage = merge_pool(&pool, &stage)?;
         }
@@ -29,11 +59,12 @@ pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Resul
             pending = Some(stage);
             continue;
         }
-        let (name, shape) = (stage.name.clone(), stage.output);
+        let (name, shape, bound) = (stage.name.clone(), stage.output, stage.bound);
         stages.push(stage);
         if c.repacks.iter().any(|r| r.layer == name) {
             let kind = StageKind::Linear(depthwise_identity(shape));
-            stages.push(Stage { name: repack_name(&name), kind, input: shape, output: shape });
+            let name = repack_name(&name);
+            stages.push(Stage { name, kind, input: shape, output: shape, bound });
         }
     }
     if let Some(pool) = pending {
@@ -52,6 +83,9 @@ pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Resul
         if c.input.patches {
             let stage = to_patches(first)?;
             shape = stage.input;
+            if let Some((_, form @ LinearForm::Plain)) = forms.get_mut(&stage.name) {
+                *form = LinearForm::Patches;
+            }
             *first = stage;
             patches = Some(g);
         } else if c.input.padded {
@@ -59,7 +93,7 @@ pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Resul
         }
     }
     let input = c.input.layout.layout(slots, shape, margin)?;
-    Ok(Prepared { stages, input, patches })
+    Ok(Prepared { stages, forms, input, patches })
 }
 
 /// Every choice must name a layer that exists, once.

@@ -75,6 +75,7 @@ enum Kind {
     BatchNorm,
     Flatten,
     Add,
+    Shortcut,
 }
 
 /// Largest extent, channel count or kernel accepted: keeps products of shapes far from overflow.
@@ -291,6 +292,22 @@ fn build(
                 return Err(Error::layer(name, "shape of the second input", other, input));
             }
             (LayerKind::Add, input)
+        }
+        Kind::Shortcut => {
+            check_in(input.channels)?;
+            let out = extent("out", d.out)?;
+            let stride = extent("stride", Some(d.stride.unwrap_or(1)))?;
+            if out < input.channels || !(out - input.channels).is_multiple_of(2) {
+                return Err(Error::layer(
+                    name,
+                    "out",
+                    out,
+                    format!("{} input channels or an even number more", input.channels),
+                ));
+            }
+            let output =
+                Shape::new(out, input.height.div_ceil(stride), input.width.div_ceil(stride));
+            (LayerKind::Shortcut { out, stride }, output)
         }
     };
     Ok(Layer { name: name.to_owned(), kind, sources, input, output })

@@ -1,99 +1,97 @@
-//! Plain convolution and pooling, on which every forward pass here rests.
+//! The plain forward pass of a model.
 
-use super::Shape;
+use super::operations::{ConvGeometry, convolve, dot, shortcut, sum_pool};
+use super::{Layer, LayerKind, LayerParameters, Model, Source};
+use crate::{Error, Result};
 
-/// Shape of a convolution with zero padding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConvGeometry {
-    /// Input map.
-    pub input: Shape,
-    /// Output map.
-    pub output: Shape,
-    /// Kernel rows and columns.
-    pub kernel: (usize, usize),
-    /// Stride, both ways.
-    pub stride: usize,
-    /// Zero padding on every side.
-    pub padding: usize,
-    /// Channel groups.
-    pub groups: usize,
-}
-
-impl ConvGeometry {
-    /// Number of weights: `out * in / groups * kernel rows * kernel columns`.
-    pub fn weights(&self) -> usize {
-        self.output.channels * self.fan_in()
+impl Model {
+    /// The plain result for a normalised image (`[channel][row][column]`).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an image of another size.
+    pub fn forward(&self, image: &[f64]) -> Result<Vec<f64>> {
+        self.forward_observed(image, |_, _| {})
     }
 
-    /// Weights of one output channel.
-    pub fn fan_in(&self) -> usize {
-        self.input.channels / self.groups * self.kernel.0 * self.kernel.1
-    }
-
-    /// Input channel number `k` of those that output channel `o` reads.
-    pub fn input_channel(&self, o: usize, k: usize) -> usize {
-        let group = o / (self.output.channels / self.groups);
-        group * (self.input.channels / self.groups) + k
-    }
-
-    /// Input coordinate for an output coordinate and a kernel offset; negative or too large in the padding.
-    pub fn input_coordinate(&self, out: usize, kernel: usize) -> isize {
-        (out * self.stride + kernel) as isize - self.padding as isize
-    }
-}
-
-/// Convolution without bias. `weights` is `[out][in / groups][kernel rows][kernel columns]`, `x` is
-/// `[in][row][column]`; lengths must fit the geometry.
-pub fn convolve(g: &ConvGeometry, weights: &[f64], x: &[f64]) -> Vec<f64> {
-    let (kh, kw) = g.kernel;
-    let per_out = g.input.channels / g.groups;
-    let mut y = vec![0.0; g.output.len()];
-    for o in 0..g.output.channels {
-        let out = &mut y[o * g.output.area()..][..g.output.area()];
-        for k in 0..per_out {
-            let map = &x[g.input_channel(o, k) * g.input.area()..][..g.input.area()];
-            for ky in 0..kh {
-                for kx in 0..kw {
-                    let w = weights[((o * per_out + k) * kh + ky) * kw + kx];
-                    if w == 0.0 {
-                        continue;
-                    }
-                    for oy in 0..g.output.height {
-                        let iy = g.input_coordinate(oy, ky);
-                        if iy < 0 || iy >= g.input.height as isize {
-                            continue;
-                        }
-                        for ox in 0..g.output.width {
-                            let ix = g.input_coordinate(ox, kx);
-                            if ix >= 0 && ix < g.input.width as isize {
-                                out[oy * g.output.width + ox] +=
-                                    w * map[iy as usize * g.input.width + ix as usize];
-                            }
-                        }
-                    }
-                }
-            }
+    /// The same; before each layer, in order, `observe` is told its number and what it reads (the first map, for an
+    /// addition).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an image of another size.
+    pub fn forward_observed(
+        &self,
+        image: &[f64],
+        mut observe: impl FnMut(usize, &[f64]),
+    ) -> Result<Vec<f64>> {
+        if image.len() != self.network.input.len() {
+            let wanted = self.network.input.len();
+            return Err(Error::argument("length of an image", image.len(), wanted));
         }
+        let mut results: Vec<Vec<f64>> = Vec::with_capacity(self.network.layers.len());
+        for (k, (layer, parameters)) in self.network.layers.iter().zip(&self.parameters).enumerate()
+        {
+            let read = |source: &Source| match source {
+                Source::Input => image,
+                Source::Layer(n) => results[*n].as_slice(),
+            };
+            let maps: Vec<&[f64]> = layer.sources.iter().map(read).collect();
+            observe(k, maps[0]);
+            let y = apply(layer, parameters, &maps)?;
+            results.push(y);
+        }
+        Ok(results.pop().unwrap_or_else(|| image.to_vec()))
     }
-    y
 }
 
-/// Sums over windows, channel by channel.
-pub fn sum_pool(input: Shape, output: Shape, kernel: usize, stride: usize, x: &[f64]) -> Vec<f64> {
-    let mut y = vec![0.0; output.len()];
-    for c in 0..output.channels {
-        for oy in 0..output.height {
-            for ox in 0..output.width {
-                let mut sum = 0.0;
-                for dy in 0..kernel {
-                    for dx in 0..kernel {
-                        let (iy, ix) = (oy * stride + dy, ox * stride + dx);
-                        sum += x[c * input.area() + iy * input.width + ix];
-                    }
-                }
-                y[c * output.area() + oy * output.width + ox] = sum;
-            }
+/// The result of one layer for the maps that it reads.
+fn apply(layer: &Layer, parameters: &LayerParameters, maps: &[&[f64]]) -> Result<Vec<f64>> {
+    let x = maps[0];
+    let area = layer.input.area();
+    let per_channel = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+        x.iter().enumerate().map(|(k, v)| f(k / area, *v)).collect()
+    };
+    Ok(match (&layer.kind, parameters) {
+        (
+            LayerKind::Conv { kernel, stride, padding, groups, .. },
+            LayerParameters::Linear { weight, bias },
+        ) => {
+            let geometry = ConvGeometry {
+                input: layer.input,
+                output: layer.output,
+                kernel: (*kernel, *kernel),
+                stride: *stride,
+                padding: *padding,
+                groups: *groups,
+            };
+            let mut y = convolve(&geometry, weight, x);
+            let area = layer.output.area();
+            y.iter_mut().enumerate().for_each(|(k, v)| *v += bias[k / area]);
+            y
         }
-    }
-    y
+        (LayerKind::Fc { .. }, LayerParameters::Linear { weight, bias }) => {
+            bias.iter().zip(weight.chunks_exact(x.len())).map(|(b, row)| b + dot(row, x)).collect()
+        }
+        (LayerKind::AvgPool { kernel, stride }, _) => {
+            let mut y = sum_pool(layer.input, layer.output, *kernel, *stride, x);
+            y.iter_mut().for_each(|v| *v /= (kernel * kernel) as f64);
+            y
+        }
+        (LayerKind::Activation, LayerParameters::Activation { a, b, c }) => {
+            per_channel(&|k, v| a[k] * v * v + b[k] * v + c[k])
+        }
+        (LayerKind::BatchNorm { .. }, LayerParameters::Affine { scale, shift }) => {
+            per_channel(&|k, v| scale[k] * v + shift[k])
+        }
+        (LayerKind::Flatten, _) => x.to_vec(),
+        (LayerKind::Add, _) => x.iter().zip(maps[1]).map(|(a, b)| a + b).collect(),
+        (LayerKind::Shortcut { stride, .. }, _) => shortcut(layer.input, layer.output, *stride, x),
+        _ => {
+            return Err(Error::layer(
+                &layer.name,
+                "parameters",
+                "of another kind of layer",
+                "those of its own kind; build the model with Model::new",
+            ));
+        }
+    })
 }

@@ -3,12 +3,14 @@
 mod describe;
 mod forward;
 mod model;
+mod operations;
+mod random;
 mod weights;
 
 use serde::{Deserialize, Serialize};
 
-pub use forward::{ConvGeometry, convolve, sum_pool};
-pub use model::{LayerParameters, Model};
+pub use model::{Bounds, LayerParameters, Model};
+pub use operations::{ConvGeometry, convolve, shortcut, sum_pool};
 pub use weights::{Tensor, Weights};
 
 /// Shape of a feature map: channels, height, width. Flattened in that order.
@@ -102,6 +104,14 @@ pub enum LayerKind {
     Flatten,
     /// Sum of two maps of one shape.
     Add,
+    /// Every `stride`-th row and column, from the first, with channels of zeros on both sides: `(out - in) / 2` before
+    /// and as many after. It is what a residual block adds where its shape changes (He et al. 2016, option A).
+    Shortcut {
+        /// Output channels, as many as the input's or an even number more.
+        out: usize,
+        /// Stride, both ways.
+        stride: usize,
+    },
 }
 
 /// One layer.

@@ -1,10 +1,8 @@
-//! A network together with checked weights, and its plain forward pass.
+//! A network together with checked weights.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 
-use super::forward::{ConvGeometry, convolve, sum_pool};
-use super::{LayerKind, Network, Source, Weights};
+use super::{Layer, LayerKind, Network, Weights};
 use crate::{Error, Result};
 
 /// Numbers of one layer, lengths checked against its shape.
@@ -44,10 +42,25 @@ pub struct Model {
     pub network: Network,
     /// One entry per layer.
     pub parameters: Vec<LayerParameters>,
+    /// How large values are, as far as the weights say.
+    pub bounds: Bounds,
+}
+
+/// Sizes that values keep to on every image that the training checked, from the weight file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bounds {
+    /// For each activation, by its layer's number: the most that its inputs are in absolute value (`<layer>.bound`).
+    pub activations: BTreeMap<usize, f64>,
+    /// The most that the network's results are in absolute value (`output.bound`).
+    pub output: Option<f64>,
 }
 
 impl Model {
     /// Checks the weights against the network's shapes.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for a tensor that is missing or has another shape, and for a bound that is not positive or
+    /// belongs to no activation.
     pub fn new(network: Network, weights: &Weights) -> Result<Self> {
         let mut parameters = Vec::new();
         for layer in &network.layers {
@@ -80,12 +93,14 @@ impl Model {
                 }
                 LayerKind::Activation => activation(weights, &format!("{name}.coeffs"), channels)?,
                 LayerKind::BatchNorm { epsilon } => batch_norm(weights, name, channels, epsilon)?,
-                LayerKind::AvgPool { .. } | LayerKind::Flatten | LayerKind::Add => {
-                    LayerParameters::None
-                }
+                LayerKind::AvgPool { .. }
+                | LayerKind::Flatten
+                | LayerKind::Add
+                | LayerKind::Shortcut { .. } => LayerParameters::None,
             });
         }
-        Ok(Self { network, parameters })
+        let bounds = bounds(&network, weights)?;
+        Ok(Self { network, parameters, bounds })
     }
 
     /// The named variant of a network, its weights read from `folder`.
@@ -98,120 +113,39 @@ impl Model {
         let weights = Weights::read(&folder.join(&v.weights))?;
         Self::new(network.with_groups(&v.groups)?, &weights)
     }
+}
 
-    /// Random weights that keep values of order one: for tests, and for pricing a network before it is trained.
-    pub fn random(network: Network, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut uniform = |n: usize, centre: f64, width: f64| -> Vec<f64> {
-            (0..n).map(|_| centre + width * (rng.random::<f64>() * 2.0 - 1.0)).collect()
-        };
-        let parameters = network
-            .layers
-            .iter()
-            .map(|layer| match layer.kind {
-                LayerKind::Conv { out, kernel, groups, bias, .. } => {
-                    let fan_in = layer.input.channels / groups * kernel * kernel;
-                    let weight = uniform(out * fan_in, 0.0, (3.0 / fan_in as f64).sqrt());
-                    let bias = uniform(out, 0.0, if bias { 0.3 } else { 0.0 });
-                    LayerParameters::Linear { weight, bias }
-                }
-                LayerKind::Fc { out, bias } => {
-                    let fan_in = layer.input.len();
-                    let weight = uniform(out * fan_in, 0.0, (3.0 / fan_in as f64).sqrt());
-                    let bias = uniform(out, 0.0, if bias { 0.3 } else { 0.0 });
-                    LayerParameters::Linear { weight, bias }
-                }
-                LayerKind::Activation => {
-                    let n = layer.input.channels;
-                    // Signs of both kinds, bounded away from zero.
-                    let a =
-                        uniform(n, 0.0, 1.0).iter().map(|v| 0.2 * v + 0.2 * v.signum()).collect();
-                    LayerParameters::Activation {
-                        a,
-                        b: uniform(n, 0.4, 0.2),
-                        c: uniform(n, 0.0, 0.3),
-                    }
-                }
-                LayerKind::BatchNorm { .. } => {
-                    let n = layer.input.channels;
-                    LayerParameters::Affine {
-                        scale: uniform(n, 1.0, 0.5),
-                        shift: uniform(n, 0.0, 0.3),
-                    }
-                }
-                LayerKind::AvgPool { .. } | LayerKind::Flatten | LayerKind::Add => {
-                    LayerParameters::None
-                }
-            })
-            .collect();
-        Self { network, parameters }
-    }
+/// Ending of the name of a bound.
+const BOUND: &str = ".bound";
 
-    /// The plain result for a normalised image (`[channel][row][column]`).
-    pub fn forward(&self, image: &[f64]) -> Result<Vec<f64>> {
-        if image.len() != self.network.input.len() {
-            let wanted = self.network.input.len();
-            return Err(Error::argument("length of an image", image.len(), wanted));
+fn bounds(network: &Network, weights: &Weights) -> Result<Bounds> {
+    let mut bounds = Bounds::default();
+    for name in weights.names() {
+        let Some(layer) = name.strip_suffix(BOUND) else { continue };
+        let bound = weights.expect_shape(name, &[1])?[0];
+        if bound <= 0.0 {
+            return Err(Error::Tensor {
+                name: name.to_owned(),
+                found: format!("a bound {bound}"),
+                expected: "a positive number".into(),
+            });
         }
-        let mut results: Vec<Vec<f64>> = Vec::with_capacity(self.network.layers.len());
-        for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
-            let read = |k: usize| match layer.sources[k] {
-                Source::Input => image,
-                Source::Layer(n) => results[n].as_slice(),
-            };
-            let x = read(0);
-            let per_channel = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-                x.iter().enumerate().map(|(k, v)| f(k / layer.input.area(), *v)).collect()
-            };
-            let y = match (&layer.kind, parameters) {
-                (
-                    LayerKind::Conv { kernel, stride, padding, groups, .. },
-                    LayerParameters::Linear { weight, bias },
-                ) => {
-                    let geometry = ConvGeometry {
-                        input: layer.input,
-                        output: layer.output,
-                        kernel: (*kernel, *kernel),
-                        stride: *stride,
-                        padding: *padding,
-                        groups: *groups,
-                    };
-                    let mut y = convolve(&geometry, weight, x);
-                    let area = layer.output.area();
-                    y.iter_mut().enumerate().for_each(|(k, v)| *v += bias[k / area]);
-                    y
-                }
-                (LayerKind::Fc { .. }, LayerParameters::Linear { weight, bias }) => bias
-                    .iter()
-                    .zip(weight.chunks_exact(x.len()))
-                    .map(|(b, row)| b + row.iter().zip(x).map(|(w, v)| w * v).sum::<f64>())
-                    .collect(),
-                (LayerKind::AvgPool { kernel, stride }, _) => {
-                    let mut y = sum_pool(layer.input, layer.output, *kernel, *stride, x);
-                    y.iter_mut().for_each(|v| *v /= (kernel * kernel) as f64);
-                    y
-                }
-                (LayerKind::Activation, LayerParameters::Activation { a, b, c }) => {
-                    per_channel(&|k, v| a[k] * v * v + b[k] * v + c[k])
-                }
-                (LayerKind::BatchNorm { .. }, LayerParameters::Affine { scale, shift }) => {
-                    per_channel(&|k, v| scale[k] * v + shift[k])
-                }
-                (LayerKind::Flatten, _) => x.to_vec(),
-                (LayerKind::Add, _) => x.iter().zip(read(1)).map(|(a, b)| a + b).collect(),
-                _ => {
-                    return Err(Error::layer(
-                        &layer.name,
-                        "parameters",
-                        "of another kind of layer",
-                        "those of its own kind; build the model with Model::new",
-                    ));
-                }
-            };
-            results.push(y);
+        let is_it = |l: &Layer| l.name == layer && l.kind == LayerKind::Activation;
+        match network.layers.iter().position(is_it) {
+            Some(k) => {
+                bounds.activations.insert(k, bound);
+            }
+            None if layer == "output" => bounds.output = Some(bound),
+            None => {
+                return Err(Error::Tensor {
+                    name: name.to_owned(),
+                    found: format!("a bound of {layer}, which is no activation"),
+                    expected: "the name of an activation, or `output`".into(),
+                });
+            }
         }
-        Ok(results.pop().unwrap_or_else(|| image.to_vec()))
     }
+    Ok(bounds)
 }
 
 fn activation(weights: &Weights, name: &str, channels: usize) -> Result<LayerParameters> {

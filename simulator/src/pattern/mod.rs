@@ -4,14 +4,17 @@
 //! diagonal of their blocks, at one kernel position. (Phases of a map share their weights, so they share
 //! units.) A layer with one output position has no kernel positions of its own: its units are diagonals.
 
+mod units;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::fold::LinearStage;
 use crate::layout::Layout;
-use crate::lowering::Splitter;
 use crate::{Error, Result};
+
+pub use units::UnitMap;
 
 /// One unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,90 +48,64 @@ pub enum Family {
 pub struct Pattern {
     /// Family.
     pub family: Family,
-    /// The kept units, with the L2 norm of their weights.
+    /// The kept units, with the L2 norm of their weights; with scores, the root of their sum.
     pub units: BTreeMap<Unit, f64>,
     /// Units that a dense layer of that shape has.
     pub dense: usize,
 }
 
-/// Maps every weight to its unit.
-struct Units<'a> {
-    stage: &'a LinearStage,
-    input: &'a Layout,
-    output: &'a Layout,
-    splitter: Splitter,
-}
-
-impl Units<'_> {
-    /// Calls `f` with the index of each present weight and its unit.
-    fn for_each(&self, mut f: impl FnMut(usize, Unit)) {
-        let g = &self.stage.geometry;
-        let per_out = g.input.channels / g.groups;
-        let area = g.kernel.0 * g.kernel.1;
-        for o in 0..g.output.channels {
-            for k in 0..per_out {
-                for at in 0..area {
-                    f((o * per_out + k) * area + at, self.unit(o, g.input_channel(o, k), at));
-                }
-            }
-        }
-    }
-
-    fn unit(&self, o: usize, i: usize, at: usize) -> Unit {
-        let g = &self.stage.geometry;
-        let (to, from) = (self.output.channels[o], self.input.channels[i]);
-        let base = from.base as isize - to.base as isize;
-        let single = g.output.area() == 1;
-        let (row, col) = if single {
-            let (ky, kx) = (at / g.kernel.1, at % g.kernel.1);
-            let (row, col) = (
-                self.input.row_at(g.input_coordinate(0, ky)),
-                self.input.col_at(g.input_coordinate(0, kx)),
-            );
-            (row.offset, col.offset)
-        } else {
-            (0, 0)
-        };
-        let diagonal = self.splitter.split(base, row, col).block;
-        Unit { output: to.ct, input: from.ct, diagonal, kernel: if single { 0 } else { at } }
-    }
-}
-
 impl Pattern {
     /// The pattern of a stage's weights: a unit is kept if any of its weights is not zero. `fold` is the
     /// fold mask of the lowering.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] for layouts of other maps than the stage's.
     pub fn from_weights(
         stage: &LinearStage,
         input: &Layout,
         output: &Layout,
         fold: usize,
     ) -> Result<Self> {
-        let units = units(stage, input, output, fold)?;
-        let mut squares: BTreeMap<Unit, f64> = BTreeMap::new();
-        units.for_each(|k, unit| {
-            let w = stage.weights[k];
-            if w != 0.0 {
-                *squares.entry(unit).or_default() += w * w;
-            }
-        });
-        let g = &stage.geometry;
-        let mut dense = BTreeSet::new();
-        for o in 0..g.output.channels {
-            for i in 0..g.input.channels {
-                for at in 0..g.kernel.0 * g.kernel.1 {
-                    dense.insert(units.unit(o, i, at));
-                }
+        let map = UnitMap::new(&stage.geometry, input, output, fold)?;
+        let squares: Vec<f64> = stage.weights.iter().map(|w| w * w).collect();
+        Self::from_scores(&map, &stage.weights, &squares)
+    }
+
+    /// The pattern of weights whose importance is given: a unit is kept if any of its weights is not zero, and its
+    /// importance is the sum of the `scores` of its weights, one for each, none negative.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for another number of weights or scores than the map's, and for a score that is negative or
+    /// not finite.
+    pub fn from_scores(map: &UnitMap, weights: &[f64], scores: &[f64]) -> Result<Self> {
+        for (what, list) in [("number of weights", weights), ("number of scores", scores)] {
+            if list.len() != map.of_weight.len() {
+                return Err(Error::argument(what, list.len(), map.of_weight.len()));
             }
         }
-        let family = if squares.len() == dense.len() {
+        if let Some(bad) = scores.iter().find(|s| !(s.is_finite() && **s >= 0.0)) {
+            return Err(Error::argument("a score", bad, "a finite number of at least 0"));
+        }
+        let mut sums: Vec<Option<f64>> = vec![None; map.units.len()];
+        for ((number, weight), score) in map.of_weight.iter().zip(weights).zip(scores) {
+            if *weight != 0.0 {
+                *sums[*number as usize].get_or_insert(0.0) += score;
+            }
+        }
+        let units: BTreeMap<Unit, f64> = map
+            .units
+            .iter()
+            .zip(sums)
+            .filter_map(|(unit, sum)| sum.map(|s| (*unit, s.sqrt())))
+            .collect();
+        let family = if units.len() == map.dense {
             Family::Dense
-        } else if g.groups > 1 {
+        } else if map.groups > 1 {
             Family::Grouped
         } else {
             Family::SubBlock
         };
-        let kept = squares.into_iter().map(|(u, s)| (u, s.sqrt())).collect();
-        Ok(Self { family, units: kept, dense: dense.len() })
+        Ok(Self { family, units, dense: map.dense })
     }
 
     /// Share of a dense layer's units that is kept.
@@ -178,35 +155,21 @@ impl Pattern {
         fold: usize,
     ) -> Result<LinearStage> {
         let mut pruned = stage.clone();
-        units(stage, input, output, fold)?.for_each(|k, unit| {
-            if !self.units.contains_key(&unit) {
-                pruned.weights[k] = 0.0;
+        let map = UnitMap::new(&stage.geometry, input, output, fold)?;
+        let kept: Vec<bool> = map.units.iter().map(|u| self.units.contains_key(u)).collect();
+        for (weight, number) in pruned.weights.iter_mut().zip(&map.of_weight) {
+            if !kept[*number as usize] {
+                *weight = 0.0;
             }
-        });
+        }
         Ok(pruned)
     }
 
-    /// Share of the squared norm of `before` that this pattern keeps: a stand-in for accuracy where no
-    /// trained variant exists.
+    /// Share of the importance of `before` (of its squared norm, or of its scores) that this pattern keeps: a stand-in
+    /// for accuracy where no trained variant exists.
     pub fn kept_energy(&self, before: &Self) -> f64 {
         let sum = |p: &Self| p.units.values().map(|v| v * v).sum::<f64>();
         let all = sum(before);
         if all == 0.0 { 1.0 } else { sum(self) / all }
     }
-}
-
-fn units<'a>(
-    stage: &'a LinearStage,
-    input: &'a Layout,
-    output: &'a Layout,
-    fold: usize,
-) -> Result<Units<'a>> {
-    if input.shape != stage.geometry.input || output.shape != stage.geometry.output {
-        return Err(Error::layout(
-            "maps of the layouts",
-            format!("{} and {}", input.shape, output.shape),
-            format!("{} and {}", stage.geometry.input, stage.geometry.output),
-        ));
-    }
-    Ok(Units { stage, input, output, splitter: Splitter::new(input, output, fold) })
 }

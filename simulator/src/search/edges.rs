@@ -13,7 +13,7 @@ use crate::config::{PoolChoice, PoolMethod};
 use crate::fold::{LinearStage, Stage, StageKind, depthwise_identity};
 use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{
-    Builder, Chain, Diagonals, LinearEmission, Pool, Schedule, State, count, emit_pool,
+    Builder, Chain, Diagonals, LinearEmission, Outline, Pool, Schedule, State, count, emit_pool,
     emit_quadratic, emit_square,
 };
 use crate::program::{Program, ValueInfo};
@@ -137,7 +137,8 @@ impl Terms<'_> {
             budget,
             || targets(&linear.geometry, input, groups, self.space),
             |list| {
-                self.all(&stage.name, linear, input, list, budget, |layout| {
+                let weights = (linear, block.outline(form));
+                self.all(&stage.name, weights, input, list, budget, |layout| {
                     self.tails(block, next, layout)
                 })
             },
@@ -158,7 +159,7 @@ impl Terms<'_> {
             budget,
             || compact(input.shape, input, next.groups(), self.space),
             |list| {
-                self.all("repack", &identity, input, list, budget, |layout| {
+                self.all("repack", (&identity, None), input, list, budget, |layout| {
                     let cost = vec![0.0; self.settings.len()];
                     vec![Tail {
                         pools: Vec::new(),
@@ -203,7 +204,7 @@ impl Terms<'_> {
     fn all(
         &self,
         name: &str,
-        linear: &LinearStage,
+        (linear, outline): (&LinearStage, Option<&Outline>),
         input: &Layout,
         list: Vec<Target>,
         budget: &Budget,
@@ -219,7 +220,8 @@ impl Terms<'_> {
             else {
                 continue;
             };
-            let Ok(found) = self.linear(name, linear, input, &layout, fold, &budget) else {
+            let weights = (linear, outline);
+            let Ok(found) = self.linear(name, weights, (input, &layout), fold, &budget) else {
                 continue;
             };
             let cheapest = match found {
@@ -244,9 +246,8 @@ impl Terms<'_> {
     fn linear(
         &self,
         name: &str,
-        linear: &LinearStage,
-        input: &Layout,
-        output: &Layout,
+        (linear, outline): (&LinearStage, Option<&Outline>),
+        (input, output): (&Layout, &Layout),
         fold: usize,
         budget: &Budget,
     ) -> Result<Found> {
@@ -254,7 +255,11 @@ impl Terms<'_> {
         if self.cost(&[(few, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(few));
         }
-        let diagonals = Diagonals::new(name, linear, input, output, fold, false)?;
+        // Only fused stages are counted; the others are made, and told apart by their weights.
+        let diagonals = match outline.filter(|_| self.space.double_hoisting) {
+            Some(outline) => Diagonals::outlined(name, linear, outline, (input, output), fold)?,
+            None => Diagonals::new(name, linear, input, output, fold, false)?,
+        };
         let all = least(diagonals.diagonals.len(), output);
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(all));

@@ -1,6 +1,7 @@
 //! A folded network cut into the blocks that the dynamic programme walks along.
 
 use crate::fold::{Folded, Stage, StageKind, merge_pool, to_patches};
+use crate::lowering::Outline;
 use crate::{Error, Result};
 
 /// In which form a block's linear stage reads the map before it.
@@ -27,6 +28,8 @@ pub(crate) struct Block {
     pub(crate) tail: Vec<Stage>,
     /// Levels from its entry to the end of the network.
     pub(crate) levels: usize,
+    /// Outlines of its forms, where they have one.
+    outlines: [Option<Outline>; 3],
 }
 
 impl Block {
@@ -36,6 +39,10 @@ impl Block {
             Form::Merged => self.merged.as_ref(),
             Form::Patches => self.patches.as_ref(),
         }
+    }
+
+    pub(crate) fn outline(&self, form: Form) -> Option<&Outline> {
+        self.outlines[form as usize].as_ref()
     }
 
     /// Name of its last stage: a repack would come after it.
@@ -61,12 +68,20 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
                 let pool = previous.and_then(|b| b.tail.last());
                 let merged = pool.and_then(|p| merge_pool(p, stage).ok());
                 let patches = if blocks.is_empty() { to_patches(stage).ok() } else { None };
+                let outline = |stage: Option<&Stage>| match &stage?.kind {
+                    StageKind::Linear(linear) => Outline::new(linear),
+                    _ => None,
+                };
+                // In the order of the forms.
+                let outlines =
+                    [outline(Some(stage)), outline(merged.as_ref()), outline(patches.as_ref())];
                 blocks.push(Block {
                     plain: stage.clone(),
                     merged,
                     patches,
                     tail: Vec::new(),
                     levels: 0,
+                    outlines,
                 });
             }
             (_, Some(block)) => block.tail.push(stage.clone()),

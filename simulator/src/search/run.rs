@@ -179,8 +179,13 @@ impl Search<'_> {
                 pools: path.pools,
                 repacks: path.repacks,
             };
-            let mut e =
-                evaluate(&candidate.folded, &configuration, self.space.threads, self.pricer)?;
+            let evaluated =
+                evaluate(&candidate.folded, &configuration, self.space.threads, self.pricer);
+            let mut e = match evaluated {
+                // Nor are those without room for values as large as the network's bounds.
+                Err(Error::Room { .. }) => continue,
+                other => other?,
+            };
             if bits.is_none() {
                 bits = Some(precision_bits(
                     &candidate.folded,
@@ -211,6 +216,9 @@ impl Search<'_> {
                     .enumerate()
                     .for_each(|(n, w)| weights.add(n, k, *w));
             }
+            // As if bounds were weights of further stages.
+            let bound = stage.bound.iter();
+            bound.for_each(|b| weights.add(0, candidate.folded.stages.len() + k, *b));
         }
         let mut images = Signature::default();
         for (k, image) in self.images.iter().enumerate() {

@@ -1,9 +1,20 @@
 //! Named weight tensors, read from and written to safetensors files.
+//!
+//! Beside plain floating-point tensors of 16, 32 or 64 bits, a file may hold two smaller forms of a tensor `X`:
+//! - rounded: `X` of type I8 with `X.step`, one step for each first index; a value is the integer times its step;
+//! - sparse: `X.shape` (I64, the extents), `X.kept` (U8, one bit for each value of the dense tensor in reading order,
+//!   least significant bit first, in as few bytes as hold them, spare bits zero) and `X.values` (the values whose bit
+//!   is set, in reading order, floating-point or I8 with `X.step`). All others are zero.
+//!
+//! Both are read as the dense tensor `X` that they stand for.
+
+mod read;
+mod small;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 
 use crate::{Error, Result};
 
@@ -23,53 +34,6 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads a safetensors file; floating-point tensors of 32 or 64 bits are kept, integer ones (batch counters) skipped.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-        Self::from_bytes(&bytes)
-    }
-
-    /// Reads safetensors bytes.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let file = SafeTensors::deserialize(bytes).map_err(|e| Error::Tensor {
-            name: "(whole file)".into(),
-            found: e.to_string(),
-            expected: "a safetensors file".into(),
-        })?;
-        let mut weights = Self::default();
-        for (name, view) in file.tensors() {
-            let bytes = view.data();
-            let data: Vec<f64> = match view.dtype() {
-                Dtype::F32 => bytes
-                    .chunks_exact(4)
-                    .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
-                    .collect(),
-                Dtype::F64 => bytes
-                    .chunks_exact(8)
-                    .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
-                    .collect(),
-                Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL => continue,
-                other => {
-                    return Err(Error::Tensor {
-                        name,
-                        found: format!("type {other:?}"),
-                        expected: "F32 or F64; convert the file".into(),
-                    });
-                }
-            };
-            if let Some(bad) = data.iter().find(|v| !v.is_finite()) {
-                return Err(Error::Tensor {
-                    name,
-                    found: format!("a value {bad}"),
-                    expected: "finite numbers".into(),
-                });
-            }
-            weights.insert(&name, view.shape(), data)?;
-        }
-        Ok(weights)
-    }
-
     /// Writes all tensors as 64-bit floats.
     pub fn write(&self, path: &Path) -> Result<()> {
         let bytes: Vec<Vec<u8>> = self

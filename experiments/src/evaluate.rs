@@ -1,0 +1,200 @@
+//! A network's accuracy, and the largest inputs of its activations, by its plain forward pass on many images.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use serde::Serialize;
+use simulator::network::{LayerKind, Model};
+
+use crate::cancel;
+use crate::data::Images;
+use crate::progress::Progress;
+use crate::report::argmax;
+
+/// The largest value seen somewhere, beside the bound that the weights give for it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Peak {
+    /// An activation, whose inputs are meant, or `output`.
+    pub layer: String,
+    /// The largest in absolute value; not a number (null) where one was not.
+    pub largest: f64,
+    /// Bound in the weights, if any.
+    pub bound: Option<f64>,
+}
+
+impl Peak {
+    /// Whether the bound is not kept to.
+    pub fn exceeds(&self) -> bool {
+        self.bound.is_some_and(|bound| self.largest.is_nan() || self.largest > bound)
+    }
+}
+
+/// What came of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Images evaluated.
+    pub images: usize,
+    /// Images whose class is right; none without labels.
+    pub correct: Option<usize>,
+    /// Share of them.
+    pub accuracy: Option<f64>,
+    /// One for each activation, in order, and one for the results.
+    pub peaks: Vec<Peak>,
+    /// Whether it was stopped before the last image.
+    pub interrupted: bool,
+}
+
+/// What one image, or several, gave.
+#[derive(Clone)]
+struct Tally {
+    images: usize,
+    correct: usize,
+    peaks: Vec<f64>,
+}
+
+/// Runs a model on every image with `threads` threads. Stops between images when cancelled; what was finished counts.
+///
+/// # Errors
+/// Images of another size than the network's input, and threads that cannot be started.
+pub fn evaluate(model: &Model, images: &Images, threads: usize) -> Result<Evaluation> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .with_context(|| format!("starting {threads} threads"))?;
+    let activations: Vec<usize> = (0..model.network.layers.len())
+        .filter(|&k| model.network.layers[k].kind == LayerKind::Activation)
+        .collect();
+    let progress = Progress::new(&format!("{} on {} images", model.network.name, images.len()));
+    let done = AtomicUsize::new(0);
+    let none = Tally { images: 0, correct: 0, peaks: vec![0.0; activations.len() + 1] };
+    let total: Result<Tally> = pool.install(|| {
+        (0..images.len())
+            .into_par_iter()
+            .map(|k| {
+                let image = match images.image(k) {
+                    Some(image) if !cancel::requested() => image,
+                    _ => return Ok(none.clone()),
+                };
+                let tally = one(model, &activations, &image, images.label(k))?;
+                let done = done.fetch_add(1, Relaxed) + 1;
+                progress.set(done as f64 / images.len() as f64, &format!("{done} images"));
+                Ok(tally)
+            })
+            .try_reduce(|| none.clone(), |a, b| Ok(a.join(&b)))
+    });
+    progress.finish();
+    let total = total?;
+    let correct = images.labels.as_ref().map(|_| total.correct);
+    let names = activations
+        .iter()
+        .map(|&k| (model.network.layers[k].name.clone(), model.bounds.activations.get(&k).copied()))
+        .chain([("output".to_owned(), model.bounds.output)]);
+    Ok(Evaluation {
+        images: total.images,
+        correct,
+        accuracy: correct.map(|c| c as f64 / total.images.max(1) as f64),
+        peaks: names
+            .zip(&total.peaks)
+            .map(|((layer, bound), largest)| Peak { layer, largest: *largest, bound })
+            .collect(),
+        interrupted: total.images < images.len(),
+    })
+}
+
+fn one(
+    model: &Model,
+    activations: &[usize],
+    image: &[f64],
+    label: Option<usize>,
+) -> simulator::Result<Tally> {
+    let normalised = model.network.normalise(image)?;
+    let mut peaks = Vec::with_capacity(activations.len() + 1);
+    let logits = model.forward_observed(&normalised, |k, input| {
+        if activations.contains(&k) {
+            peaks.push(largest(input));
+        }
+    })?;
+    peaks.push(largest(&logits));
+    Ok(Tally { images: 1, correct: usize::from(label == Some(argmax(&logits))), peaks })
+}
+
+impl Tally {
+    fn join(mut self, other: &Self) -> Self {
+        self.images += other.images;
+        self.correct += other.correct;
+        self.peaks.iter_mut().zip(&other.peaks).for_each(|(a, b)| *a = larger(*a, *b));
+        self
+    }
+}
+
+/// The largest absolute value; not a number if one is none.
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |m, v| larger(m, v.abs()))
+}
+
+fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use simulator::network::Network;
+
+    use super::*;
+    use crate::sample;
+
+    fn model() -> Model {
+        let network = "name = \"n\"\n[input]\nchannels = 1\nheight = 28\nwidth = 28\nmean = 0.5\nstd = 0.25\n\
+             [[layer]]\nname = \"conv\"\nkind = \"conv\"\nout = 2\nkernel = 5\nstride = 3\n\
+             [[layer]]\nname = \"one\"\nkind = \"activation\"\n\
+             [[layer]]\nname = \"fc\"\nkind = \"fc\"\nout = 10\n\
+             [[layer]]\nname = \"two\"\nkind = \"activation\"\n";
+        Model::random(Network::from_toml(network).unwrap(), 5)
+    }
+
+    #[test]
+    fn counts_and_peaks_are_those_of_the_images_one_by_one() {
+        let (mut model, images) = (model(), sample::digits(30, 2));
+        let (mut correct, mut peaks) = (0, [0.0f64; 3]);
+        for k in 0..30 {
+            let x = model.network.normalise(&images.image(k).unwrap()).unwrap();
+            let mut inputs = Vec::new();
+            let y = model.forward_observed(&x, |_, input| inputs.push(input.to_vec())).unwrap();
+            correct += usize::from(argmax(&y) == k % 10);
+            for (peak, values) in peaks.iter_mut().zip([&inputs[1], &inputs[3], &y]) {
+                *peak = values.iter().fold(*peak, |m, v| m.max(v.abs()));
+            }
+        }
+        model.bounds.activations.insert(1, peaks[0]);
+        model.bounds.output = Some(peaks[2] / 2.0);
+        for threads in [1, 3] {
+            let found = evaluate(&model, &images, threads).unwrap();
+            assert_eq!(
+                (found.images, found.correct, found.interrupted),
+                (30, Some(correct), false)
+            );
+            assert_eq!(found.peaks.iter().map(|p| p.largest).collect::<Vec<_>>(), peaks);
+            let names: Vec<&str> = found.peaks.iter().map(|p| p.layer.as_str()).collect();
+            assert_eq!(names, ["one", "two", "output"]);
+            let over: Vec<bool> = found.peaks.iter().map(Peak::exceeds).collect();
+            assert_eq!(over, [false, false, true]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_exceeds_every_bound() {
+        assert!(largest(&[1.0, f64::NAN, 2.0]).is_nan());
+        assert!(larger(f64::NAN, 1.0).is_nan() && larger(1.0, f64::NAN).is_nan());
+        let peak = |largest, bound| Peak { layer: String::new(), largest, bound };
+        assert!(peak(f64::NAN, Some(1.0)).exceeds() && peak(f64::INFINITY, Some(1.0)).exceeds());
+        assert!(!peak(f64::NAN, None).exceeds() && !peak(1.0, Some(1.0)).exceeds());
+    }
+
+    #[test]
+    fn images_of_another_size_are_refused() {
+        let mut images = sample::digits(2, 1);
+        images.shape = (1, 14, 14);
+        assert!(evaluate(&model(), &images, 1).is_err());
+    }
+}

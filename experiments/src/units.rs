@@ -1,0 +1,201 @@
+//! Units of a network's layers under a configuration: which weights go together, and which units to keep.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, anyhow, bail};
+use safetensors::tensor::{Dtype, TensorView};
+use serde::Serialize;
+use simulator::Error;
+use simulator::config::Configuration;
+use simulator::fold::Folded;
+use simulator::lowering::{Placed, lower};
+use simulator::network::{Layer, LayerKind, LayerParameters, Model, Weights};
+use simulator::pattern::{Family, Pattern, UnitMap};
+
+/// Ending of the name of a layer's scores in a file of importance.
+const TAYLOR: &str = ".taylor";
+
+/// How to choose the units to keep.
+#[derive(Debug, Clone, Copy)]
+pub struct Pruning {
+    /// Share of the present units to keep, 0 to 1.
+    pub keep: f64,
+    /// Which units go together.
+    pub family: Family,
+}
+
+/// The units of one layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerUnits {
+    /// Name of the layer.
+    pub layer: String,
+    /// Units that have a weight.
+    pub units: usize,
+    /// Those of which a weight is not zero.
+    pub present: usize,
+    /// Those kept: all that are present, unless pruned.
+    pub kept: usize,
+    /// Share of the importance of what is present that the kept ones have.
+    pub kept_importance: f64,
+    /// For each weight, its unit.
+    #[serde(skip)]
+    of_weight: Vec<u32>,
+    /// Shape of the weights.
+    #[serde(skip)]
+    shape: Vec<usize>,
+    /// For each unit, whether it is kept.
+    #[serde(skip)]
+    keep: Vec<bool>,
+}
+
+/// A layer without units.
+#[derive(Debug, Clone, Serialize)]
+pub struct Without {
+    /// Name of the layer.
+    pub layer: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The units of a network.
+#[derive(Debug, Clone, Serialize)]
+pub struct NetworkUnits {
+    /// Layers that have units, in order.
+    pub layers: Vec<LayerUnits>,
+    /// Layers that have none.
+    pub without: Vec<Without>,
+    #[serde(skip)]
+    pruned: bool,
+}
+
+/// Finds the units of the convolutions and fully connected layers of a model (of those named, if any are). The importance
+/// of a unit is the sum of the squares of its weights, or of its weights' scores if `importance` has them.
+///
+/// # Errors
+/// A configuration that does not fit the model, a name that is no such layer, and scores that are missing, of another
+/// shape than the weights, or negative.
+pub fn find(
+    model: &Model,
+    configuration: &Configuration,
+    only: &[String],
+    pruning: Option<Pruning>,
+    importance: Option<&Weights>,
+) -> Result<NetworkUnits> {
+    let folded = Folded::new(model, configuration.activations)?;
+    let chain = configuration.parameters.ideal_chain();
+    let placed = lower(&folded, configuration, &chain, false)?.linear;
+    let linear = |l: &Layer| matches!(l.kind, LayerKind::Conv { .. } | LayerKind::Fc { .. });
+    if let Some(unknown) =
+        only.iter().find(|name| !model.network.layers.iter().any(|l| l.name == **name && linear(l)))
+    {
+        bail!("{unknown:?} is no convolution or fully connected layer of {}", model.network.name);
+    }
+    let mut found =
+        NetworkUnits { layers: Vec::new(), without: Vec::new(), pruned: pruning.is_some() };
+    for (layer, parameters) in model.network.layers.iter().zip(&model.parameters) {
+        let wanted = only.is_empty() || only.contains(&layer.name);
+        let LayerParameters::Linear { weight, .. } = parameters else { continue };
+        if !wanted {
+            continue;
+        }
+        let placed = placed
+            .iter()
+            .find(|p| p.layer == layer.name)
+            .ok_or_else(|| anyhow!("layer {} is not in the lowered network", layer.name))?;
+        match UnitMap::placed(placed) {
+            Ok(map) => {
+                let what = || format!("units of layer {}", layer.name);
+                let scores = scores(layer, placed, weight, importance).with_context(what)?;
+                found.layers.push(
+                    of_layer(layer, placed, map, (weight, &scores), pruning).with_context(what)?,
+                );
+            }
+            Err(Error::Unsupported { reason, .. }) => {
+                found.without.push(Without { layer: layer.name.clone(), reason });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+/// Shape of a layer's weights in a file.
+fn shape(layer: &Layer, placed: &Placed) -> Vec<usize> {
+    let g = &placed.geometry;
+    match layer.kind {
+        LayerKind::Fc { out, .. } => vec![out, layer.input.len()],
+        _ => vec![g.output.channels, g.input.channels / g.groups, g.kernel.0, g.kernel.1],
+    }
+}
+
+fn scores(
+    layer: &Layer,
+    placed: &Placed,
+    weight: &[f64],
+    importance: Option<&Weights>,
+) -> Result<Vec<f64>> {
+    let Some(file) = importance else { return Ok(weight.iter().map(|w| w * w).collect()) };
+    let name = format!("{}{TAYLOR}", layer.name);
+    Ok(file.expect_shape(&name, &shape(layer, placed))?.to_vec())
+}
+
+fn of_layer(
+    layer: &Layer,
+    placed: &Placed,
+    map: UnitMap,
+    (weight, scores): (&[f64], &[f64]),
+    pruning: Option<Pruning>,
+) -> Result<LayerUnits> {
+    let all = Pattern::from_scores(&map, weight, scores)?;
+    let kept = match pruning {
+        Some(Pruning { keep, family }) => all.prune(family, keep)?,
+        None => all.clone(),
+    };
+    Ok(LayerUnits {
+        layer: layer.name.clone(),
+        units: map.units.len(),
+        present: all.units.len(),
+        kept: kept.units.len(),
+        kept_importance: kept.kept_energy(&all),
+        keep: map.units.iter().map(|u| kept.units.contains_key(u)).collect(),
+        of_weight: map.of_weight,
+        shape: shape(layer, placed),
+    })
+}
+
+impl NetworkUnits {
+    /// A safetensors file: for each layer `<layer>.units` (I32, of its weights' shape: the number of each weight's unit)
+    /// and, where units were chosen, `<layer>.keep` (U8, one for each unit: 1 if it is kept). Its metadata has `network`,
+    /// `variant`, for each layer `<layer>.units`, the number of units, and for each layer without them
+    /// `<layer>.without`, the reason.
+    ///
+    /// # Errors
+    /// A number that the format has no room for.
+    pub fn to_safetensors(&self, network: &str, variant: &str) -> Result<Vec<u8>> {
+        let mut metadata = HashMap::from([
+            ("network".to_owned(), network.to_owned()),
+            ("variant".to_owned(), variant.to_owned()),
+        ]);
+        for without in &self.without {
+            metadata.insert(format!("{}.without", without.layer), without.reason.clone());
+        }
+        let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+        for l in &self.layers {
+            metadata.insert(format!("{}.units", l.layer), l.units.to_string());
+            i32::try_from(l.units).with_context(|| format!("units of layer {}", l.layer))?;
+            let numbers = l.of_weight.iter().flat_map(|n| n.to_le_bytes()).collect();
+            tensors.push((format!("{}.units", l.layer), Dtype::I32, l.shape.clone(), numbers));
+            if self.pruned {
+                let keep = l.keep.iter().map(|k| u8::from(*k)).collect();
+                tensors.push((format!("{}.keep", l.layer), Dtype::U8, vec![l.units], keep));
+            }
+        }
+        let views = tensors
+            .iter()
+            .map(|(name, dtype, shape, bytes)| {
+                Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(safetensors::serialize(views, Some(metadata))?)
+    }
+}

@@ -1,0 +1,22 @@
+//! How large the values of a folded activation can be, from the size of its inputs.
+
+use super::Quadratic;
+
+/// The most that `root_k x + shift_k` is in absolute value, over all channels `k` and all `x` from `-r` to `r`. Roots are
+/// not negative.
+pub(super) fn largest_root(root: &[f64], shift: &[f64], r: f64) -> f64 {
+    root.iter().zip(shift).map(|(root, shift)| root * r + shift.abs()).fold(0.0, f64::max)
+}
+
+/// The most that `a x^2 + b x + c` is in absolute value, over all channels and all `x` from `-r` to `r`: at an end, or at
+/// the vertex if it lies between.
+pub(super) fn largest_result(q: &Quadratic, r: f64) -> f64 {
+    (0..q.a.len())
+        .flat_map(|k| {
+            let vertex = -q.b[k] / (2.0 * q.a[k]);
+            let at = |x: f64| (q.a[k] * x * x + q.b[k] * x + q.c[k]).abs();
+            let inside = vertex.abs() <= r;
+            [at(-r), at(r), if inside { at(vertex) } else { 0.0 }]
+        })
+        .fold(0.0, f64::max)
+}

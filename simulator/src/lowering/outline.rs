@@ -1,0 +1,154 @@
+//! Counting the diagonals and plaintexts of a large layer without looking at each weight.
+//!
+//! Channels whose blocks lie equally far apart have their weights on the same diagonals. If no weight is zero, the weights
+//! of all of them at a kernel position stand or fall together: one of them, with a stand-in for the others, tells which
+//! diagonals there are and which have the same contents. Kernel positions whose weights are all equal (those of a pool
+//! that was merged into the layer) share a stand-in. Two diagonals whose stand-ins differ could still hold equal numbers,
+//! by chance; a count of plaintexts may then be too large. With as many weights as the least below, that takes many
+//! coincidences at once.
+
+use super::signature::{Signature, mix};
+use crate::fold::LinearStage;
+
+/// Fewest weights of a layer that is worth an outline.
+const LEAST_WEIGHTS: usize = 1 << 14;
+
+/// Which kernel positions of a layer have equal weights.
+#[derive(Debug, Clone)]
+pub(crate) struct Outline {
+    /// One number for each kernel position, equal where all weights are.
+    classes: Vec<u64>,
+}
+
+impl Outline {
+    /// The outline of a stage; none if it is small, has weights that are zero, or only equal ones.
+    pub(crate) fn new(stage: &LinearStage) -> Option<Self> {
+        let weights = &stage.weights;
+        if weights.len() < LEAST_WEIGHTS
+            || weights.contains(&0.0)
+            || weights.iter().all(|w| *w == weights[0])
+        {
+            return None;
+        }
+        let area = stage.geometry.kernel.0 * stage.geometry.kernel.1;
+        let mut sums = vec![Signature::default(); area];
+        for (pair, list) in weights.chunks_exact(area).enumerate() {
+            sums.iter_mut().zip(list).for_each(|(sum, w)| sum.add(pair, 0, *w));
+        }
+        Some(Self { classes: sums.into_iter().map(Signature::digest).collect() })
+    }
+
+    /// What stands for the weights of all channel pairs with a number at a kernel position.
+    pub(super) fn stand_in(&self, pair: usize, at: usize) -> f64 {
+        f64::from_bits(mix(self.classes[at] ^ mix(pair as u64)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::{ActivationMethod, Folded, StageKind, merge_pool};
+    use crate::layout::{ChannelOrder, Layout, LayoutSpec};
+    use crate::lowering::{BlockSplit, Diagonals, Schedule, count};
+    use crate::network::{Model, Network};
+
+    /// A convolution of 16 to 32 channels and a fully connected layer behind a pool, each large enough.
+    fn stages(groups: usize) -> Vec<LinearStage> {
+        let network = Network::from_toml(&format!(
+            "name = \"n\"\n[input]\nchannels = 64\nheight = 8\nwidth = 8\n\
+             [[layer]]\nname = \"conv\"\nkind = \"conv\"\nout = 64\nkernel = 3\npadding = 1\ngroups = {groups}\n\
+             [[layer]]\nname = \"pool\"\nkind = \"avgpool\"\nkernel = 2\n\
+             [[layer]]\nname = \"fc\"\nkind = \"fc\"\nout = 24\n"
+        ));
+        let model = Model::random(network.unwrap(), 3);
+        let folded = Folded::new(&model, ActivationMethod::Square).unwrap();
+        let merged = merge_pool(&folded.stages[1], &folded.stages[2]).unwrap();
+        let kinds = [folded.stages[0].kind.clone(), folded.stages[2].kind.clone(), merged.kind];
+        kinds
+            .into_iter()
+            .map(|k| match k {
+                StageKind::Linear(l) => l,
+                other => unreachable!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn counts_are_those_of_looking_at_each_weight() {
+        let mut compared = 0;
+        for groups in [1, 2] {
+            let [conv, fc, merged] = &stages(groups)[..] else { unreachable!() };
+            let map = |phases, row, tile, blocks, order| LayoutSpec {
+                order,
+                phases,
+                row,
+                col: 1,
+                tile,
+                blocks,
+            };
+            let orders = [ChannelOrder::Sequential, ChannelOrder::Interleaved { groups: 2 }];
+            let mut cases: Vec<(&LinearStage, LayoutSpec, LayoutSpec, usize)> = Vec::new();
+            for order in orders {
+                for blocks in [4, 16] {
+                    let wide = map(1, 8, 64, blocks, order);
+                    cases.push((conv, wide, wide, 0));
+                    cases.push((conv, wide, map(1, 8, 64, 2 * blocks, orders[0]), 0));
+                    cases.push((conv, map(2, 4, 16, blocks, order), map(2, 4, 16, 16, order), 0));
+                    cases.push((conv, map(2, 4, 16, blocks, order), map(2, 4, 32, 8, order), 0));
+                    for mask in [0, 0x0f, 0x3f] {
+                        cases.push((
+                            fc,
+                            map(1, 4, 16, blocks, order),
+                            LayoutSpec::units(64, 16),
+                            mask,
+                        ));
+                        cases.push((merged, wide, LayoutSpec::units(64, 16), mask));
+                        cases.push((
+                            merged,
+                            map(2, 4, 16, blocks, order),
+                            LayoutSpec::units(64, 8),
+                            mask,
+                        ));
+                    }
+                }
+            }
+            for (stage, from, to, mask) in cases {
+                let layout = |spec: LayoutSpec, shape| -> Layout {
+                    spec.layout(2048, shape, Default::default()).unwrap()
+                };
+                let (input, output) =
+                    (layout(from, stage.geometry.input), layout(to, stage.geometry.output));
+                let Ok(exact) = Diagonals::new("n", stage, &input, &output, mask, false) else {
+                    continue;
+                };
+                let outline = Outline::new(stage).unwrap();
+                let quick =
+                    Diagonals::outlined("n", stage, &outline, (&input, &output), mask).unwrap();
+                for block in [BlockSplit::None, BlockSplit::All, BlockSplit::Baby(4)] {
+                    for (row, col) in [(false, false), (true, false), (true, true)] {
+                        let schedule = Schedule { block, row, col, double_hoisting: true };
+                        assert_eq!(
+                            count(&exact, &schedule, mask != 0),
+                            count(&quick, &schedule, mask != 0),
+                            "{from:?} {to:?} {mask} {schedule:?}"
+                        );
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        assert!(compared > 300, "{compared}");
+    }
+
+    #[test]
+    fn some_stages_have_no_outline() {
+        let mut stage = stages(1).swap_remove(0);
+        assert!(Outline::new(&stage).is_some());
+        stage.weights[77] = 0.0;
+        assert!(Outline::new(&stage).is_none());
+        stage.weights.fill(1.0);
+        assert!(Outline::new(&stage).is_none());
+        let small = LinearStage { weights: stage.weights[..100].to_vec(), ..stage };
+        assert!(Outline::new(&small).is_none());
+    }
+}
