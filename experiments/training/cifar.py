@@ -66,6 +66,7 @@ class Augmentation:
         self.flip = torch.rand(count, generator=gen) < 0.5
         chosen = torch.rand(count, generator=gen) < 0.1
         self.light = torch.where(chosen, 0.6 + 0.8 * torch.rand(count, generator=gen), torch.ones(count))
+        self.push = torch.where(chosen, 1 + 0.3 * torch.rand(count, generator=gen), torch.ones(count))
         self.noisy = torch.rand(count, generator=gen) < 0.08
         self.gen = gen
 
@@ -84,6 +85,12 @@ class Augmentation:
             noise = torch.randn(pixels[rows].shape, generator=self.gen)
             pixels[rows] += NOISE * noise
         return pixels.clamp_(0, 1)
+
+    def pushed(self, index, x):
+        """Network inputs with the contrast of the images whose light was changed raised by up to 1.3: further than
+        the description's limit, so that the network's range is trained with a margin."""
+        mean = x.mean((1, 2, 3), keepdim=True)
+        return mean + (x - mean) * self.push[index].view(-1, 1, 1, 1)
 
 
 def padded(images, description):

@@ -3,16 +3,18 @@
 import torch
 from safetensors.torch import load_file
 
+from store import decode_all
+
 
 def read_start(path):
     """Tensors under the description's names.
 
     A quadratic ResNet-20 stored as `stem.conv`, `blockK.conv1`, `blockK.act1.a` and so on (K from
-    0), is renamed; other files are taken as they are.
+    0), is renamed; other files are read as weight files.
     """
     tensors = load_file(path)
     if "stem.conv.weight" not in tensors:
-        return tensors
+        return decode_all(tensors)
     renamed = {}
     for name, tensor in tensors.items():
         head, _, rest = name.partition(".")

@@ -54,8 +54,8 @@ def parse_args():
     add("--threads", type=int, default=2)
     add("--peak-lr", type=float, help="instead of the plan's")
     add("--clip", type=float, default=4.0, help="of the gradient's norm")
-    add("--range-limit", type=float, default=6.0, help="activation inputs above it, in deviations, are penalised")
-    add("--range-weight", type=float, default=0.02, help="of that penalty in the loss")
+    add("--range-limit", type=float, default=8.0, help="activation inputs above it, in deviations, are penalised")
+    add("--range-weight", type=float, default=0.1, help="of that penalty in the loss")
     add("--smoke", action="store_true", help="a tiny run on synthetic images, without teacher or start")
     args = parser.parse_args()
     if args.smoke:
@@ -214,7 +214,7 @@ class Trainer:
     def step(self, augmentation, index, soft):
         """One optimiser step; returns the cross-entropy."""
         pixels = augmentation.lit(index, augmentation.crop(index).float() / 255)
-        x = cifar.normalise(pixels, self.description).to(self.device)
+        x = augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
         entropy, distance, penalty = self.losses(x, labels, soft)
         loss = (1 - SOFT) * entropy + SOFT * distance + self.args.range_weight * penalty

@@ -54,6 +54,20 @@ fn shapes_are_inferred() {
 }
 
 #[test]
+fn contrast_is_limited_before_normalising() {
+    let text = format!("{HEAD}{TWO}").replacen("[input]", "[input]\ncontrast = 0.125", 1);
+    let (n, plain) = (Network::from_toml(&text).unwrap(), parse(TWO).unwrap());
+    // Half the pixels at 0.25, half at 0.75: mean 0.5, deviation 0.25, so half of it is kept. All are exact.
+    let raw: Vec<f64> = (0..32).map(|k| if k % 2 == 0 { 0.25 } else { 0.75 }).collect();
+    let limited: Vec<f64> = raw.iter().map(|v| 0.5 + (v - 0.5) / 2.0).collect();
+    assert_eq!(n.normalise(&raw).unwrap(), plain.normalise(&limited).unwrap());
+    assert_eq!(n.normalise(&limited).unwrap(), plain.normalise(&limited).unwrap());
+    for bad in ["0.0", "-1.0", "inf"] {
+        assert!(Network::from_toml(&text.replace("0.125", bad)).is_err());
+    }
+}
+
+#[test]
 fn branches_are_read() {
     let n = parse(
         "[[layer]]\nname = \"a\"\nkind = \"conv\"\nout = 2\nkernel = 1\n\

@@ -31,6 +31,8 @@ struct InputDescription {
     mean: Option<OneOrMany<f64>>,
     #[serde(default)]
     std: Option<OneOrMany<f64>>,
+    #[serde(default)]
+    contrast: Option<f64>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -95,6 +97,9 @@ impl Network {
         if std.iter().any(|s| *s <= 0.0 || !s.is_finite()) {
             return Err(Error::layer("input", "std", format!("{std:?}"), "positive values"));
         }
+        if let Some(c) = d.input.contrast.filter(|c| !(c.is_finite() && *c > 0.0)) {
+            return Err(Error::layer("input", "contrast", c, "a positive number"));
+        }
         if d.layer.is_empty() {
             return Err(Error::Description("there is no [[layer]]; describe at least one".into()));
         }
@@ -103,6 +108,7 @@ impl Network {
             input,
             mean,
             std,
+            contrast: d.input.contrast,
             layers: Vec::new(),
             variants: d.variant,
             baseline: d.baseline,

@@ -159,6 +159,9 @@ pub struct Network {
     pub mean: Vec<f64>,
     /// Standard deviation per channel that a raw image is normalised with.
     pub std: Vec<f64>,
+    /// Largest contrast, the root mean square deviation of all pixels (0 to 1) from their mean: the client brings
+    /// images of more down to it. Quadratic networks amplify contrast at every layer.
+    pub contrast: Option<f64>,
     /// Layers, in order; the last one's result is the network's.
     pub layers: Vec<Layer>,
     /// Trained variants.
@@ -184,16 +187,29 @@ impl Network {
         })
     }
 
-    /// A raw image (`[channel][row][column]`, 0 to 1) normalised in the way the network was trained with.
+    /// A raw image (`[channel][row][column]`, 0 to 1) normalised in the way the network was trained with: first its
+    /// contrast is limited, then mean and standard deviation are applied by channel.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] for an image of another length.
     pub fn normalise(&self, raw: &[f64]) -> crate::Result<Vec<f64>> {
         if raw.len() != self.input.len() {
             return Err(crate::Error::argument("length of an image", raw.len(), self.input.len()));
         }
+        let count = raw.len() as f64;
+        let middle = raw.iter().sum::<f64>() / count;
+        let factor = self.contrast.and_then(|limit| {
+            let square = raw.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / count;
+            (square.sqrt() > limit).then(|| limit / square.sqrt())
+        });
         let area = self.input.area();
         Ok(raw
             .iter()
             .enumerate()
-            .map(|(k, v)| (v - self.mean[k / area]) / self.std[k / area])
+            .map(|(k, &v)| {
+                let limited = factor.map_or(v, |f| middle + (v - middle) * f);
+                (limited - self.mean[k / area]) / self.std[k / area]
+            })
             .collect())
     }
 }
