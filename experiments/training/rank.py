@@ -10,7 +10,6 @@ candidate that is already in the output is not trained again. Other options are 
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -108,13 +107,10 @@ def summary(rows):
 
 
 def main():
-    at = sys.argv.index("--out") if "--out" in sys.argv else None
-    if at is None:
-        raise SystemExit(__doc__)
-    out = Path(sys.argv[at + 1])
-    words = sys.argv[1:at] + sys.argv[at + 2 :]
-    sys.argv[1:] = words + ["--variant", "rank", "--resume"]
-    args = train.parse_args()
+    parser = train.make_parser(__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="file of rows and correlations (JSON)")
+    args = train.parse_args(parser)
+    args.resume, out = True, args.out
     torch.set_num_threads(args.threads)
     table = read_rank(args.network)
     data, test = cifar.train_set(args.data), cifar.test_set(args.data)
@@ -124,9 +120,8 @@ def main():
         if all(row["name"] != name for row in rows):
             rows.append(run_candidate(args, name, variant, data, test, scores))
             print(rows[-1], flush=True)
-        shown = [word for word in words if not word.startswith("/")]
         content = {
-            "command": "python rank.py " + " ".join(w for w in shown if not w.startswith("--") or w == "--network"),
+            "command": f"python rank.py --network {args.network} --seed {args.seed} --teacher {args.teacher and args.teacher.name}",
             "revision": git_revision(),
             "seed": args.seed,
             "parent": table["parent"],

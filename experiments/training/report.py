@@ -1,4 +1,4 @@
-"""Write the table of trained variants, read from their records, into README.md.
+"""Write what the records of trained variants say into README.md (a table) and the networks' descriptions.
 
     python report.py
 """
@@ -6,10 +6,13 @@
 import tomllib
 from pathlib import Path
 
+from description import NETWORKS
+from export import toml_value
 from plan import PLANS, read_plan
 from train import WEIGHTS
 
 README = Path(__file__).resolve().parent / "README.md"
+MARK = "# Variants, from the records in ../weights/{} (written by ../training/report.py)."
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 HEADER = [
     "| network | variant | groups | pruned units | kept | test accuracy | to dense (points) | largest input |",
@@ -32,21 +35,51 @@ def row(record, dense):
     )
 
 
-def table():
+def records_of(network):
+    """The records of a network's exported variants, in the order of its plan."""
+    paths = [WEIGHTS / network / f"{name}.toml" for name in read_plan(network)]
+    return [tomllib.loads(path.read_text()) for path in paths if path.exists()]
+
+
+def table(networks):
     """The Markdown table of every variant that has a record."""
     lines = list(HEADER)
-    for plan in sorted(PLANS.glob("*.toml")):
-        paths = [WEIGHTS / plan.stem / f"{name}.toml" for name in read_plan(plan.stem)]
-        records = [tomllib.loads(path.read_text()) for path in paths if path.exists()]
+    for network in networks:
+        records = records_of(network)
         dense = next((r["test_accuracy"] for r in records if r["variant"] == "dense"), None)
         lines += [row(record, dense) for record in records]
     return "\n".join(lines)
 
 
+def described(network):
+    """The description's tables of a network's variants. Shuffled layers are stored, and so described, as dense ones."""
+    records, parts = records_of(network), []
+    for record in records:
+        name = record["variant"]
+        lines = ["[[variant]]", f'name = "{name}"', f'weights = "../weights/{network}/{name}.safetensors"']
+        groups = {k: v for k, v in record["groups"].items() if k not in record["shuffled"]}
+        if groups:
+            lines.append(f"groups = {toml_value(groups)}")
+        lines.append(f"accuracy = {record['test_accuracy']}")
+        words = [f"{', '.join(record['shuffled'])} shuffled"] if record["shuffled"] else []
+        if record["total_units"]:
+            words.append(f"{record['kept_units']} of {record['total_units']} {record['family']} units kept")
+        if words:
+            lines.append(f'pattern = "{"; ".join(words)}"')
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
 def main():
+    networks = [plan.stem for plan in sorted(PLANS.glob("*.toml"))]
     before, rest = README.read_text().split(BEGIN)
     after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}")
+    README.write_text(f"{before}{BEGIN}\n{table(networks)}\n{END}{after}")
+    for network in networks:
+        if variants := described(network):
+            path = NETWORKS / f"{network}.toml"
+            mark = MARK.format(network)
+            path.write_text(f"{path.read_text().split(mark)[0].rstrip()}\n\n{mark}\n\n{variants}\n")
 
 
 if __name__ == "__main__":

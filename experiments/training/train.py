@@ -6,7 +6,6 @@
 import argparse
 import math
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -30,14 +29,15 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 MASK_EVERY = 40  # steps between two prunings while units are being removed
 WARM_UP = 0.15  # share of the training during which the learning rate rises
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
+HARD_IMAGES, HARD_A_BATCH = 500, 8  # images with the largest peaks of the last epoch, seen again and again
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def make_parser(description):
+    """The options of training."""
+    parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
     add("--network", required=True, help="name of a description and of a plan")
-    add("--variant", required=True, help="name of a variant in the plan")
     add("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds cifar10/")
     add("--teacher", type=Path, help="weights of a ReLU ResNet-20, for variants whose plan has a teacher")
     add("--start", type=Path, help="weight file to start from, for variants whose plan asks for one")
@@ -57,6 +57,11 @@ def parse_args():
     add("--range-limit", type=float, default=8.0, help="activation inputs above it, in deviations, are penalised")
     add("--range-weight", type=float, default=0.1, help="of that penalty in the loss")
     add("--smoke", action="store_true", help="a tiny run on synthetic images, without teacher or start")
+    return parser
+
+
+def parse_args(parser):
+    """The options given, checked."""
     args = parser.parse_args()
     if args.smoke:
         args.work, args.resume, args.teacher, args.start = args.work / "smoke", False, None, None
@@ -112,6 +117,7 @@ class Trainer:
             momentum=0.9,
             nesterov=True,
         )
+        self.peaks = torch.zeros(len(self.labels))  # of each image, when last seen
         self.padded = cifar.padded(self.images, self.description)
         self.teacher = None
         self.epoch, self.seconds = 0, 0.0
@@ -172,7 +178,7 @@ class Trainer:
         saved = torch.load(self.checkpoint, map_location=self.device)
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
-        self.epoch, self.seconds = saved["epoch"], saved["seconds"]
+        self.epoch, self.seconds, self.peaks = saved["epoch"], saved["seconds"], saved["peaks"]
         if self.pruner:
             self.pruner.load(saved["pruner"])
 
@@ -181,6 +187,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "peaks": self.peaks,
             "pruner": self.pruner.state() if self.pruner else None,
             "epoch": self.epoch,
             "seconds": self.seconds,
@@ -190,17 +197,18 @@ class Trainer:
         partial.replace(self.checkpoint)
 
     def losses(self, x, labels, soft):
-        """(cross-entropy, distillation, range penalty); `soft` holds the teacher's logits, or nothing."""
+        """(cross-entropy, distillation, range penalty, peak of each image); `soft`: the teacher's logits, or nothing."""
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, peaks = self.network(x)
         logits = logits.float()
         entropy = F.cross_entropy(logits, labels)
         penalty = F.relu(peaks.float() - self.args.range_limit).sum(0).mean()
+        peak = peaks.detach().float().amax(0).cpu()
         if not self.taught:
-            return entropy, entropy, penalty
+            return entropy, entropy, penalty, peak
         target = F.softmax(soft / TEMPERATURE, 1)
         distance = F.kl_div(F.log_softmax(logits / TEMPERATURE, 1), target, reduction="batchmean")
-        return entropy, TEMPERATURE**2 * distance, penalty
+        return entropy, TEMPERATURE**2 * distance, penalty, peak
 
     def soft_labels(self, augmentation):
         """The teacher's logits on this epoch's crops."""
@@ -216,7 +224,7 @@ class Trainer:
         pixels = augmentation.lit(index, augmentation.crop(index).float() / 255)
         x = augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
-        entropy, distance, penalty = self.losses(x, labels, soft)
+        entropy, distance, penalty, self.peaks[index] = self.losses(x, labels, soft)
         loss = (1 - SOFT) * entropy + SOFT * distance + self.args.range_weight * penalty
         self.optimiser.zero_grad()
         loss.backward()
@@ -231,13 +239,15 @@ class Trainer:
         return entropy.item(), penalty.item()
 
     def run_epoch(self, epochs):
-        """One pass over the training images; returns the means of cross-entropy and range penalty."""
+        """One pass over the training images, some of the hard ones in every batch; returns the means of cross-entropy and range penalty."""
         start, paused, totals = time.monotonic(), 0.0, torch.zeros(2)
         augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch)
         soft = self.soft_labels(augmentation)
         gen = torch.Generator().manual_seed(7919 * self.args.seed + self.epoch)
         order = torch.randperm(len(self.labels), generator=gen)
-        steps = len(order) // self.args.batch
+        ordinary = self.args.batch - HARD_A_BATCH
+        steps = len(order) // ordinary
+        hardest = self.peaks.topk(min(HARD_IMAGES, len(order))).indices
         self.network.train()
         for number in range(steps):
             paused += wait_while_paused(self.args.pause_file)
@@ -246,7 +256,8 @@ class Trainer:
                 group["lr"] = learning_rate(progress, self.variant.peak_lr)
             if self.pruner and number and number % MASK_EVERY == 0:
                 self.pruner.prune(progress)
-            index = order[number * self.args.batch :][: self.args.batch]
+            hard = hardest[torch.randint(len(hardest), (HARD_A_BATCH,), generator=gen)]
+            index = torch.cat([order[number * ordinary :][:ordinary], hard])
             totals += torch.tensor(self.step(augmentation, index, soft))
         self.epoch += 1
         if self.pruner:
@@ -271,7 +282,9 @@ def quick_accuracy(network, images, labels):
 
 
 def main():
-    args = parse_args()
+    parser = make_parser(__doc__.splitlines()[0])
+    parser.add_argument("--variant", required=True, help="name of a variant in the plan")
+    args = parse_args(parser)
     torch.set_num_threads(args.threads)
     os.nice(10)
     train, test = load_data(args)
@@ -290,4 +303,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
