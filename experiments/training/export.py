@@ -74,8 +74,8 @@ def command(args, variant, epochs):
     """The command that trains this again, without its folders."""
     words = ["python train.py", f"--network {args.network} --variant {args.variant}"]
     words.append(f"--seed {args.seed} --epochs {epochs} --batch {args.batch}")
-    words.append(f"--peak-lr {variant.peak_lr} --clip {args.clip}")
-    words.append(f"--range-limit {args.range_limit} --range-weight {args.range_weight}")
+    words.append(f"--peak-lr {variant.peak_lr} --clip {variant.clip}")
+    words.append(f"--range-limit {variant.range_limit} --range-weight {variant.range_weight}")
     for name in ("teacher", "start", "units"):
         path = getattr(args, name)
         used = {"teacher": variant.teacher, "start": variant.start, "units": True}[name]

@@ -31,6 +31,9 @@ class Variant:
     teacher: str | None = None
     prune: Prune | None = None
     fixed_statistics: bool = False
+    clip: float = 4.0
+    range_limit: float = 8.0
+    range_weight: float = 0.1
     dropout: dict = field(default_factory=dict)
 
 

@@ -30,6 +30,12 @@ MASK_EVERY = 40  # steps between two prunings while units are being removed
 WARM_UP = 0.15  # share of the training during which the learning rate rises
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
 HARD_IMAGES, HARD_A_BATCH = 500, 8  # images with the largest peaks of the last epoch, seen again and again
+OVERRIDES = {
+    "peak_lr": "largest learning rate",
+    "clip": "limit of the gradient's norm",
+    "range_limit": "activation inputs beyond it, in deviations, are penalised",
+    "range_weight": "weight of that penalty in the loss",
+}
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
 
@@ -52,10 +58,8 @@ def make_parser(description):
     add("--batch", type=int, default=128)
     add("--seed", type=int, default=1)
     add("--threads", type=int, default=2)
-    add("--peak-lr", type=float, help="instead of the plan's")
-    add("--clip", type=float, default=4.0, help="of the gradient's norm")
-    add("--range-limit", type=float, default=8.0, help="activation inputs above it, in deviations, are penalised")
-    add("--range-weight", type=float, default=0.1, help="of that penalty in the loss")
+    for option, meaning in OVERRIDES.items():
+        add(f"--{option.replace('_', '-')}", type=float, help=f"{meaning}, instead of the plan's")
     add("--smoke", action="store_true", help="a tiny run on synthetic images, without teacher or start")
     return parser
 
@@ -129,8 +133,8 @@ class Trainer:
         variants = read_plan(self.args.network)
         if self.args.variant not in variants:
             raise SystemExit(f"no variant {self.args.variant!r} of {self.args.network}; there are {', '.join(variants)}")
-        variant = variants[self.args.variant]
-        return replace(variant, peak_lr=self.args.peak_lr) if self.args.peak_lr else variant
+        given = {name: getattr(self.args, name) for name in OVERRIDES}
+        return replace(variants[self.args.variant], **{name: v for name, v in given.items() if v is not None})
 
     @property
     def taught(self):
@@ -202,7 +206,7 @@ class Trainer:
             logits, peaks = self.network(x)
         logits = logits.float()
         entropy = F.cross_entropy(logits, labels)
-        penalty = F.relu(peaks.float() - self.args.range_limit).sum(0).mean()
+        penalty = F.relu(peaks.float() - self.variant.range_limit).sum(0).mean()
         peak = peaks.detach().float().amax(0).cpu()
         if not self.taught:
             return entropy, entropy, penalty, peak
@@ -225,10 +229,10 @@ class Trainer:
         x = augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
         entropy, distance, penalty, self.peaks[index] = self.losses(x, labels, soft)
-        loss = (1 - SOFT) * entropy + SOFT * distance + self.args.range_weight * penalty
+        loss = (1 - SOFT) * entropy + SOFT * distance + self.variant.range_weight * penalty
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.args.clip)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.variant.clip)
         if self.pruner:
             self.pruner.observe()
         self.optimiser.step()
