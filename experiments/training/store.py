@@ -85,4 +85,5 @@ def write_weights(path, stored):
     """Write a weight file under a temporary name, then rename it."""
     partial = path.with_suffix(".partial")
     save_file(stored, partial)
+    partial.chmod(0o644)
     partial.replace(path)
