@@ -157,3 +157,29 @@ def start_from(network, tensors, images):
         quadratic.coeffs[0] = square * math.sqrt(2)
         quadratic.coeffs[1] = deviation * (b + 2 * a * mean)
         quadratic.coeffs[2] = (a * mean + b) * mean + c + square
+    _restore_sizes(network)
+
+
+def _restore_sizes(network):
+    """Give weights that a normalisation follows the size they are initialised with; the network stays the same.
+
+    Such a layer's learning rate in effect goes with the inverse square of its weights, and the variance of one that a
+    file's activations have would make that hundreds of times smaller than in the training before.
+    """
+    description = network.description
+    for layer in description.layers:
+        if layer.kind not in ("conv", "fc"):
+            continue
+        part, readers = network.part(layer.name), description.readers(layer.name)
+        norm = None
+        if layer.kind == "conv" and part.affine is not None:
+            norm = part.affine.norm
+        elif len(readers) == 1 and readers[0].kind == "activation" and not layer.bias:
+            norm = network.part(readers[0].name).norm
+        if norm is not None:
+            weight = part.weight
+            present = (weight != 0).sum()
+            factor = (2 * present / weight[0].numel()).sqrt() / weight.norm()
+            weight.mul_(factor)
+            norm.running_mean.mul_(factor)
+            norm.running_var.copy_((norm.running_var + norm.eps) * factor**2 - norm.eps)

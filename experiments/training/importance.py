@@ -3,7 +3,7 @@
     python importance.py --network vgg5-slim --variant g8 --data DATA
 
 Writes importance/<network>-<variant>.safetensors: for every convolution and fully connected layer
-`<layer>.taylor` (float16, shaped like the weight): the sum over batches of (weight * gradient of
+`<layer>.taylor` (float32, shaped like the weight): the sum over batches of (weight * gradient of
 the loss)^2, divided by the largest of the network. Scores add up: a unit's importance is the sum
 over its weights, whatever the layout that makes the units.
 """
@@ -61,7 +61,7 @@ def main():
     images, labels = cifar.train_set(args.data)
     scores = taylor_scores(description, tensors, images[: args.images], labels[: args.images])
     largest = max(score.max() for score in scores.values())
-    stored = {f"{name}.taylor": (score / largest).half().contiguous() for name, score in scores.items()}
+    stored = {f"{name}.taylor": (score / largest).contiguous() for name, score in scores.items()}
     args.out.mkdir(parents=True, exist_ok=True)
     write_weights(args.out / f"{args.network}-{args.variant}.safetensors", stored)
 

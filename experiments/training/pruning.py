@@ -30,7 +30,8 @@ class Pruner:
         gen = torch.Generator().manual_seed(0)
         self.taylor = each(torch.zeros)
         self.noise = each(lambda n: torch.rand(n, generator=gen))
-        self.kept = each(lambda n: torch.ones(n, dtype=torch.bool))
+        # Units that a parent has lost stay lost.
+        self.kept = {name: self._sum(name, w.detach().square()) > 0 for name, w in self.weights.items()}
 
     def _sum(self, name, values):
         sums = values.new_zeros(self.counts[name])
@@ -60,21 +61,25 @@ class Pruner:
     def prune(self, progress):
         """Bring the masks up to the schedule. Removed units stay removed."""
         share = removed_share(progress, 1 - self.keep)
-        scores = {
-            name: s.masked_fill(~self.kept[name], -1.0)
-            if name not in self.keeps
-            else s.masked_fill(self.keeps[name], float("inf"))
-            for name, s in self.scores().items()
-        }
-        groups = [list(scores)] if self.scope == "global" else [[name] for name in scores]
-        for names in groups:
-            together = torch.cat([scores[name] for name in names])
-            removed = together.argsort()[: round(share * len(together))]
-            gone = torch.zeros_like(together, dtype=torch.bool)
-            gone[removed] = True
-            for name, part in zip(names, gone.split([self.counts[name] for name in names])):
-                self.kept[name] &= ~part
+        scores = self.scores()
+        if self.keeps:
+            for name, keep in self.keeps.items():
+                spare = (~keep).nonzero().flatten()
+                order = spare[scores[name][spare].argsort()]
+                self.kept[name][order[: round(removed_share(progress, 1.0) * len(spare))]] = False
+        else:
+            groups = [list(scores)] if self.scope == "global" else [[name] for name in scores]
+            for names in groups:
+                self._remove_least(names, scores, share)
         self.apply()
+
+    def _remove_least(self, names, scores, share):
+        """Remove the least important units of some layers together, those gone already among them."""
+        together = torch.cat([scores[name].masked_fill(~self.kept[name], -1.0) for name in names])
+        gone = torch.zeros_like(together, dtype=torch.bool)
+        gone[together.argsort()[: round(share * len(together))]] = True
+        for name, part in zip(names, gone.split([self.counts[name] for name in names])):
+            self.kept[name] &= ~part
 
     @torch.no_grad()
     def apply(self):

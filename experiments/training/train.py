@@ -166,23 +166,26 @@ class Trainer:
         keeps = None
         if self.args.units is not None:
             maps, keeps = read_units(self.args.units, self.description)
-            kept = torch.cat([keep.float() for keep in keeps.values()]).mean().item() if keeps else None
-            keep = self.args.keep or kept or prune.keep
-            keeps = None if self.args.keep else keeps
+            keeps = {name: keep.to(self.device) for name, keep in keeps.items()}
+            keep = self.args.keep if self.args.keep is not None else (prune.keep if prune else None)
+            if self.args.keep is not None:
+                keeps = None
+            elif not keeps and keep is None:
+                raise SystemExit(f"{self.args.units} does not say which units to keep; give --keep")
         else:
-            maps, keep = {}, self.args.keep or prune.keep
+            maps, keep = {}, prune.keep if self.args.keep is None else self.args.keep
             for layer in self.description.pruned_layers():
                 width = square_width(layer) if self.variant.width == "square" else self.variant.width
                 maps[layer.name] = unit_map(layer, prune.family, width)
         importance, scope = (prune.importance, prune.scope) if prune else ("magnitude", "layer")
         maps = {name: ids.to(self.device) for name, ids in maps.items()}
-        return Pruner(self.network, maps, keep, importance, scope, keeps)
+        return Pruner(self.network, maps, 1.0 if keep is None else keep, importance, scope, keeps)
 
     def load(self):
         saved = torch.load(self.checkpoint, map_location=self.device)
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
-        self.epoch, self.seconds, self.peaks = saved["epoch"], saved["seconds"], saved["peaks"]
+        self.epoch, self.seconds, self.peaks = saved["epoch"], saved["seconds"], saved["peaks"].cpu()
         if self.pruner:
             self.pruner.load(saved["pruner"])
 
