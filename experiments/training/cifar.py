@@ -64,7 +64,7 @@ class Augmentation:
         self.row = torch.randint(0, 2 * PAD + 1, (count,), generator=gen)
         self.col = torch.randint(0, 2 * PAD + 1, (count,), generator=gen)
         self.flip = torch.rand(count, generator=gen) < 0.5
-        chosen = torch.rand(count, generator=gen) < 0.1
+        chosen = torch.rand(count, generator=gen) < 0.15
         self.light = torch.where(chosen, 0.6 + 0.8 * torch.rand(count, generator=gen), torch.ones(count))
         self.push = torch.where(chosen, 1 + 0.3 * torch.rand(count, generator=gen), torch.ones(count))
         self.noisy = torch.rand(count, generator=gen) < 0.08
@@ -99,8 +99,13 @@ def padded(images, description):
     wide = F.pad(images, (0, 0, PAD, PAD, PAD, PAD))
     border = torch.ones(wide.shape[1:3], dtype=torch.bool)
     border[PAD:-PAD, PAD:-PAD] = False
-    wide[:, border] = torch.tensor([round(255 * mean) for mean in description.mean], dtype=torch.uint8)
+    wide[:, border] = torch.tensor(mean_colour(description), dtype=torch.uint8)
     return wide
+
+
+def mean_colour(description):
+    """The mean pixel that a network's inputs are normalised by, in bytes."""
+    return [round(255 * mean) for mean in description.mean]
 
 
 def normalise(pixels, description):

@@ -4,7 +4,8 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-NETWORKS = Path(__file__).resolve().parent.parent / "networks"
+EXPERIMENTS = Path(__file__).resolve().parent.parent
+NETWORKS, WEIGHTS = EXPERIMENTS / "networks", EXPERIMENTS / "weights"
 
 
 @dataclass
@@ -50,6 +51,16 @@ class Description:
     def readers(self, name):
         """The layers that read a layer's result."""
         return [layer for layer in self.layers if name in layer.sources]
+
+    def linear(self):
+        """Convolutions and fully connected layers."""
+        return [layer for layer in self.layers if layer.weight_shape]
+
+    def activation_alone(self, linear):
+        """The activation that alone reads a linear layer without a bias, whose inputs can so be scaled at will; or None."""
+        readers = self.readers(linear.name)
+        alone = len(readers) == 1 and readers[0].kind == "activation"
+        return readers[0] if alone and linear.weight_shape and not linear.bias else None
 
     def activations(self):
         return [layer for layer in self.layers if layer.kind == "activation"]

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import torch
 
-from description import NETWORKS, read_description
+from description import NETWORKS, WEIGHTS, read_description
+from files import replacing
 from fold import folded, plain_forward
-from measure import accuracy, bound, largest_values, rounded_up
+from measure import BOUND_LIMIT, accuracy, bound, largest_values, rounded_up
 from plan import read_plan
-from store import decode_all, encode_all, read_weights, write_weights
+from store import decode_all, encode_all, read_weights, single, write_weights
 from units import FAMILIES
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CHECK_INPUTS = 8
 EIGHT_BITS_FROM = 100_000  # fully connected weights from this size on are tried in 8 bits
+EIGHT_BITS_IMAGES = 10_000  # training images on which the two are compared
 EIGHT_BITS_LOSS = 0.001  # largest loss of accuracy, as a fraction, for which 8 bits are taken
 
 
@@ -86,38 +87,34 @@ def command(args, variant, epochs):
     return " ".join(words)
 
 
-def single(tensors):
-    return {name: tensor.float() for name, tensor in tensors.items()}
-
-
-def stored_form(description, tensors, test):
-    """(stored tensors, their accuracy, that of float32): large fully connected weights in 8 bits if that costs little."""
+def stored_form(description, tensors, train, test):
+    """(stored tensors, their accuracy, that of float32): large fully connected weights in 8 bits if that costs little,
+    as seen on training images."""
     exact = single(tensors)
     large = {
         f"{layer.name}.weight"
-        for layer in description.layers
+        for layer in description.linear()
         if layer.kind == "fc" and tensors[f"{layer.name}.weight"].numel() >= EIGHT_BITS_FROM
     }
-    before = accuracy(description, exact, *test)
-    for eight_bits in (large, set()):
-        stored = encode_all(tensors, eight_bits)
-        after = accuracy(description, single(decode_all(stored)), *test)
-        if before - after < EIGHT_BITS_LOSS or not eight_bits:
-            return stored, after, before
+    seen = [part[:EIGHT_BITS_IMAGES] for part in train]
+    choices = [encode_all(tensors, eight_bits) for eight_bits in ((large, set()) if large else (set(),))]
+    of = lambda data, tensors: accuracy(description, tensors, *data)
+    if large and of(seen, exact) - of(seen, single(decode_all(choices[0]))) >= EIGHT_BITS_LOSS:
+        choices.pop(0)
+    return choices[0], of(test, single(decode_all(choices[0]))), of(test, exact)
 
 
 def export_variant(trainer, epochs, train, test):
-    """Write <variant>.safetensors, <variant>.toml and check.json into the network's folder."""
+    """Write <variant>.safetensors and <variant>.toml into the network's folder."""
     args, variant, description = trainer.args, trainer.variant, trainer.description
     tensors = folded(trainer.network.cpu())
-    stored, after, before = stored_form(description, tensors, test)
+    stored, after, before = stored_form(description, tensors, train, test)
     largest, output = largest_values(description, single(decode_all(stored)), train[0], test[0])
     bounds = {name: bound(value) for name, value in largest.items()}
     for name, value in (*bounds.items(), ("output", rounded_up(output))):
         if value is not None:
             stored[f"{name}.bound"] = torch.tensor([value])
     folder = args.weights / args.network
-    folder.mkdir(parents=True, exist_ok=True)
     write_weights(folder / f"{args.variant}.safetensors", stored)
     record = {
         "network": args.network,
@@ -136,15 +133,16 @@ def export_variant(trainer, epochs, train, test):
         "threads": args.threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "git_revision": git_revision(),
+        "git_revision": trainer.revision,
         "bounded": all(value is not None for value in bounds.values()),
         "max_abs_logit": output,
         "max_abs_activation_input": largest,
     }
-    partial = folder / f"{args.variant}.toml.partial"
-    partial.write_text(toml_text(record))
-    partial.replace(folder / f"{args.variant}.toml")
+    with replacing(folder / f"{args.variant}.toml") as partial:
+        partial.write_text(toml_text(record))
     print(f"{args.network} {args.variant} exported: accuracy {after:.4f}, largest input {max(largest.values()):.1f}")
+    if not record["bounded"]:
+        print(f"NOT BOUNDED: inputs beyond {BOUND_LIMIT} in {[k for k, v in bounds.items() if v is None]}; do not ship it")
 
 
 def check_input(description, k):
@@ -180,7 +178,8 @@ def write_check(network, weights, networks):
         "inputs": CHECK_INPUTS,
         "logits": logits,
     }
-    (weights / network / "check.json").write_text(json.dumps(content, indent=1) + "\n")
+    with replacing(weights / network / "check.json") as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def main():

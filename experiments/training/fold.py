@@ -2,7 +2,7 @@
 
 In a file a network is what the description says and no more: convolutions with or without a bias,
 and `[3, C]` coefficients of x^2, x, 1 for each activation. An activation that reads a linear layer
-which nothing else reads has inputs of variance one over the training images.
+without a bias which nothing else reads has inputs of variance one over the training images.
 """
 
 import math
@@ -10,7 +10,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from network import shuffle_order
+from store import by_output
+from walk import walk
 
 
 def to_dense(weight, groups, order):
@@ -38,9 +39,7 @@ def from_dense(dense, groups, order):
 def folded(network):
     """The tensors of a network's weight file, in double precision; shuffled convolutions as dense ones."""
     description, tensors = network.description, {}
-    for layer in description.layers:
-        if layer.kind not in ("conv", "fc"):
-            continue
+    for layer in description.linear():
         part = network.part(layer.name)
         weight, bias = part.weight.detach().double(), None
         if layer.kind == "fc":
@@ -48,7 +47,7 @@ def folded(network):
         elif part.affine is not None:
             affine, norm = part.affine, part.affine.norm
             factor = affine.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-            weight = weight * factor.view(-1, 1, 1, 1)
+            weight = weight * by_output(factor, weight)
             bias = affine.bias.double() - norm.running_mean.double() * factor
         if layer.kind == "conv" and part.order is not None:
             weight = to_dense(weight, part.groups, part.order)
@@ -57,13 +56,12 @@ def folded(network):
             tensors[f"{layer.name}.bias"] = bias
     for layer in description.activations():
         source = description.layer(layer.sources[0])
-        alone = len(description.readers(source.name)) == 1
-        unit = source.kind in ("conv", "fc") and alone and not source.bias
+        unit = description.activation_alone(source) is layer
         coeffs, factor = network.part(layer.name).polynomial(unit)
         tensors[f"{layer.name}.coeffs"] = coeffs
         if unit:
             weight = tensors[f"{source.name}.weight"]
-            tensors[f"{source.name}.weight"] = weight * factor.view(-1, *[1] * (weight.dim() - 1))
+            tensors[f"{source.name}.weight"] = weight * by_output(factor, weight)
     return tensors
 
 
@@ -72,31 +70,22 @@ def plain_forward(description, tensors, x, each=None):
 
     A convolution whose weight is dense though the description has groups is a shuffled one.
     """
-    values = {"input": x}
-    for layer in description.layers:
-        x = values[layer.sources[0]]
-        weight, bias = tensors.get(f"{layer.name}.weight"), tensors.get(f"{layer.name}.bias")
-        if layer.kind == "conv":
-            groups = x.shape[1] // weight.shape[1]
-            y = F.conv2d(x, weight, bias, layer.stride, layer.padding, groups=groups)
-        elif layer.kind == "fc":
-            y = F.linear(x, weight, bias)
-        elif layer.kind == "activation":
+
+    def compute(layer, x):
+        if layer.kind == "activation":
             a, b, c = tensors[f"{layer.name}.coeffs"].view(3, 1, -1, *[1] * (x.dim() - 2))
-            y = (a * x + b) * x + c
-        elif layer.kind == "avgpool":
-            y = F.avg_pool2d(x, layer.kernel, layer.stride)
-        elif layer.kind == "shortcut":
-            pad = (layer.shape_out[0] - layer.shape_in[0]) // 2
-            y = F.pad(x[:, :, :: layer.stride, :: layer.stride], (0, 0, 0, 0, pad, pad))
-        elif layer.kind == "flatten":
-            y = x.flatten(1)
-        elif layer.kind == "add":
-            y = x + values[layer.sources[1]]
-        if each is not None:
-            each(layer, x, y)
-        values[layer.name] = y
-    return y
+            return (a * x + b) * x + c
+        weight, bias = tensors[f"{layer.name}.weight"], tensors.get(f"{layer.name}.bias")
+        if layer.kind == "fc":
+            return F.linear(x, weight, bias)
+        groups = x.shape[1] // weight.shape[1]
+        return F.conv2d(x, weight, bias, layer.stride, layer.padding, groups=groups)
+
+    def show(layer, x, y):
+        each(layer, x, y)
+        return y
+
+    return walk(description, x, compute, each=show if each else None)
 
 
 def _moments(description, tensors, images):
@@ -104,20 +93,23 @@ def _moments(description, tensors, images):
 
     They are taken over the images on which the network does not explode: all values below 100.
     """
-    sane = torch.ones(len(images), dtype=torch.bool)
-    found = {}
+    totals = {}
+    for batch in images.split(250):
+        sane = torch.ones(len(batch), dtype=torch.bool)
 
-    def note(_, x, y):
-        sane.logical_and_(y.flatten(1).abs().amax(1) < 100)
+        def note(_, x, y):
+            sane.logical_and_(y.flatten(1).abs().amax(1) < 100)
 
-    def measure(layer, x, y):
-        x = x if layer.kind == "activation" else y
-        dims = [0, *range(2, x.dim())]
-        found[layer.name] = (x.mean(dims), x.var(dims, unbiased=False))
+        def measure(layer, x, y):
+            x = (x if layer.kind == "activation" else y).double()
+            dims = [0, *range(2, x.dim())]
+            count = x.new_tensor(x.numel() / x.shape[1])
+            sums = (count, x.sum(dims), x.square().sum(dims))
+            totals[layer.name] = [a + b for a, b in zip(totals.get(layer.name, (0, 0, 0)), sums)]
 
-    plain_forward(description, tensors, images, note)
-    plain_forward(description, tensors, images[sane], measure)
-    return found
+        plain_forward(description, tensors, batch, note)
+        plain_forward(description, tensors, batch[sane], measure)
+    return {name: (first / n, second / n - (first / n).square()) for name, (n, first, second) in totals.items()}
 
 
 @torch.no_grad()
@@ -130,9 +122,7 @@ def start_from(network, tensors, images):
     """
     description = network.description
     moments = _moments(description, tensors, images)
-    for layer in description.layers:
-        if layer.kind not in ("conv", "fc"):
-            continue
+    for layer in description.linear():
         part, weight = network.part(layer.name), tensors[f"{layer.name}.weight"]
         bias = tensors.get(f"{layer.name}.bias")
         if layer.kind == "conv":
@@ -167,15 +157,12 @@ def _restore_sizes(network):
     file's activations have would make that hundreds of times smaller than in the training before.
     """
     description = network.description
-    for layer in description.layers:
-        if layer.kind not in ("conv", "fc"):
-            continue
-        part, readers = network.part(layer.name), description.readers(layer.name)
-        norm = None
+    for layer in description.linear():
+        part, activation, norm = network.part(layer.name), description.activation_alone(layer), None
         if layer.kind == "conv" and part.affine is not None:
             norm = part.affine.norm
-        elif len(readers) == 1 and readers[0].kind == "activation" and not layer.bias:
-            norm = network.part(readers[0].name).norm
+        elif activation is not None:
+            norm = network.part(activation.name).norm
         if norm is not None:
             weight = part.weight
             present = (weight != 0).sum()

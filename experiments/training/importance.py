@@ -16,20 +16,18 @@ import torch
 import torch.nn.functional as F
 
 import cifar
-from description import NETWORKS, read_description
-from export import single
+from description import EXPERIMENTS, NETWORKS, WEIGHTS, read_description
 from fold import plain_forward
 from plan import read_plan
-from store import read_weights, write_weights
-from train import WEIGHTS
+from store import read_weights, single, write_weights
 
-FOLDER = WEIGHTS.parent / "importance"
+FOLDER = EXPERIMENTS / "importance"
 BATCH = 100
 
 
 def taylor_scores(description, tensors, images, labels):
     """Sum over batches of (weight * gradient)^2 by layer, of the cross-entropy, without augmentation."""
-    names = [layer.name for layer in description.layers if layer.weight_shape]
+    names = [layer.name for layer in description.linear()]
     tensors = dict(tensors)
     for name in names:
         tensors[f"{name}.weight"] = tensors[f"{name}.weight"].clone().requires_grad_()
@@ -62,7 +60,6 @@ def main():
     scores = taylor_scores(description, tensors, images[: args.images], labels[: args.images])
     largest = max(score.max() for score in scores.values())
     stored = {f"{name}.taylor": (score / largest).contiguous() for name, score in scores.items()}
-    args.out.mkdir(parents=True, exist_ok=True)
     write_weights(args.out / f"{args.network}-{args.variant}.safetensors", stored)
 
 

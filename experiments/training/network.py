@@ -13,9 +13,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from normalised import EPSILON, average_pool, normalised_quadratic
+from walk import walk
 
-CLAMP = 16.0  # in standard deviations
+CLAMP = 10.0  # in standard deviations
 HERMITE = (1 / math.sqrt(4 * math.pi), 0.5, 1 / math.sqrt(2 * math.pi))  # of ReLU: a, b, c
+MOMENTUM = 0.1  # of running statistics
 LEAST_CURVATURE = 0.09  # of |a| / |b|: completing the square divides by a, and this keeps the quotient below 8
 
 
@@ -27,7 +29,7 @@ class Statistics(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.eps = EPSILON
-        self.fixed = False
+        self.momentum, self.fixed = MOMENTUM, False
 
 
 class Quadratic(nn.Module):
@@ -133,10 +135,23 @@ class Network(nn.Module):
                 self.parts[key(layer.name)] = part
 
     def fix_statistics(self):
-        """Train on with the statistics as they are: a batch has no say in them."""
-        for part in self.modules():
-            if isinstance(part, Statistics):
-                part.fixed = True
+        """Train on with the statistics as they are: a batch has no say in them. Nothing is dropped any more."""
+        self.dropout = {}
+        for part in self.statistics():
+            part.fixed = True
+
+    @torch.no_grad()
+    def settle(self, batches):
+        """Take the statistics anew, as means over batches of inputs, and fix them."""
+        self.dropout = {}
+        for number, x in enumerate(batches):
+            for part in self.statistics():
+                part.momentum = 1 / (number + 1)
+            self(x)
+        self.fix_statistics()
+
+    def statistics(self):
+        return [part for part in self.modules() if isinstance(part, Statistics)]
 
     def part(self, name):
         return self.parts[key(name)]
@@ -147,29 +162,21 @@ class Network(nn.Module):
 
     def forward(self, x):
         """Return (logits [n, classes], peaks [activations, n])."""
-        values, peaks = {"input": x}, []
-        for layer in self.description.layers:
-            x = values[layer.sources[0]]
-            if layer.kind == "activation":
-                flat = x.dim() == 2
-                x, peak = self.part(layer.name)(x[:, :, None, None] if flat else x)
-                x = x.flatten(1) if flat else x
-                peaks.append(peak)
-            elif layer.kind in ("conv", "fc"):
-                x = self.part(layer.name)(x)
-            elif layer.kind == "avgpool":
-                x = average_pool(x, layer.kernel, layer.stride)
-            elif layer.kind == "shortcut":
-                pad = (layer.shape_out[0] - layer.shape_in[0]) // 2
-                x = F.pad(x[:, :, :: layer.stride, :: layer.stride], (0, 0, 0, 0, pad, pad))
-            elif layer.kind == "flatten":
-                x = x.flatten(1)
-            elif layer.kind == "add":
-                x = x + values[layer.sources[1]]
-            if self.training and layer.name in self.dropout:
-                x = F.dropout(x, self.dropout[layer.name])
-            values[layer.name] = x
-        return x, torch.stack(peaks)
+        peaks = []
+
+        def compute(layer, x):
+            if layer.kind != "activation":
+                return self.part(layer.name)(x)
+            flat = x.dim() == 2
+            y, peak = self.part(layer.name)(x[:, :, None, None] if flat else x)
+            peaks.append(peak)
+            return y.flatten(1) if flat else y
+
+        def drop(layer, _, y):
+            return F.dropout(y, self.dropout.get(layer.name, 0.0), self.training)
+
+        logits = walk(self.description, x, compute, average_pool, drop if self.dropout else None)
+        return logits, torch.stack(peaks)
 
 
 def key(name):

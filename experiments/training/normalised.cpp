@@ -130,7 +130,19 @@ void forward(const at::Tensor& x, const at::Tensor& p, const at::Tensor& y, cons
   });
 }
 
-// Sums over rows of g, g z, g z^2 (for the coefficients), s and s z with s = g (2 a z + b) (for the statistics).
+// What both passes of the gradient need at one place: whether x is within the clamp, z, g, and s = g (2 a z + b).
+struct Slope {
+  bool inside;
+  float z, g, s;
+  Slope(float x, float grad, const Table& t, int64_t c) : g(grad) {
+    const float v = clamp(x, t.low[c], t.high[c]);
+    inside = v == x;
+    z = (v - t.mean[c]) * t.rstd[c];
+    s = g * (2 * t.a[c] * z + t.b[c]);
+  }
+};
+
+// Sums over rows of g, g z, g z^2 (for the coefficients), s and s z (for the statistics).
 template <typename T>
 at::Tensor backward_sums(const at::Tensor& x, const at::Tensor& g, const at::Tensor& p, int64_t rows, int64_t channels) {
   const T *in = data<T>(x), *grad = data<T>(g);
@@ -141,16 +153,12 @@ at::Tensor backward_sums(const at::Tensor& x, const at::Tensor& g, const at::Ten
     for (int64_t r = from; r < to; ++r)
 #pragma GCC ivdep
       for (int64_t c = 0; c < channels; ++c) {
-        const float raw = load(in[r * channels + c]);
-        const float v = clamp(raw, t.low[c], t.high[c]);
-        const float z = (v - t.mean[c]) * t.rstd[c];
-        const float d = load(grad[r * channels + c]);
-        const float slope = d * (2 * t.a[c] * z + t.b[c]);
-        s0[c] += d;
-        s1[c] += d * z;
-        s2[c] += d * z * z;
-        s3[c] += slope;
-        s4[c] += slope * z;
+        const Slope at(load(in[r * channels + c]), load(grad[r * channels + c]), t, c);
+        s0[c] += at.g;
+        s1[c] += at.g * at.z;
+        s2[c] += at.g * at.z * at.z;
+        s3[c] += at.s;
+        s4[c] += at.s * at.z;
       }
   });
 }
@@ -168,12 +176,8 @@ void backward_input(const at::Tensor& x, const at::Tensor& g, const at::Tensor& 
       T* __restrict to_row = out + r * channels;
 #pragma GCC ivdep
       for (int64_t c = 0; c < channels; ++c) {
-        const float raw = load(in[r * channels + c]);
-        const float v = clamp(raw, t.low[c], t.high[c]);
-        const float z = (v - t.mean[c]) * t.rstd[c];
-        const float d = load(grad[r * channels + c]);
-        const float slope = d * (2 * t.a[c] * z + t.b[c]);
-        store(to_row[c], (v == raw ? t.rstd[c] : 0.0f) * (slope - u[c] - z * w[c]));
+        const Slope at(load(in[r * channels + c]), load(grad[r * channels + c]), t, c);
+        store(to_row[c], (at.inside ? t.rstd[c] : 0.0f) * (at.s - u[c] - at.z * w[c]));
       }
     }
   });

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-MOMENTUM, EPSILON = 0.1, 1e-5
+EPSILON = 1e-5
+GROWTH = 4.0  # of a batch's variance over the running one, beyond which it counts as that
 
 
 @cache
@@ -105,7 +106,8 @@ def normalised_quadratic(x, coeffs, norm, training, limit):
     `coeffs` is [3, C]: of z^2, z, 1. `norm` has running_mean and running_var. The peak is the largest
     deviation from the running mean in running standard deviations. In training, values beyond `limit` of these
     are clamped, before batch statistics are taken: one image on which the network explodes would
-    otherwise flatten the rest of its batch. With `norm.fixed` the running statistics are used in
+    otherwise flatten the rest of its batch. For the same reason running variances grow slowly: the clamp
+    follows them. With `norm.fixed` the running statistics are used in
     training too, and stay as they are.
     """
     n, channels, height, width = x.shape
@@ -127,8 +129,9 @@ def normalised_quadratic(x, coeffs, norm, training, limit):
         mean, variance = inside.mean((0, 2, 3)), inside.var((0, 2, 3), unbiased=False)
     if batch:
         with torch.no_grad():
-            norm.running_mean.lerp_(mean.to(norm.running_mean), MOMENTUM)
-            norm.running_var.lerp_(variance.to(norm.running_var) * rows / max(rows - 1, 1), MOMENTUM)
+            known = torch.minimum(variance, GROWTH * norm.running_var) * rows / max(rows - 1, 1)
+            norm.running_mean.lerp_(mean.to(norm.running_mean), norm.momentum)
+            norm.running_var.lerp_(known.to(norm.running_var), norm.momentum)
     rstd = (variance + EPSILON).rsqrt()
     if fast:
         return _Compiled.apply(x, coeffs, mean.float(), rstd.float(), fixed, batch)

@@ -3,6 +3,7 @@
 import torch
 
 PRUNE_UNTIL = 0.5  # share of the training after which no more units are removed
+FLOOR = 0.3  # share of the units to keep on average that every layer keeps with scope "global"
 MEMORY = 0.98  # of the running mean of Taylor scores, per step
 
 
@@ -18,13 +19,13 @@ class Pruner:
     the loss when the unit goes, (sum of weight times gradient)^2, averaged over steps: Molchanov et
     al., arXiv 1906.10771); "random" is for comparison. With `scope` "layer" the same share of every layer is removed; with
     "global" the least important units of all layers, magnitudes divided by their layer's mean.
-    With `keeps`, which units stay is given, and they are only removed gradually.
+    With `keeps` (units to keep by layer) the others go, gradually, and `keep` means nothing.
     """
 
-    def __init__(self, network, maps, keep, importance, scope, keeps=None):
+    def __init__(self, network, maps, keep, importance, scope, keeps):
         self.weights = {name: network.part(name).weight for name in maps}
         self.maps, self.keep = maps, keep
-        self.importance, self.scope, self.keeps = importance, scope, keeps or {}
+        self.importance, self.scope, self.keeps = importance, scope, keeps
         self.counts = {name: int(ids.max()) + 1 for name, ids in maps.items()}
         each = lambda make: {name: make(n).to(maps[name].device) for name, n in self.counts.items()}
         gen = torch.Generator().manual_seed(0)
@@ -60,7 +61,6 @@ class Pruner:
     @torch.no_grad()
     def prune(self, progress):
         """Bring the masks up to the schedule. Removed units stay removed."""
-        share = removed_share(progress, 1 - self.keep)
         scores = self.scores()
         if self.keeps:
             for name, keep in self.keeps.items():
@@ -68,6 +68,7 @@ class Pruner:
                 order = spare[scores[name][spare].argsort()]
                 self.kept[name][order[: round(removed_share(progress, 1.0) * len(spare))]] = False
         else:
+            share = removed_share(progress, 1 - self.keep)
             groups = [list(scores)] if self.scope == "global" else [[name] for name in scores]
             for names in groups:
                 self._remove_least(names, scores, share)
@@ -75,11 +76,17 @@ class Pruner:
 
     def _remove_least(self, names, scores, share):
         """Remove the least important units of some layers together, those gone already among them."""
-        together = torch.cat([scores[name].masked_fill(~self.kept[name], -1.0) for name in names])
+        together = torch.cat([self._with_floor(scores[name].masked_fill(~self.kept[name], -1.0), share) for name in names])
         gone = torch.zeros_like(together, dtype=torch.bool)
         gone[together.argsort()[: round(share * len(together))]] = True
         for name, part in zip(names, gone.split([self.counts[name] for name in names])):
             self.kept[name] &= ~part
+
+    @staticmethod
+    def _with_floor(scores, share):
+        """Scores with the best of a layer out of reach."""
+        best = scores.argsort(descending=True)[: round(FLOOR * (1 - share) * len(scores))]
+        return scores.index_fill(0, best, float("inf"))
 
     @torch.no_grad()
     def apply(self):

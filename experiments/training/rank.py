@@ -17,10 +17,11 @@ import torch
 import cifar
 import train
 from description import read_description
-from export import git_revision, single
+from export import git_revision
 from importance import taylor_scores
-from plan import Prune, Variant, read_plan, read_rank
-from store import read_weights
+from files import replacing
+from plan import Prune, read_plan, read_rank
+from store import read_weights, single
 
 PROXIES = ("magnitude", "taylor")
 
@@ -53,15 +54,6 @@ def candidates(plan, table):
                 )
 
 
-class RankTrainer(train.Trainer):
-    """A trainer of a candidate that no plan names."""
-
-    candidate: Variant
-
-    def read_variant(self):
-        return self.candidate
-
-
 def proxy_scores(args, parent, data):
     """Per weight and layer: squared magnitude, and Taylor scores, of the parent."""
     groups = read_plan(args.network)[parent].groups
@@ -80,8 +72,7 @@ def proxy_scores(args, parent, data):
 def run_candidate(args, name, variant, data, test, scores):
     """Train a candidate; return its row of the table."""
     args.variant = f"rank-{name}"
-    RankTrainer.candidate = variant
-    trainer = RankTrainer(args, data)
+    trainer = train.Trainer(args, variant, data)
     while trainer.epoch < variant.epochs:
         trainer.run_epoch(variant.epochs)
         trainer.save()
@@ -129,9 +120,8 @@ def main():
             "spearman": summary(rows) if len(rows) > 2 else {},
             "rows": rows,
         }
-        partial = out.with_suffix(".partial")
-        partial.write_text(json.dumps(content, indent=1) + "\n")
-        partial.replace(out)
+        with replacing(out) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

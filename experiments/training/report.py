@@ -6,10 +6,9 @@
 import tomllib
 from pathlib import Path
 
-from description import NETWORKS
+from description import NETWORKS, WEIGHTS
 from export import toml_value
 from plan import PLANS, read_plan
-from train import WEIGHTS
 
 README = Path(__file__).resolve().parent / "README.md"
 MARK = "# Variants, from the records in ../weights/{} (written by ../training/report.py)."

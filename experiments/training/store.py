@@ -9,7 +9,19 @@ Biases, coefficients and bounds are float32.
 import torch
 from safetensors.torch import load_file, save_file
 
+from files import replacing
+
 SPARSE_FROM = 0.05  # share of zeros from which a bitmap saves more than it takes
+
+
+def single(tensors):
+    """The tensors in single precision."""
+    return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def by_output(values, weight):
+    """One value for each first index of a weight, shaped to multiply it."""
+    return values.view(-1, *[1] * (weight.dim() - 1))
 
 
 def _step(weight):
@@ -29,7 +41,7 @@ def encode(name, weight, eight_bits):
     if eight_bits:
         step = _step(weight)
         tensors[f"{name}.step"] = step
-        stored = (weight / step.view(-1, *[1] * (weight.dim() - 1))).round().to(torch.int8)
+        stored = (weight / by_output(step, weight)).round().to(torch.int8)
     else:
         stored = weight.half()
     kept = weight != 0
@@ -71,7 +83,7 @@ def decode_all(stored):
             weight = weight.view(shape)
         step = stored.get(f"{name}.step")
         if step is not None:
-            weight = weight * step.double().view(-1, *[1] * (weight.dim() - 1))
+            weight = weight * by_output(step.double(), weight)
         tensors[name] = weight
     return tensors
 
@@ -82,8 +94,7 @@ def read_weights(path):
 
 
 def write_weights(path, stored):
-    """Write a weight file under a temporary name, then rename it."""
-    partial = path.with_suffix(".partial")
-    save_file(stored, partial)
-    partial.chmod(0o644)
-    partial.replace(path)
+    """Write a weight file, readable by all, and its folder if need be."""
+    with replacing(path) as partial:
+        save_file(stored, partial)
+        partial.chmod(0o644)

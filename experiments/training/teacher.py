@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+from files import replacing
+
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
@@ -29,7 +31,6 @@ class ReluResNet20(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.mean, self.std = MEAN, STD
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         inputs = 16
@@ -63,15 +64,13 @@ def teacher_logits(teacher, augmentation, labels, cache):
     if cache.exists():
         return torch.load(cache)
     rows = []
-    mean, std = torch.tensor(teacher.mean), torch.tensor(teacher.std)
+    mean, std = torch.tensor(MEAN), torch.tensor(STD)
     for index in torch.arange(len(labels)).split(500):
         pixels = augmentation.crop(index).float() / 255
         x = ((pixels - mean) / std).permute(0, 3, 1, 2)
         with torch.autocast("cpu", torch.bfloat16):
             rows.append(teacher(x).half())
     logits = torch.cat(rows)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_suffix(f".partial{id(logits)}")
-    torch.save(logits, partial)
-    partial.replace(cache)
+    with replacing(cache) as partial:
+        torch.save(logits, partial)
     return logits

@@ -4,32 +4,37 @@
 """
 
 import argparse
+import hashlib
 import math
 import os
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 import cifar
-from description import NETWORKS, read_description
-from export import export_variant
-from starting import read_start
-from store import read_weights
+from description import NETWORKS, WEIGHTS, read_description
+from export import export_variant, git_revision
+from files import replacing
 from fold import start_from
 from network import Network
 from plan import read_plan
 from pruning import Pruner
+from starting import read_start
+from store import single
 from teacher import relu_teacher, teacher_logits
-from units import read_units, square_width, unit_map
+from units import read_units, unit_map
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 MASK_EVERY = 40  # steps between two prunings while units are being removed
 WARM_UP = 0.15  # share of the training during which the learning rate rises
+SETTLE = 0.8  # share of the training after which batch statistics are measured once more and stay
+SETTLE_IMAGES = 10_000  # on whose crops they are measured
+COEFFS_RATE = 0.1  # of the quadratics' learning rate to that of the other weights
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
-HARD_IMAGES, HARD_A_BATCH = 500, 8  # images with the largest peaks of the last epoch, seen again and again
+HARD_IMAGES, HARD_A_BATCH = 500, 8  # images with the largest peaks, seen again and again
+FORGET = 0.7  # how much of an image's largest peak counts when it is seen again
 OVERRIDES = {
     "peak_lr": "largest learning rate",
     "clip": "limit of the gradient's norm",
@@ -97,13 +102,22 @@ def load_data(args):
     return cifar.train_set(args.data), cifar.test_set(args.data)
 
 
+def chosen_variant(args):
+    """The plan's variant, with what the options say in place of the plan."""
+    variants = read_plan(args.network)
+    if args.variant not in variants:
+        raise SystemExit(f"no variant {args.variant!r} of {args.network}; there are {', '.join(variants)}")
+    given = {name: getattr(args, name) for name in OVERRIDES}
+    return replace(variants[args.variant], **{name: v for name, v in given.items() if v is not None})
+
+
 class Trainer:
     """The state of one training run, saved after every epoch."""
 
-    def __init__(self, args, train):
-        self.args = args
+    def __init__(self, args, variant, train):
+        self.args, self.variant = args, variant
+        self.revision = git_revision()
         self.images, self.labels = train
-        self.variant = self.read_variant()
         self.description = read_description(args.network, self.variant.groups, args.networks)
         torch.manual_seed(args.seed)
         self.network = Network(self.description, self.variant.shuffle, self.variant.dropout)
@@ -111,17 +125,8 @@ class Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network.to(self.device, memory_format=torch.channels_last)
         self.pruner = self.make_pruner()
-        parameters = list(self.network.parameters())
-        self.optimiser = torch.optim.SGD(
-            [
-                {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 5e-4},
-                {"params": [p for p in parameters if p.dim() == 1], "weight_decay": 0.0},
-            ],
-            lr=self.variant.peak_lr,
-            momentum=0.9,
-            nesterov=True,
-        )
-        self.peaks = torch.zeros(len(self.labels))  # of each image, when last seen
+        self.optimiser = torch.optim.SGD(self.parameter_groups(), lr=variant.peak_lr, momentum=0.9, nesterov=True)
+        self.peaks = torch.zeros(len(self.labels))  # of each image
         self.padded = cifar.padded(self.images, self.description)
         self.teacher = None
         self.epoch, self.seconds = 0, 0.0
@@ -129,16 +134,19 @@ class Trainer:
         if args.resume and self.checkpoint.exists():
             self.load()
 
-    def read_variant(self):
-        variants = read_plan(self.args.network)
-        if self.args.variant not in variants:
-            raise SystemExit(f"no variant {self.args.variant!r} of {self.args.network}; there are {', '.join(variants)}")
-        given = {name: getattr(self.args, name) for name in OVERRIDES}
-        return replace(variants[self.args.variant], **{name: v for name, v in given.items() if v is not None})
-
     @property
     def taught(self):
         return self.variant.teacher is not None and self.args.teacher is not None
+
+    def parameter_groups(self):
+        """Quadratics learn slowly and their gradients, most of the norm in a deep network, are clipped apart."""
+        coeffs = [quadratic.coeffs for _, quadratic in self.network.quadratics()]
+        others = [p for p in self.network.parameters() if all(p is not c for c in coeffs)]
+        return [
+            {"params": [p for p in others if p.dim() > 1], "weight_decay": 5e-4, "rate": 1.0},
+            {"params": [p for p in others if p.dim() == 1], "weight_decay": 0.0, "rate": 1.0},
+            {"params": coeffs, "weight_decay": 0.0, "rate": COEFFS_RATE},
+        ]
 
     def start(self):
         """Load the parent's exported weights, or the file to start from, where the plan says so."""
@@ -152,37 +160,50 @@ class Trainer:
             return
         if path is None:
             raise SystemExit(f"variant {self.args.variant} starts from given weights: name them with --start")
-        tensors = read_weights(path) if self.variant.parent else read_start(path)
-        tensors = {name: tensor.float() for name, tensor in tensors.items()}
         pixels = self.images[:START_IMAGES].float() / 255
-        start_from(self.network, tensors, cifar.normalise(pixels, self.description))
+        start_from(self.network, single(read_start(path)), cifar.normalise(pixels, self.description))
         if self.variant.fixed_statistics:
             self.network.fix_statistics()
 
     def make_pruner(self):
-        prune = self.variant.prune
-        if prune is None and self.args.units is None:
-            return None
-        keeps = None
-        if self.args.units is not None:
-            maps, keeps = read_units(self.args.units, self.description)
-            keeps = {name: keep.to(self.device) for name, keep in keeps.items()}
-            keep = self.args.keep if self.args.keep is not None else (prune.keep if prune else None)
-            if self.args.keep is not None:
-                keeps = None
-            elif not keeps and keep is None:
-                raise SystemExit(f"{self.args.units} does not say which units to keep; give --keep")
+        """What removes units: those of a file, else those that the plan defines; None if neither is asked for."""
+        args, prune, keeps = self.args, self.variant.prune, {}
+        if args.units is not None:
+            maps, keeps = read_units(args.units, self.description)
+        elif prune is not None:
+            layers = self.description.pruned_layers()
+            maps = {layer.name: unit_map(layer, prune.family, self.variant.width) for layer in layers}
         else:
-            maps, keep = {}, prune.keep if self.args.keep is None else self.args.keep
-            for layer in self.description.pruned_layers():
-                width = square_width(layer) if self.variant.width == "square" else self.variant.width
-                maps[layer.name] = unit_map(layer, prune.family, width)
+            return None
+        keep = prune.keep if prune and args.keep is None else args.keep
+        if args.keep is not None:
+            keeps = {}
+        elif keep is None and not keeps:
+            raise SystemExit(f"{args.units} does not say which units to keep; give --keep")
+        place = lambda tensors: {name: tensor.to(self.device) for name, tensor in tensors.items()}
         importance, scope = (prune.importance, prune.scope) if prune else ("magnitude", "layer")
-        maps = {name: ids.to(self.device) for name, ids in maps.items()}
-        return Pruner(self.network, maps, 1.0 if keep is None else keep, importance, scope, keeps)
+        return Pruner(self.network, place(maps), keep, importance, scope, place(keeps))
+
+    def identity(self):
+        """What makes this run: two checkpoints may only follow each other if it is the same."""
+        args, variant = self.args, self.variant
+        parent = args.weights / args.network / f"{variant.parent}.safetensors" if variant.parent else None
+        files = {"parent": parent, "teacher": args.teacher, "start": args.start, "units": args.units}
+        digest = lambda path: path and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest()
+        return {
+            "variant": asdict(variant),
+            "options": {name: getattr(args, name) for name in ("seed", "batch", "epochs", "keep")},
+            "files": {name: digest(path) for name, path in files.items()},
+        }
 
     def load(self):
         saved = torch.load(self.checkpoint, map_location=self.device)
+        was, now = saved.get("identity", {}), self.identity()
+        if changed := sorted(key for key in now if was.get(key) != now[key]):
+            raise SystemExit(f"{self.checkpoint} is of another run ({', '.join(changed)} differ); remove it to start anew")
+        self.revision = saved["revision"]
+        if saved["settled"]:
+            self.network.fix_statistics()
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.epoch, self.seconds, self.peaks = saved["epoch"], saved["seconds"], saved["peaks"].cpu()
@@ -190,18 +211,34 @@ class Trainer:
             self.pruner.load(saved["pruner"])
 
     def save(self):
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "peaks": self.peaks,
             "pruner": self.pruner.state() if self.pruner else None,
+            "settled": self.settled,
+            "identity": self.identity(),
+            "revision": self.revision,
             "epoch": self.epoch,
             "seconds": self.seconds,
         }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
+        with replacing(self.checkpoint) as partial:
+            torch.save(state, partial)
+
+    @property
+    def settled(self):
+        return all(part.fixed for part in self.network.statistics())
+
+    def inputs(self, augmentation, index):
+        """Network inputs: this epoch's crops of images `index`."""
+        pixels = augmentation.lit(index, augmentation.crop(index).float() / 255)
+        return augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
+
+    def settle(self, augmentation, order):
+        """Measure batch statistics on crops, and keep them."""
+        batches = order[:SETTLE_IMAGES].split(self.args.batch)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            self.network.settle(self.inputs(augmentation, index) for index in batches)
 
     def losses(self, x, labels, soft):
         """(cross-entropy, distillation, range penalty, peak of each image); `soft`: the teacher's logits, or nothing."""
@@ -221,23 +258,25 @@ class Trainer:
         """The teacher's logits on this epoch's crops."""
         if not self.taught:
             return torch.zeros(len(self.labels), 0)
-        cache = self.args.work / f"teacher-{self.args.teacher.stem}" / f"{self.args.network}-s{self.args.seed}-e{self.epoch}.pt"
+        colour = "-".join(map(str, cifar.mean_colour(self.description)))  # of the crops' borders
+        cache = self.args.work / f"teacher-{self.args.teacher.stem}" / f"{colour}-s{self.args.seed}-e{self.epoch}.pt"
         if self.teacher is None and not cache.exists():
             self.teacher = relu_teacher(self.args.teacher)
         return teacher_logits(self.teacher, augmentation, self.labels, cache).float()
 
     def step(self, augmentation, index, soft):
-        """One optimiser step; returns the cross-entropy."""
-        pixels = augmentation.lit(index, augmentation.crop(index).float() / 255)
-        x = augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
+        """One optimiser step; returns the cross-entropy and the range penalty."""
+        x = self.inputs(augmentation, index)
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
-        entropy, distance, penalty, self.peaks[index] = self.losses(x, labels, soft)
+        entropy, distance, penalty, peaks = self.losses(x, labels, soft)
+        self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
         loss = (1 - SOFT) * entropy + SOFT * distance + self.variant.range_weight * penalty
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.variant.clip)
         if self.pruner:
             self.pruner.observe()
+        for group in self.optimiser.param_groups:
+            torch.nn.utils.clip_grad_norm_(group["params"], self.variant.clip)
         self.optimiser.step()
         for _, quadratic in self.network.quadratics():
             quadratic.project()
@@ -246,21 +285,25 @@ class Trainer:
         return entropy.item(), penalty.item()
 
     def run_epoch(self, epochs):
-        """One pass over the training images, some of the hard ones in every batch; returns the means of cross-entropy and range penalty."""
+        """One pass over the training images, hard ones in every batch; returns the means of entropy and range penalty."""
         start, paused, totals = time.monotonic(), 0.0, torch.zeros(2)
         augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch)
         soft = self.soft_labels(augmentation)
         gen = torch.Generator().manual_seed(7919 * self.args.seed + self.epoch)
+        torch.manual_seed(7919 * self.args.seed + self.epoch)
         order = torch.randperm(len(self.labels), generator=gen)
         ordinary = self.args.batch - HARD_A_BATCH
         steps = len(order) // ordinary
-        hardest = self.peaks.topk(min(HARD_IMAGES, len(order))).indices
+        shuffled = self.peaks + 1e-3 * torch.rand(len(order), generator=gen)  # where none is known yet, any are taken
+        hardest = shuffled.topk(min(HARD_IMAGES, len(order))).indices
         self.network.train()
         for number in range(steps):
             paused += wait_while_paused(self.args.pause_file)
             progress = (self.epoch + number / steps) / epochs
             for group in self.optimiser.param_groups:
-                group["lr"] = learning_rate(progress, self.variant.peak_lr)
+                group["lr"] = group["rate"] * learning_rate(progress, self.variant.peak_lr)
+            if progress >= SETTLE and not self.settled:
+                self.settle(augmentation, order)
             if self.pruner and number and number % MASK_EVERY == 0:
                 self.pruner.prune(progress)
             hard = hardest[torch.randint(len(hardest), (HARD_A_BATCH,), generator=gen)]
@@ -295,7 +338,7 @@ def main():
     torch.set_num_threads(args.threads)
     os.nice(10)
     train, test = load_data(args)
-    trainer = Trainer(args, train)
+    trainer = Trainer(args, chosen_variant(args), train)
     epochs = args.epochs or (2 if args.smoke else trainer.variant.epochs)
     while trainer.epoch < epochs:
         entropy, penalty = trainer.run_epoch(epochs)

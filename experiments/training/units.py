@@ -4,11 +4,13 @@ A unit map is an int tensor shaped like a layer's weight; a unit is kept or remo
 groups and group-interleaved encoding, w channels to a ciphertext (w a multiple of G), channel
 (group g, index j) lies in ciphertext j // (w / G), and input index i meets output index o on
 diagonal (i - o) mod (w / G). With one group that is the dense encoding of w channels.
+Where a layer has more channels on one side, its ciphertexts may hold more of them there.
 """
 
 import torch
 from safetensors.torch import load_file
 
+ALL = "all"  # width of ciphertexts that hold every channel
 FAMILIES = {
     "sub-block": "one (output ciphertext, input ciphertext, diagonal, kernel position): one plaintext",
     "rotation": "one (input ciphertext, diagonal, kernel position), for all outputs: one rotated input",
@@ -18,18 +20,21 @@ FAMILIES = {
 
 
 def unit_map(layer, family, width):
-    """The unit number of every weight of a convolution; `width` is the channels in a ciphertext.
+    """The unit number of every weight of a convolution; `width` is the channels in a ciphertext, or `ALL`.
 
     A width below the number of groups counts as that number.
     """
+    width_in, width_out = layer.shape_in[0], layer.shape_out[0]
+    if width != ALL:
+        width_in = width_out = width
     out, depth, area = layer.weight_shape[0], layer.weight_shape[1], layer.kernel**2
     per_group = out // layer.groups
-    step = max(width // layer.groups, 1)
+    step, step_out = (max(w // layer.groups, 1) for w in (width_in, width_out))
     o = (torch.arange(out) % per_group).view(-1, 1, 1)
     i = torch.arange(depth).view(1, -1, 1)
     position = torch.arange(area).view(1, 1, -1)
     inputs = -(-depth // step)
-    ct_out, ct_in, diagonal = o // step, i // step, (i - o) % step
+    ct_out, ct_in, diagonal = o // step_out, i // step, (i - o) % step
     if family == "sub-block":
         ids = ((ct_out * inputs + ct_in) * step + diagonal) * area + position
     elif family == "rotation":
@@ -42,11 +47,6 @@ def unit_map(layer, family, width):
         raise ValueError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
     ids = ids.expand(out, depth, area).reshape(layer.weight_shape)
     return torch.unique(ids, return_inverse=True)[1]
-
-
-def square_width(layer):
-    """The width at which one ciphertext holds all channels of the narrower side."""
-    return min(layer.shape_in[0], layer.shape_out[0])
 
 
 def read_units(path, description):

@@ -54,21 +54,13 @@ impl Folded {
                     "it does not read the layer before it alone; only chains of layers can be lowered so far",
                 ));
             }
+            if let (Some(geometry), LayerParameters::Linear { weight, bias }) =
+                (layer.convolution(), parameters)
+            {
+                b.linear(&layer.name, geometry, weight, bias);
+                continue;
+            }
             match (&layer.kind, parameters) {
-                (
-                    LayerKind::Conv { kernel, stride, padding, groups, .. },
-                    LayerParameters::Linear { weight, bias },
-                ) => {
-                    let geometry = ConvGeometry {
-                        input: layer.input,
-                        output: layer.output,
-                        kernel: (*kernel, *kernel),
-                        stride: *stride,
-                        padding: *padding,
-                        groups: *groups,
-                    };
-                    b.linear(&layer.name, geometry, weight, bias);
-                }
                 (LayerKind::Fc { out, .. }, LayerParameters::Linear { weight, bias }) => {
                     // The map that was flattened, if one was, is still the shape here.
                     let geometry = ConvGeometry {

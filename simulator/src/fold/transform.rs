@@ -79,14 +79,11 @@ pub fn to_patches(stage: &Stage) -> Result<Stage> {
     let StageKind::Linear(linear) = &stage.kind else {
         return Err(Error::unsupported(&stage.name, "patches feed a linear layer only"));
     };
-    let g = linear.geometry;
-    let channels = g.input.channels * g.kernel.0 * g.kernel.1;
-    let input = Shape::new(channels, g.output.height, g.output.width);
-    let geometry = ConvGeometry { input, kernel: (1, 1), stride: 1, padding: 0, ..g };
+    let geometry = linear.geometry.over_patches();
     Ok(Stage {
         name: stage.name.clone(),
         kind: StageKind::Linear(LinearStage { geometry, ..linear.clone() }),
-        input,
+        input: geometry.input,
         output: stage.output,
         bound: stage.bound,
     })

@@ -1,6 +1,6 @@
 //! The plain forward pass of a model.
 
-use super::operations::{ConvGeometry, convolve, dot, shortcut, sum_pool};
+use super::operations::{convolve, dot, shortcut, sum_pool};
 use super::{Layer, LayerKind, LayerParameters, Model, Source};
 use crate::{Error, Result};
 
@@ -50,24 +50,15 @@ fn apply(layer: &Layer, parameters: &LayerParameters, maps: &[&[f64]]) -> Result
     let per_channel = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
         x.iter().enumerate().map(|(k, v)| f(k / area, *v)).collect()
     };
+    if let (Some(geometry), LayerParameters::Linear { weight, bias }) =
+        (layer.convolution(), parameters)
+    {
+        let mut y = convolve(&geometry, weight, x);
+        let area = layer.output.area();
+        y.iter_mut().enumerate().for_each(|(k, v)| *v += bias[k / area]);
+        return Ok(y);
+    }
     Ok(match (&layer.kind, parameters) {
-        (
-            LayerKind::Conv { kernel, stride, padding, groups, .. },
-            LayerParameters::Linear { weight, bias },
-        ) => {
-            let geometry = ConvGeometry {
-                input: layer.input,
-                output: layer.output,
-                kernel: (*kernel, *kernel),
-                stride: *stride,
-                padding: *padding,
-                groups: *groups,
-            };
-            let mut y = convolve(&geometry, weight, x);
-            let area = layer.output.area();
-            y.iter_mut().enumerate().for_each(|(k, v)| *v += bias[k / area]);
-            y
-        }
         (LayerKind::Fc { .. }, LayerParameters::Linear { weight, bias }) => {
             bias.iter().zip(weight.chunks_exact(x.len())).map(|(b, row)| b + dot(row, x)).collect()
         }

@@ -129,6 +129,23 @@ pub struct Layer {
     pub output: Shape,
 }
 
+impl Layer {
+    /// Shape of the convolution that it is, if it is one.
+    pub fn convolution(&self) -> Option<ConvGeometry> {
+        let LayerKind::Conv { kernel, stride, padding, groups, .. } = self.kind else {
+            return None;
+        };
+        Some(ConvGeometry {
+            input: self.input,
+            output: self.output,
+            kernel: (kernel, kernel),
+            stride,
+            padding,
+            groups,
+        })
+    }
+}
+
 /// A trained set of weights of a network, with its group counts and its accuracy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -38,6 +38,14 @@ impl ConvGeometry {
         group * (self.input.channels / self.groups) + k
     }
 
+    /// This convolution as one of a 1x1 kernel over patches: every (channel, kernel position) is an input channel, in the
+    /// order of the weights.
+    pub fn over_patches(&self) -> Self {
+        let channels = self.input.channels * self.kernel.0 * self.kernel.1;
+        let input = Shape::new(channels, self.output.height, self.output.width);
+        Self { input, kernel: (1, 1), stride: 1, padding: 0, ..*self }
+    }
+
     /// Input coordinate for an output coordinate and a kernel offset; negative or too large in the padding.
     pub fn input_coordinate(&self, out: usize, kernel: usize) -> isize {
         (out * self.stride + kernel) as isize - self.padding as isize

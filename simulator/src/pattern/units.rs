@@ -45,16 +45,7 @@ impl UnitMap {
         match layer.form {
             LinearForm::Plain => Self::new(g, &layer.input, &layer.output, layer.fold),
             LinearForm::Patches => {
-                // Every channel and kernel position becomes a channel, in the order of the weights.
-                let channels = g.input.channels * g.kernel.0 * g.kernel.1;
-                let patches = ConvGeometry {
-                    input: Shape::new(channels, g.output.height, g.output.width),
-                    kernel: (1, 1),
-                    stride: 1,
-                    padding: 0,
-                    ..*g
-                };
-                Self::new(&patches, &layer.input, &layer.output, layer.fold)
+                Self::new(&g.over_patches(), &layer.input, &layer.output, layer.fold)
             }
             LinearForm::Merged { kernel, stride } => {
                 let input = layer.input.shape;

@@ -1,0 +1,12 @@
+"""Writing files that are either complete or not there."""
+
+from contextlib import contextmanager
+
+
+@contextmanager
+def replacing(path):
+    """Yields the temporary path to write to; it takes the place of `path` if nothing failed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    yield partial
+    partial.replace(path)
