@@ -169,4 +169,4 @@ def _restore_sizes(network):
             factor = (2 * present / weight[0].numel()).sqrt() / weight.norm()
             weight.mul_(factor)
             norm.running_mean.mul_(factor)
-            norm.running_var.copy_((norm.running_var + norm.eps) * factor**2 - norm.eps)
+            norm.running_var.copy_(((norm.running_var + norm.eps) * factor**2 - norm.eps).clamp(min=0))

@@ -129,7 +129,7 @@ def normalised_quadratic(x, coeffs, norm, training, limit):
         mean, variance = inside.mean((0, 2, 3)), inside.var((0, 2, 3), unbiased=False)
     if batch:
         with torch.no_grad():
-            known = torch.minimum(variance, GROWTH * norm.running_var) * rows / max(rows - 1, 1)
+            known = torch.minimum(variance, GROWTH * (norm.running_var + EPSILON)) * rows / max(rows - 1, 1)
             norm.running_mean.lerp_(mean.to(norm.running_mean), norm.momentum)
             norm.running_var.lerp_(known.to(norm.running_var), norm.momentum)
     rstd = (variance + EPSILON).rsqrt()

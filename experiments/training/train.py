@@ -309,6 +309,8 @@ class Trainer:
             hard = hardest[torch.randint(len(hardest), (HARD_A_BATCH,), generator=gen)]
             index = torch.cat([order[number * ordinary :][:ordinary], hard])
             totals += torch.tensor(self.step(augmentation, index, soft))
+        if not torch.isfinite(totals).all():
+            raise SystemExit(f"{self.args.variant} diverged in epoch {self.epoch + 1}; try a smaller peak_lr or clip")
         self.epoch += 1
         if self.pruner:
             self.pruner.prune(self.epoch / epochs)
