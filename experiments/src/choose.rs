@@ -8,7 +8,9 @@ use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::network::{LayerParameters, Model};
-use simulator::search::{Candidate, Evaluated, Journal, Limits, Search, Space, pareto_front};
+use simulator::search::{
+    Candidate, Evaluated, Journal, Limits, Search, Space, Watch, pareto_front,
+};
 
 use crate::candidate::{self, Paper};
 use crate::command::{ResourceArgs, SearchArgs, SpaceArg};
@@ -131,8 +133,14 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
                     reference_accuracy: None,
                     images: &pictures,
                     seed: PICTURE_SEED,
+                    watch: Watch {
+                        stop: cancel::flag(),
+                        note: &|what| progress.set(done, &format!("{name}, N = 2^{log_n}, {what}")),
+                    },
                 };
-                let outcome = search.run(&candidate, &mut journal)?;
+                let outcome = search.run(&candidate, &mut journal);
+                cancel::check()?;
+                let outcome = outcome?;
                 evaluated += outcome.all.len();
                 found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
                 // A larger ring costs more for each slot: it is only for what no smaller one can do.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use experiments::networks::{Source, embedded};
-use simulator::network::{Network, Shape};
+use simulator::network::{LayerKind, Network, Shape, Weights};
 
 /// The pixels of check input `k`, as the training scripts define them.
 fn check_input(k: usize, shape: Shape) -> Vec<f64> {
@@ -22,8 +22,9 @@ fn check_input(k: usize, shape: Shape) -> Vec<f64> {
         .collect()
 }
 
-/// What is wrong with a folder of weight files, and how many logits agree with those of `check.json`.
-fn examine(source: &Source, folder: &Path) -> (Vec<String>, usize) {
+/// What is wrong with a folder of weight files, and how many logits agree with those of `check.json`. Activations must
+/// have bounds of at most `most`, if it is given.
+fn examine(source: &Source, folder: &Path, most: Option<f64>) -> (Vec<String>, usize) {
     let mut faults = Vec::new();
     let mut compared = 0;
     let network = &source.network;
@@ -71,6 +72,14 @@ fn examine(source: &Source, folder: &Path) -> (Vec<String>, usize) {
             faults.push(format!("{name}: logits of {} of {inputs} check inputs", wanted.len()));
         }
         let model = source.model(name).unwrap();
+        let activations =
+            network.layers.iter().enumerate().filter(|(_, l)| l.kind == LayerKind::Activation);
+        for (k, layer) in activations {
+            let bound = model.bounds.activations.get(&k);
+            if most.is_some_and(|most| bound.is_none_or(|b| *b > most)) {
+                faults.push(format!("{name}: the bound of {} is {bound:?}", layer.name));
+            }
+        }
         for (k, wanted) in wanted.iter().enumerate() {
             let wanted: Vec<f64> =
                 wanted.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
@@ -94,7 +103,9 @@ fn every_weight_file_computes_what_the_training_framework_did() {
     for name in embedded() {
         let folder = root.join(name);
         unknown.remove(&folder);
-        let (faults, compared) = examine(&Source::open(name).unwrap(), &folder);
+        // LeNet was trained before bounds were.
+        let most = (name != "lenet").then_some(32.0);
+        let (faults, compared) = examine(&Source::open(name).unwrap(), &folder, most);
         assert!(faults.is_empty(), "{name}:\n{}", faults.join("\n"));
         assert!(name != "lenet" || compared >= 7 * 8 * 10);
     }
@@ -114,6 +125,10 @@ name = "fc"
 kind = "fc"
 out = 2
 bias = false
+
+[[layer]]
+name = "act"
+kind = "activation"
 "#;
 
 const VARIANT: &str = r#"
@@ -123,6 +138,17 @@ weights = "../weights/small/one.safetensors"
 accuracy = 0.75
 "#;
 
+/// One output is the square of the sum of all pixels, the other of those of the last row of channel 1.
+fn write_weights(folder: &Path, bound: f64) {
+    let mut weights = vec![1.0; 24];
+    weights.extend((0..24).map(|k| f64::from(u8::from(k >= 20))));
+    let mut file = Weights::default();
+    file.insert("fc.weight", &[2, 24], weights).unwrap();
+    file.insert("act.coeffs", &[3], vec![1.0, 0.0, 0.0]).unwrap();
+    file.insert("act.bound", &[1], vec![bound]).unwrap();
+    file.write(&folder.join("one.safetensors")).unwrap();
+}
+
 /// Writes a network whose logits are known, and returns what is found wrong with it after `change` to its folder.
 fn faults_after(variants: &str, change: impl Fn(&Path)) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
@@ -131,22 +157,17 @@ fn faults_after(variants: &str, change: impl Fn(&Path)) -> Vec<String> {
     fs::create_dir(home.path().join("networks")).unwrap();
     let description = home.path().join("networks/small.toml");
     fs::write(&description, format!("{NETWORK}{variants}")).unwrap();
-    // One output sums all pixels, the other those of the last row of channel 1.
-    let mut weights = vec![1.0; 24];
-    weights.extend((0..24).map(|k| f64::from(u8::from(k >= 20))));
-    let mut file = simulator::network::Weights::default();
-    file.insert("fc.weight", &[2, 24], weights).unwrap();
-    file.write(&folder.join("one.safetensors")).unwrap();
+    write_weights(&folder, 4.0);
     let shape = Network::from_toml(NETWORK).unwrap().input;
     let logits: Vec<[f64; 2]> = (0..3)
         .map(|k| check_input(k, shape))
-        .map(|x| [x.iter().sum(), x[20..].iter().sum()])
+        .map(|x| [x.iter().sum::<f64>().powi(2), x[20..].iter().sum::<f64>().powi(2)])
         .collect();
     let check = serde_json::json!({ "inputs": 3, "logits": { "one": logits } });
     fs::write(folder.join("check.json"), check.to_string()).unwrap();
     fs::write(folder.join("one.toml"), "variant = \"one\"\ntest_accuracy = 0.75\n").unwrap();
     change(&folder);
-    examine(&Source::open(description.to_str().unwrap()).unwrap(), &folder).0
+    examine(&Source::open(description.to_str().unwrap()).unwrap(), &folder, Some(4.0)).0
 }
 
 #[test]
@@ -162,6 +183,7 @@ fn the_examination_finds_faults() {
         move |folder: &Path| fs::write(folder.join(name), text).unwrap()
     };
     check(VARIANT, &|_| {}, &[]);
+    check(VARIANT, &|f| write_weights(f, 5.0), &["one: the bound of act is Some(5.0)"]);
     check("", &|_| {}, &["one: weights without a variant"]);
     check(VARIANT, &|f| fs::remove_file(f.join("one.safetensors")).unwrap(), &["without weights"]);
     check(VARIANT, &|f| fs::remove_file(f.join("one.toml")).unwrap(), &["no record"]);

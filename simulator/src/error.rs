@@ -108,6 +108,9 @@ pub enum Error {
     /// Something the engine refused.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// A search that was asked to stop.
+    #[error("the search was stopped; points that were finished are in its journal")]
+    Stopped,
     /// A search journal that cannot be read.
     #[error("journal {path}, line {line}: {reason}; remove the line to evaluate that point again")]
     Journal {

@@ -10,7 +10,7 @@ use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::lowering::lower;
 use simulator::network::{LayerParameters, Model, Weights};
-use simulator::search::{Candidate, Journal, Limits, Search, Space, WorkPricer};
+use simulator::search::{Candidate, Journal, Limits, Search, Space, Watch, WorkPricer};
 
 /// LeNet's layers 1, 4 and 8 are activations; here `0.25 x^2 + 0.5 x + 0.125`, that is `(0.5 x + 0.5)^2 - 0.125`.
 fn bounded(bounds: &[(usize, f64)], output: Option<f64>) -> Model {
@@ -223,6 +223,7 @@ fn a_search_chooses_nothing_that_has_no_room() {
             reference_accuracy: None,
             images: &[],
             seed: 1,
+            watch: Watch::default(),
         };
         let m = bounded(&[(1, 10.0), (4, 10.0), (8, 10.0)], Some(output));
         let folded = Folded::new(&m, activations).unwrap();

@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use common::*;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::interpret::run_clear;
@@ -36,6 +39,7 @@ fn search<'a>(space: &'a Space, limits: &'a Limits) -> Search<'a> {
         reference_accuracy: Some(0.99),
         images: &[],
         seed: 1,
+        watch: Watch::default(),
     }
 }
 
@@ -114,6 +118,30 @@ fn journals_resume_and_merge() {
     std::fs::write(folder.path().join("bad"), "{}\n").unwrap();
     let error = Journal::open(&folder.path().join("bad")).unwrap_err().to_string();
     assert!(error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn a_search_stops_when_told_to() {
+    let m = model(lenet(8, 8, 8, 4));
+    let s = space();
+    let run = |last: usize| {
+        let (stop, notes) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+        let note = |what: &str| {
+            let mut notes = notes.lock().unwrap();
+            notes.push(what.to_owned());
+            stop.store(notes.len() >= last, Relaxed);
+        };
+        let watch = Watch { stop: &stop, note: &note };
+        let found = Search { watch, ..search(&s, &ANY) }
+            .run(&[candidate(&m, "g4", 0.99)], &mut Journal::new());
+        (found.map(|o| o.evaluated), notes.into_inner().unwrap())
+    };
+    let (found, notes) = run(usize::MAX);
+    assert_eq!(found.unwrap(), 2);
+    assert!(notes.iter().any(|n| n.contains("conv2")), "{notes:?}");
+    let (found, some) = run(3);
+    assert!(matches!(found, Err(simulator::Error::Stopped)));
+    assert_eq!(some, notes[..3]);
 }
 
 #[test]

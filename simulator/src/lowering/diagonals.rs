@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::outline::Outline;
-use super::positions::Reach;
+use super::positions::{Reach, Spot};
 use super::signature::Signature;
 use crate::fold::LinearStage;
 use crate::layout::Layout;
@@ -199,6 +199,44 @@ enum Fill<'a> {
 /// Where the spots of a (channel pair, replica) go: diagonal and fold offset of each, found when first asked for.
 type Routes = Vec<Option<(u32, u32)>>;
 
+/// Largest number of possible diagonals that a table is made for.
+const LARGEST_TABLE: usize = 1 << 24;
+
+/// The diagonals found so far, and their numbers. Where rows and columns have no part in a rotation, as in fully
+/// connected layers, whose channel pairs hardly ever share a route, a table answers at once.
+struct Found {
+    diagonals: Vec<(Diagonal, Contents)>,
+    table: Vec<u32>,
+    map: KeyMap<Diagonal, u32>,
+    inputs: usize,
+    period: usize,
+}
+
+impl Found {
+    fn new(lump: bool, outputs: usize, inputs: usize, period: usize) -> Self {
+        let size = if lump { outputs * inputs * period } else { 0 };
+        let table = if size <= LARGEST_TABLE { vec![u32::MAX; size] } else { Vec::new() };
+        Self { diagonals: Vec::new(), table, map: KeyMap::default(), inputs, period }
+    }
+
+    /// The number of a diagonal; a new one has its first entry at `first`.
+    fn number(&mut self, key: Diagonal, first: usize) -> u32 {
+        let next = self.diagonals.len() as u32;
+        let number = if self.table.is_empty() {
+            *self.map.entry(key).or_insert(next)
+        } else {
+            let at = (key.output * self.inputs + key.input) * self.period + key.block;
+            let number = &mut self.table[at];
+            *number = next.min(*number);
+            *number
+        };
+        if number == next {
+            self.diagonals.push((key, Contents { first, ..Contents::default() }));
+        }
+        number
+    }
+}
+
 impl Diagonals {
     /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`. Without
     /// `entries`, counts and identities are the same, but no plaintext can be filled.
@@ -217,22 +255,25 @@ impl Diagonals {
             mask,
             if entries { Fill::Entries } else { Fill::Signatures },
             0..stage.geometry.output.channels,
+            usize::MAX,
         )?;
         all.diagonals.sort_by_key(|(key, _)| *key);
         Ok(all)
     }
 
-    /// The same without entries, and without looking at each weight: for a stage that has an outline.
-    pub(crate) fn outlined(
+    /// The same without entries, and without looking at each weight where the stage has an outline. Gives up, with
+    /// those found by then, beyond `most` diagonals.
+    pub(crate) fn counted(
         name: &str,
         stage: &LinearStage,
-        outline: &Outline,
+        outline: Option<&Outline>,
         (input, output): (&Layout, &Layout),
         mask: usize,
+        most: usize,
     ) -> Result<Self> {
         let channels = 0..stage.geometry.output.channels;
-        let fill = Fill::Outline(outline);
-        let mut all = Self::of_channels(name, stage, (input, output), mask, fill, channels)?;
+        let fill = outline.map_or(Fill::Signatures, Fill::Outline);
+        let mut all = Self::of_channels(name, stage, (input, output), mask, fill, channels, most)?;
         all.diagonals.sort_by_key(|(key, _)| *key);
         Ok(all)
     }
@@ -249,7 +290,8 @@ impl Diagonals {
         let some = (0..output.channels.len())
             .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true));
         let fill = Fill::Signatures;
-        Ok(Self::of_channels(name, stage, (input, output), mask, fill, some)?.diagonals.len())
+        let found = Self::of_channels(name, stage, (input, output), mask, fill, some, usize::MAX)?;
+        Ok(found.diagonals.len())
     }
 
     fn of_channels(
@@ -258,7 +300,8 @@ impl Diagonals {
         (input, output): (&Layout, &Layout),
         mask: usize,
         fill: Fill<'_>,
-        channels: impl Iterator<Item = usize>,
+        mut channels: impl Iterator<Item = usize>,
+        most: usize,
     ) -> Result<Self> {
         let g = &stage.geometry;
         if input.shape != g.input || output.shape != g.output {
@@ -286,10 +329,15 @@ impl Diagonals {
             Some(*n)
         }));
         let spots: Vec<_> = reach.spots.into_iter().flatten().collect();
-        let mut index: KeyMap<Diagonal, u32> = KeyMap::default();
-        let mut routes: KeyMap<(usize, usize, isize), Routes> = KeyMap::default();
-        let mut found: Vec<(Diagonal, Contents)> = Vec::new();
-        for o in channels {
+        let (inputs, outputs) = (input.ciphertexts(), output.ciphertexts());
+        let mut found = Found::new(splitter.lump, outputs, inputs, input.period);
+        // Pairs are numbered in the order of their first channels. An outline looks at each number once, and in a
+        // table the way is short: only else is it worth remembering.
+        let mut pairs: KeyMap<(usize, usize, isize), usize> = KeyMap::default();
+        let mut routes: Vec<Routes> = Vec::new();
+        let once = matches!(fill, Fill::Outline(_));
+        let remember = !once && found.table.is_empty();
+        while let Some(o) = channels.next().filter(|_| found.diagonals.len() <= most) {
             let to = output.channels[o];
             for k in 0..per_out {
                 let from = input.channels[g.input_channel(o, k)];
@@ -297,40 +345,40 @@ impl Diagonals {
                 for replica in &replicas {
                     let target = to.base + replica;
                     let distance = from.base as isize - target as isize;
-                    let pair = (to.ct, from.ct, distance);
-                    if matches!(fill, Fill::Outline(_)) && routes.contains_key(&pair) {
+                    let new = pairs.len();
+                    let pair = *pairs.entry((to.ct, from.ct, distance)).or_insert(new);
+                    if pair == new && remember {
+                        routes.push(vec![None; spots.len()]);
+                    } else if pair != new && once {
                         continue;
                     }
-                    // Pairs are numbered in the order of their first channels.
-                    let number_of_pair = routes.len();
-                    let routes = routes.entry(pair).or_insert_with(|| vec![None; spots.len()]);
+                    let route = |found: &mut Found, spot: &Spot| {
+                        let s = splitter.split(distance, spot.row, spot.col);
+                        let key = Diagonal {
+                            output: to.ct * out_phases + spot.output_phase,
+                            input: from.ct * in_phases + spot.input_phase,
+                            block: s.block,
+                            row: s.row,
+                            col: s.col,
+                        };
+                        (found.number(key, target + s.fold), s.fold as u32)
+                    };
                     for (at, w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
                         for number in starts[at]..starts[at + 1] {
                             let spot = &spots[number];
-                            let (diagonal, fold) = *routes[number].get_or_insert_with(|| {
-                                let s = splitter.split(distance, spot.row, spot.col);
-                                let key = Diagonal {
-                                    output: to.ct * out_phases + spot.output_phase,
-                                    input: from.ct * in_phases + spot.input_phase,
-                                    block: s.block,
-                                    row: s.row,
-                                    col: s.col,
-                                };
-                                let at = *index.entry(key).or_insert_with(|| {
-                                    let first = target + s.fold;
-                                    found.push((key, Contents { first, ..Contents::default() }));
-                                    found.len() as u32 - 1
-                                });
-                                (at, s.fold as u32)
-                            });
-                            let contents = &mut found[diagonal as usize].1;
+                            let (diagonal, fold) = match remember {
+                                true => *routes[pair][number]
+                                    .get_or_insert_with(|| route(&mut found, spot)),
+                                false => route(&mut found, spot),
+                            };
+                            let contents = &mut found.diagonals[diagonal as usize].1;
                             let base = target + fold as usize;
                             let relative = base.wrapping_sub(contents.first) & (period - 1);
                             match fill {
                                 Fill::Outline(outline) => contents.signature.add(
                                     relative,
                                     spot.set,
-                                    outline.stand_in(number_of_pair, at),
+                                    outline.stand_in(pair, at),
                                 ),
                                 _ => contents.signature.add(relative, spot.set, *w),
                             }
@@ -344,9 +392,9 @@ impl Diagonals {
             }
         }
         Ok(Self {
-            diagonals: found,
+            diagonals: found.diagonals,
             sets: reach.sets,
-            outputs: output.ciphertexts(),
+            outputs,
             slots: input.slots,
             input_period: input.period,
             period,

@@ -122,8 +122,14 @@ mod tests {
                     continue;
                 };
                 let outline = Outline::new(stage).unwrap();
-                let quick =
-                    Diagonals::outlined("n", stage, &outline, (&input, &output), mask).unwrap();
+                let counted = |most| {
+                    let layouts = (&input, &output);
+                    Diagonals::counted("n", stage, Some(&outline), layouts, mask, most).unwrap()
+                };
+                let quick = counted(usize::MAX);
+                let many = quick.diagonals.len();
+                let some = counted(many / 2).diagonals.len();
+                assert!(many / 2 < some && some <= many, "{some} of {many}");
                 for block in [BlockSplit::None, BlockSplit::All, BlockSplit::Baby(4)] {
                     for (row, col) in [(false, false), (true, false), (true, true)] {
                         let schedule = Schedule { block, row, col, double_hoisting: true };

@@ -11,6 +11,7 @@ use super::edges::{Budget, Edge, Edges, Terms};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
+use super::watch::Watch;
 use crate::config::{InputPacking, LinearChoice, PoolChoice};
 use crate::fold::{Folded, StageKind};
 use crate::layout::{Layout, Margin};
@@ -63,6 +64,7 @@ pub(crate) struct Programme<'a> {
     blocks: &'a [Block],
     space: &'a Space,
     prices: &'a Memo<'a>,
+    watch: Watch<'a>,
     log_n: u32,
     /// Large enough for any block.
     chain: Chain,
@@ -76,6 +78,7 @@ impl<'a> Programme<'a> {
         blocks: &'a [Block],
         space: &'a Space,
         prices: &'a Memo<'a>,
+        watch: Watch<'a>,
         log_n: u32,
     ) -> Self {
         let deepest = blocks.iter().map(|b| b.levels).max().unwrap_or(0);
@@ -85,6 +88,7 @@ impl<'a> Programme<'a> {
             blocks,
             space,
             prices,
+            watch,
             log_n,
             chain,
             edges: BTreeMap::new(),
@@ -122,6 +126,7 @@ impl<'a> Programme<'a> {
         Terms {
             space: self.space,
             prices: self.prices,
+            watch: self.watch,
             settings: self.settings(block),
             chain: &self.chain,
         }
@@ -166,7 +171,9 @@ impl<'a> Programme<'a> {
                 }
             }
             cut(&mut layer, beam, bound);
+            self.note(block, special, layer.len(), beam.is_some());
             self.find_edges(block, &layer, special, bound);
+            self.watch.check()?;
             let mut next = Layer::new();
             let name = self.blocks[block].plain.name.clone();
             for ((later, form, layout), ways) in &layer {
@@ -193,6 +200,12 @@ impl<'a> Programme<'a> {
             layer = next;
         }
         Ok(self.finish(&layer, &arena))
+    }
+
+    fn note(&self, block: usize, special: usize, layouts: usize, first: bool) {
+        let (name, digits) = (&self.blocks[block].plain.name, self.space.special[special]);
+        let look = if first { "first look" } else { "all ways" };
+        (self.watch.note)(&format!("digits of {digits}, {look}, {name} from {layouts} layouts"));
     }
 
     /// The packed images.

@@ -9,6 +9,7 @@ use super::candidates::{Target, compact, pools, schedules, targets};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
+use super::watch::Watch;
 use crate::config::{PoolChoice, PoolMethod};
 use crate::fold::{LinearStage, Stage, StageKind, depthwise_identity};
 use crate::layout::{Layout, LayoutSpec};
@@ -80,6 +81,17 @@ enum Found {
     TooMuch(Primitive),
 }
 
+/// A target to look at.
+struct Open {
+    spec: LayoutSpec,
+    fold: usize,
+    layout: Layout,
+    /// Part of whatever it takes, or cheaper.
+    least: Primitive,
+    /// What that costs.
+    cost: f64,
+}
+
 /// The products of a stage as if nothing had to be rotated: no schedule costs less, for a pricer that asks no
 /// less for more.
 fn least(diagonals: usize, output: &Layout) -> Primitive {
@@ -111,6 +123,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) space: &'a Space,
     pub(crate) prices: &'a Memo<'a>,
     pub(crate) settings: Vec<Setting>,
+    pub(crate) watch: Watch<'a>,
     /// A chain with enough levels for any block; its moduli do not matter.
     pub(crate) chain: &'a Chain,
 }
@@ -213,15 +226,16 @@ impl Terms<'_> {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
         let mut budget = budget.clone();
-        for (spec, fold) in list {
-            // A candidate that does not fit is not an error, only no candidate.
-            let Ok(mut layout) =
-                spec.layout(input.slots, linear.geometry.output, Default::default())
-            else {
-                continue;
-            };
+        for Open { spec, fold, mut layout, least, .. } in
+            self.promising(name, linear, input, list, &budget)
+        {
+            // What is known by then is not used.
+            if self.watch.stopped() {
+                break;
+            }
             let weights = (linear, outline);
-            let Ok(found) = self.linear(name, weights, (input, &layout), fold, &budget) else {
+            let Ok(found) = self.linear(name, weights, (input, &layout), fold, least, &budget)
+            else {
                 continue;
             };
             let cheapest = match found {
@@ -243,23 +257,51 @@ impl Terms<'_> {
         done
     }
 
+    /// The targets that fit, those first that may be cheap. One that does not fit is not an error, only no candidate.
+    fn promising(
+        &self,
+        name: &str,
+        linear: &LinearStage,
+        input: &Layout,
+        list: Vec<Target>,
+        budget: &Budget,
+    ) -> Vec<Open> {
+        let open = |(spec, fold): Target| {
+            let layout =
+                spec.layout(input.slots, linear.geometry.output, Default::default()).ok()?;
+            let few = Diagonals::at_least(name, linear, input, &layout, fold).ok()?;
+            let least = least(few, &layout);
+            let cost = self.cost(&[(least, 0)], budget.setting);
+            Some(Open { spec, fold, layout, least, cost })
+        };
+        let mut all: Vec<Open> = list.into_iter().filter_map(open).collect();
+        all.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        all
+    }
+
     fn linear(
         &self,
         name: &str,
         (linear, outline): (&LinearStage, Option<&Outline>),
         (input, output): (&Layout, &Layout),
         fold: usize,
+        few: Primitive,
         budget: &Budget,
     ) -> Result<Found> {
-        let few = least(Diagonals::at_least(name, linear, input, output, fold)?, output);
         if self.cost(&[(few, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(few));
         }
         // Only fused stages are counted; the others are made, and told apart by their weights.
-        let diagonals = match outline.filter(|_| self.space.double_hoisting) {
-            Some(outline) => Diagonals::outlined(name, linear, outline, (input, output), fold)?,
-            None => Diagonals::new(name, linear, input, output, fold, false)?,
-        };
+        let outline = outline.filter(|_| self.space.double_hoisting);
+        let most = self.affordable(output, budget);
+        let diagonals = Diagonals::counted(name, linear, outline, (input, output), fold, most)?;
+        eprintln!(
+            "DBG {name} {} {} {}",
+            diagonals.diagonals.len(),
+            most,
+            self.cost(&[(least(diagonals.diagonals.len(), output), 0)], budget.setting)
+                > budget.limit()
+        );
         let all = least(diagonals.diagonals.len(), output);
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(all));
@@ -308,6 +350,24 @@ impl Terms<'_> {
             }
         }
         Ok(Found::Ways(best))
+    }
+
+    /// The fewest diagonals, or hardly more, that are too much for the budget.
+    fn affordable(&self, output: &Layout, budget: &Budget) -> usize {
+        let fits =
+            |many: usize| self.cost(&[(least(many, output), 0)], budget.setting) <= budget.limit();
+        let (mut some, mut too_many) = (0, 1);
+        while fits(too_many) {
+            if too_many >= 1 << 30 {
+                return usize::MAX;
+            }
+            (some, too_many) = (too_many, 2 * too_many);
+        }
+        while too_many - some > 1 + too_many / 64 {
+            let middle = some.midpoint(too_many);
+            *(if fits(middle) { &mut some } else { &mut too_many }) = middle;
+        }
+        too_many
     }
 
     /// Instructions of folding the results of a linear stage: before its rescale, which the last one does, or, in

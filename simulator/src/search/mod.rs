@@ -15,6 +15,7 @@ mod price;
 mod problem;
 mod run;
 mod space;
+mod watch;
 
 pub use evaluate::{Evaluated, LayerPrice, evaluate, precision_bits};
 pub use front::pareto_front;
@@ -22,3 +23,4 @@ pub use journal::{Journal, Record};
 pub use price::{Pricer, WorkPricer, price_program};
 pub use run::{Candidate, Outcome, Search};
 pub use space::{Layouts, Limits, Space};
+pub use watch::Watch;

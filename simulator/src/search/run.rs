@@ -7,6 +7,7 @@ use super::journal::Journal;
 use super::price::{Memo, Pricer};
 use super::problem::blocks;
 use super::space::{Limits, Space};
+use super::watch::Watch;
 use crate::config::{Configuration, ParameterChoice};
 use crate::fold::{ActivationMethod, Folded, StageKind, Statistics};
 use crate::lowering::{ScalePlan, Signature};
@@ -42,6 +43,8 @@ pub struct Search<'a> {
     pub images: &'a [Vec<f64>],
     /// Seed of the simulated noise.
     pub seed: u64,
+    /// Who watches.
+    pub watch: Watch<'a>,
 }
 
 /// What a search found.
@@ -80,8 +83,14 @@ impl Search<'_> {
             let depth = candidate.folded.levels();
             let statistics = self.statistics(candidate)?;
             for &log_n in &self.space.log_n {
-                let mut programme =
-                    Programme::new(&candidate.folded, &blocks, self.space, &memo, log_n);
+                let mut programme = Programme::new(
+                    &candidate.folded,
+                    &blocks,
+                    self.space,
+                    &memo,
+                    self.watch,
+                    log_n,
+                );
                 for (k, &special) in self.space.special.iter().enumerate() {
                     for repacks in 0..=self.space.repacks {
                         let choices = self.space.parameters(log_n, special, depth + repacks);

@@ -62,7 +62,7 @@ fn with(space: &Space, check: impl Fn(&mut Programme<'_>, &Folded)) {
     let folded = Folded::new(&model, space.activations).unwrap();
     let blocks = blocks(&folded).unwrap();
     let memo = Memo::new(&WorkPricer);
-    let mut programme = Programme::new(&folded, &blocks, space, &memo, 10);
+    let mut programme = Programme::new(&folded, &blocks, space, &memo, Watch::default(), 10);
     check(&mut programme, &folded);
 }
 
