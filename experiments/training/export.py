@@ -104,6 +104,11 @@ def stored_form(description, tensors, train, test):
     return choices[0], of(test, single(decode_all(choices[0]))), of(test, exact)
 
 
+def weight_folder(args, variant):
+    """Where a variant's weights and record go: those not shipped lie with the checkpoints."""
+    return (args.weights if variant.shipped else args.work / "weights") / args.network
+
+
 def export_variant(trainer, epochs, train, test):
     """Write <variant>.safetensors and <variant>.toml into the network's folder."""
     args, variant, description = trainer.args, trainer.variant, trainer.description
@@ -114,7 +119,7 @@ def export_variant(trainer, epochs, train, test):
     for name, value in (*bounds.items(), ("output", rounded_up(output))):
         if value is not None:
             stored[f"{name}.bound"] = torch.tensor([value])
-    folder = args.weights / args.network
+    folder = weight_folder(args, variant)
     write_weights(folder / f"{args.variant}.safetensors", stored)
     record = {
         "network": args.network,

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 import cifar
 from description import NETWORKS, WEIGHTS, read_description
-from export import export_variant, git_revision
+from export import export_variant, git_revision, weight_folder
 from files import replacing
 from fold import start_from
 from network import Network
@@ -151,7 +151,7 @@ class Trainer:
     def start(self):
         """Load the parent's exported weights, or the file to start from, where the plan says so."""
         if self.variant.parent:
-            path = self.args.weights / self.args.network / f"{self.variant.parent}.safetensors"
+            path = self.parent_file()
         elif self.variant.start:
             path = self.args.start
         else:
@@ -164,6 +164,11 @@ class Trainer:
         start_from(self.network, single(read_start(path)), cifar.normalise(pixels, self.description))
         if self.variant.fixed_statistics:
             self.network.fix_statistics()
+
+    def parent_file(self):
+        """Weight file of the plan's parent, or None."""
+        name = self.variant.parent
+        return name and weight_folder(self.args, read_plan(self.args.network)[name]) / f"{name}.safetensors"
 
     def make_pruner(self):
         """What removes units: those of a file, else those that the plan defines; None if neither is asked for."""
@@ -187,8 +192,7 @@ class Trainer:
     def identity(self):
         """What makes this run: two checkpoints may only follow each other if it is the same."""
         args, variant = self.args, self.variant
-        parent = args.weights / args.network / f"{variant.parent}.safetensors" if variant.parent else None
-        files = {"parent": parent, "teacher": args.teacher, "start": args.start, "units": args.units}
+        files = {"parent": self.parent_file(), "teacher": args.teacher, "start": args.start, "units": args.units}
         digest = lambda path: path and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest()
         return {
             "variant": asdict(variant),
