@@ -8,6 +8,7 @@ import json
 import math
 import platform
 import subprocess
+import tomllib
 from pathlib import Path
 
 import torch
@@ -82,8 +83,9 @@ def command(args, variant, epochs):
         used = {"teacher": variant.teacher, "start": variant.start, "units": True}[name]
         if path is not None and used:
             words.append(f"--{name} {path.name}")
-    if args.keep is not None:
-        words.append(f"--keep {args.keep}")
+    for name in ("keep", "name"):
+        if getattr(args, name) is not None:
+            words.append(f"--{name} {getattr(args, name)}")
     return " ".join(words)
 
 
@@ -120,10 +122,10 @@ def export_variant(trainer, epochs, train, test):
         if value is not None:
             stored[f"{name}.bound"] = torch.tensor([value])
     folder = weight_folder(args, variant)
-    write_weights(folder / f"{args.variant}.safetensors", stored)
+    write_weights(folder / f"{trainer.name}.safetensors", stored)
     record = {
         "network": args.network,
-        "variant": args.variant,
+        "variant": trainer.name,
         "groups": variant.groups,
         "shuffled": list(variant.shuffle),
         **pruning_record(trainer),
@@ -143,11 +145,19 @@ def export_variant(trainer, epochs, train, test):
         "max_abs_logit": output,
         "max_abs_activation_input": largest,
     }
-    with replacing(folder / f"{args.variant}.toml") as partial:
+    with replacing(folder / f"{trainer.name}.toml") as partial:
         partial.write_text(toml_text(record))
-    print(f"{args.network} {args.variant} exported: accuracy {after:.4f}, largest input {max(largest.values()):.1f}")
+    print(f"{args.network} {trainer.name} exported: accuracy {after:.4f}, largest input {max(largest.values()):.1f}")
     if not record["bounded"]:
         print(f"NOT BOUNDED: inputs beyond {BOUND_LIMIT} in {[k for k, v in bounds.items() if v is None]}; do not ship it")
+
+
+def records_of(network, weights):
+    """The records of a network's exported variants: those of its plan in that order, then others."""
+    names = list(read_plan(network))
+    records = [tomllib.loads(path.read_text()) for path in sorted((weights / network).glob("*.toml"))]
+    place = lambda record: names.index(record["variant"]) if record["variant"] in names else len(names)
+    return sorted(records, key=place)
 
 
 def check_input(description, k):
@@ -170,13 +180,11 @@ def check_input(description, k):
 def write_check(network, weights, networks):
     """Write check.json: every exported variant's float64 logits on the synthetic inputs."""
     logits = {}
-    for name, variant in read_plan(network).items():
-        path = weights / network / f"{name}.safetensors"
-        if path.exists():
-            description = read_description(network, variant.groups, networks)
-            inputs = torch.cat([check_input(description, k) for k in range(CHECK_INPUTS)])
-            tensors = read_weights(path)
-            logits[name] = plain_forward(description, tensors, inputs).tolist()
+    for record in records_of(network, weights):
+        description = read_description(network, record["groups"], networks)
+        inputs = torch.cat([check_input(description, k) for k in range(CHECK_INPUTS)])
+        tensors = read_weights(weights / network / f"{record['variant']}.safetensors")
+        logits[record["variant"]] = plain_forward(description, tensors, inputs).tolist()
     formula = "0.5*sin(0.37*k + 0.21*y + 0.9*c) + 0.5*cos(0.13*k*x + 0.3*x + 0.5*c)"
     content = {
         "input": f"channel c, pixel (y, x) of input k = {formula}, already normalised",

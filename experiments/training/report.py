@@ -3,12 +3,11 @@
     python report.py
 """
 
-import tomllib
 from pathlib import Path
 
 from description import NETWORKS, WEIGHTS
-from export import toml_value
-from plan import PLANS, read_plan
+from export import records_of, toml_value
+from plan import PLANS
 
 README = Path(__file__).resolve().parent / "README.md"
 MARK = "# Variants, from the records in ../weights/{} (written by ../training/report.py)."
@@ -34,17 +33,11 @@ def row(record, dense):
     )
 
 
-def records_of(network):
-    """The records of a network's exported variants, in the order of its plan."""
-    paths = [WEIGHTS / network / f"{name}.toml" for name in read_plan(network)]
-    return [tomllib.loads(path.read_text()) for path in paths if path.exists()]
-
-
 def table(networks):
     """The Markdown table of every variant that has a record."""
     lines = list(HEADER)
     for network in networks:
-        records = records_of(network)
+        records = records_of(network, WEIGHTS)
         dense = next((r["test_accuracy"] for r in records if r["variant"] == "dense"), None)
         lines += [row(record, dense) for record in records]
     return "\n".join(lines)
@@ -52,7 +45,7 @@ def table(networks):
 
 def described(network):
     """The description's tables of a network's variants. Shuffled layers are stored, and so described, as dense ones."""
-    records, parts = records_of(network), []
+    records, parts = records_of(network, WEIGHTS), []
     for record in records:
         name = record["variant"]
         lines = ["[[variant]]", f'name = "{name}"', f'weights = "../weights/{network}/{name}.safetensors"']

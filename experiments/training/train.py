@@ -53,6 +53,7 @@ def make_parser(description):
     add("--teacher", type=Path, help="weights of a ReLU ResNet-20, for variants whose plan has a teacher")
     add("--start", type=Path, help="weight file to start from, for variants whose plan asks for one")
     add("--units", type=Path, help="prune these units (file of the `units` command) in place of the plan's")
+    add("--name", help="what the result is called, where --units or --keep make it another than the plan's")
     add("--keep", type=float, help="share of units to keep, in place of the plan's or the file's")
     add("--networks", type=Path, default=NETWORKS, help="folder of descriptions")
     add("--weights", type=Path, default=WEIGHTS, help="where weights and records go, in a folder per network")
@@ -75,6 +76,8 @@ def parse_args(parser):
     if args.smoke:
         args.work, args.resume, args.teacher, args.start = args.work / "smoke", False, None, None
         args.weights, args.batch = args.work / "weights", 50
+    elif args.name is None and (args.units or args.keep):
+        parser.error("give the result a --name: with --units or --keep it is another variant than the plan's")
     elif args.data is None:
         parser.error("give --data or set SPENCNN_DATA (or try --smoke)")
     return args
@@ -130,7 +133,8 @@ class Trainer:
         self.padded = cifar.padded(self.images, self.description)
         self.teacher = None
         self.epoch, self.seconds = 0, 0.0
-        self.checkpoint = args.work / args.network / f"{args.variant}.pt"
+        self.name = args.name or args.variant
+        self.checkpoint = args.work / args.network / f"{self.name}.pt"
         if args.resume and self.checkpoint.exists():
             self.load()
 
@@ -314,7 +318,7 @@ class Trainer:
             index = torch.cat([order[number * ordinary :][:ordinary], hard])
             totals += torch.tensor(self.step(augmentation, index, soft))
         if not torch.isfinite(totals).all():
-            raise SystemExit(f"{self.args.variant} diverged in epoch {self.epoch + 1}; try a smaller peak_lr or clip")
+            raise SystemExit(f"{self.name} diverged in epoch {self.epoch + 1}; try a smaller peak_lr or clip")
         self.epoch += 1
         if self.pruner:
             self.pruner.prune(self.epoch / epochs)
@@ -351,7 +355,7 @@ def main():
         trainer.save()
         right, peak = quick_accuracy(trainer.network, *test)
         print(
-            f"{args.network} {args.variant} epoch {trainer.epoch}/{epochs} entropy {entropy:.4f} penalty {penalty:.3f} "
+            f"{args.network} {trainer.name} epoch {trainer.epoch}/{epochs} entropy {entropy:.4f} penalty {penalty:.3f} "
             f"test {right:.4f} peak {peak:.1f} {trainer.seconds:.0f} s",
             flush=True,
         )
