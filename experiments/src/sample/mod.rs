@@ -1,14 +1,18 @@
-//! A small generator of handwritten-looking digits, so that the demonstration and the tests need no data set.
+//! A small generator of handwritten-looking digits, and one of coloured clouds, so that the demonstration and the tests
+//! need no data set.
 //!
 //! Every digit is a few pen strokes ([`strokes`]), distorted at random, drawn with an anti-aliased pen
 //! ([`render`]) and placed as MNIST places its digits: in a box of 20 x 20 pixels, centred by mass in 28 x 28.
 //! The same seed gives the same images on every machine.
 
+mod clouds;
 mod render;
 mod strokes;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+pub use clouds::clouds;
 
 use crate::data::Images;
 
