@@ -98,6 +98,28 @@ at::Tensor moments(const at::Tensor& x, const at::Tensor& p, int64_t rows, int64
   });
 }
 
+// Sums of the values of each image and of their squares, [images][2][channels].
+template <typename T>
+at::Tensor image_moments(const at::Tensor& x, int64_t area, int64_t channels) {
+  const T* in = data<T>(x);
+  const int64_t images = x.size(0);
+  auto total = at::zeros({images, 2, channels}, at::kFloat);
+  float* out = total.data_ptr<float>();
+  at::parallel_for(0, images, 1, [&](int64_t from, int64_t to) {
+    for (int64_t image = from; image < to; ++image) {
+      float *__restrict first = out + 2 * image * channels, *__restrict second = first + channels;
+      for (int64_t r = image * area; r < (image + 1) * area; ++r)
+#pragma GCC ivdep
+        for (int64_t c = 0; c < channels; ++c) {
+          const float v = load(in[r * channels + c]);
+          first[c] += v;
+          second[c] += v * v;
+        }
+    }
+  });
+  return total;
+}
+
 // `peak` gets the peak of each image.
 template <typename T>
 void forward(const at::Tensor& x, const at::Tensor& p, const at::Tensor& y, const at::Tensor& peak, int64_t area,
@@ -245,6 +267,9 @@ void pool(const at::Tensor& x, const at::Tensor& y, int64_t images, int64_t heig
 at::Tensor moments_any(at::Tensor x, at::Tensor p, int64_t rows, int64_t channels) {
   DISPATCH(x, moments<T>(x, p, rows, channels));
 }
+at::Tensor image_moments_any(at::Tensor x, int64_t area, int64_t channels) {
+  DISPATCH(x, image_moments<T>(x, area, channels));
+}
 void forward_any(at::Tensor x, at::Tensor p, at::Tensor y, at::Tensor peak, int64_t area, int64_t channels) {
   DISPATCH(x, forward<T>(x, p, y, peak, area, channels));
 }
@@ -269,6 +294,7 @@ void pool_any(at::Tensor x, at::Tensor y, int64_t images, int64_t height, int64_
 
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("moments", &moments_any);
+  m.def("image_moments", &image_moments_any);
   m.def("forward", &forward_any);
   m.def("backward_sums", &backward_sums_any);
   m.def("backward_input", &backward_input_any);

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 EPSILON = 1e-5
-GROWTH = 4.0  # of a batch's variance over the running one, beyond which it counts as that
+WILD = 0.1  # share of a batch's images, those that deviate most, that have no say in where values are clamped
 
 
 @cache
@@ -100,39 +100,63 @@ def _plain(x, coeffs, mean, rstd, fixed):
     return (wide(a) * z + wide(b)) * z + wide(c), peak
 
 
+def _image_moments(x, fast):
+    """(mean, variance) of each image and channel of x [n, C, h, w], both [n, C]."""
+    if fast:
+        area, channels = x.shape[2] * x.shape[3], x.shape[1]
+        sums = fast.image_moments(x.detach().contiguous(memory_format=torch.channels_last), area, channels) / area
+        return sums[:, 0], (sums[:, 1] - sums[:, 0].square()).clamp(min=0)
+    x = x.detach().float()
+    return x.mean((2, 3)), x.var((2, 3), unbiased=False)
+
+
+def _tame(x, fast):
+    """(centre, deviation) of each channel over a batch without its wildest images."""
+    means, variances = _image_moments(x, fast)
+    centre = means.nanmedian(0).values
+    spread = (variances + (means - centre).square()).nan_to_num(nan=float("inf")).sort(0).values
+    return centre, (spread[: max(1, int((1 - WILD) * len(spread)))].mean(0) + EPSILON).sqrt()
+
+
+def _clamped_moments(x, low, high, fast):
+    """(mean, variance) of each channel over a batch, of values clamped to [low, high]."""
+    rows, channels = x.numel() // x.shape[1], x.shape[1]
+    if not fast:
+        wide = lambda v: v.view(1, -1, 1, 1)
+        inside = torch.minimum(torch.maximum(x.float(), wide(low)), wide(high))
+        return inside.mean((0, 2, 3)), inside.var((0, 2, 3), unbiased=False)
+    table = torch.cat([torch.zeros(5, channels), torch.stack([low, high, low, high])]).contiguous()
+    sums = fast.moments(x.detach().contiguous(memory_format=torch.channels_last), table, rows, channels)
+    mean = sums[0] / rows
+    return mean, (sums[1] / rows - mean.square()).clamp(min=0)
+
+
 def normalised_quadratic(x, coeffs, norm, training, limit):
     """(quadratic of the normalised input, peak of each image).
 
     `coeffs` is [3, C]: of z^2, z, 1. `norm` has running_mean and running_var. The peak is the largest
-    deviation from the running mean in running standard deviations. In training, values beyond `limit` of these
-    are clamped, before batch statistics are taken: one image on which the network explodes would
-    otherwise flatten the rest of its batch. For the same reason running variances grow slowly: the clamp
-    follows them. With `norm.fixed` the running statistics are used in
-    training too, and stay as they are.
+    deviation from the running mean in running standard deviations. In training, values beyond `limit`
+    deviations of the batch without its wildest images are clamped, before batch statistics are taken: one image on
+    which the network explodes would otherwise flatten the rest of its batch. (Running statistics are no measure for
+    that: a channel whose mean had moved would be clamped whole, lose its gradient and never come back.) With
+    `norm.fixed` the running statistics are used in training too, and stay as they are.
     """
-    n, channels, height, width = x.shape
-    rows = n * height * width
     fast = compiled() if x.device.type == "cpu" else None
     centre, deviation = norm.running_mean, (norm.running_var + EPSILON).sqrt()
-    reach = limit * deviation if training else torch.full_like(deviation, float("inf"))
-    fixed = torch.stack([centre - reach, centre + reach, centre, 1 / deviation])
     batch = training and not norm.fixed
-    if not batch:
-        mean, variance = norm.running_mean, norm.running_var
-    elif fast:
-        table = torch.cat([torch.zeros(5, channels), fixed]).contiguous()
-        sums = fast.moments(x.detach().contiguous(memory_format=torch.channels_last), table, rows, channels)
-        mean = sums[0] / rows
-        variance = (sums[1] / rows - mean.square()).clamp(min=0)
-    else:
-        inside = torch.minimum(torch.maximum(x.float(), fixed[0].view(1, -1, 1, 1)), fixed[1].view(1, -1, 1, 1))
-        mean, variance = inside.mean((0, 2, 3)), inside.var((0, 2, 3), unbiased=False)
+    middle, reach = _tame(x, fast) if batch else (centre, deviation)
+    reach = limit * reach if training else torch.full_like(deviation, float("inf"))
+    low, high = middle - reach, middle + reach
     if batch:
+        rows = x.numel() // x.shape[1]
+        mean, variance = _clamped_moments(x, low, high, fast)
         with torch.no_grad():
-            known = torch.minimum(variance, GROWTH * (norm.running_var + EPSILON)) * rows / max(rows - 1, 1)
             norm.running_mean.lerp_(mean.to(norm.running_mean), norm.momentum)
-            norm.running_var.lerp_(known.to(norm.running_var), norm.momentum)
+            norm.running_var.lerp_(variance.to(norm.running_var) * rows / max(rows - 1, 1), norm.momentum)
+    else:
+        mean, variance = norm.running_mean, norm.running_var
     rstd = (variance + EPSILON).rsqrt()
+    fixed = torch.stack([low, high, centre, 1 / deviation])
     if fast:
         return _Compiled.apply(x, coeffs, mean.float(), rstd.float(), fixed, batch)
     y, peak = _plain(x.float(), coeffs, mean, rstd, fixed)
