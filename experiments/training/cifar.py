@@ -51,13 +51,14 @@ def synthetic(count, seed):
 
 
 class Augmentation:
-    """Random crops (padding 4) and flips of one epoch; they depend on seed, epoch and image alone.
+    """Random crops (padding 4) and flips of one epoch; they depend on seed, epoch and image alone. A share `mix` of them
+    is mixed with another image's.
 
     So a teacher's answers to an epoch can be kept and used by every network trained on it.
     A share of the images is also made brighter, darker or noisy: see `lit`.
     """
 
-    def __init__(self, images, seed, epoch):
+    def __init__(self, images, seed, epoch, mix=0.0):
         self.padded = images
         count = len(images)
         gen = torch.Generator().manual_seed(1_000_003 * seed + epoch)
@@ -68,6 +69,9 @@ class Augmentation:
         self.light = torch.where(chosen, 0.6 + 0.8 * torch.rand(count, generator=gen), torch.ones(count))
         self.push = torch.where(chosen, 1 + 0.3 * torch.rand(count, generator=gen), torch.ones(count))
         self.noisy = torch.rand(count, generator=gen) < 0.08
+        mixed = torch.rand(count, generator=gen) < mix
+        self.own = torch.where(mixed, 0.5 + 0.5 * torch.rand(count, generator=gen), torch.ones(count))
+        self.other = torch.randperm(count, generator=gen)
         self.gen = gen
 
     def crop(self, index):
@@ -76,6 +80,15 @@ class Augmentation:
         rows = self.row[index, None] + side
         cols = torch.where(self.flip[index, None], self.col[index, None] + side.flip(0), self.col[index, None] + side)
         return self.padded[index[:, None, None], rows[:, :, None], cols[:, None, :]]
+
+    def pixels(self, index):
+        """The crops in [0, 1], mixed where the epoch says so."""
+        pixels = self.crop(index).float() / 255
+        rows = (self.own[index] < 1).nonzero().flatten()
+        if len(rows):
+            other = self.crop(self.other[index[rows]]).float() / 255
+            pixels[rows] = other.lerp(pixels[rows], self.own[index[rows]].view(-1, 1, 1, 1))
+        return pixels
 
     def lit(self, index, pixels):
         """Pixels in [0, 1] with the light changed by a factor of 0.6 to 1.4, or with noise, on some images."""

@@ -35,6 +35,7 @@ class Variant:
     range_limit: float = 8.0
     range_weight: float = 0.1
     dropout: dict = field(default_factory=dict)
+    mix: float = 0.0
     shipped: bool = True
 
 

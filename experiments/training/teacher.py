@@ -66,8 +66,7 @@ def teacher_logits(teacher, augmentation, labels, cache):
     rows = []
     mean, std = torch.tensor(MEAN), torch.tensor(STD)
     for index in torch.arange(len(labels)).split(500):
-        pixels = augmentation.crop(index).float() / 255
-        x = ((pixels - mean) / std).permute(0, 3, 1, 2)
+        x = ((augmentation.pixels(index) - mean) / std).permute(0, 3, 1, 2)
         with torch.autocast("cpu", torch.bfloat16):
             rows.append(teacher(x).half())
     logits = torch.cat(rows)

@@ -239,7 +239,7 @@ class Trainer:
 
     def inputs(self, augmentation, index):
         """Network inputs: this epoch's crops of images `index`."""
-        pixels = augmentation.lit(index, augmentation.crop(index).float() / 255)
+        pixels = augmentation.lit(index, augmentation.pixels(index))
         return augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
 
     def settle(self, augmentation, order):
@@ -248,12 +248,16 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             self.network.settle(self.inputs(augmentation, index) for index in batches)
 
-    def losses(self, x, labels, soft):
-        """(cross-entropy, distillation, range penalty, peak of each image); `soft`: the teacher's logits, or nothing."""
+    def losses(self, x, labels, soft, own):
+        """(cross-entropy, distillation, range penalty, peak of each image); `soft`: the teacher's logits, or nothing.
+
+        Images of which less than all is their `own` have no label: for them the teacher alone counts.
+        """
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, peaks = self.network(x)
         logits = logits.float()
-        entropy = F.cross_entropy(logits, labels)
+        pure = (own == 1).float()
+        entropy = (pure * F.cross_entropy(logits, labels, reduction="none")).sum() / pure.sum().clamp(min=1)
         penalty = F.relu(peaks.float() - self.variant.range_limit).sum(0).mean()
         peak = peaks.detach().float().amax(0).cpu()
         if not self.taught:
@@ -267,7 +271,8 @@ class Trainer:
         if not self.taught:
             return torch.zeros(len(self.labels), 0)
         colour = "-".join(map(str, cifar.mean_colour(self.description)))  # of the crops' borders
-        cache = self.args.work / f"teacher-{self.args.teacher.stem}" / f"{colour}-s{self.args.seed}-e{self.epoch}.pt"
+        mix = f"-m{self.variant.mix}" if self.variant.mix else ""
+        cache = self.args.work / f"teacher-{self.args.teacher.stem}" / f"{colour}{mix}-s{self.args.seed}-e{self.epoch}.pt"
         if self.teacher is None and not cache.exists():
             self.teacher = relu_teacher(self.args.teacher)
         return teacher_logits(self.teacher, augmentation, self.labels, cache).float()
@@ -276,7 +281,8 @@ class Trainer:
         """One optimiser step; returns the cross-entropy and the range penalty."""
         x = self.inputs(augmentation, index)
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
-        entropy, distance, penalty, peaks = self.losses(x, labels, soft)
+        own = augmentation.own[index].to(self.device)
+        entropy, distance, penalty, peaks = self.losses(x, labels, soft, own)
         self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
         loss = (1 - SOFT) * entropy + SOFT * distance + self.variant.range_weight * penalty
         self.optimiser.zero_grad()
@@ -295,7 +301,8 @@ class Trainer:
     def run_epoch(self, epochs):
         """One pass over the training images, hard ones in every batch; returns the means of entropy and range penalty."""
         start, paused, totals = time.monotonic(), 0.0, torch.zeros(2)
-        augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch)
+        mix = self.variant.mix if self.taught else 0.0
+        augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch, mix)
         soft = self.soft_labels(augmentation)
         gen = torch.Generator().manual_seed(7919 * self.args.seed + self.epoch)
         torch.manual_seed(7919 * self.args.seed + self.epoch)
