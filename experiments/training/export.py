@@ -63,6 +63,7 @@ def pruning_record(trainer):
     return {
         "family": prune.family if prune and not trainer.args.units else "file",
         "unit": FAMILIES[prune.family] if prune and not trainer.args.units else trainer.args.units.name,
+        "width": "file" if trainer.args.units else trainer.variant.width,
         "importance": pruner.importance,
         "scope": pruner.scope,
         "kept_units": sum(kept.values()),
