@@ -135,6 +135,7 @@ class Trainer:
         self.epoch, self.seconds = 0, 0.0
         self.name = args.name or args.variant
         self.checkpoint = args.work / args.network / f"{self.name}.pt"
+        self.identity = self.make_identity()
         if args.resume and self.checkpoint.exists():
             self.load()
 
@@ -193,7 +194,7 @@ class Trainer:
         importance, scope = (prune.importance, prune.scope) if prune else ("magnitude", "layer")
         return Pruner(self.network, place(maps), keep, importance, scope, place(keeps))
 
-    def identity(self):
+    def make_identity(self):
         """What makes this run: two checkpoints may only follow each other if it is the same."""
         args, variant = self.args, self.variant
         files = {"parent": self.parent_file(), "teacher": args.teacher, "start": args.start, "units": args.units}
@@ -206,7 +207,7 @@ class Trainer:
 
     def load(self):
         saved = torch.load(self.checkpoint, map_location=self.device)
-        was, now = saved.get("identity", {}), self.identity()
+        was, now = saved.get("identity", {}), self.identity
         if changed := sorted(key for key in now if was.get(key) != now[key]):
             raise SystemExit(f"{self.checkpoint} is of another run ({', '.join(changed)} differ); remove it to start anew")
         self.revision = saved["revision"]
@@ -225,7 +226,7 @@ class Trainer:
             "peaks": self.peaks,
             "pruner": self.pruner.state() if self.pruner else None,
             "settled": self.settled,
-            "identity": self.identity(),
+            "identity": self.identity,
             "revision": self.revision,
             "epoch": self.epoch,
             "seconds": self.seconds,
