@@ -295,13 +295,6 @@ impl Terms<'_> {
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
         let diagonals = Diagonals::counted(name, linear, outline, (input, output), fold, most)?;
-        eprintln!(
-            "DBG {name} {} {} {}",
-            diagonals.diagonals.len(),
-            most,
-            self.cost(&[(least(diagonals.diagonals.len(), output), 0)], budget.setting)
-                > budget.limit()
-        );
         let all = least(diagonals.diagonals.len(), output);
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(all));
