@@ -8,6 +8,8 @@
 //! - [`profile`]: all of that in a file;
 //! - [`model`] predicts.
 
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+
 pub mod error;
 pub mod fit;
 pub mod machine;

@@ -5,6 +5,8 @@
 //! into a [`program::Program`]; [`interpret`] runs one on plain numbers; [`pattern`] prunes what a plaintext
 //! holds; [`search`] finds the configuration to run.
 
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+
 pub mod config;
 pub mod error;
 pub mod fold;
