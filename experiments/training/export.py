@@ -100,11 +100,11 @@ def stored_form(description, tensors, train, test):
         if layer.kind == "fc" and tensors[f"{layer.name}.weight"].numel() >= EIGHT_BITS_FROM
     }
     seen = [part[:EIGHT_BITS_IMAGES] for part in train]
-    choices = [encode_all(tensors, eight_bits) for eight_bits in ((large, set()) if large else (set(),))]
     of = lambda data, tensors: accuracy(description, tensors, *data)
-    if large and of(seen, exact) - of(seen, single(decode_all(choices[0]))) >= EIGHT_BITS_LOSS:
-        choices.pop(0)
-    return choices[0], of(test, single(decode_all(choices[0]))), of(test, exact)
+    stored = encode_all(tensors, large)
+    if large and of(seen, exact) - of(seen, single(decode_all(stored))) >= EIGHT_BITS_LOSS:
+        stored = encode_all(tensors, set())
+    return stored, of(test, single(decode_all(stored))), of(test, exact)
 
 
 def weight_folder(args, variant):

@@ -1,9 +1,10 @@
 //! Unlabelled images with the statistics of photographs: neighbouring pixels are alike, channels are alike, and contrast
 //! is moderate. White noise would be none: a network of quadratics was never bounded on it.
 
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::generator;
 use crate::data::Images;
 
 /// Random values between which fields are interpolated, along the longer side: coarse to fine.
@@ -16,8 +17,7 @@ pub fn clouds(shape: (usize, usize, usize), count: usize, seed: u64) -> Images {
     let (channels, height, width) = shape;
     let mut pixels = Vec::with_capacity(count * channels * height * width);
     for k in 0..count {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(k as u64);
+        let mut rng = generator(seed, k);
         let mean = rng.random_range(0.35..0.60);
         let deviation = rng.random_range(0.12..0.24);
         let common = field(height, width, &mut rng);
@@ -39,12 +39,12 @@ fn field(height: usize, width: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     for grid in GRIDS {
         let values: Vec<f64> =
             (0..(grid + 1) * (grid + 1)).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let place = |at: usize, extent: usize| {
-            let at = grid as f64 * at as f64 / height.max(width).max(extent) as f64;
+        let place = |at: usize| {
+            let at = grid as f64 * at as f64 / height.max(width) as f64;
             (at as usize, at.fract())
         };
         for (k, sum) in sum.iter_mut().enumerate() {
-            let ((y, v), (x, u)) = (place(k / width, height), place(k % width, width));
+            let ((y, v), (x, u)) = (place(k / width), place(k % width));
             let at = |dy: usize, dx: usize| values[(y + dy) * (grid + 1) + x + dx];
             let row = |dy| at(dy, 0) * (1.0 - u) + at(dy, 1) * u;
             *sum += weight * (row(0) * (1.0 - v) + row(1) * v);

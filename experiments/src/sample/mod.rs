@@ -25,9 +25,7 @@ pub fn digits(count: usize, seed: u64) -> Images {
     let mut labels = Vec::with_capacity(count);
     for k in 0..count {
         let digit = k % 10;
-        // A generator per image, so that an image does not depend on how many come before it.
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(k as u64);
+        let mut rng = generator(seed, k);
         let mut lines = strokes::draw(digit, &mut rng);
         distort(&mut lines, &mut rng);
         let radius = rng.random_range(1.05..1.55);
@@ -40,6 +38,13 @@ pub fn digits(count: usize, seed: u64) -> Images {
         pixels,
         labels: Some(labels),
     }
+}
+
+/// A generator per image, so that an image does not depend on how many come before it.
+fn generator(seed: u64, image: usize) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(image as u64);
+    rng
 }
 
 /// Random slant, rotation and aspect, and a smooth wave.

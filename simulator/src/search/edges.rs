@@ -226,16 +226,19 @@ impl Terms<'_> {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
         let mut budget = budget.clone();
-        for Open { spec, fold, mut layout, least, .. } in
-            self.promising(name, linear, input, list, &budget)
+        for Open { spec, fold, mut layout, least, cost } in
+            self.promising(name, linear, input, list, budget.setting)
         {
             // What is known by then is not used.
             if self.watch.stopped() {
                 break;
             }
+            if cost > budget.limit() {
+                done.aside.push(((spec, fold), least));
+                continue;
+            }
             let weights = (linear, outline);
-            let Ok(found) = self.linear(name, weights, (input, &layout), fold, least, &budget)
-            else {
+            let Ok(found) = self.linear(name, weights, (input, &layout), fold, &budget) else {
                 continue;
             };
             let cheapest = match found {
@@ -264,14 +267,14 @@ impl Terms<'_> {
         linear: &LinearStage,
         input: &Layout,
         list: Vec<Target>,
-        budget: &Budget,
+        setting: usize,
     ) -> Vec<Open> {
         let open = |(spec, fold): Target| {
             let layout =
                 spec.layout(input.slots, linear.geometry.output, Default::default()).ok()?;
             let few = Diagonals::at_least(name, linear, input, &layout, fold).ok()?;
             let least = least(few, &layout);
-            let cost = self.cost(&[(least, 0)], budget.setting);
+            let cost = self.cost(&[(least, 0)], setting);
             Some(Open { spec, fold, layout, least, cost })
         };
         let mut all: Vec<Open> = list.into_iter().filter_map(open).collect();
@@ -285,12 +288,8 @@ impl Terms<'_> {
         (linear, outline): (&LinearStage, Option<&Outline>),
         (input, output): (&Layout, &Layout),
         fold: usize,
-        few: Primitive,
         budget: &Budget,
     ) -> Result<Found> {
-        if self.cost(&[(few, 0)], budget.setting) > budget.limit() {
-            return Ok(Found::TooMuch(few));
-        }
         // Only fused stages are counted; the others are made, and told apart by their weights.
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
