@@ -55,20 +55,20 @@ class Augmentation:
     is mixed with another image's.
 
     So a teacher's answers to an epoch can be kept and used by every network trained on it.
-    A share of the images is also made brighter, darker or noisy: see `lit`.
+    A share of the images is also made brighter or darker, and half as many noisy: see `lit`.
     """
 
-    def __init__(self, images, seed, epoch, mix=0.0):
+    def __init__(self, images, seed, epoch, mix=0.0, altered=0.15):
         self.padded = images
         count = len(images)
         gen = torch.Generator().manual_seed(1_000_003 * seed + epoch)
         self.row = torch.randint(0, 2 * PAD + 1, (count,), generator=gen)
         self.col = torch.randint(0, 2 * PAD + 1, (count,), generator=gen)
         self.flip = torch.rand(count, generator=gen) < 0.5
-        chosen = torch.rand(count, generator=gen) < 0.15
+        chosen = torch.rand(count, generator=gen) < altered
         self.light = torch.where(chosen, 0.6 + 0.8 * torch.rand(count, generator=gen), torch.ones(count))
         self.push = torch.where(chosen, 1 + 0.3 * torch.rand(count, generator=gen), torch.ones(count))
-        self.noisy = torch.rand(count, generator=gen) < 0.08
+        self.noisy = torch.rand(count, generator=gen) < altered / 2
         mixed = torch.rand(count, generator=gen) < mix
         self.own = torch.where(mixed, 0.5 + 0.5 * torch.rand(count, generator=gen), torch.ones(count))
         self.other = torch.randperm(count, generator=gen)

@@ -2,7 +2,8 @@
 
 In a file a network is what the description says and no more: convolutions with or without a bias,
 and `[3, C]` coefficients of x^2, x, 1 for each activation. An activation that reads a linear layer
-without a bias which nothing else reads has inputs of variance one over the training images.
+without a bias which nothing else reads has inputs of variance one over the training images, or less: see
+`Quadratic.polynomial`.
 """
 
 import math

@@ -18,6 +18,7 @@ from walk import walk
 CLAMP = 10.0  # in standard deviations
 HERMITE = (1 / math.sqrt(4 * math.pi), 0.5, 1 / math.sqrt(2 * math.pi))  # of ReLU: a, b, c
 MOMENTUM = 0.1  # of running statistics
+FURTHEST_MEAN = 8.0  # of an activation's inputs, in units of what they are scaled by
 LEAST_CURVATURE = 0.09  # of |a| / |b|: completing the square divides by a, and this keeps the quotient below 8
 
 
@@ -57,10 +58,12 @@ class Quadratic(nn.Module):
     def polynomial(self, unit):
         """Return ([3, C] coefficients of x^2, x, 1; factor [C] that x must be multiplied with first).
 
-        With `unit`, the input is brought to unit variance by that factor; else the factor is one.
+        With `unit`, the input is brought to unit variance by that factor, or to less where its mean would then lie
+        beyond `FURTHEST_MEAN`: a channel that hardly varies would have large inputs on every image. Else it is one.
         """
         deviation = (self.norm.running_var.double() + self.norm.eps).sqrt()
-        factor = 1 / deviation if unit else torch.ones_like(deviation)
+        reach = torch.maximum(deviation, self.norm.running_mean.double().abs() / FURTHEST_MEAN)
+        factor = 1 / reach if unit else torch.ones_like(deviation)
         scale, mean = 1 / (deviation * factor), self.norm.running_mean.double() / deviation
         a, b, c = self.coeffs.double()
         a = a / math.sqrt(2)

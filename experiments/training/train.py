@@ -8,7 +8,7 @@ import hashlib
 import math
 import os
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ SETTLE = 0.8  # share of the training after which batch statistics are measured 
 SETTLE_IMAGES = 10_000  # on whose crops they are measured
 COEFFS_RATE = 0.1  # of the quadratics' learning rate to that of the other weights
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
-HARD_IMAGES, HARD_A_BATCH = 500, 8  # images with the largest peaks, seen again and again
+HARD_IMAGES = 500  # images with the largest peaks, seen again and again
 FORGET = 0.7  # how much of an image's largest peak counts when it is seen again
 OVERRIDES = {
     "peak_lr": "largest learning rate",
@@ -42,6 +42,18 @@ OVERRIDES = {
     "range_weight": "weight of that penalty in the loss",
 }
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How much the range of activations counts."""
+
+    hard: int  # images of a batch that come from the hardest
+    altered: float  # share of images whose light is changed
+    penalty: float  # factor on the range penalty
+
+
+FITTING, BOUNDING = Phase(8, 0.15, 1.0), Phase(16, 0.5, 4.0)  # before statistics are fixed, and after
 
 
 def make_parser(description):
@@ -238,6 +250,10 @@ class Trainer:
     def settled(self):
         return all(part.fixed for part in self.network.statistics())
 
+    @property
+    def phase(self):
+        return BOUNDING if self.settled else FITTING
+
     def inputs(self, augmentation, index):
         """Network inputs: this epoch's crops of images `index`."""
         pixels = augmentation.lit(index, augmentation.pixels(index))
@@ -285,7 +301,7 @@ class Trainer:
         own = augmentation.own[index].to(self.device)
         entropy, distance, penalty, peaks = self.losses(x, labels, soft, own)
         self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
-        loss = (1 - SOFT) * entropy + SOFT * distance + self.variant.range_weight * penalty
+        loss = (1 - SOFT) * entropy + SOFT * distance + self.phase.penalty * self.variant.range_weight * penalty
         self.optimiser.zero_grad()
         loss.backward()
         if self.pruner:
@@ -303,12 +319,13 @@ class Trainer:
         """One pass over the training images, hard ones in every batch; returns the means of entropy and range penalty."""
         start, paused, totals = time.monotonic(), 0.0, torch.zeros(2)
         mix = self.variant.mix if self.taught else 0.0
-        augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch, mix)
+        phase = self.phase
+        augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch, mix, phase.altered)
         soft = self.soft_labels(augmentation)
         gen = torch.Generator().manual_seed(7919 * self.args.seed + self.epoch)
         torch.manual_seed(7919 * self.args.seed + self.epoch)
         order = torch.randperm(len(self.labels), generator=gen)
-        ordinary = self.args.batch - HARD_A_BATCH
+        ordinary = self.args.batch - phase.hard
         steps = len(order) // ordinary
         shuffled = self.peaks + 1e-3 * torch.rand(len(order), generator=gen)  # where none is known yet, any are taken
         hardest = shuffled.topk(min(HARD_IMAGES, len(order))).indices
@@ -322,7 +339,7 @@ class Trainer:
                 self.settle(augmentation, order)
             if self.pruner and number and number % MASK_EVERY == 0:
                 self.pruner.prune(progress)
-            hard = hardest[torch.randint(len(hardest), (HARD_A_BATCH,), generator=gen)]
+            hard = hardest[torch.randint(len(hardest), (phase.hard,), generator=gen)]
             index = torch.cat([order[number * ordinary :][:ordinary], hard])
             totals += torch.tensor(self.step(augmentation, index, soft))
         if not torch.isfinite(totals).all():
