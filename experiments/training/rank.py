@@ -50,6 +50,7 @@ def candidates(plan, table):
                     parent=table["parent"],
                     epochs=table["epochs"],
                     peak_lr=table["peak_lr"],
+                    fixed_statistics=False,
                     prune=Prune(keep, family, importance),
                 )
 
