@@ -237,6 +237,35 @@ impl Found {
     }
 }
 
+/// The kernel positions at which no pair of a number has had a weight yet.
+struct Unseen {
+    area: usize,
+    left: Vec<usize>,
+    seen: Vec<bool>,
+}
+
+impl Unseen {
+    fn new(area: usize) -> Self {
+        Self { area, left: Vec::new(), seen: Vec::new() }
+    }
+
+    /// Whether there are any. Numbers must be asked for in ascending order first.
+    fn any(&mut self, pair: usize) -> bool {
+        if pair == self.left.len() {
+            self.left.push(self.area);
+            self.seen.resize(self.seen.len() + self.area, false);
+        }
+        self.left[pair] > 0
+    }
+
+    /// Whether this is one; it is none any more.
+    fn take(&mut self, pair: usize, at: usize) -> bool {
+        let new = !std::mem::replace(&mut self.seen[pair * self.area + at], true);
+        self.left[pair] -= usize::from(new);
+        new
+    }
+}
+
 impl Diagonals {
     /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`. Without
     /// `entries`, counts and identities are the same, but no plaintext can be filled.
@@ -331,10 +360,11 @@ impl Diagonals {
         let spots: Vec<_> = reach.spots.into_iter().flatten().collect();
         let (inputs, outputs) = (input.ciphertexts(), output.ciphertexts());
         let mut found = Found::new(splitter.lump, outputs, inputs, input.period);
-        // Pairs are numbered in the order of their first channels. An outline looks at each number once, and in a
-        // table the way is short: only else is it worth remembering.
+        // Pairs are numbered in the order of their first channels. An outline looks at one weight of a number and kernel
+        // position, and in a table the way is short: only else is it worth remembering.
         let mut pairs: KeyMap<(usize, usize, isize), usize> = KeyMap::default();
         let mut routes: Vec<Routes> = Vec::new();
+        let mut unseen = Unseen::new(area);
         let once = matches!(fill, Fill::Outline(_));
         let remember = !once && found.table.is_empty();
         while let Some(o) = channels.next().filter(|_| found.diagonals.len() <= most) {
@@ -349,7 +379,8 @@ impl Diagonals {
                     let pair = *pairs.entry((to.ct, from.ct, distance)).or_insert(new);
                     if pair == new && remember {
                         routes.push(vec![None; spots.len()]);
-                    } else if pair != new && once {
+                    }
+                    if once && !unseen.any(pair) {
                         continue;
                     }
                     let route = |found: &mut Found, spot: &Spot| {
@@ -364,6 +395,9 @@ impl Diagonals {
                         (found.number(key, target + s.fold), s.fold as u32)
                     };
                     for (at, w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+                        if once && !unseen.take(pair, at) {
+                            continue;
+                        }
                         for number in starts[at]..starts[at + 1] {
                             let spot = &spots[number];
                             let (diagonal, fold) = match remember {

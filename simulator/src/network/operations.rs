@@ -50,6 +50,21 @@ impl ConvGeometry {
     pub fn input_coordinate(&self, out: usize, kernel: usize) -> isize {
         (out * self.stride + kernel) as isize - self.padding as isize
     }
+
+    /// Products of a weight that is not zero and an input that is not padding, over all outputs. `weights` is
+    /// `[out][in / groups][kernel rows][kernel columns]`.
+    pub fn products(&self, weights: &[f64]) -> usize {
+        let area = self.kernel.0 * self.kernel.1;
+        let mut present = vec![0; area];
+        for kernel in weights.chunks(area) {
+            present.iter_mut().zip(kernel).for_each(|(n, w)| *n += usize::from(*w != 0.0));
+        }
+        let places = |at: usize| {
+            let rows = inside(self, at / self.kernel.1, self.input.height, self.output.height);
+            rows.len() * inside(self, at % self.kernel.1, self.input.width, self.output.width).len()
+        };
+        present.iter().enumerate().map(|(at, n)| n * places(at)).sum()
+    }
 }
 
 /// Convolution without bias. `weights` is `[out][in / groups][kernel rows][kernel columns]`, `x` is

@@ -141,11 +141,14 @@ impl<'a> Programme<'a> {
     ) -> Result<Vec<Path>> {
         let mut arena: Vec<Node> = Vec::new();
         let mut layer = self.first(repacks, &mut arena)?;
+        let reserves = self.reserves(special);
         for block in 0..self.blocks.len() {
             let setting = |later: usize| special * (self.space.repacks + 1) + later;
+            // What may be spent before the block, and up to its end.
+            let (before_it, through_it) = (bound - reserves[block], bound - reserves[block + 1]);
             if block > 0 {
-                cut(&mut layer, beam, bound);
-                self.find_repacks(block, &layer, special, bound);
+                cut(&mut layer, beam, before_it);
+                self.find_repacks(block, &layer, special, before_it);
                 let before = layer.clone();
                 let after = self.blocks[block - 1].last_name();
                 for ((later, form, layout), ways) in before {
@@ -164,15 +167,15 @@ impl<'a> Programme<'a> {
                             setting(later),
                             to,
                             0,
-                            bound,
+                            before_it,
                             choice,
                         );
                     }
                 }
             }
-            cut(&mut layer, beam, bound);
+            cut(&mut layer, beam, before_it);
             self.note(block, special, layer.len(), beam.is_some());
-            self.find_edges(block, &layer, special, bound);
+            self.find_edges(block, &layer, special, through_it);
             self.watch.check()?;
             let mut next = Layer::new();
             let name = self.blocks[block].plain.name.clone();
@@ -191,7 +194,7 @@ impl<'a> Programme<'a> {
                             setting(*later),
                             to,
                             t,
-                            bound,
+                            through_it,
                             choice,
                         );
                     }
@@ -200,6 +203,17 @@ impl<'a> Programme<'a> {
             layer = next;
         }
         Ok(self.finish(&layer, &arena))
+    }
+
+    /// What each block and all after it cost at least, and nothing after the last.
+    fn reserves(&self, special: usize) -> Vec<f64> {
+        let later = self.space.repacks + 1;
+        let mut reserves = vec![0.0; self.blocks.len() + 1];
+        for (k, block) in self.blocks.iter().enumerate().rev() {
+            let least = self.terms(k).least_ms(block, special * later..(special + 1) * later);
+            reserves[k] = reserves[k + 1] + least;
+        }
+        reserves
     }
 
     fn note(&self, block: usize, special: usize, layouts: usize, first: bool) {

@@ -1,6 +1,7 @@
 //! What one block can do with a map in a given layout, and what each way costs.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use costmodel::{LinearShape, Primitive, Setting};
@@ -94,7 +95,7 @@ struct Open {
 
 /// The products of a stage as if nothing had to be rotated: no schedule costs less, for a pricer that asks no
 /// less for more.
-fn least(diagonals: usize, output: &Layout) -> Primitive {
+fn least(diagonals: usize, outputs: usize) -> Primitive {
     Primitive::Linear(LinearShape {
         sources: 1,
         decomposed: 0,
@@ -102,7 +103,7 @@ fn least(diagonals: usize, output: &Layout) -> Primitive {
         unrotated: 1,
         terms: diagonals,
         plaintexts: 1,
-        outputs: output.ciphertexts(),
+        outputs,
         rescale: false,
     })
 }
@@ -156,6 +157,13 @@ impl Terms<'_> {
                 })
             },
         )
+    }
+
+    /// What a block costs at least, whatever the layouts, with a key-switching shape: as many products as its weights
+    /// fill plaintexts, under whichever of the settings is cheapest.
+    pub(crate) fn least_ms(&self, block: &Block, settings: Range<usize>) -> f64 {
+        let terms = block.products.div_ceil(self.chain.slots);
+        settings.map(|k| self.cost(&[(least(terms, 1), 0)], k)).fold(f64::INFINITY, f64::min)
     }
 
     /// Every way of bringing a map into a compact layout by an identity stage.
@@ -273,7 +281,7 @@ impl Terms<'_> {
             let layout =
                 spec.layout(input.slots, linear.geometry.output, Default::default()).ok()?;
             let few = Diagonals::at_least(name, linear, input, &layout, fold).ok()?;
-            let least = least(few, &layout);
+            let least = least(few, layout.ciphertexts());
             let cost = self.cost(&[(least, 0)], setting);
             Some(Open { spec, fold, layout, least, cost })
         };
@@ -294,7 +302,7 @@ impl Terms<'_> {
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
         let diagonals = Diagonals::counted(name, linear, outline, (input, output), fold, most)?;
-        let all = least(diagonals.diagonals.len(), output);
+        let all = least(diagonals.diagonals.len(), output.ciphertexts());
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(all));
         }
@@ -346,8 +354,9 @@ impl Terms<'_> {
 
     /// The fewest diagonals, or hardly more, that are too much for the budget.
     fn affordable(&self, output: &Layout, budget: &Budget) -> usize {
+        let outputs = output.ciphertexts();
         let fits =
-            |many: usize| self.cost(&[(least(many, output), 0)], budget.setting) <= budget.limit();
+            |many: usize| self.cost(&[(least(many, outputs), 0)], budget.setting) <= budget.limit();
         let (mut some, mut too_many) = (0, 1);
         while fits(too_many) {
             if too_many >= 1 << 30 {

@@ -28,6 +28,8 @@ pub(crate) struct Block {
     pub(crate) tail: Vec<Stage>,
     /// Levels from its entry to the end of the network.
     pub(crate) levels: usize,
+    /// Products of a weight and an input, in the form that has fewest.
+    pub(crate) products: usize,
     /// Outlines of its forms, where they have one.
     outlines: [Option<Outline>; 3],
 }
@@ -75,7 +77,13 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
                 // In the order of the forms.
                 let outlines =
                     [outline(Some(stage)), outline(merged.as_ref()), outline(patches.as_ref())];
+                let forms = [Some(stage), merged.as_ref(), patches.as_ref()];
+                let products = forms.into_iter().flatten().filter_map(|stage| match &stage.kind {
+                    StageKind::Linear(linear) => Some(linear.geometry.products(&linear.weights)),
+                    _ => None,
+                });
                 blocks.push(Block {
+                    products: products.min().unwrap_or(0),
                     plain: stage.clone(),
                     merged,
                     patches,
