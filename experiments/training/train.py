@@ -32,6 +32,7 @@ WARM_UP = 0.15  # share of the training during which the learning rate rises
 SETTLE = 0.8  # share of the training after which batch statistics are measured once more and stay
 SETTLE_IMAGES = 10_000  # on whose crops they are measured
 COEFFS_RATE = 0.1  # of the quadratics' learning rate to that of the other weights
+FAR = 8.0  # excess of a peak from which on its penalty grows as its logarithm: an explosion must not drown the loss
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
 HARD_IMAGES = 500  # images with the largest peaks, seen again and again
 FORGET = 0.7  # how much of an image's largest peak counts when it is seen again
@@ -222,7 +223,8 @@ class Trainer:
         was, now = saved.get("identity", {}), self.identity
         if changed := sorted(key for key in now if was.get(key) != now[key]):
             raise SystemExit(f"{self.checkpoint} is of another run ({', '.join(changed)} differ); remove it to start anew")
-        self.revision = saved["revision"]
+        if self.revision != saved["revision"]:
+            self.revision = f"{saved['revision']}, {self.revision} after epoch {saved['epoch']}"
         if saved["settled"]:
             self.network.fix_statistics()
         self.network.load_state_dict(saved["network"])
@@ -275,7 +277,8 @@ class Trainer:
         logits = logits.float()
         pure = (own == 1).float()
         entropy = (pure * F.cross_entropy(logits, labels, reduction="none")).sum() / pure.sum().clamp(min=1)
-        penalty = F.relu(peaks.float() - self.variant.range_limit).sum(0).mean()
+        excess = F.relu(peaks.float() - self.variant.range_limit)
+        penalty = (FAR * (excess / FAR).log1p()).sum(0).mean()
         peak = peaks.detach().float().amax(0).cpu()
         if not self.taught:
             return entropy, entropy, penalty, peak
