@@ -38,8 +38,9 @@ def altered(images):
 
 @torch.no_grad()
 def largest_values(description, tensors, train, test):
-    """(largest |input| of each activation by name, largest |logit|): over all training images (convolutions in
-    bfloat16, which moves them by less than a hundredth), all test images and altered copies of them."""
+    """(largest |input| of each activation by name, largest |logit|): over all training images, all test images and
+    altered copies of these. But for the test images, convolutions are in bfloat16, which moves the largest values by
+    less than a hundredth."""
     largest = {layer.name: 0.0 for layer in description.activations()}
     output = [0.0]
 
@@ -53,7 +54,7 @@ def largest_values(description, tensors, train, test):
 
     for name, pixels in (("train", train), ("test", test), *altered(test)):
         for x in _batches(description, pixels):
-            with torch.autocast("cpu", torch.bfloat16, enabled=name == "train"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=name != "test"):
                 output[0] = max(output[0], peak(plain_forward(description, tensors, x, note)))
     return largest, output[0]
 
