@@ -45,6 +45,8 @@ pub struct Wish {
     pub log_n: Vec<u32>,
     /// Most ciphertexts that the client sends for an image.
     pub max_inputs: usize,
+    /// Whether a quick answer will do.
+    pub quick: bool,
     /// If set, look at this many variants only, those with the fewest weights.
     pub smallest: Option<usize>,
     /// Most memory, in bytes.
@@ -66,6 +68,7 @@ impl Wish {
             space: search.space,
             log_n: search.log_n.clone(),
             max_inputs: usize::from(search.max_inputs),
+            quick: search.quick,
             smallest: None,
             memory_limit: resources.memory_limit(),
             insecure: resources.allow_insecure,
@@ -203,6 +206,7 @@ impl Wish {
             log_n,
             activations,
             max_inputs: self.max_inputs,
+            quick: self.quick,
             threads: self.threads,
             min_scale_bits: LEAST_SCALE_BITS,
             ..space

@@ -62,6 +62,7 @@ impl DemoArgs {
             space: SpaceArg::Full,
             log_n: vec![RING],
             max_inputs: MAX_INPUTS,
+            quick: false,
             smallest: Some(VARIANTS),
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,

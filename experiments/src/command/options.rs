@@ -121,6 +121,9 @@ pub struct SearchArgs {
     /// Most ciphertexts that the client sends for an image
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_inputs: u16,
+    /// Follow only the few cheapest layouts from layer to layer: a fast answer for a large network, seldom the best one
+    #[arg(long)]
+    pub quick: bool,
     /// Journal of everything evaluated (JSON lines); a search resumes from it
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,

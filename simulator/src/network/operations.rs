@@ -173,3 +173,22 @@ pub fn shortcut(input: Shape, output: Shape, stride: usize, x: &[f64]) -> Vec<f6
     }
     y
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_the_results_on_ones() {
+        for (stride, padding, groups) in [(1, 0, 1), (1, 1, 2), (2, 1, 1), (2, 2, 2)] {
+            let input = Shape::new(4, 7, 6);
+            let side = |n: usize| (n + 2 * padding - 3) / stride + 1;
+            let output = Shape::new(6, side(input.height), side(input.width));
+            let g = ConvGeometry { input, output, kernel: (3, 3), stride, padding, groups };
+            let ones = |k: usize| f64::from(u8::from(k % 5 != 2));
+            let weights: Vec<f64> = (0..g.weights()).map(ones).collect();
+            let sum: f64 = convolve(&g, &weights, &vec![1.0; input.len()]).iter().sum();
+            assert_eq!(g.products(&weights), sum as usize);
+        }
+    }
+}

@@ -96,10 +96,14 @@ impl<'a> Programme<'a> {
         }
     }
 
-    /// The best ways with `space.special[special]` special primes and exactly `repacks` repacks, cheapest first.
+    /// The best ways with `space.special[special]` special primes and exactly `repacks` repacks, cheapest first; good
+    /// ones if the search is a quick one.
     pub(crate) fn solve(&mut self, special: usize, repacks: usize) -> Result<Vec<Path>> {
-        let bound = self.walk(special, repacks, Some(BEAM), f64::INFINITY)?;
-        let bound = bound.first().map_or(f64::INFINITY, |p| p.cost * SLACK);
+        let good = self.walk(special, repacks, Some(BEAM), f64::INFINITY)?;
+        if self.space.quick {
+            return Ok(good);
+        }
+        let bound = good.first().map_or(f64::INFINITY, |p| p.cost * SLACK);
         self.walk(special, repacks, None, bound)
     }
 

@@ -49,6 +49,8 @@ pub struct Space {
     pub keep: usize,
     /// Threads that prices are asked for.
     pub threads: usize,
+    /// Whether to follow only the cheapest few layouts from layer to layer: quick, and seldom the best.
+    pub quick: bool,
 }
 
 impl Default for Space {
@@ -69,6 +71,7 @@ impl Default for Space {
             max_ciphertexts: 64,
             keep: 4,
             threads: 1,
+            quick: false,
         }
     }
 }

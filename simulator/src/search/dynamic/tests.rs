@@ -137,3 +137,28 @@ fn cutting_by_a_bound_loses_nothing() {
         }
     });
 }
+
+#[test]
+fn a_quick_search_finds_ways_that_are_no_better() {
+    let space = space();
+    with(&space, |programme, _| {
+        let best = programme.solve(0, 0).unwrap()[0].cost;
+        let quick = Space { quick: true, ..space.clone() };
+        with(&quick, |programme, _| {
+            let ways = programme.solve(0, 0).unwrap();
+            assert!(!ways.is_empty());
+            assert!(ways.iter().all(|way| way.cost >= best * (1.0 - 1e-12)));
+        });
+    });
+}
+
+/// What the blocks to come must cost at least is less than what they do cost.
+#[test]
+fn reserves_are_below_every_way() {
+    with(&space(), |programme, _| {
+        let reserves = programme.reserves(1);
+        assert!(reserves.windows(2).all(|w| w[0] > w[1]));
+        let ways = programme.solve(1, 0).unwrap();
+        assert!(ways.iter().all(|way| way.cost > reserves[0]), "{reserves:?}");
+    });
+}
