@@ -62,6 +62,14 @@ class Description:
         alone = len(readers) == 1 and readers[0].kind == "activation"
         return readers[0] if alone and linear.weight_shape and not linear.bias else None
 
+    def constant_is_lost(self, activation):
+        """Whether the normalisation behind the next linear layer takes out what an activation adds to all its results
+        (but for the share of it that padding keeps from the border)."""
+        readers = self.readers(activation.name)
+        while len(readers) == 1 and readers[0].kind in ("avgpool", "flatten"):
+            readers = self.readers(readers[0].name)
+        return len(readers) == 1 and self.activation_alone(readers[0]) is not None
+
     def activations(self):
         return [layer for layer in self.layers if layer.kind == "activation"]
 

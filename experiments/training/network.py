@@ -34,12 +34,19 @@ class Statistics(nn.Module):
 
 
 class Quadratic(nn.Module):
-    """One quadratic per channel, in the basis described above."""
+    """One quadratic per channel, in the basis described above.
 
-    def __init__(self, channels):
+    A centred one has no constant, so that the mean of its results is zero, and with it that of the layer's that reads
+    them. Else the results of a channel may lie a hundred deviations from zero: bfloat16 does not resolve them, and the
+    running mean lags behind by several deviations.
+    """
+
+    def __init__(self, channels, centred):
         super().__init__()
         self.norm = Statistics(channels)
         self.coeffs = nn.Parameter(torch.tensor(HERMITE).view(3, 1).repeat(1, channels))
+        self.centred = centred
+        self.project()
 
     def forward(self, x):
         """Return (result, peak of each image: see `normalised_quadratic`)."""
@@ -49,10 +56,12 @@ class Quadratic(nn.Module):
 
     @torch.no_grad()
     def project(self):
-        """Keep every |a| at `LEAST_CURVATURE` of |b| or above, with its sign."""
-        a, b = self.coeffs[:2]
+        """Keep every |a| at `LEAST_CURVATURE` of |b| or above, with its sign, and a centred quadratic centred."""
+        a, b, c = self.coeffs
         sign = torch.where(a < 0, -1.0, 1.0)
         a.copy_(sign * torch.maximum(a.abs(), LEAST_CURVATURE * b.abs() + 1e-4))
+        if self.centred:
+            c.zero_()
 
     @torch.no_grad()
     def polynomial(self, unit):
@@ -133,7 +142,7 @@ class Network(nn.Module):
             elif layer.kind == "fc":
                 part = nn.Linear(layer.weight_shape[1], layer.weight_shape[0], bias=layer.bias)
             elif layer.kind == "activation":
-                part = Quadratic(layer.shape_in[0])
+                part = Quadratic(layer.shape_in[0], description.constant_is_lost(layer))
             if part is not None:
                 self.parts[key(layer.name)] = part
 
@@ -144,13 +153,19 @@ class Network(nn.Module):
             part.fixed = True
 
     @torch.no_grad()
-    def settle(self, batches):
-        """Take the statistics anew, as means over batches of inputs, and fix them."""
-        self.dropout = {}
+    def measure(self, batches):
+        """Take the statistics anew, as means over batches of inputs."""
         for number, x in enumerate(batches):
             for part in self.statistics():
                 part.momentum = 1 / (number + 1)
             self(x)
+        for part in self.statistics():
+            part.momentum = MOMENTUM
+
+    def settle(self, batches):
+        """Take the statistics anew and fix them."""
+        self.dropout = {}
+        self.measure(batches)
         self.fix_statistics()
 
     def statistics(self):

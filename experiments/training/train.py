@@ -179,7 +179,13 @@ class Trainer:
         if path is None:
             raise SystemExit(f"variant {self.args.variant} starts from given weights: name them with --start")
         pixels = self.images[:START_IMAGES].float() / 255
-        start_from(self.network, single(read_start(path)), cifar.normalise(pixels, self.description))
+        inputs = cifar.normalise(pixels, self.description)
+        start_from(self.network, single(read_start(path)), inputs)
+        if any(quadratic.centred for _, quadratic in self.network.quadratics()):
+            # The file's may have had constants, which the means behind them contain.
+            for _, quadratic in self.network.quadratics():
+                quadratic.project()
+            self.network.measure(inputs.split(self.args.batch))
         if self.variant.fixed_statistics:
             self.network.fix_statistics()
 
