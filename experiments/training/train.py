@@ -54,7 +54,7 @@ class Phase:
     penalty: float  # factor on the range penalty
 
 
-FITTING, BOUNDING = Phase(8, 0.15, 1.0), Phase(12, 0.3, 4.0)  # before statistics are fixed, and after
+FITTING, BOUNDING = Phase(8, 0.15, 1.0), Phase(12, 0.5, 4.0)  # before statistics are fixed, and after
 
 
 def make_parser(description):
