@@ -58,7 +58,7 @@ class Augmentation:
     A share of the images is also made brighter or darker, and half as many noisy: see `lit`.
     """
 
-    def __init__(self, images, seed, epoch, mix=0.0, altered=0.15):
+    def __init__(self, images, seed, epoch, mix, altered):
         self.padded = images
         count = len(images)
         gen = torch.Generator().manual_seed(1_000_003 * seed + epoch)

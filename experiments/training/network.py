@@ -168,6 +168,11 @@ class Network(nn.Module):
         self.measure(batches)
         self.fix_statistics()
 
+    def project(self):
+        """Bring every quadratic to what it must be: see `Quadratic.project`."""
+        for _, quadratic in self.quadratics():
+            quadratic.project()
+
     def statistics(self):
         return [part for part in self.modules() if isinstance(part, Statistics)]
 

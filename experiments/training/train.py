@@ -183,8 +183,7 @@ class Trainer:
         start_from(self.network, single(read_start(path)), inputs)
         if any(quadratic.centred for _, quadratic in self.network.quadratics()):
             # The file's may have had constants, which the means behind them contain.
-            for _, quadratic in self.network.quadratics():
-                quadratic.project()
+            self.network.project()
             self.network.measure(inputs.split(self.args.batch))
         if self.variant.fixed_statistics:
             self.network.fix_statistics()
@@ -318,8 +317,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             torch.nn.utils.clip_grad_norm_(group["params"], self.variant.clip)
         self.optimiser.step()
-        for _, quadratic in self.network.quadratics():
-            quadratic.project()
+        self.network.project()
         if self.pruner:
             self.pruner.apply()
         return entropy.item(), penalty.item()

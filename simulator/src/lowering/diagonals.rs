@@ -249,12 +249,14 @@ impl Unseen {
         Self { area, left: Vec::new(), seen: Vec::new() }
     }
 
-    /// Whether there are any. Numbers must be asked for in ascending order first.
-    fn any(&mut self, pair: usize) -> bool {
-        if pair == self.left.len() {
-            self.left.push(self.area);
-            self.seen.resize(self.seen.len() + self.area, false);
-        }
+    /// All positions of the next number.
+    fn add(&mut self) {
+        self.left.push(self.area);
+        self.seen.resize(self.seen.len() + self.area, false);
+    }
+
+    /// Whether there are any of a number.
+    fn any(&self, pair: usize) -> bool {
         self.left[pair] > 0
     }
 
@@ -379,6 +381,8 @@ impl Diagonals {
                     let pair = *pairs.entry((to.ct, from.ct, distance)).or_insert(new);
                     if pair == new && remember {
                         routes.push(vec![None; spots.len()]);
+                    } else if pair == new && once {
+                        unseen.add();
                     }
                     if once && !unseen.any(pair) {
                         continue;

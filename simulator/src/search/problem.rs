@@ -28,7 +28,7 @@ pub(crate) struct Block {
     pub(crate) tail: Vec<Stage>,
     /// Levels from its entry to the end of the network.
     pub(crate) levels: usize,
-    /// Products of a weight and an input, in the form that has fewest.
+    /// Products of a weight and an input in the plain form; the others have no fewer.
     pub(crate) products: usize,
     /// Outlines of its forms, where they have one.
     outlines: [Option<Outline>; 3],
@@ -66,7 +66,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
     for stage in &folded.stages {
         match (&stage.kind, blocks.last_mut()) {
-            (StageKind::Linear(_), previous) => {
+            (StageKind::Linear(linear), previous) => {
                 let pool = previous.and_then(|b| b.tail.last());
                 let merged = pool.and_then(|p| merge_pool(p, stage).ok());
                 let patches = if blocks.is_empty() { to_patches(stage).ok() } else { None };
@@ -77,13 +77,8 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
                 // In the order of the forms.
                 let outlines =
                     [outline(Some(stage)), outline(merged.as_ref()), outline(patches.as_ref())];
-                let forms = [Some(stage), merged.as_ref(), patches.as_ref()];
-                let products = forms.into_iter().flatten().filter_map(|stage| match &stage.kind {
-                    StageKind::Linear(linear) => Some(linear.geometry.products(&linear.weights)),
-                    _ => None,
-                });
                 blocks.push(Block {
-                    products: products.min().unwrap_or(0),
+                    products: linear.geometry.products(&linear.weights),
                     plain: stage.clone(),
                     merged,
                     patches,
