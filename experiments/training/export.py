@@ -92,7 +92,7 @@ def command(args, variant, epochs):
 
 def stored_form(description, tensors, train, test):
     """(stored tensors, their accuracy, that of float32): large fully connected weights in 8 bits if that costs little,
-    as seen on training images."""
+    as seen on training images (in float16 if there are none)."""
     exact = single(tensors)
     large = {
         f"{layer.name}.weight"
@@ -101,6 +101,8 @@ def stored_form(description, tensors, train, test):
     }
     seen = [part[:EIGHT_BITS_IMAGES] for part in train]
     of = lambda data, tensors: accuracy(description, tensors, *data)
+    if not len(seen[0]):
+        large = set()
     stored = encode_all(tensors, large)
     if large and of(seen, exact) - of(seen, single(decode_all(stored))) >= EIGHT_BITS_LOSS:
         stored = encode_all(tensors, set())
@@ -113,8 +115,13 @@ def weight_folder(args, variant):
 
 
 def export_variant(trainer, epochs, train, test):
-    """Write <variant>.safetensors and <variant>.toml into the network's folder."""
+    """Write <variant>.safetensors and <variant>.toml into the network's folder.
+
+    What is not shipped is a start for others: its ranges are looked at on the test images and their copies only.
+    """
     args, variant, description = trainer.args, trainer.variant, trainer.description
+    if not variant.shipped:
+        train = tuple(part[:0] for part in train)
     tensors = folded(trainer.network.cpu())
     stored, after, before = stored_form(description, tensors, train, test)
     largest, output = largest_values(description, single(decode_all(stored)), train[0], test[0])

@@ -13,7 +13,7 @@ MARGIN = 1.2  # of a recorded bound over the largest value seen
 
 
 def _batches(description, pixels):
-    for part in pixels.split(BATCH):
+    for part in pixels.split(BATCH) if len(pixels) else ():
         x = part.float() / 255 if part.dtype == torch.uint8 else part
         yield cifar.normalise(x, description).contiguous(memory_format=torch.channels_last)
 
