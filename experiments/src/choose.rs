@@ -202,11 +202,14 @@ impl Wish {
             SpaceArg::Full => Space::default(),
         };
         let log_n = if self.log_n.is_empty() { space.log_n } else { self.log_n.clone() };
+        // A large layer takes seconds to lower.
+        let keep = if self.quick { 1 } else { space.keep };
         Space {
             log_n,
             activations,
             max_inputs: self.max_inputs,
             quick: self.quick,
+            keep,
             threads: self.threads,
             min_scale_bits: LEAST_SCALE_BITS,
             ..space

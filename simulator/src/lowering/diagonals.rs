@@ -1,8 +1,7 @@
 //! The weights of a linear stage, sorted by the rotation that brings each input to its output.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
+use super::alike::Alike;
+use super::found::{Found, KeyMap, Unseen};
 use super::outline::Outline;
 use super::positions::{Reach, Spot};
 use super::signature::Signature;
@@ -64,40 +63,6 @@ pub struct Diagonals {
     /// Period of every plaintext: the larger of the two periods.
     pub period: usize,
 }
-
-/// Multiplicative hashing of small integer keys.
-#[derive(Default)]
-pub struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|b| self.write_usize(usize::from(*b)));
-    }
-
-    fn write_usize(&mut self, v: usize) {
-        self.0 = (self.0.rotate_left(5) ^ v as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
-        self.0 ^= self.0 >> 29;
-    }
-
-    fn write_isize(&mut self, v: isize) {
-        self.write_usize(v as usize);
-    }
-
-    fn write_u64(&mut self, v: u64) {
-        self.write_usize(v as usize);
-    }
-
-    fn write_u32(&mut self, v: u32) {
-        self.write_usize(v as usize);
-    }
-}
-
-/// A hash map for small integer keys; never iterated in hash order.
-pub type KeyMap<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
 
 /// Rotation of a weight split into fold offset and rotation parts.
 pub(crate) struct Split {
@@ -199,75 +164,6 @@ enum Fill<'a> {
 /// Where the spots of a (channel pair, replica) go: diagonal and fold offset of each, found when first asked for.
 type Routes = Vec<Option<(u32, u32)>>;
 
-/// Largest number of possible diagonals that a table is made for.
-const LARGEST_TABLE: usize = 1 << 24;
-
-/// The diagonals found so far, and their numbers. Where rows and columns have no part in a rotation, as in fully
-/// connected layers, whose channel pairs hardly ever share a route, a table answers at once.
-struct Found {
-    diagonals: Vec<(Diagonal, Contents)>,
-    table: Vec<u32>,
-    map: KeyMap<Diagonal, u32>,
-    inputs: usize,
-    period: usize,
-}
-
-impl Found {
-    fn new(lump: bool, outputs: usize, inputs: usize, period: usize) -> Self {
-        let size = if lump { outputs * inputs * period } else { 0 };
-        let table = if size <= LARGEST_TABLE { vec![u32::MAX; size] } else { Vec::new() };
-        Self { diagonals: Vec::new(), table, map: KeyMap::default(), inputs, period }
-    }
-
-    /// The number of a diagonal; a new one has its first entry at `first`.
-    fn number(&mut self, key: Diagonal, first: usize) -> u32 {
-        let next = self.diagonals.len() as u32;
-        let number = if self.table.is_empty() {
-            *self.map.entry(key).or_insert(next)
-        } else {
-            let at = (key.output * self.inputs + key.input) * self.period + key.block;
-            let number = &mut self.table[at];
-            *number = next.min(*number);
-            *number
-        };
-        if number == next {
-            self.diagonals.push((key, Contents { first, ..Contents::default() }));
-        }
-        number
-    }
-}
-
-/// The kernel positions at which no pair of a number has had a weight yet.
-struct Unseen {
-    area: usize,
-    left: Vec<usize>,
-    seen: Vec<bool>,
-}
-
-impl Unseen {
-    fn new(area: usize) -> Self {
-        Self { area, left: Vec::new(), seen: Vec::new() }
-    }
-
-    /// All positions of the next number.
-    fn add(&mut self) {
-        self.left.push(self.area);
-        self.seen.resize(self.seen.len() + self.area, false);
-    }
-
-    /// Whether there are any of a number.
-    fn any(&self, pair: usize) -> bool {
-        self.left[pair] > 0
-    }
-
-    /// Whether this is one; it is none any more.
-    fn take(&mut self, pair: usize, at: usize) -> bool {
-        let new = !std::mem::replace(&mut self.seen[pair * self.area + at], true);
-        self.left[pair] -= usize::from(new);
-        new
-    }
-}
-
 impl Diagonals {
     /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`. Without
     /// `entries`, counts and identities are the same, but no plaintext can be filled.
@@ -310,17 +206,17 @@ impl Diagonals {
     }
 
     /// A number that the diagonals are no fewer than: those of one output channel per ciphertext.
-    pub fn at_least(
+    pub(crate) fn at_least(
         name: &str,
         stage: &LinearStage,
-        input: &Layout,
-        output: &Layout,
+        outline: Option<&Outline>,
+        (input, output): (&Layout, &Layout),
         mask: usize,
     ) -> Result<usize> {
         let mut seen = vec![false; output.channel_ciphertexts()];
         let some = (0..output.channels.len())
             .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true));
-        let fill = Fill::Signatures;
+        let fill = outline.map_or(Fill::Signatures, Fill::Outline);
         let found = Self::of_channels(name, stage, (input, output), mask, fill, some, usize::MAX)?;
         Ok(found.diagonals.len())
     }
@@ -368,11 +264,20 @@ impl Diagonals {
         let mut routes: Vec<Routes> = Vec::new();
         let mut unseen = Unseen::new(area);
         let once = matches!(fill, Fill::Outline(_));
-        let remember = !once && found.table.is_empty();
-        while let Some(o) = channels.next().filter(|_| found.diagonals.len() <= most) {
+        let remember = !once && !found.has_table();
+        let alike = g.groups == 1 && matches!(fill, Fill::Outline(outline) if outline.is_full());
+        let (ins, outs) = (Alike::new(input, !alike), Alike::new(output, !alike));
+        while let Some(o) = channels.next().filter(|_| found.total <= most) {
             let to = output.channels[o];
+            if !outs.leads(to.ct) {
+                continue;
+            }
             for k in 0..per_out {
                 let from = input.channels[g.input_channel(o, k)];
+                if !ins.leads(from.ct) {
+                    continue;
+                }
+                let copies = outs.of(to.ct).len() * ins.of(from.ct).len();
                 let weights = &stage.weights[(o * per_out + k) * area..][..area];
                 for replica in &replicas {
                     let target = to.base + replica;
@@ -396,7 +301,7 @@ impl Diagonals {
                             row: s.row,
                             col: s.col,
                         };
-                        (found.number(key, target + s.fold), s.fold as u32)
+                        (found.number(key, target + s.fold, copies), s.fold as u32)
                     };
                     for (at, w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
                         if once && !unseen.take(pair, at) {
@@ -428,6 +333,9 @@ impl Diagonals {
                     }
                 }
             }
+        }
+        if alike {
+            found.spread((&ins, in_phases), (&outs, out_phases));
         }
         Ok(Self {
             diagonals: found.diagonals,

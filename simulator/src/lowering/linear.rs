@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::State;
 use super::builder::{Builder, Product};
-use super::diagonals::{Diagonals, KeyMap};
+use super::diagonals::Diagonals;
+use super::found::KeyMap;
 use super::schedule::{LinearPlan, Schedule};
 use super::signature::Signature;
 use crate::Result;

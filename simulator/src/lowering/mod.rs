@@ -1,10 +1,12 @@
 //! Lowering: a folded network and a configuration become a [`Program`].
 
 mod activation;
+mod alike;
 mod builder;
 mod chain;
 mod count;
 mod diagonals;
+mod found;
 mod linear;
 mod outline;
 mod pool;

@@ -5,7 +5,7 @@
 //! diagonals there are and which have the same contents. Kernel positions whose weights are all equal (those of a pool
 //! that was merged into the layer) share a stand-in. Two diagonals whose stand-ins differ could still hold equal numbers,
 //! by chance; a count of plaintexts may then be too large. With as many weights as the least below, that takes many
-//! coincidences at once.
+//! coincidences at once. Where no weight is zero, ciphertexts that are alike are looked at once ([`super::alike`]).
 
 use super::signature::{Signature, mix};
 use crate::fold::LinearStage;
@@ -18,6 +18,8 @@ const LEAST_WEIGHTS: usize = 1 << 14;
 pub(crate) struct Outline {
     /// One number for each kernel position, equal where all weights are.
     classes: Vec<u64>,
+    /// Whether no weight is zero.
+    full: bool,
 }
 
 impl Outline {
@@ -32,7 +34,13 @@ impl Outline {
         for (pair, list) in weights.chunks_exact(area).enumerate() {
             sums.iter_mut().zip(list).for_each(|(sum, w)| sum.add(pair, 0, *w));
         }
-        Some(Self { classes: sums.into_iter().map(Signature::digest).collect() })
+        let full = weights.iter().all(|w| *w != 0.0);
+        Some(Self { classes: sums.into_iter().map(Signature::digest).collect(), full })
+    }
+
+    /// Whether no weight of the layer is zero.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// What stands for the weights of all channel pairs with a number at a kernel position.
@@ -156,9 +164,9 @@ mod tests {
     #[test]
     fn some_stages_have_no_outline() {
         let mut stage = stages(1, |_| false).swap_remove(0);
-        assert!(Outline::new(&stage).is_some());
+        assert!(Outline::new(&stage).unwrap().is_full());
         stage.weights[77] = 0.0;
-        assert!(Outline::new(&stage).is_some());
+        assert!(!Outline::new(&stage).unwrap().is_full());
         stage.weights.fill(1.0);
         assert!(Outline::new(&stage).is_none());
         let small = LinearStage { weights: stage.weights[..100].to_vec(), ..stage };

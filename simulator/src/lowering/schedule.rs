@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::diagonals::{Diagonal, Diagonals, KeyMap};
+use super::diagonals::{Diagonal, Diagonals};
+use super::found::KeyMap;
 use super::signature::Signature;
 
 /// How rotations across channel blocks are split.

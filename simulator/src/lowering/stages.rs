@@ -1,5 +1,6 @@
 //! The stages of a network as a configuration wants them: pools merged, patches, repacks inserted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::repack_name;
@@ -25,22 +26,27 @@ pub enum LinearForm {
     Patches,
 }
 
-/// Stages to lower, and the client's side of the first one.
-pub(crate) struct Prepared {
-    pub(crate) stages: Vec<Stage>,
+/// Stages to lower, and the client's side of the first one. Those that stay as they are, are not copied: a fully
+/// connected layer may have a hundred million weights.
+pub(crate) struct Prepared<'a> {
+    pub(crate) stages: Vec<Cow<'a, Stage>>,
     /// The linear layers' own convolutions by name, and the form that the stages have them in.
     pub(crate) forms: BTreeMap<String, (ConvGeometry, LinearForm)>,
     pub(crate) input: Layout,
     pub(crate) patches: Option<ConvGeometry>,
 }
 
-pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Result<Prepared> {
+pub(crate) fn prepare<'a>(
+    folded: &'a Folded,
+    c: &Configuration,
+    slots: usize,
+) -> Result<Prepared<'a>> {
     check_names(folded, c)?;
-    let mut stages: Vec<Stage> = Vec::new();
+    let mut stages: Vec<Cow<'a, Stage>> = Vec::new();
     let mut forms = BTreeMap::new();
-    let mut pending: Option<Stage> = None;
+    let mut pending: Option<Cow<'a, Stage>> = None;
     for stage in &folded.stages {
-        let mut stage = stage.clone();
+        let mut stage = Cow::Borrowed(stage);
         if let StageKind::Linear(linear) = &stage.kind {
             let form = match pending.as_ref().map(|pool| &pool.kind) {
                 Some(StageKind::SumPool { kernel, stride }) => {
@@ -51,7 +57,7 @@ pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Resul
             forms.insert(stage.name.clone(), (linear.geometry, form));
         }
         if let Some(pool) = pending.take() {
-            stage = merge_pool(&pool, &stage)?;
+            stage = Cow::Owned(merge_pool(&pool, &stage)?);
         }
         let merged = matches!(stage.kind, StageKind::SumPool { .. })
             && c.pool_choice(&stage.name)?.method == PoolMethod::Merge;
@@ -64,7 +70,7 @@ pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Resul
         if c.repacks.iter().any(|r| r.layer == name) {
             let kind = StageKind::Linear(depthwise_identity(shape));
             let name = repack_name(&name);
-            stages.push(Stage { name, kind, input: shape, output: shape, bound });
+            stages.push(Cow::Owned(Stage { name, kind, input: shape, output: shape, bound }));
         }
     }
     if let Some(pool) = pending {
@@ -86,7 +92,7 @@ pub(crate) fn prepare(folded: &Folded, c: &Configuration, slots: usize) -> Resul
             if let Some((_, form @ LinearForm::Plain)) = forms.get_mut(&stage.name) {
                 *form = LinearForm::Patches;
             }
-            *first = stage;
+            *first = Cow::Owned(stage);
             patches = Some(g);
         } else if c.input.padded {
             margin = Margin { before: g.padding, after: g.padding };

@@ -235,7 +235,7 @@ impl Terms<'_> {
         let mut done = Edges::default();
         let mut budget = budget.clone();
         for Open { spec, fold, mut layout, least, cost } in
-            self.promising(name, linear, input, list, budget.setting)
+            self.promising(name, (linear, outline), input, list, budget.setting)
         {
             // What is known by then is not used.
             if self.watch.stopped() {
@@ -272,7 +272,7 @@ impl Terms<'_> {
     fn promising(
         &self,
         name: &str,
-        linear: &LinearStage,
+        (linear, outline): (&LinearStage, Option<&Outline>),
         input: &Layout,
         list: Vec<Target>,
         setting: usize,
@@ -280,7 +280,7 @@ impl Terms<'_> {
         let open = |(spec, fold): Target| {
             let layout =
                 spec.layout(input.slots, linear.geometry.output, Default::default()).ok()?;
-            let few = Diagonals::at_least(name, linear, input, &layout, fold).ok()?;
+            let few = Diagonals::at_least(name, linear, outline, (input, &layout), fold).ok()?;
             let least = least(few, layout.ciphertexts());
             let cost = self.cost(&[(least, 0)], setting);
             Some(Open { spec, fold, layout, least, cost })

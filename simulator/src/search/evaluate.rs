@@ -9,8 +9,8 @@ use crate::Result;
 use crate::config::Configuration;
 use crate::fold::Folded;
 use crate::interpret::{NoiseModel, run_clear, run_noisy};
-use crate::lowering::lower;
-use crate::program::Memory;
+use crate::lowering::{Chain, Lowered, lower};
+use crate::program::{Memory, Program};
 
 /// Price of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,8 +46,19 @@ pub fn evaluate(
     pricer: &dyn Pricer,
 ) -> Result<Evaluated> {
     let chain = configuration.parameters.ideal_chain();
-    let program = lower(folded, configuration, &chain, false)?.program;
-    let prices = price_program(&program, &chain, threads, pricer);
+    let lowered = lower(folded, configuration, &chain, false)?;
+    Ok(priced(&lowered.program, &chain, configuration, threads, pricer))
+}
+
+/// Prices a configuration that was lowered.
+pub(super) fn priced(
+    program: &Program,
+    chain: &Chain,
+    configuration: &Configuration,
+    threads: usize,
+    pricer: &dyn Pricer,
+) -> Evaluated {
+    let prices = price_program(program, chain, threads, pricer);
     let latency_ms = prices.iter().sum();
     let layers = program
         .layers
@@ -55,26 +66,26 @@ pub fn evaluate(
         .zip(prices)
         .map(|(layer, latency_ms)| LayerPrice { layer: layer.clone(), latency_ms })
         .collect();
-    Ok(Evaluated {
+    Evaluated {
         configuration: configuration.clone(),
         latency_ms,
         layers,
-        memory: program.memory(&chain),
+        memory: program.memory(chain),
         accuracy: None,
         precision_bits: None,
-    })
+    }
 }
 
-/// Simulates the noise of a configuration on images (`[channel][row][column]`, normalised; a random one if
-/// there are none), and gives `-log2` of the largest error of any logit.
-pub fn precision_bits(
+/// Simulates the noise of a configuration, lowered with plaintext values, on images (`[channel][row][column]`,
+/// normalised; a random one if there are none), and gives `-log2` of the largest error of any logit.
+pub(super) fn precision_bits(
+    lowered: &Lowered,
     folded: &Folded,
     configuration: &Configuration,
     images: &[Vec<f64>],
     seed: u64,
 ) -> Result<f64> {
     let chain = configuration.parameters.ideal_chain();
-    let lowered = lower(folded, configuration, &chain, true)?;
     let special_bits = f64::from(configuration.parameters.special_bits);
     let model = NoiseModel::new(&chain, special_bits);
     let random = [random_image(folded.input.len(), seed)];

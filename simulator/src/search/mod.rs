@@ -17,7 +17,7 @@ mod run;
 mod space;
 mod watch;
 
-pub use evaluate::{Evaluated, LayerPrice, evaluate, precision_bits};
+pub use evaluate::{Evaluated, LayerPrice, evaluate};
 pub use front::pareto_front;
 pub use journal::{Journal, Record};
 pub use price::{Pricer, WorkPricer, price_program};

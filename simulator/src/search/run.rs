@@ -1,7 +1,7 @@
 //! The search itself: every variant, ring degree and key-switching shape; then limits and the best.
 
 use super::dynamic::{Path, Programme};
-use super::evaluate::{Evaluated, evaluate, precision_bits, random_image};
+use super::evaluate::{Evaluated, precision_bits, priced, random_image};
 use super::front::pareto_front;
 use super::journal::Journal;
 use super::price::{Memo, Pricer};
@@ -10,7 +10,7 @@ use super::space::{Limits, Space};
 use super::watch::Watch;
 use crate::config::{Configuration, ParameterChoice};
 use crate::fold::{ActivationMethod, Folded, StageKind, Statistics};
-use crate::lowering::{ScalePlan, Signature};
+use crate::lowering::{ScalePlan, Signature, lower};
 use crate::{Error, Result};
 
 /// Images that value sizes are measured over, at most.
@@ -188,20 +188,18 @@ impl Search<'_> {
                 pools: path.pools,
                 repacks: path.repacks,
             };
-            let evaluated =
-                evaluate(&candidate.folded, &configuration, self.space.threads, self.pricer);
-            let mut e = match evaluated {
+            let chain = parameters.ideal_chain();
+            let folded = &candidate.folded;
+            let lowered = match lower(folded, &configuration, &chain, bits.is_none()) {
                 // Nor are those without room for values as large as the network's bounds.
                 Err(Error::Room { .. }) => continue,
                 other => other?,
             };
+            let (program, threads) = (&lowered.program, self.space.threads);
+            let mut e = priced(program, &chain, &configuration, threads, self.pricer);
             if bits.is_none() {
-                bits = Some(precision_bits(
-                    &candidate.folded,
-                    &configuration,
-                    self.images,
-                    self.seed,
-                )?);
+                let (images, seed) = (self.images, self.seed);
+                bits = Some(precision_bits(&lowered, folded, &configuration, images, seed)?);
             }
             e.accuracy = candidate.accuracy;
             e.precision_bits = bits;

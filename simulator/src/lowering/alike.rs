@@ -1,0 +1,58 @@
+//! Ciphertexts whose channels lie alike.
+//!
+//! In a layer without groups or zero weights, where its channels lie is all that decides which diagonals lead from one
+//! ciphertext to another, and which of them could share a plaintext. So ciphertexts that hold their channels at the same
+//! slots, in the same order, have the same diagonals with other weights: one of each kind has to be looked at.
+
+use std::collections::BTreeMap;
+
+use crate::layout::Layout;
+
+/// The channel ciphertexts of a layout by kind.
+pub(super) struct Alike {
+    /// Of each ciphertext that is the first of its kind, all of that kind, itself included; of others, none.
+    kinds: Vec<Vec<usize>>,
+}
+
+impl Alike {
+    /// The kinds of a layout, or with `apart` each ciphertext as one of its own.
+    pub(super) fn new(layout: &Layout, apart: bool) -> Self {
+        let mut bases: Vec<Vec<usize>> = vec![Vec::new(); layout.channel_ciphertexts()];
+        layout.channels.iter().for_each(|place| bases[place.ct].push(place.base));
+        let mut kinds = vec![Vec::new(); bases.len()];
+        let mut first: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        for (ct, bases) in bases.into_iter().enumerate() {
+            let leader = if apart { ct } else { *first.entry(bases).or_insert(ct) };
+            kinds[leader].push(ct);
+        }
+        Self { kinds }
+    }
+
+    /// Whether a ciphertext is the first of its kind.
+    pub(super) fn leads(&self, ct: usize) -> bool {
+        !self.kinds[ct].is_empty()
+    }
+
+    /// Those of the kind that `leader` is the first of, ascending.
+    pub(super) fn of(&self, leader: usize) -> &[usize] {
+        &self.kinds[leader]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::LayoutSpec;
+    use crate::network::Shape;
+
+    #[test]
+    fn a_partly_filled_ciphertext_is_of_another_kind() {
+        let units = LayoutSpec::units(8, 16);
+        let layout = units.layout(128, Shape::new(40, 1, 1), Default::default()).unwrap();
+        let alike = Alike::new(&layout, false);
+        assert_eq!([alike.of(0), alike.of(1), alike.of(2)], [&[0, 1][..], &[], &[2]]);
+        assert_eq!([0, 1, 2].map(|ct| alike.leads(ct)), [true, false, true]);
+        let apart = Alike::new(&layout, true);
+        assert_eq!([0, 1, 2].map(|ct| apart.of(ct).to_vec()), [vec![0], vec![1], vec![2]]);
+    }
+}
