@@ -69,6 +69,7 @@ class Augmentation:
         self.light = torch.where(chosen, 0.6 + 0.8 * torch.rand(count, generator=gen), torch.ones(count))
         self.push = torch.where(chosen, 1 + 0.3 * torch.rand(count, generator=gen), torch.ones(count))
         self.noisy = torch.rand(count, generator=gen) < altered / 2
+        self.altered = chosen | self.noisy
         mixed = torch.rand(count, generator=gen) < mix
         self.own = torch.where(mixed, 0.5 + 0.5 * torch.rand(count, generator=gen), torch.ones(count))
         self.other = torch.randperm(count, generator=gen)

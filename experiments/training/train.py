@@ -51,10 +51,12 @@ class Phase:
 
     hard: int  # images of a batch that come from the hardest
     altered: float  # share of images whose light is changed
+    fits_altered: bool  # whether these are there to be told apart, too, or for their range only
     penalty: float  # factor on the range penalty
 
 
-FITTING, BOUNDING = Phase(8, 0.15, 1.0), Phase(12, 0.5, 4.0)  # before statistics are fixed, and after
+# Before statistics are fixed, and after: then altered images are many, and to learn them would be at the cost of others.
+FITTING, BOUNDING = Phase(8, 0.15, True, 1.0), Phase(12, 0.5, False, 4.0)
 
 
 def make_parser(description):
@@ -272,15 +274,16 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             self.network.settle(self.inputs(augmentation, index) for index in batches)
 
-    def losses(self, x, labels, soft, own):
+    def losses(self, x, labels, soft, own, learnt):
         """(cross-entropy, distillation, range penalty, peak of each image); `soft`: the teacher's logits, or nothing.
 
-        Images of which less than all is their `own` have no label: for them the teacher alone counts.
+        Images of which less than all is their `own` have no label: for them the teacher alone counts. Those not
+        `learnt` (1 or 0 each) have a range penalty only.
         """
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, peaks = self.network(x)
         logits = logits.float()
-        pure = (own == 1).float()
+        pure = learnt * (own == 1)
         entropy = (pure * F.cross_entropy(logits, labels, reduction="none")).sum() / pure.sum().clamp(min=1)
         excess = F.relu(peaks.float() - self.variant.range_limit)
         penalty = (FAR * (excess / FAR).log1p()).sum(0).mean()
@@ -288,7 +291,8 @@ class Trainer:
         if not self.taught:
             return entropy, entropy, penalty, peak
         target = F.softmax(soft / TEMPERATURE, 1)
-        distance = F.kl_div(F.log_softmax(logits / TEMPERATURE, 1), target, reduction="batchmean")
+        apart = F.kl_div(F.log_softmax(logits / TEMPERATURE, 1), target, reduction="none").sum(1)
+        distance = (learnt * apart).sum() / learnt.sum().clamp(min=1)
         return entropy, TEMPERATURE**2 * distance, penalty, peak
 
     def soft_labels(self, augmentation):
@@ -307,7 +311,8 @@ class Trainer:
         x = self.inputs(augmentation, index)
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
         own = augmentation.own[index].to(self.device)
-        entropy, distance, penalty, peaks = self.losses(x, labels, soft, own)
+        learnt = (self.phase.fits_altered | ~augmentation.altered[index]).float().to(self.device)
+        entropy, distance, penalty, peaks = self.losses(x, labels, soft, own, learnt)
         self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
         loss = (1 - SOFT) * entropy + SOFT * distance + self.phase.penalty * self.variant.range_weight * penalty
         self.optimiser.zero_grad()
