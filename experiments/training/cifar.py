@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 RECORD, SIDE, PAD = 3073, 32, 4
+BRIGHT, DARK = 1.3, 0.7  # factors of brighter and darker copies
 NOISE = 0.05  # standard deviation of the noise on noisy copies, in pixels of [0, 1]
 
 

@@ -31,8 +31,8 @@ def altered(images):
     """(name, pixels in [0, 1]) of the copies that ranges are also measured on."""
     pixels = images.float() / 255
     noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
-    yield "test, 1.3 times as bright", (1.3 * pixels).clamp(0, 1)
-    yield "test, 0.7 times as bright", 0.7 * pixels
+    yield "test, brighter", (cifar.BRIGHT * pixels).clamp(0, 1)
+    yield "test, darker", cifar.DARK * pixels
     yield "test, with noise", (pixels + cifar.NOISE * noise).clamp(0, 1)
 
 

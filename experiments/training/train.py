@@ -34,7 +34,7 @@ SETTLE_IMAGES = 10_000  # on whose crops they are measured
 COEFFS_RATE = 0.1  # of the quadratics' learning rate to that of the other weights
 FAR = 8.0  # excess of a peak from which on its penalty grows as its logarithm: an explosion must not drown the loss
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
-HARD_IMAGES = 500  # images with the largest peaks, seen again and again
+LARGEST_PEAK = 1000.0  # that is remembered of an image
 FORGET = 0.7  # how much of an image's largest peak counts when it is seen again
 OVERRIDES = {
     "peak_lr": "largest learning rate",
@@ -50,13 +50,14 @@ class Phase:
     """How much the range of activations counts."""
 
     hard: int  # images of a batch that come from the hardest
+    hardest: int  # how many these are: those with the largest peaks
     altered: float  # share of images whose light is changed
-    fits_altered: bool  # whether these are there to be told apart, too, or for their range only
     penalty: float  # factor on the range penalty
+    learns_all: bool  # whether altered and hard images are there to be told apart, too, or for their range only
 
 
 # Before statistics are fixed, and after: then altered images are many, and to learn them would be at the cost of others.
-FITTING, BOUNDING = Phase(8, 0.15, True, 1.0), Phase(12, 0.5, False, 4.0)
+FITTING, BOUNDING = Phase(8, 500, 0.15, 1.0, True), Phase(12, 100, 0.5, 4.0, False)
 
 
 def make_parser(description):
@@ -145,6 +146,7 @@ class Trainer:
         self.pruner = self.make_pruner()
         self.optimiser = torch.optim.SGD(self.parameter_groups(), lr=variant.peak_lr, momentum=0.9, nesterov=True)
         self.peaks = torch.zeros(len(self.labels))  # of each image
+        self.scanned = False
         self.padded = cifar.padded(self.images, self.description)
         self.teacher = None
         self.epoch, self.seconds = 0, 0.0
@@ -268,6 +270,25 @@ class Trainer:
         pixels = augmentation.lit(index, augmentation.pixels(index))
         return augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
 
+    def measured_inputs(self, index, gen):
+        """Network inputs as ranges are measured on: images as they are, brighter, darker or with noise."""
+        kind = torch.randint(4, (len(index), 1, 1, 1), generator=gen)
+        factor = torch.tensor([1.0, cifar.BRIGHT, cifar.DARK, 1.0])[kind]
+        pixels = self.images[index].float() / 255 * factor
+        pixels += (kind == 3) * cifar.NOISE * torch.randn(pixels.shape, generator=gen)
+        return cifar.normalise(pixels.clamp_(0, 1), self.description).to(self.device)
+
+    @torch.no_grad()
+    def scan(self):
+        """Take the peaks of all training images as they are: those that explode may do so in few of their crops."""
+        self.network.eval()
+        for index in torch.arange(len(self.labels)).split(500):
+            x = cifar.normalise(self.images[index].float() / 255, self.description).to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16):
+                peaks = self.network(x)[1].float().amax(0)
+            self.peaks[index] = peaks.nan_to_num(nan=LARGEST_PEAK).clamp(max=LARGEST_PEAK).cpu()
+        self.scanned = True
+
     def settle(self, augmentation, order):
         """Measure batch statistics on crops, and keep them."""
         batches = order[:SETTLE_IMAGES].split(self.args.batch)
@@ -306,15 +327,20 @@ class Trainer:
             self.teacher = relu_teacher(self.args.teacher)
         return teacher_logits(self.teacher, augmentation, self.labels, cache).float()
 
-    def step(self, augmentation, index, soft):
-        """One optimiser step; returns the cross-entropy and the range penalty."""
-        x = self.inputs(augmentation, index)
+    def step(self, phase, augmentation, index, hard, soft, gen):
+        """One optimiser step on images `index` and `hard`; returns the cross-entropy and the range penalty."""
+        ordinary, index = index, torch.cat([index, hard])
+        if phase.learns_all:
+            x, learnt = self.inputs(augmentation, index), torch.ones(len(index))
+        else:
+            x = torch.cat([self.inputs(augmentation, ordinary), self.measured_inputs(hard, gen)])
+            learnt = torch.cat([(~augmentation.altered[ordinary]).float(), torch.zeros(len(hard))])
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
         own = augmentation.own[index].to(self.device)
-        learnt = (self.phase.fits_altered | ~augmentation.altered[index]).float().to(self.device)
-        entropy, distance, penalty, peaks = self.losses(x, labels, soft, own, learnt)
+        entropy, distance, penalty, peaks = self.losses(x, labels, soft, own, learnt.to(self.device))
+        peaks = peaks.nan_to_num(nan=LARGEST_PEAK).clamp(max=LARGEST_PEAK)
         self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
-        loss = (1 - SOFT) * entropy + SOFT * distance + self.phase.penalty * self.variant.range_weight * penalty
+        loss = (1 - SOFT) * entropy + SOFT * distance + phase.penalty * self.variant.range_weight * penalty
         self.optimiser.zero_grad()
         loss.backward()
         if self.pruner:
@@ -332,6 +358,8 @@ class Trainer:
         start, paused, totals = time.monotonic(), 0.0, torch.zeros(2)
         mix = self.variant.mix if self.taught else 0.0
         phase = self.phase
+        if phase is BOUNDING and not self.scanned:
+            self.scan()
         augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch, mix, phase.altered)
         soft = self.soft_labels(augmentation)
         gen = torch.Generator().manual_seed(7919 * self.args.seed + self.epoch)
@@ -340,7 +368,7 @@ class Trainer:
         ordinary = self.args.batch - phase.hard
         steps = len(order) // ordinary
         shuffled = self.peaks + 1e-3 * torch.rand(len(order), generator=gen)  # where none is known yet, any are taken
-        hardest = shuffled.topk(min(HARD_IMAGES, len(order))).indices
+        hardest = shuffled.topk(min(phase.hardest, len(order))).indices
         self.network.train()
         for number in range(steps):
             paused += wait_while_paused(self.args.pause_file)
@@ -352,8 +380,8 @@ class Trainer:
             if self.pruner and number and number % MASK_EVERY == 0:
                 self.pruner.prune(progress)
             hard = hardest[torch.randint(len(hardest), (phase.hard,), generator=gen)]
-            index = torch.cat([order[number * ordinary :][:ordinary], hard])
-            totals += torch.tensor(self.step(augmentation, index, soft))
+            index = order[number * ordinary :][:ordinary]
+            totals += torch.tensor(self.step(phase, augmentation, index, hard, soft, gen))
         if not torch.isfinite(totals).all():
             raise SystemExit(f"{self.name} diverged in epoch {self.epoch + 1}; try a smaller peak_lr or clip")
         self.epoch += 1
