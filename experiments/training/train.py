@@ -146,7 +146,6 @@ class Trainer:
         self.pruner = self.make_pruner()
         self.optimiser = torch.optim.SGD(self.parameter_groups(), lr=variant.peak_lr, momentum=0.9, nesterov=True)
         self.peaks = torch.zeros(len(self.labels))  # of each image
-        self.scanned = False
         self.padded = cifar.padded(self.images, self.description)
         self.teacher = None
         self.epoch, self.seconds = 0, 0.0
@@ -287,7 +286,6 @@ class Trainer:
             with torch.autocast(self.device.type, torch.bfloat16):
                 peaks = self.network(x)[1].float().amax(0)
             self.peaks[index] = peaks.nan_to_num(nan=LARGEST_PEAK).clamp(max=LARGEST_PEAK).cpu()
-        self.scanned = True
 
     def settle(self, augmentation, order):
         """Measure batch statistics on crops, and keep them."""
@@ -358,7 +356,7 @@ class Trainer:
         start, paused, totals = time.monotonic(), 0.0, torch.zeros(2)
         mix = self.variant.mix if self.taught else 0.0
         phase = self.phase
-        if phase is BOUNDING and not self.scanned:
+        if phase is BOUNDING:
             self.scan()
         augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch, mix, phase.altered)
         soft = self.soft_labels(augmentation)
@@ -379,7 +377,9 @@ class Trainer:
                 self.settle(augmentation, order)
             if self.pruner and number and number % MASK_EVERY == 0:
                 self.pruner.prune(progress)
-            hard = hardest[torch.randint(len(hardest), (phase.hard,), generator=gen)]
+            # The square: of two images that explode, little would be seen among a hundred that are merely large.
+            weights = self.peaks[hardest].square() + 1e-6
+            hard = hardest[torch.multinomial(weights, phase.hard, replacement=True, generator=gen)]
             index = order[number * ordinary :][:ordinary]
             totals += torch.tensor(self.step(phase, augmentation, index, hard, soft, gen))
         if not torch.isfinite(totals).all():
