@@ -42,6 +42,7 @@ OVERRIDES = {
     "range_limit": "activation inputs beyond it, in deviations, are penalised",
     "range_weight": "weight of that penalty in the loss",
 }
+QUICK_BATCH = 500  # images of a batch out of training
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
 
@@ -277,15 +278,9 @@ class Trainer:
         pixels += (kind == 3) * cifar.NOISE * torch.randn(pixels.shape, generator=gen)
         return cifar.normalise(pixels.clamp_(0, 1), self.description).to(self.device)
 
-    @torch.no_grad()
     def scan(self):
         """Take the peaks of all training images as they are: those that explode may do so in few of their crops."""
-        self.network.eval()
-        for index in torch.arange(len(self.labels)).split(500):
-            x = cifar.normalise(self.images[index].float() / 255, self.description).to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16):
-                peaks = self.network(x)[1].float().amax(0)
-            self.peaks[index] = peaks.nan_to_num(nan=LARGEST_PEAK).clamp(max=LARGEST_PEAK).cpu()
+        self.peaks = torch.cat([remembered(peaks) for _, peaks in results(self.network, self.images)])
 
     def settle(self, augmentation, order):
         """Measure batch statistics on crops, and keep them."""
@@ -306,7 +301,7 @@ class Trainer:
         entropy = (pure * F.cross_entropy(logits, labels, reduction="none")).sum() / pure.sum().clamp(min=1)
         excess = F.relu(peaks.float() - self.variant.range_limit)
         penalty = (FAR * (excess / FAR).log1p()).sum(0).mean()
-        peak = peaks.detach().float().amax(0).cpu()
+        peak = remembered(peaks.detach())
         if not self.taught:
             return entropy, entropy, penalty, peak
         target = F.softmax(soft / TEMPERATURE, 1)
@@ -336,7 +331,6 @@ class Trainer:
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
         own = augmentation.own[index].to(self.device)
         entropy, distance, penalty, peaks = self.losses(x, labels, soft, own, learnt.to(self.device))
-        peaks = peaks.nan_to_num(nan=LARGEST_PEAK).clamp(max=LARGEST_PEAK)
         self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
         loss = (1 - SOFT) * entropy + SOFT * distance + phase.penalty * self.variant.range_weight * penalty
         self.optimiser.zero_grad()
@@ -391,16 +385,26 @@ class Trainer:
         return (totals / steps).tolist()
 
 
+def remembered(peaks):
+    """The largest peak of each image over all activations ([activations, n] to [n]), as far as it is remembered."""
+    return peaks.float().amax(0).nan_to_num(nan=LARGEST_PEAK).clamp(max=LARGEST_PEAK).cpu()
+
+
 @torch.no_grad()
-def quick_accuracy(network, images, labels):
-    """(share of images classified right, largest |z| of any activation), in bfloat16."""
+def results(network, images):
+    """(logits, peaks) of the network out of training, in bfloat16, for batches of `QUICK_BATCH` images in order."""
     network.eval()
     device = next(network.parameters()).device
-    right, peak = 0, 0.0
-    for x, y in zip(images.split(500), labels.split(500)):
-        x = cifar.normalise(x.float() / 255, network.description).to(device)
+    for pixels in images.split(QUICK_BATCH):
+        x = cifar.normalise(pixels.float() / 255, network.description).to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            logits, peaks = network(x)
+            yield network(x)
+
+
+def quick_accuracy(network, images, labels):
+    """(share of images classified right, largest |z| of any activation), in bfloat16."""
+    right, peak = 0, 0.0
+    for y, (logits, peaks) in zip(labels.split(QUICK_BATCH), results(network, images)):
         right += (logits.argmax(1).cpu() == y).sum().item()
         peak = max(peak, peaks.nan_to_num(nan=float("inf")).max().item())
     return right / len(labels), peak
