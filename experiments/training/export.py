@@ -139,7 +139,7 @@ def export_variant(trainer, epochs, train, test):
         **pruning_record(trainer),
         "test_accuracy": after,
         "test_accuracy_float32": before,
-        "parent": variant.parent or (args.start.name if variant.start and args.start else "none"),
+        "parent": ", ".join(variant.parents) or (args.start.name if variant.start and args.start else "none"),
         "teacher": args.teacher.name if trainer.taught else "none",
         "command": command(args, variant, epochs),
         "seed": args.seed,

@@ -26,7 +26,7 @@ class Variant:
     width: int | str
     groups: dict = field(default_factory=dict)
     shuffle: tuple = ()
-    parent: str | None = None
+    parents: tuple = ()
     start: str | None = None
     teacher: str | None = None
     prune: Prune | None = None
@@ -48,19 +48,20 @@ def read_rank(network, folder=PLANS):
 
 
 def read_plan(network, folder=PLANS):
-    """The variants of a network by name. A child has its parent's groups and shuffle, unless it names groups."""
+    """The variants of a network by name. A pruned child has its first parent's groups and shuffle, unless it names groups."""
     raw = tomllib.loads((Path(folder) / f"{network}.toml").read_text())
     known = {f.name for f in fields(Variant)}
     variants = {}
     for name, own in raw["variant"].items():
         entry = {**raw.get("all", {}), **own}
+        parents = entry.pop("parent", ())
+        entry["parents"] = parents = (parents,) if isinstance(parents, str) else tuple(parents)
         if unknown := set(entry) - known:
             raise SystemExit(f"plan of {network}, variant {name}: unknown keys {sorted(unknown)}")
-        if parent := entry.get("parent"):
-            if parent not in variants:
-                raise SystemExit(f"plan of {network}, variant {name}: its parent {parent} must come before it")
-            if "prune" in entry and "groups" not in entry:
-                entry["groups"], entry["shuffle"] = variants[parent].groups, variants[parent].shuffle
+        if unknown := [parent for parent in parents if parent not in variants]:
+            raise SystemExit(f"plan of {network}, variant {name}: its parents {unknown} must come before it")
+        if parents and "prune" in entry and "groups" not in entry:
+            entry["groups"], entry["shuffle"] = variants[parents[0]].groups, variants[parents[0]].shuffle
         if "prune" in entry:
             entry["prune"] = Prune(**entry["prune"])
         entry["shuffle"] = tuple(entry.get("shuffle", ()))

@@ -47,7 +47,7 @@ def candidates(plan, table):
             for importance in table["importance"]:
                 yield f"{family}-{importance}-{round(100 * keep)}", dataclasses.replace(
                     parent,
-                    parent=table["parent"],
+                    parents=(table["parent"],),
                     epochs=table["epochs"],
                     peak_lr=table["peak_lr"],
                     fixed_statistics=False,

@@ -54,11 +54,12 @@ class Phase:
     hardest: int  # how many these are: those with the largest peaks
     altered: float  # share of images whose light is changed
     penalty: float  # factor on the range penalty
+    hard_penalty: float  # further factor on that of hard images: among 128 the two that explode would count for little
     learns_all: bool  # whether altered and hard images are there to be told apart, too, or for their range only
 
 
 # Before statistics are fixed, and after: then altered images are many, and to learn them would be at the cost of others.
-FITTING, BOUNDING = Phase(8, 500, 0.15, 1.0, True), Phase(12, 100, 0.5, 4.0, False)
+FITTING, BOUNDING = Phase(8, 500, 0.15, 1.0, 1.0, True), Phase(12, 100, 0.5, 4.0, 8.0, False)
 
 
 def make_parser(description):
@@ -171,20 +172,18 @@ class Trainer:
         ]
 
     def start(self):
-        """Load the parent's exported weights, or the file to start from, where the plan says so."""
-        if self.variant.parent:
-            path = self.parent_file()
-        elif self.variant.start:
-            path = self.args.start
-        else:
+        """Load the parents' exported weights, or the file to start from, where the plan says so."""
+        paths = self.parent_files() or ([self.args.start] if self.variant.start else [])
+        if self.args.smoke and not all(path and path.exists() for path in paths):
             return
-        if self.args.smoke and (path is None or not path.exists()):
+        if not paths:
             return
-        if path is None:
+        if None in paths:
             raise SystemExit(f"variant {self.args.variant} starts from given weights: name them with --start")
+        tensors = mean_of([single(read_start(path)) for path in paths])
         pixels = self.images[:START_IMAGES].float() / 255
         inputs = cifar.normalise(pixels, self.description)
-        start_from(self.network, single(read_start(path)), inputs)
+        start_from(self.network, tensors, inputs)
         if any(quadratic.centred for _, quadratic in self.network.quadratics()):
             # The file's may have had constants, which the means behind them contain.
             self.network.project()
@@ -192,10 +191,10 @@ class Trainer:
         if self.variant.fixed_statistics:
             self.network.fix_statistics()
 
-    def parent_file(self):
-        """Weight file of the plan's parent, or None."""
-        name = self.variant.parent
-        return name and weight_folder(self.args, read_plan(self.args.network)[name]) / f"{name}.safetensors"
+    def parent_files(self):
+        """Weight files of the plan's parents."""
+        plan = read_plan(self.args.network)
+        return [weight_folder(self.args, plan[name]) / f"{name}.safetensors" for name in self.variant.parents]
 
     def make_pruner(self):
         """What removes units: those of a file, else those that the plan defines; None if neither is asked for."""
@@ -219,7 +218,8 @@ class Trainer:
     def make_identity(self):
         """What makes this run: two checkpoints may only follow each other if it is the same."""
         args, variant = self.args, self.variant
-        files = {"parent": self.parent_file(), "teacher": args.teacher, "start": args.start, "units": args.units}
+        files = {"teacher": args.teacher, "start": args.start, "units": args.units}
+        files |= {f"parent {path.stem}": path for path in self.parent_files()}
         digest = lambda path: path and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest()
         return {
             "variant": asdict(variant),
@@ -289,7 +289,7 @@ class Trainer:
             self.network.settle(self.inputs(augmentation, index) for index in batches)
 
     def losses(self, x, labels, soft, own, learnt):
-        """(cross-entropy, distillation, range penalty, peak of each image); `soft`: the teacher's logits, or nothing.
+        """(cross-entropy, distillation, range penalty of each image, its peak); `soft`: the teacher's logits, or nothing.
 
         Images of which less than all is their `own` have no label: for them the teacher alone counts. Those not
         `learnt` (1 or 0 each) have a range penalty only.
@@ -300,7 +300,7 @@ class Trainer:
         pure = learnt * (own == 1)
         entropy = (pure * F.cross_entropy(logits, labels, reduction="none")).sum() / pure.sum().clamp(min=1)
         excess = F.relu(peaks.float() - self.variant.range_limit)
-        penalty = (FAR * (excess / FAR).log1p()).sum(0).mean()
+        penalty = (FAR * (excess / FAR).log1p()).sum(0)
         peak = remembered(peaks.detach())
         if not self.taught:
             return entropy, entropy, penalty, peak
@@ -330,7 +330,9 @@ class Trainer:
             learnt = torch.cat([(~augmentation.altered[ordinary]).float(), torch.zeros(len(hard))])
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
         own = augmentation.own[index].to(self.device)
-        entropy, distance, penalty, peaks = self.losses(x, labels, soft, own, learnt.to(self.device))
+        entropy, distance, penalties, peaks = self.losses(x, labels, soft, own, learnt.to(self.device))
+        penalties[len(ordinary) :] *= phase.hard_penalty
+        penalty = penalties.mean()
         self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
         loss = (1 - SOFT) * entropy + SOFT * distance + phase.penalty * self.variant.range_weight * penalty
         self.optimiser.zero_grad()
@@ -383,6 +385,12 @@ class Trainer:
             self.pruner.prune(self.epoch / epochs)
         self.seconds += time.monotonic() - start - paused
         return (totals / steps).tolist()
+
+
+def mean_of(parts):
+    """The mean of several networks' tensors; bounds are not theirs any more. Networks trained on from one start and with
+    its statistics can be averaged: weights do not change places (model soups, arXiv 2203.05482)."""
+    return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0] if not name.endswith(".bound")}
 
 
 def remembered(peaks):
