@@ -34,8 +34,9 @@ SETTLE_IMAGES = 10_000  # on whose crops they are measured
 COEFFS_RATE = 0.1  # of the quadratics' learning rate to that of the other weights
 FAR = 8.0  # excess of a peak from which on its penalty grows as its logarithm: an explosion must not drown the loss
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
-LARGEST_PEAK = 1000.0  # that is remembered of an image
-FORGET = 0.7  # how much of an image's largest peak counts when it is seen again
+FURTHEST = 4.0  # that an image is said to reach, in limits: one that explodes must not hide all others
+FORGET = 0.7  # how much of an image's reach counts when it is seen again
+USUAL = 0.999  # share of the training images that stay within an activation's limit
 OVERRIDES = {
     "peak_lr": "largest learning rate",
     "clip": "limit of the gradient's norm",
@@ -51,15 +52,14 @@ class Phase:
     """How much the range of activations counts."""
 
     hard: int  # images of a batch that come from the hardest
-    hardest: int  # how many these are: those with the largest peaks
+    hardest: int  # how many these are: those that reach furthest
     altered: float  # share of images whose light is changed
     penalty: float  # factor on the range penalty
-    hard_penalty: float  # further factor on that of hard images: among 128 the two that explode would count for little
     learns_all: bool  # whether altered and hard images are there to be told apart, too, or for their range only
 
 
-# Before statistics are fixed, and after: then altered images are many, and to learn them would be at the cost of others.
-FITTING, BOUNDING = Phase(8, 500, 0.15, 1.0, 1.0, True), Phase(12, 100, 0.5, 4.0, 8.0, False)
+# Before statistics are fixed, and after: then hard images are many, and to learn them would be at the cost of others.
+FITTING, BOUNDING = Phase(8, 500, 0.15, 1.0, True), Phase(24, 200, 0.15, 4.0, False)
 
 
 def make_parser(description):
@@ -147,7 +147,9 @@ class Trainer:
         self.network.to(self.device, memory_format=torch.channels_last)
         self.pruner = self.make_pruner()
         self.optimiser = torch.optim.SGD(self.parameter_groups(), lr=variant.peak_lr, momentum=0.9, nesterov=True)
-        self.peaks = torch.zeros(len(self.labels))  # of each image
+        # What activations' inputs are penalised beyond, and the largest of each image in units of that.
+        self.limits = torch.full((len(self.network.quadratics()), 1), variant.range_limit)
+        self.reach = torch.zeros(len(self.labels))
         self.padded = cifar.padded(self.images, self.description)
         self.teacher = None
         self.epoch, self.seconds = 0, 0.0
@@ -238,7 +240,7 @@ class Trainer:
             self.network.fix_statistics()
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
-        self.epoch, self.seconds, self.peaks = saved["epoch"], saved["seconds"], saved["peaks"].cpu()
+        self.epoch, self.seconds, self.reach = saved["epoch"], saved["seconds"], saved["reach"].cpu()
         if self.pruner:
             self.pruner.load(saved["pruner"])
 
@@ -246,7 +248,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "peaks": self.peaks,
+            "reach": self.reach,
             "pruner": self.pruner.state() if self.pruner else None,
             "settled": self.settled,
             "identity": self.identity,
@@ -279,8 +281,15 @@ class Trainer:
         return cifar.normalise(pixels.clamp_(0, 1), self.description).to(self.device)
 
     def scan(self):
-        """Take the peaks of all training images as they are: those that explode may do so in few of their crops."""
-        self.peaks = torch.cat([remembered(peaks) for _, peaks in results(self.network, self.images)])
+        """Find what activations' inputs usually are, to penalise what lies beyond, and the images that reach furthest.
+
+        The first activation in which an image stands out is seldom that in which it is large. All training images are
+        looked at as they are: those that explode may do so in few of their crops.
+        """
+        peaks = torch.cat([peaks.float().cpu() for _, peaks in results(self.network, self.images)], 1)
+        usual = peaks.nan_to_num(nan=math.inf).quantile(USUAL, 1, keepdim=True, interpolation="lower")
+        self.limits = usual.clamp(max=self.variant.range_limit)
+        self.reach = reach(peaks, self.limits)
 
     def settle(self, augmentation, order):
         """Measure batch statistics on crops, and keep them."""
@@ -289,7 +298,7 @@ class Trainer:
             self.network.settle(self.inputs(augmentation, index) for index in batches)
 
     def losses(self, x, labels, soft, own, learnt):
-        """(cross-entropy, distillation, range penalty of each image, its peak); `soft`: the teacher's logits, or nothing.
+        """(cross-entropy, distillation, range penalty, reach of each image); `soft`: the teacher's logits, or nothing.
 
         Images of which less than all is their `own` have no label: for them the teacher alone counts. Those not
         `learnt` (1 or 0 each) have a range penalty only.
@@ -299,15 +308,15 @@ class Trainer:
         logits = logits.float()
         pure = learnt * (own == 1)
         entropy = (pure * F.cross_entropy(logits, labels, reduction="none")).sum() / pure.sum().clamp(min=1)
-        excess = F.relu(peaks.float() - self.variant.range_limit)
-        penalty = (FAR * (excess / FAR).log1p()).sum(0)
-        peak = remembered(peaks.detach())
+        excess = F.relu(peaks.float() - self.limits.to(self.device))
+        penalty = (FAR * (excess / FAR).log1p()).sum(0).mean()
+        far = reach(peaks.detach().cpu(), self.limits)
         if not self.taught:
-            return entropy, entropy, penalty, peak
+            return entropy, entropy, penalty, far
         target = F.softmax(soft / TEMPERATURE, 1)
         apart = F.kl_div(F.log_softmax(logits / TEMPERATURE, 1), target, reduction="none").sum(1)
         distance = (learnt * apart).sum() / learnt.sum().clamp(min=1)
-        return entropy, TEMPERATURE**2 * distance, penalty, peak
+        return entropy, TEMPERATURE**2 * distance, penalty, far
 
     def soft_labels(self, augmentation):
         """The teacher's logits on this epoch's crops."""
@@ -330,10 +339,8 @@ class Trainer:
             learnt = torch.cat([(~augmentation.altered[ordinary]).float(), torch.zeros(len(hard))])
         labels, soft = self.labels[index].to(self.device), soft[index].to(self.device)
         own = augmentation.own[index].to(self.device)
-        entropy, distance, penalties, peaks = self.losses(x, labels, soft, own, learnt.to(self.device))
-        penalties[len(ordinary) :] *= phase.hard_penalty
-        penalty = penalties.mean()
-        self.peaks[index] = torch.maximum(peaks, FORGET * self.peaks[index])
+        entropy, distance, penalty, far = self.losses(x, labels, soft, own, learnt.to(self.device))
+        self.reach[index] = torch.maximum(far, FORGET * self.reach[index])
         loss = (1 - SOFT) * entropy + SOFT * distance + phase.penalty * self.variant.range_weight * penalty
         self.optimiser.zero_grad()
         loss.backward()
@@ -361,7 +368,7 @@ class Trainer:
         order = torch.randperm(len(self.labels), generator=gen)
         ordinary = self.args.batch - phase.hard
         steps = len(order) // ordinary
-        shuffled = self.peaks + 1e-3 * torch.rand(len(order), generator=gen)  # where none is known yet, any are taken
+        shuffled = self.reach + 1e-3 * torch.rand(len(order), generator=gen)  # where none is known yet, any are taken
         hardest = shuffled.topk(min(phase.hardest, len(order))).indices
         self.network.train()
         for number in range(steps):
@@ -374,7 +381,7 @@ class Trainer:
             if self.pruner and number and number % MASK_EVERY == 0:
                 self.pruner.prune(progress)
             # The square: of two images that explode, little would be seen among a hundred that are merely large.
-            weights = self.peaks[hardest].square() + 1e-6
+            weights = self.reach[hardest].square() + 1e-6
             hard = hardest[torch.multinomial(weights, phase.hard, replacement=True, generator=gen)]
             index = order[number * ordinary :][:ordinary]
             totals += torch.tensor(self.step(phase, augmentation, index, hard, soft, gen))
@@ -393,9 +400,9 @@ def mean_of(parts):
     return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0] if not name.endswith(".bound")}
 
 
-def remembered(peaks):
-    """The largest peak of each image over all activations ([activations, n] to [n]), as far as it is remembered."""
-    return peaks.float().amax(0).nan_to_num(nan=LARGEST_PEAK).clamp(max=LARGEST_PEAK).cpu()
+def reach(peaks, limits):
+    """The largest peak of each image over all activations ([activations, n] to [n]), in units of the limits there."""
+    return (peaks.float() / limits).amax(0).nan_to_num(nan=FURTHEST).clamp(max=FURTHEST)
 
 
 @torch.no_grad()
