@@ -15,7 +15,7 @@ import torch
 
 from description import NETWORKS, WEIGHTS, read_description
 from files import replacing
-from fold import folded, plain_forward
+from fold import plain_forward
 from measure import BOUND_LIMIT, accuracy, bound, largest_values, rounded_up
 from plan import read_plan
 from store import decode_all, encode_all, read_weights, single, write_weights
@@ -122,8 +122,7 @@ def export_variant(trainer, epochs, train, test):
     args, variant, description = trainer.args, trainer.variant, trainer.description
     if not variant.shipped:
         train = tuple(part[:0] for part in train)
-    tensors = folded(trainer.network.cpu())
-    stored, after, before = stored_form(description, tensors, train, test)
+    stored, after, before = stored_form(description, trainer.result(), train, test)
     largest, output = largest_values(description, single(decode_all(stored)), train[0], test[0])
     bounds = {name: bound(value) for name, value in largest.items()}
     for name, value in (*bounds.items(), ("output", rounded_up(output))):

@@ -18,7 +18,7 @@ import cifar
 from description import NETWORKS, WEIGHTS, read_description
 from export import export_variant, git_revision, weight_folder
 from files import replacing
-from fold import start_from
+from fold import folded, start_from
 from network import Network
 from plan import read_plan
 from pruning import Pruner
@@ -174,15 +174,10 @@ class Trainer:
         ]
 
     def start(self):
-        """Load the parents' exported weights, or the file to start from, where the plan says so."""
-        paths = self.parent_files() or ([self.args.start] if self.variant.start else [])
-        if self.args.smoke and not all(path and path.exists() for path in paths):
+        """Load what the plan says to start from."""
+        tensors = self.start_tensors()
+        if tensors is None:
             return
-        if not paths:
-            return
-        if None in paths:
-            raise SystemExit(f"variant {self.args.variant} starts from given weights: name them with --start")
-        tensors = mean_of([single(read_start(path)) for path in paths])
         pixels = self.images[:START_IMAGES].float() / 255
         inputs = cifar.normalise(pixels, self.description)
         start_from(self.network, tensors, inputs)
@@ -192,6 +187,20 @@ class Trainer:
             self.network.measure(inputs.split(self.args.batch))
         if self.variant.fixed_statistics:
             self.network.fix_statistics()
+
+    def start_tensors(self):
+        """The mean of the parents' exported weights, or the file to start from; None where the plan names neither."""
+        paths = self.parent_files() or ([self.args.start] if self.variant.start else [])
+        if self.args.smoke and not all(path and path.exists() for path in paths):
+            return None
+        if None in paths:
+            raise SystemExit(f"variant {self.args.variant} starts from given weights: name them with --start")
+        return mean_of([single(read_start(path)) for path in paths]) if paths else None
+
+    def result(self):
+        """The tensors to export: the network's or, without any training, exactly those to start from."""
+        start = None if self.epoch else self.start_tensors()
+        return folded(self.network.cpu()) if start is None else start
 
     def parent_files(self):
         """Weight files of the plan's parents."""
@@ -433,7 +442,7 @@ def main():
     os.nice(10)
     train, test = load_data(args)
     trainer = Trainer(args, chosen_variant(args), train)
-    epochs = args.epochs or (2 if args.smoke else trainer.variant.epochs)
+    epochs = args.epochs or (min(2, trainer.variant.epochs) if args.smoke else trainer.variant.epochs)
     while trainer.epoch < epochs:
         entropy, penalty = trainer.run_epoch(epochs)
         trainer.save()
