@@ -15,7 +15,7 @@ from torch import nn
 from normalised import EPSILON, average_pool, normalised_quadratic
 from walk import walk
 
-CLAMP = 10.0  # in standard deviations
+CLAMP, WIDE_CLAMP = 10.0, 32.0  # in standard deviations; the latter once statistics are fixed
 HERMITE = (1 / math.sqrt(4 * math.pi), 0.5, 1 / math.sqrt(2 * math.pi))  # of ReLU: a, b, c
 MOMENTUM = 0.1  # of running statistics
 FURTHEST_MEAN = 8.0  # of an activation's inputs, in units of what they are scaled by
@@ -31,6 +31,11 @@ class Statistics(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
         self.eps = EPSILON
         self.momentum, self.fixed = MOMENTUM, False
+
+    @property
+    def clamp(self):
+        """With fixed statistics nothing can be spoilt, and what a lower clamp hides is what makes a network explode."""
+        return WIDE_CLAMP if self.fixed else CLAMP
 
 
 class Quadratic(nn.Module):
@@ -52,7 +57,7 @@ class Quadratic(nn.Module):
         """Return (result, peak of each image: see `normalised_quadratic`)."""
         a, b, c = self.coeffs
         a = a / math.sqrt(2)
-        return normalised_quadratic(x, torch.stack([a, b, c - a]), self.norm, self.training, CLAMP)
+        return normalised_quadratic(x, torch.stack([a, b, c - a]), self.norm, self.training, self.norm.clamp)
 
     @torch.no_grad()
     def project(self):
@@ -94,7 +99,7 @@ class Affine(nn.Module):
 
     def forward(self, x):
         coeffs = torch.stack([torch.zeros_like(self.weight), self.weight, self.bias])
-        return normalised_quadratic(x, coeffs, self.norm, self.training, CLAMP)[0]
+        return normalised_quadratic(x, coeffs, self.norm, self.training, self.norm.clamp)[0]
 
 
 class Convolution(nn.Module):
