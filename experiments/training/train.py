@@ -33,6 +33,7 @@ SETTLE = 0.8  # share of the training after which batch statistics are measured 
 SETTLE_IMAGES = 10_000  # on whose crops they are measured
 COEFFS_RATE = 0.1  # of the quadratics' learning rate to that of the other weights
 FAR = 8.0  # excess of a peak from which on its penalty grows as its logarithm: an explosion must not drown the loss
+LEARNABLE = 16.0  # deviations below which all inputs of an image that is learnt lie
 TEMPERATURE, SOFT = 4.0, 0.8  # of distillation, and its share of the loss
 FURTHEST = 4.0  # that an image is said to reach, in limits: one that explodes must not hide all others
 FORGET = 0.7  # how much of an image's reach counts when it is seen again
@@ -310,11 +311,12 @@ class Trainer:
         """(cross-entropy, distillation, range penalty, reach of each image); `soft`: the teacher's logits, or nothing.
 
         Images of which less than all is their `own` have no label: for them the teacher alone counts. Those not
-        `learnt` (1 or 0 each) have a range penalty only.
+        `learnt` (1 or 0 each) have a range penalty only; so have those whose inputs reach `LEARNABLE`: their logits say nothing.
         """
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, peaks = self.network(x)
         logits = logits.float()
+        learnt = learnt * (peaks.amax(0) < LEARNABLE)
         pure = learnt * (own == 1)
         entropy = (pure * F.cross_entropy(logits, labels, reduction="none")).sum() / pure.sum().clamp(min=1)
         excess = F.relu(peaks.float() - self.limits.to(self.device))
