@@ -294,12 +294,15 @@ class Trainer:
         """Find what activations' inputs usually are, to penalise what lies beyond, and the images that reach furthest.
 
         The first activation in which an image stands out is seldom that in which it is large. All training images are
-        looked at as they are: those that explode may do so in few of their crops.
+        looked at as they are and brighter: those that explode may do so in few of their crops.
         """
-        peaks = torch.cat([peaks.float().cpu() for _, peaks in results(self.network, self.images)], 1)
+        peaks, bright = (
+            torch.cat([peaks.float().cpu() for _, peaks in results(self.network, self.images, light)], 1)
+            for light in (1.0, cifar.BRIGHT)
+        )
         usual = peaks.nan_to_num(nan=math.inf).quantile(USUAL, 1, keepdim=True, interpolation="lower")
         self.limits = usual.clamp(max=self.variant.range_limit)
-        self.reach = reach(peaks, self.limits)
+        self.reach = torch.maximum(reach(peaks, self.limits), reach(bright, self.limits))
 
     def settle(self, augmentation, order):
         """Measure batch statistics on crops, and keep them."""
@@ -417,12 +420,15 @@ def reach(peaks, limits):
 
 
 @torch.no_grad()
-def results(network, images):
-    """(logits, peaks) of the network out of training, in bfloat16, for batches of `QUICK_BATCH` images in order."""
+def results(network, images, light=1.0):
+    """(logits, peaks) of the network out of training, in bfloat16, for batches of `QUICK_BATCH` images in order.
+
+    Images are made brighter by the factor `light`.
+    """
     network.eval()
     device = next(network.parameters()).device
     for pixels in images.split(QUICK_BATCH):
-        x = cifar.normalise(pixels.float() / 255, network.description).to(device)
+        x = cifar.normalise((light / 255 * pixels.float()).clamp_(0, 1), network.description).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             yield network(x)
 
