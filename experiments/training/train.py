@@ -44,6 +44,7 @@ OVERRIDES = {
     "range_limit": "activation inputs beyond it, in deviations, are penalised",
     "range_weight": "weight of that penalty in the loss",
 }
+BRIGHTER = 1.2 * cifar.BRIGHT  # of images in bounding: a margin over what ranges are measured on
 QUICK_BATCH = 500  # images of a batch out of training
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
@@ -283,9 +284,9 @@ class Trainer:
         return augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
 
     def measured_inputs(self, index, gen):
-        """Network inputs as ranges are measured on: images as they are, brighter, darker or with noise."""
+        """Network inputs much as ranges are measured on: images as they are, still brighter, darker or with noise."""
         kind = torch.randint(4, (len(index), 1, 1, 1), generator=gen)
-        factor = torch.tensor([1.0, cifar.BRIGHT, cifar.DARK, 1.0])[kind]
+        factor = torch.tensor([1.0, BRIGHTER, cifar.DARK, 1.0])[kind]
         pixels = self.images[index].float() / 255 * factor
         pixels += (kind == 3) * cifar.NOISE * torch.randn(pixels.shape, generator=gen)
         return cifar.normalise(pixels.clamp_(0, 1), self.description).to(self.device)
@@ -298,7 +299,7 @@ class Trainer:
         """
         peaks, bright = (
             torch.cat([peaks.float().cpu() for _, peaks in results(self.network, self.images, light)], 1)
-            for light in (1.0, cifar.BRIGHT)
+            for light in (1.0, BRIGHTER)
         )
         usual = peaks.nan_to_num(nan=math.inf).quantile(USUAL, 1, keepdim=True, interpolation="lower")
         self.limits = usual.clamp(max=self.variant.range_limit)
