@@ -16,9 +16,9 @@ import torch
 from description import NETWORKS, WEIGHTS, read_description
 from files import replacing
 from fold import plain_forward
-from measure import BOUND_LIMIT, accuracy, bound, largest_values, rounded_up
+from measure import BOUND_LIMIT, accuracy, bound, largest_values, rounded_up, to_halve
 from plan import read_plan
-from store import decode_all, encode_all, read_weights, single, write_weights
+from store import decode_all, encode_all, halve_inputs, read_weights, single, write_weights
 from units import FAMILIES
 
 CHECK_INPUTS = 8
@@ -124,6 +124,10 @@ def export_variant(trainer, epochs, train, test):
         train = tuple(part[:0] for part in train)
     stored, after, before = stored_form(description, trainer.result(), train, test)
     largest, output = largest_values(description, single(decode_all(stored)), train[0], test[0])
+    halved = to_halve(description, largest)
+    for name in halved:
+        halve_inputs(stored, description.layer(name).sources[0], name)
+        largest[name] /= 2
     bounds = {name: bound(value) for name, value in largest.items()}
     for name, value in (*bounds.items(), ("output", rounded_up(output))):
         if value is not None:
@@ -151,6 +155,7 @@ def export_variant(trainer, epochs, train, test):
         "bounded": all(value is not None for value in bounds.values()),
         "max_abs_logit": output,
         "max_abs_activation_input": largest,
+        "halved": sorted(halved),
     }
     with replacing(folder / f"{trainer.name}.toml") as partial:
         partial.write_text(toml_text(record))

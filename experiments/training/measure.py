@@ -64,6 +64,12 @@ def rounded_up(largest):
     return math.ceil(2 * MARGIN * largest) / 2 if math.isfinite(largest) else None
 
 
+def to_halve(description, largest):
+    """The activations whose inputs must be half as large to stay within the limit, where that is the file's to choose."""
+    scaled = [description.activation_alone(linear) for linear in description.linear()]
+    return [layer.name for layer in scaled if layer and BOUND_LIMIT < largest[layer.name] <= 2 * BOUND_LIMIT]
+
+
 def bound(largest):
     """The bound recorded for an activation: the largest value with a margin, in halves, at most 32; or None."""
     if largest > BOUND_LIMIT:

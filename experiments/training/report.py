@@ -26,10 +26,12 @@ def row(record, dense):
     kept = f"{record['kept_units']} of {total} ({100 * record['kept_units'] / total:.0f} %)" if total else "all"
     pruned = f"{record['family']}, {record['importance']}" if total else "none"
     delta = f"{100 * (record['test_accuracy'] - dense):+.2f}" if dense else ""
-    largest = max(record["max_abs_activation_input"].values())
+    largest = f"{max(record['max_abs_activation_input'].values()):.1f}"
+    if halved := record.get("halved"):
+        largest += f" ({', '.join(halved)} halved)"
     return (
         f"| {record['network']} | `{record['variant']}` | {', '.join(map(str, groups))}{shuffled} | {pruned} "
-        f"| {kept} | {100 * record['test_accuracy']:.2f} % | {delta} | {largest:.1f} |"
+        f"| {kept} | {100 * record['test_accuracy']:.2f} % | {delta} | {largest} |"
     )
 
 

@@ -65,6 +65,19 @@ def encode_all(tensors, eight_bits):
     return stored
 
 
+def halve_inputs(stored, linear, activation):
+    """Halve the results of a linear layer without a bias, and have the activation that reads them make up for it.
+
+    Powers of two leave every stored number as exact as it was, and the network what it was.
+    """
+    weight = f"{linear}.weight"
+    for key in (f"{weight}.step", f"{weight}.values", weight):
+        if key in stored:
+            stored[key] = stored[key] / 2
+            break
+    stored[f"{activation}.coeffs"] = stored[f"{activation}.coeffs"] * torch.tensor([[4.0], [2.0], [1.0]])
+
+
 def decode_all(stored):
     """A network's tensors in double precision, from their stored form."""
     tensors = {}
