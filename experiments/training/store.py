@@ -68,7 +68,7 @@ def encode_all(tensors, eight_bits):
 def halve_inputs(stored, linear, activation):
     """Halve the results of a linear layer without a bias, and have the activation that reads them make up for it.
 
-    Powers of two leave every stored number as exact as it was, and the network what it was.
+    A power of two leaves the network what it was, but for weights below the normal ones of float16.
     """
     weight = f"{linear}.weight"
     for key in (f"{weight}.step", f"{weight}.values", weight):
