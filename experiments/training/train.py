@@ -177,7 +177,7 @@ class Trainer:
 
     def start(self):
         """Load what the plan says to start from."""
-        tensors = self.start_tensors()
+        tensors = self.given = self.start_tensors()
         if tensors is None:
             return
         pixels = self.images[:START_IMAGES].float() / 255
@@ -200,9 +200,9 @@ class Trainer:
         return mean_of([single(read_start(path)) for path in paths]) if paths else None
 
     def result(self):
-        """The tensors to export: the network's or, without any training, exactly those to start from."""
-        start = None if self.epoch else self.start_tensors()
-        return folded(self.network.cpu()) if start is None else start
+        """The tensors to export: the network's or, without any training, exactly those it started from."""
+        untrained = self.epoch == 0 and self.given is not None
+        return self.given if untrained else folded(self.network.cpu())
 
     def parent_files(self):
         """Weight files of the plan's parents."""
