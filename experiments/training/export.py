@@ -114,10 +114,16 @@ def weight_folder(args, variant):
     return (args.weights if variant.shipped else args.work / "weights") / args.network
 
 
-def export_variant(trainer, epochs, train, test):
-    """Write <variant>.safetensors and <variant>.toml into the network's folder.
+def record_folder(weights, network, shipped):
+    """Where a variant's record goes: those of what is not shipped have a folder of their own beside the others."""
+    return weights / network if shipped else weights / network / "unshipped"
 
-    What is not shipped is a start for others: its ranges are looked at on the test images and their copies only.
+
+def export_variant(trainer, epochs, train, test):
+    """Write <variant>.safetensors and <variant>.toml into the network's folders.
+
+    What is not shipped is a start for others or there to compare: its ranges are looked at on the test images and their
+    copies only.
     """
     args, variant, description = trainer.args, trainer.variant, trainer.description
     if not variant.shipped:
@@ -158,17 +164,21 @@ def export_variant(trainer, epochs, train, test):
         "max_abs_activation_input": largest,
         "halved": sorted(halved),
     }
-    with replacing(folder / f"{trainer.name}.toml") as partial:
+    with replacing(record_folder(args.weights, args.network, variant.shipped) / f"{trainer.name}.toml") as partial:
         partial.write_text(toml_text(record))
     print(f"{args.network} {trainer.name} exported: accuracy {after:.4f}, largest input {max(largest.values()):.1f}")
     if not record["bounded"]:
         print(f"NOT BOUNDED: inputs beyond {BOUND_LIMIT} in {[k for k, v in bounds.items() if v is None]}; do not ship it")
 
 
-def records_of(network, weights):
-    """The records of a network's exported variants: those of its plan in that order, then others."""
+def records_of(network, weights, shipped=True):
+    """The records of a network's variants, shipped or not: those of its plan in that order, then others.
+
+    A variant has the name of its file: some were trained under another, before the plan called its successor so.
+    """
     names = list(read_plan(network))
-    records = [tomllib.loads(path.read_text()) for path in sorted((weights / network).glob("*.toml"))]
+    paths = sorted(record_folder(weights, network, shipped).glob("*.toml"))
+    records = [{**tomllib.loads(path.read_text()), "variant": path.stem} for path in paths]
     place = lambda record: names.index(record["variant"]) if record["variant"] in names else len(names)
     return sorted(records, key=place)
 

@@ -1,4 +1,4 @@
-"""Write what the records of trained variants say into README.md (a table) and the networks' descriptions.
+"""Write what the records of trained variants say into README.md (two tables) and the networks' descriptions.
 
     python report.py
 """
@@ -11,7 +11,7 @@ from plan import PLANS
 
 README = Path(__file__).resolve().parent / "README.md"
 MARK = "# Variants, from the records in ../weights/{} (written by ../training/report.py)."
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 HEADER = [
     "| network | variant | groups | pruned units | kept | test accuracy | to dense (points) | largest input |",
     "|---|---|---|---|---|---|---|---|",
@@ -35,14 +35,20 @@ def row(record, dense):
     )
 
 
-def table(networks):
+def table(networks, shipped):
     """The Markdown table of every variant that has a record."""
     lines = list(HEADER)
     for network in networks:
-        records = records_of(network, WEIGHTS)
-        dense = next((r["test_accuracy"] for r in records if r["variant"] == "dense"), None)
-        lines += [row(record, dense) for record in records]
+        dense = next((r["test_accuracy"] for r in records_of(network, WEIGHTS) if r["variant"] == "dense"), None)
+        lines += [row(record, dense) for record in records_of(network, WEIGHTS, shipped)]
     return "\n".join(lines)
+
+
+def replaced(text, name, content):
+    """`text` with what lies between the marks called `name` replaced."""
+    begin, end = BEGIN.format(name), END.format(name)
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
 
 
 def described(network):
@@ -66,9 +72,10 @@ def described(network):
 
 def main():
     networks = [plan.stem for plan in sorted(PLANS.glob("*.toml"))]
-    before, rest = README.read_text().split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{table(networks)}\n{END}{after}")
+    text = README.read_text()
+    for name, shipped in (("table", True), ("unshipped", False)):
+        text = replaced(text, name, table(networks, shipped))
+    README.write_text(text)
     for network in networks:
         if variants := described(network):
             path = NETWORKS / f"{network}.toml"
