@@ -3,9 +3,9 @@
     python importance.py --network vgg5-slim --variant g8 --data DATA
 
 Writes importance/<network>-<variant>.safetensors: for every convolution and fully connected layer
-`<layer>.taylor` (float32, shaped like the weight): the sum over batches of (weight * gradient of
-the loss)^2, divided by the largest of the network. Scores add up: a unit's importance is the sum
-over its weights, whatever the layout that makes the units.
+`<layer>.taylor` (float16, shaped like the weight): the sum over batches of (weight * gradient of
+the loss)^2, scaled so that the largest of the network is 2^15. Scores add up: a unit's importance
+is the sum over its weights, whatever the layout that makes the units.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from store import read_weights, single, write_weights
 
 FOLDER = EXPERIMENTS / "importance"
 BATCH = 100
+LARGEST = 2.0**15  # score, near the end of float16's range: scores span ten orders of magnitude
 
 
 def taylor_scores(description, tensors, images, labels):
@@ -59,7 +60,7 @@ def main():
     images, labels = cifar.train_set(args.data)
     scores = taylor_scores(description, tensors, images[: args.images], labels[: args.images])
     largest = max(score.max() for score in scores.values())
-    stored = {f"{name}.taylor": (score / largest).contiguous() for name, score in scores.items()}
+    stored = {f"{name}.taylor": (LARGEST / largest * score).half().contiguous() for name, score in scores.items()}
     write_weights(args.out / f"{args.network}-{args.variant}.safetensors", stored)
 
 
