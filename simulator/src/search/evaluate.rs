@@ -82,12 +82,12 @@ pub(super) fn precision_bits(
     lowered: &Lowered,
     folded: &Folded,
     configuration: &Configuration,
+    chain: &Chain,
     images: &[Vec<f64>],
     seed: u64,
 ) -> Result<f64> {
-    let chain = configuration.parameters.ideal_chain();
     let special_bits = f64::from(configuration.parameters.special_bits);
-    let model = NoiseModel::new(&chain, special_bits);
+    let model = NoiseModel::new(chain, special_bits);
     let random = [random_image(folded.input.len(), seed)];
     let images = if images.is_empty() { &random[..] } else { images };
     let mut worst = 0.0f64;

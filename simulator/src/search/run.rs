@@ -162,10 +162,10 @@ impl Search<'_> {
         parameters: &ParameterChoice,
         paths: Vec<Path>,
     ) -> Result<Vec<Evaluated>> {
+        let (folded, chain) = (&candidate.folded, parameters.ideal_chain());
         let scales = match self.space.activations {
             ActivationMethod::PairedSquare => {
-                let chain = parameters.ideal_chain();
-                match ScalePlan::new(&candidate.folded, statistics, &chain) {
+                match ScalePlan::new(folded, statistics, &chain) {
                     Ok(plan) => Some(plan),
                     // Primes without room for the values are no candidate.
                     Err(Error::Configuration(_)) => return Ok(Vec::new()),
@@ -178,7 +178,7 @@ impl Search<'_> {
         let mut bits = None;
         for path in paths {
             let configuration = Configuration {
-                network: candidate.folded.name.clone(),
+                network: folded.name.clone(),
                 variant: candidate.variant.clone(),
                 activations: self.space.activations,
                 parameters: *parameters,
@@ -188,8 +188,6 @@ impl Search<'_> {
                 pools: path.pools,
                 repacks: path.repacks,
             };
-            let chain = parameters.ideal_chain();
-            let folded = &candidate.folded;
             let lowered = match lower(folded, &configuration, &chain, bits.is_none()) {
                 // Nor are those without room for values as large as the network's bounds.
                 Err(Error::Room { .. }) => continue,
@@ -199,7 +197,8 @@ impl Search<'_> {
             let mut e = priced(program, &chain, &configuration, threads, self.pricer);
             if bits.is_none() {
                 let (images, seed) = (self.images, self.seed);
-                bits = Some(precision_bits(&lowered, folded, &configuration, images, seed)?);
+                bits =
+                    Some(precision_bits(&lowered, folded, &configuration, &chain, images, seed)?);
             }
             e.accuracy = candidate.accuracy;
             e.precision_bits = bits;
