@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use simulator::fold::LinearStage;
+use simulator::fold::{LinearPart, LinearStage};
 use simulator::layout::{ChannelOrder, Layout, LayoutSpec, Margin};
 use simulator::lowering::{Diagonals, LinearPlan, Schedule};
 use simulator::network::{ConvGeometry, Shape};
@@ -45,8 +45,8 @@ impl Case {
             groups: self.groups,
         };
         LinearStage {
-            geometry,
-            weights: vec![1.0; geometry.weights()],
+            main: LinearPart { geometry, weights: vec![1.0; geometry.weights()] },
+            shortcuts: Vec::new(),
             bias: vec![0.0; output.len()],
         }
     }
@@ -81,7 +81,7 @@ impl Case {
         let diagonals = Diagonals::new(
             "conv",
             &self.stage(),
-            &self.layout(input),
+            &[&self.layout(input)],
             &self.layout(output),
             0,
             false,
@@ -150,8 +150,9 @@ fn zero_weights_save_products_and_their_rotations() {
         stage.weights[((g * 4 + 1) * 8 + 3) * 25 + 7] = 0.0;
     }
     let count = |stage: &LinearStage, schedule: Schedule| {
-        let d = Diagonals::new("conv", stage, &case.layout(input), &case.layout(output), 0, false)
-            .unwrap();
+        let d =
+            Diagonals::new("conv", stage, &[&case.layout(input)], &case.layout(output), 0, false)
+                .unwrap();
         LinearPlan::new(&d, &schedule).rotations_and_products()
     };
     assert_eq!(count(&stage, Schedule::KERNEL_FIRST), (192, 799));

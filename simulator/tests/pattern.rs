@@ -13,7 +13,7 @@ use simulator::network::{LayerParameters, Model};
 use simulator::pattern::{Family, Pattern, UnitMap};
 
 fn counts(stage: &simulator::fold::LinearStage, i: &Layout, o: &Layout) -> (usize, usize) {
-    let d = Diagonals::new("conv2", stage, i, o, 0, false).unwrap();
+    let d = Diagonals::new("conv2", stage, &[i], o, 0, false).unwrap();
     LinearPlan::new(&d, &Schedule::DIRECT).rotations_and_products()
 }
 

@@ -2,10 +2,10 @@
 
 use super::Quadratic;
 
-/// The most that `root_k x + shift_k` is in absolute value, over all channels `k` and all `x` from `-r` to `r`. Roots are
-/// not negative.
-pub(super) fn largest_root(root: &[f64], shift: &[f64], r: f64) -> f64 {
-    root.iter().zip(shift).map(|(root, shift)| root * r + shift.abs()).fold(0.0, f64::max)
+/// The most that `factor_k x + shift_k` is in absolute value, over all `k` and all `x` from `-r` to `r`. Factors are not
+/// negative.
+pub(super) fn largest_root(rows: &[(usize, f64)], shift: &[f64], r: f64) -> f64 {
+    rows.iter().zip(shift).map(|(row, shift)| row.1 * r + shift.abs()).fold(0.0, f64::max)
 }
 
 /// The most that `a x^2 + b x + c` is in absolute value, over all channels and all `x` from `-r` to `r`: at an end, or at

@@ -1,108 +1,111 @@
 //! Folding a model into stages.
 
+use super::affine::{Affine, Sum, Value};
 use super::bound::{largest_result, largest_root};
-use super::{
-    ActivationMethod, Folded, LinearStage, Quadratic, Stage, StageKind, depthwise_identity,
-};
-use crate::network::{ConvGeometry, LayerKind, LayerParameters, Model, Shape, Source};
+use super::complete::{Squares, depends_on_range};
+use super::linear::{LinearPart, LinearStage};
+use super::transform::merge_window;
+use super::{ActivationMethod, Folded, Origin, Quadratic, Stage, StageKind};
+use crate::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Shape, Source};
 use crate::{Error, Result};
 
-/// Per-channel affine map still to be applied: the true value is `scale * v + shift`.
-struct Pending {
-    scale: Vec<f64>,
-    shift: Vec<f64>,
-}
-
-impl Pending {
-    fn none(channels: usize) -> Self {
-        Self { scale: vec![1.0; channels], shift: vec![0.0; channels] }
-    }
-
-    fn is_none(&self) -> bool {
-        self.scale.iter().all(|s| *s == 1.0) && self.shift.iter().all(|s| *s == 0.0)
-    }
-
-    /// Composes with a later `scale * x + shift`.
-    fn then(&mut self, scale: &[f64], shift: &[f64]) {
-        for k in 0..self.scale.len() {
-            self.scale[k] *= scale[k];
-            self.shift[k] = self.shift[k] * scale[k] + shift[k];
-        }
-    }
-}
-
-struct Builder {
-    stages: Vec<Stage>,
+/// What a layer gives, and the shape of it; a flatten leaves the map that it flattens.
+#[derive(Debug, Clone)]
+struct Known {
+    value: Value,
     shape: Shape,
-    pending: Pending,
+    /// Whether several layers read it: then it is not to be changed any more.
+    shared: bool,
+}
+
+struct Builder<'a> {
+    model: &'a Model,
+    stages: Vec<Stage>,
+    /// For each stage, whether more than one layer reads what it gives.
+    shared: Vec<bool>,
+    /// What the image is, then each layer so far.
+    known: Vec<Known>,
+    /// How many layers read the image, and each layer.
+    readers: Vec<usize>,
+}
+
+/// Number of what a layer reads, in [`Builder::known`].
+fn index(source: Source) -> usize {
+    match source {
+        Source::Input => 0,
+        Source::Layer(n) => n + 1,
+    }
 }
 
 impl Folded {
-    /// Folds a model. Additions are refused: a folded network is a chain.
+    /// Folds a model.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] for a layer by channel after a flatten, or parameters of another kind of layer.
     pub fn new(model: &Model, activations: ActivationMethod) -> Result<Self> {
         let network = &model.network;
-        let mut b = Builder {
-            stages: Vec::new(),
-            shape: network.input,
-            pending: Pending::none(network.input.channels),
-        };
+        let mut readers = vec![0; network.layers.len() + 1];
+        let sources = network.layers.iter().flat_map(|layer| &layer.sources);
+        sources.for_each(|source| readers[index(*source)] += 1);
+        let mut b =
+            Builder { model, stages: Vec::new(), shared: Vec::new(), known: Vec::new(), readers };
+        let image = Value::Affine(Origin::Image, Affine::identity(network.input.channels));
+        b.learn(image, network.input);
+        let mut ranges = None;
         for (k, (layer, parameters)) in network.layers.iter().zip(&model.parameters).enumerate() {
-            let previous = if k == 0 { Source::Input } else { Source::Layer(k - 1) };
-            if layer.sources != [previous] {
-                return Err(Error::unsupported(
-                    &layer.name,
-                    "it does not read the layer before it alone; only chains of layers can be lowered so far",
-                ));
-            }
-            if let (Some(geometry), LayerParameters::Linear { weight, bias }) =
-                (layer.convolution(), parameters)
-            {
-                b.linear(&layer.name, geometry, weight, bias);
-                continue;
-            }
-            match (&layer.kind, parameters) {
-                (LayerKind::Fc { out, .. }, LayerParameters::Linear { weight, bias }) => {
+            let read = index(layer.sources[0]);
+            let shape = b.known[read].shape;
+            let (value, shape) = match (&layer.kind, parameters) {
+                (LayerKind::Conv { .. }, LayerParameters::Linear { weight, bias })
+                | (LayerKind::Fc { .. }, LayerParameters::Linear { weight, bias }) => {
                     // The map that was flattened, if one was, is still the shape here.
-                    let geometry = ConvGeometry {
-                        input: b.shape,
-                        output: Shape::new(*out, 1, 1),
-                        kernel: (b.shape.height, b.shape.width),
-                        stride: 1,
-                        padding: 0,
-                        groups: 1,
-                    };
-                    b.linear(&layer.name, geometry, weight, bias);
+                    let geometry =
+                        layer.convolution().unwrap_or_else(|| whole(shape, layer.output));
+                    let part = LinearPart { geometry, weights: weight.clone() };
+                    (b.convolve(&layer.name, read, part, bias), geometry.output)
                 }
                 (LayerKind::AvgPool { kernel, stride }, _) => {
                     let output =
-                        Shape::new(b.shape.channels, layer.output.height, layer.output.width);
-                    let kind = StageKind::SumPool { kernel: *kernel, stride: *stride };
-                    b.push(&layer.name, kind, output);
-                    let area = (kernel * kernel) as f64;
-                    b.pending.scale.iter_mut().for_each(|s| *s /= area);
+                        Shape::new(shape.channels, layer.output.height, layer.output.width);
+                    (b.pool(&layer.name, read, (*kernel, *stride), output), output)
                 }
-                (LayerKind::Activation, LayerParameters::Activation { a, b: lin, c }) => {
-                    b.check_unflattened(layer.input, &layer.name)?;
-                    let q = Quadratic { a: a.clone(), b: lin.clone(), c: c.clone() };
+                (LayerKind::Activation, LayerParameters::Activation { a, b: linear, c }) => {
+                    check_unflattened(layer, shape)?;
+                    let q = Quadratic { a: a.clone(), b: linear.clone(), c: c.clone() };
                     let bound = model.bounds.activations.get(&k).copied();
-                    match activations {
-                        ActivationMethod::Square => b.square(&layer.name, &q, bound, true)?,
-                        ActivationMethod::PairedSquare => {
-                            b.square(&layer.name, &q, bound, false)?
+                    let value = match activations {
+                        ActivationMethod::Quadratic => b.quadratic(&layer.name, read, q, bound),
+                        _ => {
+                            let range = match bound {
+                                None if depends_on_range(&q) => {
+                                    let ranges = match &mut ranges {
+                                        Some(known) => known,
+                                        none => none.insert(model.ranges()?),
+                                    };
+                                    ranges[k]
+                                }
+                                known => known.unwrap_or(1.0),
+                            };
+                            let rescale = activations == ActivationMethod::Square;
+                            b.square(&layer.name, read, &q, bound, range, rescale)
                         }
-                        ActivationMethod::Quadratic => b.quadratic(&layer.name, q, bound),
-                    }
+                    };
+                    (value, shape)
                 }
                 (LayerKind::BatchNorm { .. }, LayerParameters::Affine { scale, shift }) => {
-                    b.check_unflattened(layer.input, &layer.name)?;
-                    b.pending.then(scale, shift);
+                    check_unflattened(layer, shape)?;
+                    let rows: Vec<_> = scale.iter().copied().enumerate().collect();
+                    (b.scaled(&layer.name, read, &rows, shift), shape)
                 }
-                (LayerKind::Flatten, _) => {}
-                (LayerKind::Add | LayerKind::Shortcut { .. }, _) => {
-                    return Err(Error::unsupported(
-                        &layer.name,
-                        "additions and shortcuts cannot be lowered so far",
-                    ));
+                (LayerKind::Flatten, _) => (b.known[read].value.clone(), shape),
+                (LayerKind::Shortcut { stride, .. }, _) => {
+                    let part = subsample(shape, layer.output, *stride);
+                    let bias = vec![0.0; layer.output.channels];
+                    (b.convolve(&layer.name, read, part, &bias), layer.output)
+                }
+                (LayerKind::Add, _) => {
+                    let other = index(layer.sources[1]);
+                    (b.add(&layer.name, read, other), shape)
                 }
                 _ => {
                     return Err(Error::layer(
@@ -112,171 +115,342 @@ impl Folded {
                         "those of its own kind; build the model with Model::new",
                     ));
                 }
-            }
+            };
+            b.learn(value, shape);
         }
-        b.flush("output");
-        b.limit(model.bounds.output);
-        Ok(Self { name: network.name.clone(), input: network.input, stages: b.stages })
+        b.finish()
     }
 }
 
-impl Builder {
-    fn push(&mut self, name: &str, kind: StageKind, output: Shape) {
+/// A fully connected layer: a convolution whose kernel is the whole map.
+fn whole(input: Shape, output: Shape) -> ConvGeometry {
+    ConvGeometry {
+        input,
+        output: Shape::new(output.len(), 1, 1),
+        kernel: (input.height, input.width),
+        stride: 1,
+        padding: 0,
+        groups: 1,
+    }
+}
+
+/// The shortcut without weights: every `stride`-th row and column, `(out - in) / 2` channels of zeros before.
+fn subsample(input: Shape, output: Shape, stride: usize) -> LinearPart {
+    let before = (output.channels - input.channels) / 2;
+    let geometry = ConvGeometry { input, output, kernel: (1, 1), stride, padding: 0, groups: 1 };
+    let mut weights = vec![0.0; geometry.weights()];
+    (0..input.channels).for_each(|c| weights[(before + c) * input.channels + c] = 1.0);
+    LinearPart { geometry, weights }
+}
+
+/// A factor for every channel as a convolution of its own.
+fn pointwise(shape: Shape) -> LinearPart {
+    super::linear::depthwise_identity(shape).main
+}
+
+/// Layers by channel have one channel for each value after a flatten, which the map here has not.
+fn check_unflattened(layer: &Layer, shape: Shape) -> Result<()> {
+    if layer.input.channels == shape.channels {
+        return Ok(());
+    }
+    Err(Error::layer(
+        &layer.name,
+        "position",
+        "after a flatten",
+        "before it: flatten just before the fully connected layer",
+    ))
+}
+
+impl Builder<'_> {
+    /// Notes what the next layer gives.
+    fn learn(&mut self, value: Value, shape: Shape) {
+        let number = self.known.len();
+        let shared = self.readers[number] > 1;
+        self.known.push(Known { value, shape, shared });
+        if shared {
+            // It is computed once.
+            self.settle(number);
+        }
+    }
+
+    /// Adds a stage that reads `sources`.
+    fn push(&mut self, name: &str, kind: StageKind, sources: Vec<Origin>, output: Shape) -> Origin {
+        let input = self.shape(sources[0]);
         // A window's sum is at most as many times what it sums.
         let bound = match kind {
-            StageKind::SumPool { kernel, .. } => self.bound().map(|b| b * (kernel * kernel) as f64),
+            StageKind::SumPool { kernel, .. } => {
+                self.bound(sources[0]).map(|b| b * (kernel * kernel) as f64)
+            }
             _ => None,
         };
-        self.stages.push(Stage { name: name.to_owned(), kind, input: self.shape, output, bound });
-        self.shape = output;
+        self.stages.push(Stage { name: name.to_owned(), kind, sources, input, output, bound });
+        self.shared.push(false);
+        Origin::Stage(self.stages.len() - 1)
     }
 
-    /// Per-channel layers after a flatten have one channel per value, which the chain here does not.
-    fn check_unflattened(&self, input: Shape, name: &str) -> Result<()> {
-        if input.channels != self.shape.channels {
-            return Err(Error::layer(
-                name,
-                "position",
-                "after a flatten",
-                "before it: flatten just before the fully connected layer",
-            ));
+    fn shape(&self, origin: Origin) -> Shape {
+        match origin {
+            Origin::Image => self.model.network.input,
+            Origin::Stage(k) => self.stages[k].output,
         }
-        Ok(())
     }
 
-    /// Appends a linear stage that absorbs what is pending.
-    fn linear(&mut self, name: &str, geometry: ConvGeometry, weights: &[f64], bias: &[f64]) {
-        let area = geometry.output.area();
-        let mut stage = LinearStage {
-            geometry,
-            weights: weights.to_vec(),
-            bias: bias.iter().flat_map(|b| std::iter::repeat_n(*b, area)).collect(),
-        };
-        absorb_before(&mut stage, &self.pending);
-        self.push(name, StageKind::Linear(stage), geometry.output);
-        self.pending = Pending::none(geometry.output.channels);
-    }
-
-    /// Applies what is pending, to the linear stage before if only pools lie between, else by an identity stage.
-    fn flush(&mut self, name: &str) {
-        if self.pending.is_none() {
-            return;
+    /// Bound of what a stage gives. Of the image itself there is none to note.
+    fn bound(&self, origin: Origin) -> Option<f64> {
+        match origin {
+            Origin::Image => None,
+            Origin::Stage(k) => self.stages[k].bound,
         }
-        let last = self.stages.iter().rposition(|s| !matches!(s.kind, StageKind::SumPool { .. }));
-        let windows: f64 = self.stages[last.map_or(0, |k| k + 1)..]
-            .iter()
-            .map(|s| match s.kind {
-                StageKind::SumPool { kernel, .. } => (kernel * kernel) as f64,
-                _ => 1.0,
-            })
-            .product();
-        let channels = self.shape.channels;
-        if let Some(StageKind::Linear(stage)) = last.map(|k| &mut self.stages[k].kind) {
-            let (area, fan_in) = (stage.geometry.output.area(), stage.geometry.fan_in());
-            for o in 0..channels {
-                let (scale, shift) = (self.pending.scale[o], self.pending.shift[o] / windows);
-                stage.weights[o * fan_in..][..fan_in].iter_mut().for_each(|w| *w *= scale);
-                stage.bias[o * area..][..area].iter_mut().for_each(|b| *b = *b * scale + shift);
+    }
+
+    /// Notes a bound of what a stage gives.
+    fn limit(&mut self, origin: Origin, bound: Option<f64>) {
+        if let Origin::Stage(k) = origin {
+            self.stages[k].bound = bound.or(self.stages[k].bound);
+        }
+    }
+
+    /// Makes sure that what number `read` gives is a combination of channels of a stage.
+    fn settle(&mut self, read: usize) -> (Origin, Affine) {
+        let known = self.known[read].clone();
+        let sum = match known.value {
+            Value::Affine(origin, affine) => {
+                if known.shared {
+                    self.share(origin);
+                }
+                return (origin, affine);
             }
-            self.pending = Pending::none(channels);
-        } else {
-            let identity = depthwise_identity(self.shape);
-            let bias = vec![0.0; channels];
-            self.linear(&format!("{name}.affine"), identity.geometry, &identity.weights, &bias);
+            Value::Sum(sum) => sum,
+            Value::Pooled { kernel, stride, name } => {
+                self.window_sum(name, (kernel, stride), known.shape)
+            }
+        };
+        let channels = sum.output().channels;
+        let origin = self.stage(sum);
+        if known.shared {
+            self.share(origin);
+        }
+        let affine = Affine::identity(channels);
+        self.known[read].value = Value::Affine(origin, affine.clone());
+        (origin, affine)
+    }
+
+    fn share(&mut self, origin: Origin) {
+        if let Origin::Stage(k) = origin {
+            self.shared[k] = true;
+        }
+    }
+
+    /// A sum as a stage.
+    fn stage(&mut self, sum: Sum) -> Origin {
+        let output = sum.output();
+        let (sources, mut parts): (Vec<_>, Vec<_>) = sum.parts.into_iter().unzip();
+        let shortcuts = parts.split_off(1);
+        let main = parts.remove(0);
+        let linear = LinearStage { main, shortcuts, bias: sum.bias };
+        self.push(&sum.name, StageKind::Linear(linear), sources, output)
+    }
+
+    /// Averages over windows of the image as a convolution.
+    fn window_sum(&self, name: String, (kernel, stride): (usize, usize), output: Shape) -> Sum {
+        let input = self.model.network.input;
+        let geometry = ConvGeometry {
+            input,
+            output,
+            kernel: (kernel, kernel),
+            stride,
+            padding: 0,
+            groups: input.channels,
+        };
+        let weights = vec![1.0 / (kernel * kernel) as f64; geometry.weights()];
+        let parts = vec![(Origin::Image, LinearPart { geometry, weights })];
+        Sum { name, parts, bias: vec![0.0; output.len()] }
+    }
+
+    /// What number `read` gives as a sum, under a name of its own where it has none yet.
+    fn sum(&self, name: &str, read: usize) -> Sum {
+        let shape = self.known[read].shape;
+        match &self.known[read].value {
+            Value::Sum(sum) => sum.clone(),
+            Value::Pooled { kernel, stride, name } => {
+                self.window_sum(name.clone(), (*kernel, *stride), shape)
+            }
+            Value::Affine(origin, affine) => {
+                let (part, bias) = affine.before(&pointwise(shape));
+                Sum { name: name.to_owned(), parts: vec![(*origin, part)], bias }
+            }
+        }
+    }
+
+    fn convolve(&mut self, name: &str, read: usize, part: LinearPart, bias: &[f64]) -> Value {
+        let area = part.geometry.output.area();
+        let (origin, (part, mut map)) = match &self.known[read].value {
+            // The convolution does the pool before it as well, if it can.
+            Value::Pooled { kernel, stride, .. } => {
+                let input = self.model.network.input;
+                let factor = 1.0 / (kernel * kernel) as f64;
+                match merge_window((*kernel, *stride), input, &part) {
+                    Ok(mut merged) => {
+                        merged.weights.iter_mut().for_each(|w| *w *= factor);
+                        let bias = vec![0.0; part.geometry.output.len()];
+                        (Origin::Image, (merged, bias))
+                    }
+                    Err(_) => {
+                        let (origin, affine) = self.settle(read);
+                        (origin, affine.before(&part))
+                    }
+                }
+            }
+            _ => {
+                let (origin, affine) = self.settle(read);
+                (origin, affine.before(&part))
+            }
+        };
+        map.iter_mut().enumerate().for_each(|(k, y)| *y += bias[k / area]);
+        Value::Sum(Sum { name: name.to_owned(), parts: vec![(origin, part)], bias: map })
+    }
+
+    fn pool(&mut self, name: &str, read: usize, window: (usize, usize), output: Shape) -> Value {
+        let (kernel, stride) = window;
+        let unread = Value::Affine(Origin::Image, Affine::identity(output.channels));
+        if self.known[read].value == unread {
+            return Value::Pooled { kernel, stride, name: name.to_owned() };
+        }
+        let (origin, affine) = self.settle(read);
+        if origin == Origin::Image {
+            // Scaled only, as by a batch norm: the windows are summed by the layer that scales it.
+            let pooled = self.window_sum(name.to_owned(), window, output);
+            let (_, part) = &pooled.parts[0];
+            let (part, bias) = affine.before(part);
+            return Value::Sum(Sum { parts: vec![(origin, part)], bias, ..pooled });
+        }
+        let held = Shape { channels: self.shape(origin).channels, ..output };
+        let pooled = self.push(name, StageKind::SumPool { kernel, stride }, vec![origin], held);
+        let factor = 1.0 / (kernel * kernel) as f64;
+        let rows: Vec<_> = (0..output.channels).map(|k| (k, factor)).collect();
+        // The constants are not summed: they are averaged.
+        let shift: Vec<f64> = affine.shift.iter().map(|s| s - s * factor).collect();
+        Value::Affine(pooled, affine.then(&rows, &shift))
+    }
+
+    /// Channel `k` is channel `rows[k].0` of number `read` times `rows[k].1`, plus `shift[k]`.
+    fn scaled(&self, name: &str, read: usize, rows: &[(usize, f64)], shift: &[f64]) -> Value {
+        if let Value::Affine(origin, affine) = &self.known[read].value {
+            return Value::Affine(*origin, affine.then(rows, shift));
+        }
+        let mut sum = self.sum(name, read);
+        sum.then(rows, shift);
+        Value::Sum(sum)
+    }
+
+    fn add(&self, name: &str, read: usize, other: usize) -> Value {
+        let (mut a, mut b) = (self.sum(name, read), self.sum(name, other));
+        // The part that reads what was computed last is the main one.
+        if b.parts[0].0 > a.parts[0].0 {
+            std::mem::swap(&mut a, &mut b);
+        }
+        a.parts.append(&mut b.parts);
+        a.bias.iter_mut().zip(&b.bias).for_each(|(y, v)| *y += v);
+        Value::Sum(a)
+    }
+
+    /// A value as the channels of a stage, without factors or constants left over.
+    fn plain(&mut self, name: &str, value: Value, shape: Shape, shared: bool) -> Origin {
+        let (origin, affine) = match value {
+            Value::Sum(sum) => return self.stage(sum),
+            Value::Pooled { kernel, stride, name } => {
+                let sum = self.window_sum(name, (kernel, stride), shape);
+                return self.stage(sum);
+            }
+            Value::Affine(origin, affine) => (origin, affine),
+        };
+        if affine.is_identity() && origin != Origin::Image {
+            return origin;
+        }
+        if !shared && self.absorb(origin, &affine) {
+            return origin;
+        }
+        let shape = Shape { channels: affine.terms.len(), ..shape };
+        let (part, bias) = affine.before(&pointwise(shape));
+        self.stage(Sum { name: format!("{name}.affine"), parts: vec![(origin, part)], bias })
+    }
+
+    /// Puts factors and constants into the linear stage before, if only pools lie between and nothing else reads any of
+    /// them. Tells whether it did.
+    fn absorb(&mut self, origin: Origin, affine: &Affine) -> bool {
+        let Some(factors) = affine.diagonal() else { return false };
+        let (mut at, mut windows) = (origin, 1.0);
+        loop {
+            let Origin::Stage(k) = at else { return false };
+            if self.shared[k] {
+                return false;
+            }
+            match &mut self.stages[k].kind {
+                StageKind::SumPool { kernel, .. } => {
+                    windows *= (*kernel * *kernel) as f64;
+                    at = self.stages[k].sources[0];
+                }
+                StageKind::Linear(stage) => {
+                    let area = stage.geometry.output.area();
+                    stage.parts_mut().for_each(|part| part.scale_outputs(&factors));
+                    for (k, b) in stage.bias.iter_mut().enumerate() {
+                        let channel = k / area;
+                        *b = *b * factors[channel] + affine.shift[channel] / windows;
+                    }
+                    return true;
+                }
+                StageKind::Square { .. } | StageKind::Quadratic(_) => return false,
+            }
         }
     }
 
     fn square(
         &mut self,
         name: &str,
-        Quadratic { a, b, c }: &Quadratic,
+        read: usize,
+        q: &Quadratic,
         bound: Option<f64>,
+        range: f64,
         rescale: bool,
-    ) -> Result<()> {
-        if a.iter().all(|v| *v == 0.0) {
-            self.pending.then(b, c);
-            return Ok(());
+    ) -> Value {
+        let (shape, shared) = (self.known[read].shape, self.known[read].shared);
+        if q.a.iter().all(|v| *v == 0.0) {
+            let rows: Vec<_> = q.b.iter().copied().enumerate().collect();
+            return self.scaled(name, read, &rows, &q.c);
         }
-        if let Some(k) = a.iter().position(|v| *v == 0.0) {
-            return Err(Error::unsupported(
-                name,
-                format!(
-                    "the quadratic coefficient of channel {k} is zero, so it is no square; use the quadratic method"
-                ),
-            ));
-        }
-        let root: Vec<f64> = a.iter().map(|v| v.abs().sqrt()).collect();
-        let shift: Vec<f64> = (0..a.len()).map(|k| root[k] * b[k] / (2.0 * a[k])).collect();
-        self.pending.then(&root, &shift);
-        self.flush(name);
-        let bound = bound.map(|r| largest_root(&root, &shift, r));
-        self.limit(bound);
-        let shape = self.shape;
-        self.push(name, StageKind::Square { rescale }, shape);
-        self.limit(bound.map(|v| v * v));
-        self.pending = Pending {
-            scale: a.iter().map(|v| v.signum()).collect(),
-            shift: (0..a.len()).map(|k| c[k] - b[k] * b[k] / (4.0 * a[k])).collect(),
-        };
-        Ok(())
+        let squares = Squares::new(q, &vec![range; shape.channels]);
+        let value = self.scaled(name, read, &squares.rows, &squares.shift);
+        let origin = self.plain(name, value, shape, shared);
+        let bound = bound.map(|r| largest_root(&squares.rows, &squares.shift, r));
+        self.limit(origin, bound);
+        let held = Shape { channels: squares.rows.len(), ..shape };
+        let square = self.push(name, StageKind::Square { rescale }, vec![origin], held);
+        self.limit(square, bound.map(|v| v * v));
+        let affine =
+            Affine { terms: squares.terms, shift: squares.constants, from: squares.rows.len() };
+        Value::Affine(square, affine)
     }
 
-    fn quadratic(&mut self, name: &str, q: Quadratic, bound: Option<f64>) {
-        self.flush(name);
-        self.limit(bound);
-        let (shape, result) = (self.shape, bound.map(|r| largest_result(&q, r)));
-        self.push(name, StageKind::Quadratic(q), shape);
-        self.limit(result);
+    fn quadratic(&mut self, name: &str, read: usize, q: Quadratic, bound: Option<f64>) -> Value {
+        let known = self.known[read].clone();
+        let origin = self.plain(name, known.value, known.shape, known.shared);
+        self.limit(origin, bound);
+        let result = bound.map(|r| largest_result(&q, r));
+        let stage = self.push(name, StageKind::Quadratic(q), vec![origin], known.shape);
+        self.limit(stage, result);
+        Value::Affine(stage, Affine::identity(known.shape.channels))
     }
 
-    /// Bound of what the stages so far give.
-    fn bound(&self) -> Option<f64> {
-        self.stages.last().and_then(|s| s.bound)
-    }
-
-    /// Notes a bound of what the stages so far give. Of the image itself there is none to note.
-    fn limit(&mut self, bound: Option<f64>) {
-        if let Some(last) = self.stages.last_mut() {
-            last.bound = bound.or(last.bound);
+    fn finish(mut self) -> Result<Folded> {
+        let last = self.known.len() - 1;
+        let known = self.known[last].clone();
+        let origin = self.plain("output", known.value, known.shape, known.shared);
+        self.limit(origin, self.model.bounds.output);
+        // Layers that nothing reads, behind the last stage, are no part of the network.
+        if let Origin::Stage(k) = origin {
+            self.stages.truncate(k + 1);
         }
-    }
-}
-
-/// Makes `stage(scale v + shift)` out of `stage(v)`; the shift does not reach the zero padding.
-fn absorb_before(stage: &mut LinearStage, pending: &Pending) {
-    if pending.is_none() {
-        return;
-    }
-    let g = stage.geometry;
-    let (kh, kw) = g.kernel;
-    let per_out = g.input.channels / g.groups;
-    for o in 0..g.output.channels {
-        let mut constant = vec![0.0; kh * kw];
-        for k in 0..per_out {
-            let i = g.input_channel(o, k);
-            for (w, sum) in stage.weights[(o * per_out + k) * kh * kw..][..kh * kw]
-                .iter_mut()
-                .zip(&mut constant)
-            {
-                *sum += *w * pending.shift[i];
-                *w *= pending.scale[i];
-            }
-        }
-        for y in 0..g.output.height {
-            for x in 0..g.output.width {
-                let mut sum = 0.0;
-                for ky in 0..kh {
-                    for kx in 0..kw {
-                        let (iy, ix) = (g.input_coordinate(y, ky), g.input_coordinate(x, kx));
-                        let inside = (0..g.input.height as isize).contains(&iy)
-                            && (0..g.input.width as isize).contains(&ix);
-                        if inside {
-                            sum += constant[ky * kw + kx];
-                        }
-                    }
-                }
-                stage.bias[o * g.output.area() + y * g.output.width + x] += sum;
-            }
-        }
+        let network = &self.model.network;
+        Ok(Folded { name: network.name.clone(), input: network.input, stages: self.stages })
     }
 }

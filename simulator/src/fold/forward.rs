@@ -1,7 +1,7 @@
 //! Plain forward pass of a folded network.
 
-use super::{Folded, StageKind};
-use crate::network::{convolve, sum_pool};
+use super::{Folded, Origin, StageKind};
+use crate::network::sum_pool;
 use crate::{Error, Result};
 
 impl Folded {
@@ -17,13 +17,14 @@ impl Folded {
         }
         let mut results: Vec<Vec<f64>> = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
-            let x = results.last().map_or(image, Vec::as_slice);
+            let read = |source: &Origin| match source {
+                Origin::Image => image,
+                Origin::Stage(k) => results[*k].as_slice(),
+            };
+            let maps: Vec<&[f64]> = stage.sources.iter().map(read).collect();
+            let x = maps[0];
             let y = match &stage.kind {
-                StageKind::Linear(linear) => {
-                    let mut y = convolve(&linear.geometry, &linear.weights, x);
-                    y.iter_mut().zip(&linear.bias).for_each(|(v, b)| *v += b);
-                    y
-                }
+                StageKind::Linear(linear) => linear.apply(&maps),
                 StageKind::Square { .. } => x.iter().map(|v| v * v).collect(),
                 StageKind::Quadratic(q) => x
                     .iter()

@@ -1,31 +1,41 @@
 //! Folding: a network becomes linear stages, squares and window sums, with nothing in between.
 //!
-//! `a x^2 + b x + c` is `sign(a) (sqrt|a| (x + b / 2a))^2 + (c - b^2 / 4a)`: the inner factor and shift
-//! go into the linear stage before, the outer sign and constant into the one after. Average-pool factors
-//! go into the next linear stage, batch norm into the nearest. A constant that meets zero padding makes
-//! the bias depend on the position, so every bias is a whole map. Fully connected layers are
+//! `a x^2 + b x + c` is `sign(a) (sqrt|a| (x + b / 2a))^2 + (c - b^2 / 4a)`, or the sum of two squares where that would be
+//! of large numbers ([`complete`]): inner factors and shifts go into the linear stage before, outer ones and constants into
+//! the one after. Average-pool factors go into the next linear stage, batch norm into the nearest. A constant that meets
+//! zero padding makes the bias depend on the position, so every bias is a whole map. Fully connected layers are
 //! convolutions whose kernel is the whole map, so flattening disappears.
+//!
+//! Stages name what they read: a folded network is a graph. The sum at the end of a residual block is no stage of its own,
+//! but one linear stage with two sources, `conv2(x) + shortcut(x0)`:
+//!
+//! ```text
+//!   x0 ----> conv1 ----> square ----> conv2 + shortcut ----> square
+//!     \______________________________/
+//! ```
 
+mod affine;
 mod bound;
 mod build;
+mod complete;
 mod forward;
+mod linear;
 mod statistics;
 mod transform;
 
-use crate::network::{ConvGeometry, Shape};
+use crate::network::Shape;
 
+pub use linear::{LinearPart, LinearStage, depthwise_identity};
 pub use statistics::{Statistics, ValueSize};
-pub use transform::{depthwise_identity, im2col, merge_pool, to_patches};
+pub use transform::{im2col, merge_pool, to_patches};
 
-/// A linear stage: a convolution and a bias map.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LinearStage {
-    /// Shape of the convolution.
-    pub geometry: ConvGeometry,
-    /// `[out][in / groups][kernel rows][kernel columns]`.
-    pub weights: Vec<f64>,
-    /// `[out][row][column]` of the output.
-    pub bias: Vec<f64>,
+/// What a stage reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// The image.
+    Image,
+    /// The result of stage number `.0`, an earlier one.
+    Stage(usize),
 }
 
 /// A quadratic activation kept as it is (two levels), coefficients per channel.
@@ -67,7 +77,9 @@ pub struct Stage {
     pub name: String,
     /// What it computes.
     pub kind: StageKind,
-    /// Shape of what it reads.
+    /// What it reads: one source, but for a linear stage one for each of its parts.
+    pub sources: Vec<Origin>,
+    /// Shape of its first source.
     pub input: Shape,
     /// Shape of its result.
     pub output: Shape,
@@ -113,14 +125,14 @@ pub enum ActivationMethod {
     Quadratic,
 }
 
-/// A folded network: a chain of stages.
+/// A folded network: a graph of stages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Folded {
     /// Name of the network.
     pub name: String,
     /// Shape of the image.
     pub input: Shape,
-    /// The stages, in order.
+    /// The stages, each after those that it reads; the last one's result is the network's.
     pub stages: Vec<Stage>,
 }
 
@@ -130,9 +142,10 @@ impl Folded {
         self.stages.last().map_or(self.input, |s| s.output)
     }
 
-    /// Levels that all stages consume.
+    /// Levels that the whole network consumes.
     pub fn levels(&self) -> usize {
-        self.stages.iter().map(Stage::levels).sum()
+        let steps = self.stages.iter().map(|s| (s.levels(), &s.sources[..])).collect();
+        depths(steps).into_iter().max().unwrap_or(0)
     }
 
     /// The linear stages, in order.
@@ -142,4 +155,20 @@ impl Folded {
             _ => None,
         })
     }
+}
+
+/// Levels from what each of a list of steps reads to the end of the longest way from there; a step has levels of its own and
+/// sources, which are numbers of the list.
+pub(crate) fn depths(steps: Vec<(usize, &[Origin])>) -> Vec<usize> {
+    let mut after = vec![0; steps.len()];
+    let mut depths = vec![0; steps.len()];
+    for (k, (levels, sources)) in steps.into_iter().enumerate().rev() {
+        depths[k] = after[k] + levels;
+        for source in sources {
+            if let Origin::Stage(n) = source {
+                after[*n] = after[*n].max(depths[k]);
+            }
+        }
+    }
+    depths
 }

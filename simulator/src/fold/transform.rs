@@ -1,29 +1,18 @@
-//! Rewriting stages: pools merged into the next linear stage, patches, identities.
+//! Rewriting stages: pools merged into the next linear stage, patches.
 
-use super::{LinearStage, Stage, StageKind};
+use super::linear::{LinearPart, LinearStage};
+use super::{Stage, StageKind};
 use crate::network::{ConvGeometry, Shape};
 use crate::{Error, Result};
 
-/// A linear stage that copies a map: one group per channel, 1x1 kernel of one.
-pub fn depthwise_identity(shape: Shape) -> LinearStage {
-    LinearStage {
-        geometry: ConvGeometry {
-            input: shape,
-            output: shape,
-            kernel: (1, 1),
-            stride: 1,
-            padding: 0,
-            groups: shape.channels,
-        },
-        weights: vec![1.0; shape.channels],
-        bias: vec![0.0; shape.len()],
-    }
-}
-
 /// The linear stage that reads the map before a pool and does the pool's window sums itself: its kernel
 /// is the old one with each offset spread over a window.
+///
+/// # Errors
+/// [`Error::Unsupported`] for stages that are no pool and linear stage of one part, and where windows that overlap or leave
+/// a rest meet a padding.
 pub fn merge_pool(pool: &Stage, next: &Stage) -> Result<Stage> {
-    let (StageKind::SumPool { kernel: pk, stride: ps }, StageKind::Linear(linear)) =
+    let (StageKind::SumPool { kernel, stride }, StageKind::Linear(linear)) =
         (&pool.kind, &next.kind)
     else {
         return Err(Error::unsupported(
@@ -31,31 +20,48 @@ pub fn merge_pool(pool: &Stage, next: &Stage) -> Result<Stage> {
             "only a pool that is followed by a linear layer can be merged into it",
         ));
     };
-    let (pk, ps) = (*pk, *ps);
-    let g = linear.geometry;
-    let covered = (g.input.height - 1) * ps + pk == pool.input.height
-        && (g.input.width - 1) * ps + pk == pool.input.width;
+    if !linear.shortcuts.is_empty() {
+        return Err(Error::unsupported(&pool.name, "what it feeds is the sum of two branches"));
+    }
+    let main = merge_window((*kernel, *stride), pool.input, &linear.main)
+        .map_err(|reason| Error::unsupported(&pool.name, reason))?;
+    Ok(Stage {
+        name: next.name.clone(),
+        kind: StageKind::Linear(LinearStage { main, ..linear.clone() }),
+        sources: pool.sources.clone(),
+        input: pool.input,
+        output: next.output,
+        bound: next.bound,
+    })
+}
+
+/// The convolution that reads the map `input` before a sum over windows of `(extent, stride)` and does it itself.
+///
+/// # Errors
+/// Why it cannot.
+pub(super) fn merge_window(
+    (pk, ps): (usize, usize),
+    input: Shape,
+    part: &LinearPart,
+) -> std::result::Result<LinearPart, &'static str> {
+    let g = part.geometry;
+    let covered = (g.input.height - 1) * ps + pk == input.height
+        && (g.input.width - 1) * ps + pk == input.width;
     if g.padding > 0 && (!covered || pk != ps) {
-        return Err(Error::unsupported(
-            &pool.name,
+        return Err(
             "it cannot be merged into a padded layer, as its windows overlap or leave a rest",
-        ));
+        );
     }
     let kernel = ((g.kernel.0 - 1) * ps + pk, (g.kernel.1 - 1) * ps + pk);
-    let geometry = ConvGeometry {
-        input: pool.input,
-        kernel,
-        stride: g.stride * ps,
-        padding: g.padding * ps,
-        ..g
-    };
+    let geometry =
+        ConvGeometry { input, kernel, stride: g.stride * ps, padding: g.padding * ps, ..g };
     let mut weights = vec![0.0; geometry.weights()];
     let old = g.kernel.0 * g.kernel.1;
     let new = kernel.0 * kernel.1;
-    for plane in 0..linear.weights.len() / old {
+    for plane in 0..part.weights.len() / old {
         for ky in 0..g.kernel.0 {
             for kx in 0..g.kernel.1 {
-                let w = linear.weights[plane * old + ky * g.kernel.1 + kx];
+                let w = part.weights[plane * old + ky * g.kernel.1 + kx];
                 for dy in 0..pk {
                     for dx in 0..pk {
                         weights[plane * new + (ky * ps + dy) * kernel.1 + kx * ps + dx] += w;
@@ -64,13 +70,7 @@ pub fn merge_pool(pool: &Stage, next: &Stage) -> Result<Stage> {
             }
         }
     }
-    Ok(Stage {
-        name: next.name.clone(),
-        kind: StageKind::Linear(LinearStage { geometry, weights, bias: linear.bias.clone() }),
-        input: pool.input,
-        output: next.output,
-        bound: next.bound,
-    })
+    Ok(LinearPart { geometry, weights })
 }
 
 /// The first linear stage as a 1x1 convolution over patches: every (channel, kernel offset) becomes an
@@ -79,13 +79,15 @@ pub fn to_patches(stage: &Stage) -> Result<Stage> {
     let StageKind::Linear(linear) = &stage.kind else {
         return Err(Error::unsupported(&stage.name, "patches feed a linear layer only"));
     };
+    if !linear.shortcuts.is_empty() {
+        return Err(Error::unsupported(&stage.name, "patches feed one branch only"));
+    }
     let geometry = linear.geometry.over_patches();
+    let main = LinearPart { geometry, ..linear.main.clone() };
     Ok(Stage {
-        name: stage.name.clone(),
-        kind: StageKind::Linear(LinearStage { geometry, ..linear.clone() }),
+        kind: StageKind::Linear(LinearStage { main, ..linear.clone() }),
         input: geometry.input,
-        output: stage.output,
-        bound: stage.bound,
+        ..stage.clone()
     })
 }
 

@@ -89,8 +89,11 @@ impl<'a> Builder<'a> {
     ) -> Result<Vec<ValueId>> {
         let Some(&first) = srcs.first() else { return Ok(Vec::new()) };
         let mut info = self.info(first);
-        if let Some(plaintext) = products.iter().flatten().find_map(|p| p.2) {
-            info.scale *= self.program.plaintexts[plaintext].scale;
+        // All products have one scale, whatever those of their factors.
+        let product = products.iter().flatten().find_map(|p| Some((p.0, p.2?)));
+        if let Some((src, plaintext)) = product {
+            info.scale =
+                self.info(srcs[src as usize]).scale * self.program.plaintexts[plaintext].scale;
         }
         if rescale {
             info = self.rescaled(info)?;
@@ -155,6 +158,11 @@ impl<'a> Builder<'a> {
         let dst = self.define(info);
         self.emit(Op::Rescale { src }, vec![dst]);
         Ok(dst)
+    }
+
+    /// A value at a level: itself if that is its own.
+    pub(crate) fn at_level(&mut self, src: ValueId, level: usize) -> ValueId {
+        if self.info(src).level == level { src } else { self.drop_level(src, level) }
     }
 
     pub(crate) fn drop_level(&mut self, src: ValueId, level: usize) -> ValueId {

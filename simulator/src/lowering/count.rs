@@ -76,10 +76,9 @@ pub(crate) fn count(
         outputs: partials.len(),
         rescale: !folds,
     };
-    // One unrotated sum for each output: nothing is left to do.
     let sums = partials.len();
     let turned = partials.iter().filter(|p| **p & 0xffff != 0).count();
-    if sums == diagonals.outputs && turned == 0 {
+    if diagonals.summed(sums, turned) {
         return (Primitive::Linear(first), None);
     }
     let first = LinearShape { rescale: false, ..first };

@@ -5,7 +5,7 @@ use super::found::{Found, KeyMap, Unseen};
 use super::outline::Outline;
 use super::positions::{Reach, Spot};
 use super::signature::Signature;
-use crate::fold::LinearStage;
+use crate::fold::{LinearPart, LinearStage};
 use crate::layout::Layout;
 use crate::{Error, Result};
 
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 pub struct Diagonal {
     /// Output ciphertext.
     pub output: usize,
-    /// Input ciphertext.
+    /// Input ciphertext, of the first source, then of each shortcut's.
     pub input: usize,
     /// Rotation across channel blocks.
     pub block: usize,
@@ -58,9 +58,9 @@ pub struct Diagonals {
     pub outputs: usize,
     /// Slots.
     pub slots: usize,
-    /// Period of the input.
-    pub input_period: usize,
-    /// Period of every plaintext: the larger of the two periods.
+    /// Period of each input ciphertext: those of the first source, then those of each shortcut's.
+    pub input_periods: Vec<usize>,
+    /// Period of every plaintext: the largest period of any layout.
     pub period: usize,
 }
 
@@ -165,27 +165,22 @@ enum Fill<'a> {
 type Routes = Vec<Option<(u32, u32)>>;
 
 impl Diagonals {
-    /// Sorts the weights of `stage` between `input` and `output`, folding the bits of `mask`. Without
-    /// `entries`, counts and identities are the same, but no plaintext can be filled.
+    /// Sorts the weights of `stage` between `inputs`, one layout for each of its parts, and `output`, folding the bits of
+    /// `mask`. Without `entries`, counts and identities are the same, but no plaintext can be filled.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] for layouts of other shapes, [`Error::Unsupported`] for a mask that does not fit them.
     pub fn new(
         name: &str,
         stage: &LinearStage,
-        input: &Layout,
+        inputs: &[&Layout],
         output: &Layout,
         mask: usize,
         entries: bool,
     ) -> Result<Self> {
-        let mut all = Self::of_channels(
-            name,
-            stage,
-            (input, output),
-            mask,
-            if entries { Fill::Entries } else { Fill::Signatures },
-            0..stage.geometry.output.channels,
-            usize::MAX,
-        )?;
-        all.diagonals.sort_by_key(|(key, _)| *key);
-        Ok(all)
+        let fill = if entries { Fill::Entries } else { Fill::Signatures };
+        let all = 0..stage.geometry.output.channels;
+        Sorting { name, stage, inputs, output, mask, fill, most: usize::MAX }.sorted(all)
     }
 
     /// The same without entries, and without looking at each weight where the stage has an outline. Gives up, with
@@ -194,15 +189,13 @@ impl Diagonals {
         name: &str,
         stage: &LinearStage,
         outline: Option<&Outline>,
-        (input, output): (&Layout, &Layout),
+        (inputs, output): (&[&Layout], &Layout),
         mask: usize,
         most: usize,
     ) -> Result<Self> {
-        let channels = 0..stage.geometry.output.channels;
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);
-        let mut all = Self::of_channels(name, stage, (input, output), mask, fill, channels, most)?;
-        all.diagonals.sort_by_key(|(key, _)| *key);
-        Ok(all)
+        let all = 0..stage.geometry.output.channels;
+        Sorting { name, stage, inputs, output, mask, fill, most }.sorted(all)
     }
 
     /// A number that the diagonals are no fewer than: those of one output channel per ciphertext.
@@ -210,42 +203,122 @@ impl Diagonals {
         name: &str,
         stage: &LinearStage,
         outline: Option<&Outline>,
-        (input, output): (&Layout, &Layout),
+        (inputs, output): (&[&Layout], &Layout),
         mask: usize,
     ) -> Result<usize> {
         let mut seen = vec![false; output.channel_ciphertexts()];
         let some = (0..output.channels.len())
             .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true));
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);
-        let found = Self::of_channels(name, stage, (input, output), mask, fill, some, usize::MAX)?;
-        Ok(found.diagonals.len())
+        let sorting = Sorting { name, stage, inputs, output, mask, fill, most: usize::MAX };
+        Ok(sorting.of(some)?.diagonals.len())
     }
 
-    fn of_channels(
-        name: &str,
-        stage: &LinearStage,
-        (input, output): (&Layout, &Layout),
-        mask: usize,
-        fill: Fill<'_>,
-        mut channels: impl Iterator<Item = usize>,
-        most: usize,
-    ) -> Result<Self> {
-        let g = &stage.geometry;
-        if input.shape != g.input || output.shape != g.output {
+    /// Whether so many partial sums, of which `turned` are to be rotated, are the outputs already: one unrotated sum for each.
+    pub(crate) fn summed(&self, sums: usize, turned: usize) -> bool {
+        sums == self.outputs && turned == 0
+    }
+
+    /// Distinct rotations across blocks.
+    pub fn blocks(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = self.diagonals.iter().map(|(d, _)| d.block).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// Sorting the weights of a stage.
+struct Sorting<'a> {
+    name: &'a str,
+    stage: &'a LinearStage,
+    /// One layout for each part.
+    inputs: &'a [&'a Layout],
+    output: &'a Layout,
+    mask: usize,
+    fill: Fill<'a>,
+    /// Diagonals beyond which to give up.
+    most: usize,
+}
+
+impl Sorting<'_> {
+    /// The diagonals of some output channels, ascending.
+    fn sorted(&self, channels: impl Iterator<Item = usize> + Clone) -> Result<Diagonals> {
+        let mut all = self.of(channels)?;
+        all.diagonals.sort_by_key(|(key, _)| *key);
+        Ok(all)
+    }
+
+    fn of(&self, channels: impl Iterator<Item = usize>) -> Result<Diagonals> {
+        self.check()?;
+        let channels: Vec<usize> = channels.collect();
+        let output = self.output;
+        let periods = self.inputs.iter().map(|input| input.period);
+        let period = periods.fold(output.period, usize::max);
+        let cts = |input: &&Layout| std::iter::repeat_n(input.period, input.ciphertexts());
+        let input_periods: Vec<usize> = self.inputs.iter().flat_map(cts).collect();
+        let lump = Splitter::new(self.inputs[0], output, self.mask).lump && self.inputs.len() == 1;
+        let outputs = output.ciphertexts();
+        let mut found = Found::new(lump, outputs, input_periods.len(), self.inputs[0].period);
+        let mut sets = Vec::new();
+        let mut first = 0;
+        for (number, (part, input)) in self.stage.parts().zip(self.inputs).enumerate() {
+            self.part((number, part), (input, first), period, &channels, &mut found, &mut sets);
+            first += input.ciphertexts();
+        }
+        Ok(Diagonals {
+            diagonals: found.diagonals,
+            sets,
+            outputs,
+            slots: output.slots,
+            input_periods,
+            period,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        let wanted: Vec<_> = self.stage.parts().map(|part| part.geometry.input).collect();
+        let given: Vec<_> = self.inputs.iter().map(|input| input.shape).collect();
+        if given != wanted || self.output.shape != self.stage.geometry.output {
+            let list = |shapes: &[crate::network::Shape]| {
+                shapes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+            };
             return Err(Error::layer(
-                name,
+                self.name,
                 "shapes of the layouts",
-                format!("{} and {}", input.shape, output.shape),
-                format!("{} and {}", g.input, g.output),
+                format!("{} to {}", list(&given), self.output.shape),
+                format!("{} to {}", list(&wanted), self.stage.geometry.output),
             ));
         }
-        if mask != 0 {
-            check_mask(name, input, output, mask)?;
+        if self.mask != 0 {
+            let first = self.inputs[0];
+            if self.inputs.iter().any(|input| input.period != first.period) {
+                return Err(Error::unsupported(
+                    self.name,
+                    format!("fold mask {:#x}: its sources have different periods", self.mask),
+                ));
+            }
+            self.inputs
+                .iter()
+                .try_for_each(|input| check_mask(self.name, input, self.output, self.mask))?;
         }
+        Ok(())
+    }
+
+    /// Adds the diagonals of one part, whose input ciphertexts have numbers from `first` on.
+    fn part(
+        &self,
+        (number, part): (usize, &LinearPart),
+        (input, first): (&Layout, usize),
+        period: usize,
+        channels: &[usize],
+        found: &mut Found,
+        sets: &mut Vec<Vec<usize>>,
+    ) {
+        let (g, output, fill) = (&part.geometry, self.output, self.fill);
         let reach = Reach::new(g, input, output);
-        let splitter = Splitter::new(input, output, mask);
-        let replicas = replicas(output.period, input.period, mask);
-        let period = input.period.max(output.period);
+        let splitter = Splitter::new(input, output, self.mask);
+        let replicas = replicas(output.period, period, self.mask);
         let area = g.kernel.0 * g.kernel.1;
         let per_out = g.input.channels / g.groups;
         let (in_phases, out_phases) = (input.phases * input.phases, output.phases * output.phases);
@@ -256,8 +329,8 @@ impl Diagonals {
             Some(*n)
         }));
         let spots: Vec<_> = reach.spots.into_iter().flatten().collect();
-        let (inputs, outputs) = (input.ciphertexts(), output.ciphertexts());
-        let mut found = Found::new(splitter.lump, outputs, inputs, input.period);
+        let first_set = sets.len();
+        sets.extend(reach.sets);
         // Pairs are numbered in the order of their first channels. An outline looks at one weight of a number and kernel
         // position, and in a table the way is short: only else is it worth remembering.
         let mut pairs: KeyMap<(usize, usize, isize), usize> = KeyMap::default();
@@ -267,7 +340,10 @@ impl Diagonals {
         let remember = !once && !found.has_table();
         let alike = g.groups == 1 && matches!(fill, Fill::Outline(outline) if outline.is_full());
         let (ins, outs) = (Alike::new(input, !alike), Alike::new(output, !alike));
-        while let Some(o) = channels.next().filter(|_| found.total <= most) {
+        for &o in channels {
+            if found.total > self.most {
+                break;
+            }
             let to = output.channels[o];
             if !outs.leads(to.ct) {
                 continue;
@@ -278,7 +354,10 @@ impl Diagonals {
                     continue;
                 }
                 let copies = outs.of(to.ct).len() * ins.of(from.ct).len();
-                let weights = &stage.weights[(o * per_out + k) * area..][..area];
+                let weights = &part.weights[(o * per_out + k) * area..][..area];
+                if weights.iter().all(|w| *w == 0.0) {
+                    continue;
+                }
                 for replica in &replicas {
                     let target = to.base + replica;
                     let distance = from.base as isize - target as isize;
@@ -296,12 +375,12 @@ impl Diagonals {
                         let s = splitter.split(distance, spot.row, spot.col);
                         let key = Diagonal {
                             output: to.ct * out_phases + spot.output_phase,
-                            input: from.ct * in_phases + spot.input_phase,
+                            input: first + from.ct * in_phases + spot.input_phase,
                             block: s.block,
                             row: s.row,
                             col: s.col,
                         };
-                        (found.number(key, target + s.fold, copies), s.fold as u32)
+                        (found.number(key, target + s.fold, copies, number), s.fold as u32)
                     };
                     for (at, w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
                         if once && !unseen.take(pair, at) {
@@ -310,23 +389,22 @@ impl Diagonals {
                         for number in starts[at]..starts[at + 1] {
                             let spot = &spots[number];
                             let (diagonal, fold) = match remember {
-                                true => *routes[pair][number]
-                                    .get_or_insert_with(|| route(&mut found, spot)),
-                                false => route(&mut found, spot),
+                                true => {
+                                    *routes[pair][number].get_or_insert_with(|| route(found, spot))
+                                }
+                                false => route(found, spot),
                             };
                             let contents = &mut found.diagonals[diagonal as usize].1;
                             let base = target + fold as usize;
                             let relative = base.wrapping_sub(contents.first) & (period - 1);
-                            match fill {
-                                Fill::Outline(outline) => contents.signature.add(
-                                    relative,
-                                    spot.set,
-                                    outline.stand_in(pair, at),
-                                ),
-                                _ => contents.signature.add(relative, spot.set, *w),
-                            }
+                            let set = first_set + spot.set;
+                            let known = match fill {
+                                Fill::Outline(outline) => outline.stand_in(pair, at),
+                                _ => *w,
+                            };
+                            contents.signature.add(relative, set, known);
                             if matches!(fill, Fill::Entries) {
-                                let (base, set) = (base as u32, spot.set as u32);
+                                let (base, set) = (base as u32, set as u32);
                                 contents.entries.push(Entry { base, set, weight: *w });
                             }
                         }
@@ -337,27 +415,11 @@ impl Diagonals {
         if alike {
             found.spread((&ins, in_phases), (&outs, out_phases));
         }
-        Ok(Self {
-            diagonals: found.diagonals,
-            sets: reach.sets,
-            outputs,
-            slots: input.slots,
-            input_period: input.period,
-            period,
-        })
-    }
-
-    /// Distinct rotations across blocks.
-    pub fn blocks(&self) -> Vec<usize> {
-        let mut all: Vec<usize> = self.diagonals.iter().map(|(d, _)| d.block).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
     }
 }
 
-/// Offsets of the copies of an output that must be written one by one: those within the input period that
-/// the fold does not make.
-fn replicas(output_period: usize, input_period: usize, mask: usize) -> Vec<usize> {
-    (0..input_period.max(output_period)).step_by(output_period).filter(|k| k & mask == 0).collect()
+/// Offsets of the copies of an output that must be written one by one: those within the period of the plaintexts that the
+/// fold does not make.
+fn replicas(output_period: usize, period: usize, mask: usize) -> Vec<usize> {
+    (0..period).step_by(output_period).filter(|k| k & mask == 0).collect()
 }

@@ -70,8 +70,15 @@ impl Found {
         !self.table.is_empty()
     }
 
-    /// The number of a diagonal; a new one has its first entry at `first` and stands for `copies`.
-    pub(super) fn number(&mut self, key: Diagonal, first: usize, copies: usize) -> u32 {
+    /// The number of a diagonal; a new one has its first entry at `first`, stands for `copies` and belongs to part number
+    /// `part` of its stage. Parts share no plaintext: their sources may have different scales.
+    pub(super) fn number(
+        &mut self,
+        key: Diagonal,
+        first: usize,
+        copies: usize,
+        part: usize,
+    ) -> u32 {
         let next = self.diagonals.len() as u32;
         let number = if self.table.is_empty() {
             *self.map.entry(key).or_insert(next)
@@ -84,7 +91,11 @@ impl Found {
             *entry - 1
         };
         if number == next {
-            self.diagonals.push((key, Contents { first, ..Contents::default() }));
+            let mut signature = Signature::default();
+            if part > 0 {
+                signature.add(part, usize::MAX, f64::NAN);
+            }
+            self.diagonals.push((key, Contents { first, signature, ..Contents::default() }));
             self.total += copies;
         }
         number

@@ -28,29 +28,25 @@ pub(crate) struct LinearEmission<'a> {
 }
 
 impl LinearEmission<'_> {
-    /// Emits the instructions; the state then holds the result.
-    pub(crate) fn emit(&self, b: &mut Builder<'_>, state: &mut State) -> Result<()> {
+    /// Emits the instructions, for the ciphertexts of all sources one after the other, and gives the result.
+    pub(crate) fn emit(&self, b: &mut Builder<'_>, inputs: &[ValueId]) -> Result<State> {
         let plan = LinearPlan::new(self.diagonals, &self.schedule);
-        let steps = fold_steps(self.fold, self.radix);
         // Rotating and folding after the rescale is cheaper, but adds up the rounding of as many slots as it sums: a fold over
         // 256 slots would cost four bits. So the rescale waits for the last step.
-        let rescale_last = self.schedule.double_hoisting && !steps.is_empty();
+        let rescale_last = self.schedule.double_hoisting && self.fold != 0;
         let mut values = if self.schedule.double_hoisting {
-            self.fused(b, &plan, &state.values, !rescale_last)?
+            self.fused(b, &plan, inputs, !rescale_last)?
         } else {
-            self.unfused(b, &plan, &state.values)?
+            self.unfused(b, &plan, inputs)?
         };
-        for (k, shifts) in steps.iter().enumerate() {
-            values = b.sum_rotations(&values, shifts, rescale_last && k + 1 == steps.len())?;
-        }
+        values = fold(b, values, (self.fold, self.radix), rescale_last)?;
         self.add_bias(b, &mut values);
         let mut layout = self.output.clone();
         layout.clean = layout.clean && self.fold == 0;
-        *state = State { values, layout };
-        Ok(())
+        Ok(State { values, layout })
     }
 
-    /// Plaintexts at the scale that brings the rescaled result to its scale.
+    /// Plaintexts at the scale that brings the rescaled result to its scale: those of one source at one scale.
     fn plaintexts(
         &self,
         b: &mut Builder<'_>,
@@ -58,10 +54,12 @@ impl LinearEmission<'_> {
         inputs: &[ValueId],
         extended: bool,
     ) -> Vec<PlaintextId> {
-        let info = b.info(inputs[0]);
-        let scale = self.scale * b.chain.moduli[info.level] / info.scale;
         (0..plan.plaintexts.len())
-            .map(|k| b.plaintext(info.level, scale, extended, || plan.values(self.diagonals, k)))
+            .map(|k| {
+                let info = b.info(inputs[plan.source(self.diagonals, k)]);
+                let scale = self.scale * b.chain.moduli[info.level] / info.scale;
+                b.plaintext(info.level, scale, extended, || plan.values(self.diagonals, k))
+            })
             .collect()
     }
 
@@ -85,8 +83,8 @@ impl LinearEmission<'_> {
             ));
         }
         let srcs = used.keys().map(|k| inputs[*k]).collect();
-        let finished = plan.partials.len() == self.diagonals.outputs
-            && plan.partials.iter().all(|p| p.giant == 0);
+        let turned = plan.partials.iter().filter(|p| p.giant != 0).count();
+        let finished = self.diagonals.summed(plan.partials.len(), turned);
         let partials = b.linear(srcs, &products, rescale && finished)?;
         if finished {
             return Ok(partials);
@@ -185,9 +183,23 @@ impl LinearEmission<'_> {
     }
 }
 
+/// Sums up the slots of a fold mask by rotations, several at once; the last step rescales if `rescale`.
+pub(crate) fn fold(
+    b: &mut Builder<'_>,
+    mut values: Vec<ValueId>,
+    (mask, radix): (usize, usize),
+    rescale: bool,
+) -> Result<Vec<ValueId>> {
+    let steps = fold_steps(mask, radix);
+    for (k, shifts) in steps.iter().enumerate() {
+        values = b.sum_rotations(&values, shifts, rescale && k + 1 == steps.len())?;
+    }
+    Ok(values)
+}
+
 /// Shifts of each folding step: the bits of `mask` from low to high, `log2(radix)` at a time, each step
 /// with all sums of its bits.
-pub(crate) fn fold_steps(mask: usize, radix: usize) -> Vec<Vec<usize>> {
+pub(super) fn fold_steps(mask: usize, radix: usize) -> Vec<Vec<usize>> {
     let bits: Vec<usize> =
         (0..usize::BITS as usize).map(|b| 1usize << b).filter(|b| mask & b != 0).collect();
     bits.chunks(radix.max(2).ilog2() as usize)

@@ -9,6 +9,7 @@ mod diagonals;
 mod found;
 mod linear;
 mod outline;
+mod pieces;
 mod pool;
 mod positions;
 mod room;
@@ -18,11 +19,13 @@ mod signature;
 mod stages;
 
 use crate::config::Configuration;
-use crate::fold::{ActivationMethod, Folded, StageKind, im2col};
+use crate::fold::{ActivationMethod, Folded, Origin, StageKind, im2col};
 use crate::layout::{Layout, pack, unpack};
 use crate::network::ConvGeometry;
 use crate::program::{Program, ValueId, ValueInfo};
 use crate::{Error, Result};
+use pieces::Piece;
+use stages::{Prepared, prepare};
 
 pub use chain::Chain;
 pub use diagonals::{Contents, Diagonal, Diagonals, Entry, check_mask};
@@ -32,14 +35,12 @@ pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
 pub use signature::Signature;
 pub use stages::LinearForm;
 
-pub(crate) use activation::quadratic as emit_quadratic;
 pub(crate) use builder::Builder;
 pub(crate) use count::count;
 pub(crate) use diagonals::Splitter;
-pub(crate) use linear::{LinearEmission, fold_steps};
+pub(crate) use linear::{LinearEmission, fold};
 pub(crate) use outline::Outline;
-pub(crate) use pool::{Pool, pool as emit_pool, square as emit_square};
-pub(crate) use stages::{Prepared, prepare};
+pub(crate) use pieces::{emit, pieces, readers};
 
 /// Ciphertext values and the layout of the map they hold.
 #[derive(Debug, Clone)]
@@ -107,22 +108,10 @@ pub fn lower(
     chain: &Chain,
     values: bool,
 ) -> Result<Lowered> {
-    let Prepared { stages, forms, input, patches } = prepare(folded, configuration, chain.slots)?;
-    let depth: usize = stages.iter().map(|s| s.levels()).sum();
-    let mut level = chain.levels();
-    let mut rest = depth;
-    for stage in &stages {
-        if stage.levels() > level {
-            return Err(Error::Depth {
-                layer: stage.name.clone(),
-                needed: rest,
-                available: level,
-                missing: depth - chain.levels(),
-            });
-        }
-        level -= stage.levels();
-        rest -= stage.levels();
-    }
+    let Prepared { pieces, depths, forms, input, patches } =
+        prepare(folded, configuration, chain.slots)?;
+    let depth = depths.iter().copied().max().unwrap_or(0);
+    check_depth(&pieces, &depths, chain.levels())?;
     let scale = match (&configuration.scales, configuration.activations) {
         (Some(plan), _) => plan.input(),
         (None, ActivationMethod::PairedSquare) => chain.scale * chain.scale,
@@ -130,28 +119,25 @@ pub fn lower(
     };
     let fresh = ValueInfo { level: depth, scale };
     let mut b = Builder::new(chain, values, input.ciphertexts(), fresh);
-    let mut state = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
+    let image = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
+    let mut states: Vec<State> = Vec::with_capacity(pieces.len());
     let mut placed = Vec::new();
-    let mut phases_done = false;
-    let mut bound: Option<f64> = None;
-    for (k, stage) in stages.iter().enumerate() {
-        b.layer(&stage.name);
-        match &stage.kind {
+    for (piece, &level) in pieces.iter().zip(&depths) {
+        let sources: Vec<&State> =
+            piece.sources.iter().map(|s| origin(&image, &states, *s)).collect();
+        let stage = &piece.stage;
+        let state = match &stage.kind {
             StageKind::Linear(linear) => {
+                b.layer(&stage.name);
                 let choice = configuration
                     .repacks
                     .iter()
                     .find(|r| repack_name(&r.layer) == stage.name)
                     .map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
                 let output = choice.layout.layout(chain.slots, stage.output, Default::default())?;
-                let diagonals = Diagonals::new(
-                    &stage.name,
-                    linear,
-                    &state.layout,
-                    &output,
-                    choice.fold,
-                    values,
-                )?;
+                let layouts: Vec<&Layout> = sources.iter().map(|s| &s.layout).collect();
+                let diagonals =
+                    Diagonals::new(&stage.name, linear, &layouts, &output, choice.fold, values)?;
                 let planned =
                     configuration.scales.as_ref().and_then(|plan| plan.layer(&stage.name));
                 if let Some(&(geometry, form)) = forms.get(&stage.name) {
@@ -159,11 +145,13 @@ pub fn lower(
                         layer: stage.name.clone(),
                         geometry,
                         form,
-                        input: state.layout.clone(),
+                        input: layouts[0].clone(),
                         output: output.clone(),
                         fold: choice.fold,
                     });
                 }
+                let inputs = sources.iter().flat_map(|s| &s.values);
+                let inputs: Vec<ValueId> = inputs.map(|v| b.at_level(*v, level)).collect();
                 LinearEmission {
                     scale: planned.unwrap_or(chain.scale),
                     diagonals: &diagonals,
@@ -173,44 +161,73 @@ pub fn lower(
                     output: &output,
                     bias: &linear.bias,
                 }
-                .emit(&mut b, &mut state)?;
+                .emit(&mut b, &inputs)?
             }
-            StageKind::Square { rescale } => {
-                let next =
-                    stages.get(k + 1).map(|s| pool_of(s, configuration)).transpose()?.flatten();
-                phases_done = emit_square(&mut b, &mut state, next, *rescale)?;
+            _ => {
+                let mut state = sources[0].clone();
+                state.values.iter_mut().for_each(|v| *v = b.at_level(*v, level));
+                let method = |name: &str| Ok(configuration.pool_choice(name)?.method);
+                pieces::emit(&mut b, &mut state, piece, method)?;
+                state
             }
-            StageKind::Quadratic(q) => {
-                // The square within it, before its rescale.
-                let info = b.info(state.values[0]);
-                let squared = ValueInfo { scale: info.scale * info.scale, ..info };
-                bound.map_or(Ok(()), |r| room::check(&stage.name, r * r, squared, chain))?;
-                emit_quadratic(&mut b, &mut state, q)?;
-            }
-            StageKind::SumPool { .. } => {
-                if let Some(pool) = pool_of(stage, configuration)? {
-                    emit_pool(&mut b, &mut state, pool, phases_done)?;
-                }
-                phases_done = false;
-            }
-        }
-        bound = stage.bound;
-        if let (Some(bound), Some(&value)) = (bound, state.values.first()) {
-            room::check(&stage.name, bound, b.info(value), chain)?;
-        }
+        };
+        let read = match piece.sources[0] {
+            Origin::Image => None,
+            Origin::Stage(k) => pieces[k].last().bound.zip(sources[0].values.first().copied()),
+        };
+        check_room(piece, read, &state, &b)?;
+        states.push(state);
     }
+    let result = states.pop().unwrap_or(image);
     let mut program = b.program;
-    program.outputs = state.values;
-    Ok(Lowered { program, input, patches, output: state.layout, linear: placed })
+    program.outputs = result.values;
+    Ok(Lowered { program, input, patches, output: result.layout, linear: placed })
 }
 
-fn pool_of<'a>(
-    stage: &'a crate::fold::Stage,
-    configuration: &Configuration,
-) -> Result<Option<Pool<'a>>> {
-    let StageKind::SumPool { kernel, stride } = stage.kind else { return Ok(None) };
-    let method = configuration.pool_choice(&stage.name)?.method;
-    Ok(Some(Pool { stage, kernel, stride, method }))
+fn origin<'a>(image: &'a State, states: &'a [State], origin: Origin) -> &'a State {
+    match origin {
+        Origin::Image => image,
+        Origin::Stage(k) => &states[k],
+    }
+}
+
+/// Checks that levels suffice, and names the first layer for which they do not.
+fn check_depth(pieces: &[Piece<'_>], depths: &[usize], available: usize) -> Result<()> {
+    let depth = depths.iter().copied().max().unwrap_or(0);
+    let Some(missing) = depth.checked_sub(available).filter(|n| *n > 0) else { return Ok(()) };
+    // With the levels that there are, everything lies `missing` lower.
+    let runs_out = pieces
+        .iter()
+        .zip(depths)
+        .find(|(p, needed)| (depth - **needed) + p.stage.levels() > available);
+    let (piece, needed) = runs_out.map_or((&pieces[0], depth), |(p, needed)| (p, *needed));
+    Err(Error::Depth {
+        layer: piece.stage.name.clone(),
+        needed,
+        available: available.saturating_sub(depth - needed),
+        missing,
+    })
+}
+
+/// Checks that the primes have room for what a piece gives, as far as the network's bounds tell. `read` is a value that it
+/// reads, with its bound if there is one.
+fn check_room(
+    piece: &Piece<'_>,
+    read: Option<(f64, ValueId)>,
+    state: &State,
+    b: &Builder<'_>,
+) -> Result<()> {
+    if let (StageKind::Quadratic(_), Some((r, value))) = (&piece.stage.kind, read) {
+        // The square within it, before its rescale.
+        let info = b.info(value);
+        let squared = ValueInfo { scale: info.scale * info.scale, ..info };
+        room::check(&piece.stage.name, r * r, squared, b.chain)?;
+    }
+    let last = piece.last();
+    if let (Some(bound), Some(&value)) = (last.bound, state.values.first()) {
+        room::check(&last.name, bound, b.info(value), b.chain)?;
+    }
+    Ok(())
 }
 
 /// Name of the identity layer after layer `after`.

@@ -133,12 +133,12 @@ mod tests {
                 };
                 let (input, output) =
                     (layout(from, stage.geometry.input), layout(to, stage.geometry.output));
-                let Ok(exact) = Diagonals::new("n", stage, &input, &output, mask, false) else {
+                let Ok(exact) = Diagonals::new("n", stage, &[&input], &output, mask, false) else {
                     continue;
                 };
                 let outline = Outline::new(stage).unwrap();
                 let counted = |most| {
-                    let layouts = (&input, &output);
+                    let layouts = (&[&input][..], &output);
                     Diagonals::counted("n", stage, Some(&outline), layouts, mask, most).unwrap()
                 };
                 let quick = counted(usize::MAX);
@@ -169,7 +169,8 @@ mod tests {
         assert!(!Outline::new(&stage).unwrap().is_full());
         stage.weights.fill(1.0);
         assert!(Outline::new(&stage).is_none());
-        let small = LinearStage { weights: stage.weights[..100].to_vec(), ..stage };
+        let mut small = stage;
+        small.weights.truncate(100);
         assert!(Outline::new(&small).is_none());
     }
 }

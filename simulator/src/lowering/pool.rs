@@ -4,7 +4,7 @@ use super::State;
 use super::builder::{Builder, Product};
 use super::linear::fold_steps;
 use crate::config::PoolMethod;
-use crate::fold::Stage;
+use crate::fold::{Stage, StageKind};
 use crate::layout::{Layout, Margin};
 use crate::network::Shape;
 use crate::program::ValueId;
@@ -22,19 +22,17 @@ pub(crate) struct Pool<'a> {
 /// Groups of ciphertexts to be summed, one per result, and the layout of the results.
 type Grouping = (Vec<Vec<usize>>, Layout);
 
-/// Squares every ciphertext; a pool by phases directly after it is done in the same instructions. Returns
-/// whether it was.
+/// Squares every ciphertext and sums the windows of the pool after it, if there is one: over phases in the same instructions.
 pub(crate) fn square(
     b: &mut Builder<'_>,
     state: &mut State,
     next: Option<Pool<'_>>,
     rescale: bool,
-) -> Result<bool> {
-    let merged = match next {
+) -> Result<()> {
+    let merged = match &next {
         Some(pool) if pool.sums_phases(&state.layout) => Some(pool.grouping(&state.layout)?),
         _ => None,
     };
-    let done = merged.is_some();
     let single = (0..state.values.len()).map(|k| vec![k]).collect();
     let (groups, layout) = merged.unwrap_or_else(|| (single, state.layout.clone()));
     let values = groups
@@ -42,35 +40,52 @@ pub(crate) fn square(
         .map(|g| b.sum_squares(g.into_iter().map(|k| state.values[k]).collect(), rescale))
         .collect::<Result<Vec<ValueId>>>()?;
     *state = State { values, layout };
-    Ok(done)
+    match next {
+        Some(pool) => {
+            b.layer(&pool.stage.name);
+            pool.within(b, state)
+        }
+        None => Ok(()),
+    }
 }
 
-/// Sums windows. `phases_done` says that the preceding square has already summed the phases.
-pub(crate) fn pool(
-    b: &mut Builder<'_>,
-    state: &mut State,
-    pool: Pool<'_>,
-    phases_done: bool,
-) -> Result<()> {
-    if pool.sums_phases(&state.layout) && !phases_done {
+/// Sums windows.
+pub(crate) fn pool(b: &mut Builder<'_>, state: &mut State, pool: Pool<'_>) -> Result<()> {
+    if pool.sums_phases(&state.layout) {
         let (groups, layout) = pool.grouping(&state.layout)?;
         let products: Vec<Vec<Product>> =
             groups.iter().map(|g| g.iter().map(|k| (*k as u32, 0, None)).collect()).collect();
         let values = b.linear(state.values.clone(), &products, false)?;
         *state = State { values, layout };
     }
-    match pool.method {
-        PoolMethod::Phases => Ok(()),
-        PoolMethod::Fold { radix } => pool.fold(b, state, radix),
-        PoolMethod::Rotate => pool.rotate(b, state, false),
-        PoolMethod::RotateHoisted => pool.rotate(b, state, true),
-        PoolMethod::Merge => {
-            Err(pool.refuse("a pool that is merged must come just before a linear layer"))
-        }
-    }
+    pool.within(b, state)
 }
 
-impl Pool<'_> {
+impl<'a> Pool<'a> {
+    /// The pool that a stage is, by its method.
+    pub(crate) fn new(
+        stage: &'a Stage,
+        method: impl Fn(&str) -> Result<PoolMethod>,
+    ) -> Result<Self> {
+        let StageKind::SumPool { kernel, stride } = stage.kind else {
+            return Err(Error::unsupported(&stage.name, "it is no pool"));
+        };
+        Ok(Self { stage, kernel, stride, method: method(&stage.name)? })
+    }
+
+    /// What is left to do when phases are summed.
+    fn within(self, b: &mut Builder<'_>, state: &mut State) -> Result<()> {
+        match self.method {
+            PoolMethod::Phases => Ok(()),
+            PoolMethod::Fold { radix } => self.fold(b, state, radix),
+            PoolMethod::Rotate => self.rotate(b, state, false),
+            PoolMethod::RotateHoisted => self.rotate(b, state, true),
+            PoolMethod::Merge => {
+                Err(self.refuse("a pool that is merged must come just before a linear layer"))
+            }
+        }
+    }
+
     fn refuse(&self, reason: impl Into<String>) -> Error {
         Error::unsupported(&self.stage.name, reason)
     }

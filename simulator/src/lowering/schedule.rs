@@ -128,6 +128,11 @@ impl LinearPlan {
         plan
     }
 
+    /// An input ciphertext that a plaintext multiplies; all others are of the same source.
+    pub(crate) fn source(&self, diagonals: &Diagonals, plaintext: usize) -> usize {
+        self.plaintexts[plaintext].0.first().map_or(0, |k| diagonals.diagonals[*k].0.input)
+    }
+
     /// Slot values of a plaintext; the diagonals must have their entries.
     pub fn values(&self, diagonals: &Diagonals, plaintext: usize) -> Vec<f64> {
         let mut out = vec![0.0; diagonals.slots];
@@ -164,7 +169,8 @@ pub(crate) struct Cut<'a> {
 
 impl<'a> Cut<'a> {
     pub(crate) fn new(diagonals: &'a Diagonals, schedule: &Schedule) -> Self {
-        let all = diagonals.diagonals.iter().fold(diagonals.input_period, |u, (d, _)| u | d.block);
+        let periods = diagonals.input_periods.iter().fold(0, |u, period| u | period);
+        let all = diagonals.diagonals.iter().fold(periods, |u, (d, _)| u | d.block);
         Self { diagonals, schedule: *schedule, unit: all & all.wrapping_neg() }
     }
 
@@ -183,7 +189,7 @@ impl<'a> Cut<'a> {
         let total = d.block as isize + d.row + d.col;
         let giant = block as isize + row + col;
         // Periods are powers of two, so that masking is the residue.
-        let shift = (total - giant) as usize & (self.diagonals.input_period - 1);
+        let shift = (total - giant) as usize & (self.diagonals.input_periods[d.input] - 1);
         (giant as usize & (self.diagonals.period - 1), shift)
     }
 }

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::pieces::{Piece, depths, pieces, readers};
 use super::repack_name;
 use crate::config::{Configuration, PoolMethod};
-use crate::fold::{Folded, Stage, StageKind, depthwise_identity, merge_pool, to_patches};
+use crate::fold::{Folded, Origin, Stage, StageKind, depthwise_identity, merge_pool, to_patches};
 use crate::layout::{Layout, Margin};
 use crate::network::ConvGeometry;
 use crate::{Error, Result};
@@ -26,11 +27,13 @@ pub enum LinearForm {
     Patches,
 }
 
-/// Stages to lower, and the client's side of the first one. Those that stay as they are, are not copied: a fully
-/// connected layer may have a hundred million weights.
+/// What to lower, and the client's side of it. Stages that stay as they are, are not copied: a fully connected layer may
+/// have a hundred million weights.
 pub(crate) struct Prepared<'a> {
-    pub(crate) stages: Vec<Cow<'a, Stage>>,
-    /// The linear layers' own convolutions by name, and the form that the stages have them in.
+    pub(crate) pieces: Vec<Piece<'a>>,
+    /// Levels from what each piece reads to the end of the network.
+    pub(crate) depths: Vec<usize>,
+    /// The linear layers' own convolutions by name, and the form that the pieces have them in.
     pub(crate) forms: BTreeMap<String, (ConvGeometry, LinearForm)>,
     pub(crate) input: Layout,
     pub(crate) patches: Option<ConvGeometry>,
@@ -44,11 +47,19 @@ pub(crate) fn prepare<'a>(
     check_names(folded, c)?;
     let mut stages: Vec<Cow<'a, Stage>> = Vec::new();
     let mut forms = BTreeMap::new();
-    let mut pending: Option<Cow<'a, Stage>> = None;
-    for stage in &folded.stages {
-        let mut stage = Cow::Borrowed(stage);
+    let all: Vec<Cow<'_, Stage>> = folded.stages.iter().map(Cow::Borrowed).collect();
+    let readers = readers(&all);
+    // For each stage of the network, where its result is found, or the pool that its reader does.
+    let mut found: Vec<Origin> = Vec::new();
+    let mut merged: BTreeMap<usize, Cow<'a, Stage>> = BTreeMap::new();
+    for (k, stage) in folded.stages.iter().enumerate() {
+        let pool = match stage.sources[..] {
+            [Origin::Stage(before)] => merged.remove(&before),
+            _ => None,
+        };
+        let mut now = Cow::Borrowed(stage);
         if let StageKind::Linear(linear) = &stage.kind {
-            let form = match pending.as_ref().map(|pool| &pool.kind) {
+            let form = match pool.as_ref().map(|pool| &pool.kind) {
                 Some(StageKind::SumPool { kernel, stride }) => {
                     LinearForm::Merged { kernel: *kernel, stride: *stride }
                 }
@@ -56,37 +67,64 @@ pub(crate) fn prepare<'a>(
             };
             forms.insert(stage.name.clone(), (linear.geometry, form));
         }
-        if let Some(pool) = pending.take() {
-            stage = Cow::Owned(merge_pool(&pool, &stage)?);
+        match pool {
+            Some(pool) => now = Cow::Owned(merge_pool(&pool, stage)?),
+            None => {
+                let at = |source: &Origin| match source {
+                    Origin::Image => Origin::Image,
+                    Origin::Stage(n) => found[*n],
+                };
+                let sources: Vec<Origin> = stage.sources.iter().map(at).collect();
+                if sources != stage.sources {
+                    now.to_mut().sources = sources;
+                }
+            }
         }
-        let merged = matches!(stage.kind, StageKind::SumPool { .. })
-            && c.pool_choice(&stage.name)?.method == PoolMethod::Merge;
-        if merged {
-            pending = Some(stage);
+        let merge = matches!(now.kind, StageKind::SumPool { .. })
+            && c.pool_choice(&now.name)?.method == PoolMethod::Merge;
+        if merge {
+            let reader = folded.stages.iter().find(|s| s.sources == [Origin::Stage(k)]);
+            let alone = readers[k] == 1
+                && reader.is_some_and(|reader| matches!(reader.kind, StageKind::Linear(_)));
+            if !alone {
+                return Err(Error::unsupported(
+                    &now.name,
+                    "it is to be merged into the next layer, and what reads it is not one linear layer alone",
+                ));
+            }
+            // Never looked at: its only reader takes the pool.
+            found.push(Origin::Image);
+            merged.insert(k, now);
             continue;
         }
-        let (name, shape, bound) = (stage.name.clone(), stage.output, stage.bound);
-        stages.push(stage);
+        let (name, shape, bound) = (now.name.clone(), now.output, now.bound);
+        stages.push(now);
+        let mut result = Origin::Stage(stages.len() - 1);
         if c.repacks.iter().any(|r| r.layer == name) {
             let kind = StageKind::Linear(depthwise_identity(shape));
-            let name = repack_name(&name);
-            stages.push(Cow::Owned(Stage { name, kind, input: shape, output: shape, bound }));
+            let (name, sources) = (repack_name(&name), vec![result]);
+            let repack = Stage { name, kind, sources, input: shape, output: shape, bound };
+            stages.push(Cow::Owned(repack));
+            result = Origin::Stage(stages.len() - 1);
         }
-    }
-    if let Some(pool) = pending {
-        return Err(Error::unsupported(
-            &pool.name,
-            "it is to be merged into the next layer, but is the last",
-        ));
+        found.push(result);
     }
     let mut margin = Margin::default();
     let mut patches = None;
     let mut shape = folded.input;
+    let alone =
+        stages.iter().flat_map(|s| &s.sources).filter(|s| **s == Origin::Image).count() == 1;
     if let Some(first) = stages.first_mut()
         && let StageKind::Linear(linear) = &first.kind
     {
         let g = linear.geometry;
         if c.input.patches {
+            if !alone {
+                return Err(Error::unsupported(
+                    &first.name,
+                    "patches feed one layer, and others read the image too",
+                ));
+            }
             let stage = to_patches(first)?;
             shape = stage.input;
             if let Some((_, form @ LinearForm::Plain)) = forms.get_mut(&stage.name) {
@@ -99,7 +137,9 @@ pub(crate) fn prepare<'a>(
         }
     }
     let input = c.input.layout.layout(slots, shape, margin)?;
-    Ok(Prepared { stages, forms, input, patches })
+    let pieces = pieces(stages);
+    let depths = depths(&pieces);
+    Ok(Prepared { pieces, depths, forms, input, patches })
 }
 
 /// Every choice must name a layer that exists, once.

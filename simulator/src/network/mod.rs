@@ -5,6 +5,7 @@ mod forward;
 mod model;
 mod operations;
 mod random;
+mod ranges;
 mod weights;
 
 use serde::{Deserialize, Serialize};

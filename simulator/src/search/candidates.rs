@@ -82,20 +82,23 @@ fn packings(
     }
 }
 
-/// Layouts and fold masks of a linear stage's result. `groups` are those of this and the next convolution.
+/// Layouts and fold masks of a linear stage's result, `g` being its first part and `inputs` the layouts of what its parts
+/// read. `groups` are those of this and the next convolution.
 pub(crate) fn targets(
     g: &ConvGeometry,
-    input: &Layout,
+    inputs: &[&Layout],
     groups: [usize; 2],
     space: &Space,
 ) -> Vec<Target> {
-    let mut found = BTreeSet::new();
+    let (input, mut found) = (inputs[0], BTreeSet::new());
     if g.output.area() == 1 {
         units(g.output.channels, input, space, &mut found);
     } else {
         maps(g, input, groups, space, &mut found);
     }
-    found.into_iter().collect()
+    // Folding sums what one source gives, over its own period.
+    let alone = inputs.iter().all(|other| other.period == input.period);
+    found.into_iter().filter(|(_, mask)| *mask == 0 || alone).collect()
 }
 
 fn maps(

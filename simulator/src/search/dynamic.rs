@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use costmodel::Setting;
+use costmodel::{Primitive, Setting};
 use rayon::prelude::*;
 
 use super::candidates::inputs;
-use super::edges::{Budget, Edge, Edges, Terms};
+use super::edges::{Budget, Edge, Edges, Tail, Terms};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
@@ -35,8 +35,23 @@ pub(crate) struct Path {
     pub(crate) repacks: Vec<LinearChoice>,
 }
 
-/// How a map lies between two blocks: repacks still to come, and the form in which the next block reads it.
-type Key = (usize, Form, Layout);
+/// How a value that some block still has to read lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    /// Its number.
+    value: usize,
+    /// The form in which it is read.
+    form: Form,
+    /// Repacks still to come when it was made: with its block they tell its level.
+    later: usize,
+    layout: Layout,
+}
+
+/// What lies between two blocks: repacks still to come, and the values, ascending.
+type Key = (usize, Vec<Held>);
+
+/// What a block reads: the form of its first part, and the layouts of all.
+type Read = (usize, Form, Vec<Layout>);
 
 /// One step back: where it came from and what was chosen.
 #[derive(Debug, Clone)]
@@ -50,6 +65,14 @@ enum Choice {
     Input(InputPacking),
     Linear(LinearChoice, Vec<PoolChoice>),
     Repack(LinearChoice),
+}
+
+/// A way through a block or a repack: its edge and tail, in which setting, and what it costs besides.
+struct Step<'e> {
+    edge: &'e Edge,
+    tail: usize,
+    setting: usize,
+    extra: f64,
 }
 
 /// Costs and last nodes of the best ways to a state, ascending.
@@ -68,7 +91,7 @@ pub(crate) struct Programme<'a> {
     log_n: u32,
     /// Large enough for any block.
     chain: Chain,
-    edges: BTreeMap<(usize, Form, Layout), Arc<Edges>>,
+    edges: BTreeMap<Read, Arc<Edges>>,
     repacks: BTreeMap<(usize, Layout), Arc<Edges>>,
 }
 
@@ -133,6 +156,7 @@ impl<'a> Programme<'a> {
             watch: self.watch,
             settings: self.settings(block),
             chain: &self.chain,
+            blocks: self.blocks,
         }
     }
 
@@ -155,24 +179,17 @@ impl<'a> Programme<'a> {
                 self.find_repacks(block, &layer, special, before_it);
                 let before = layer.clone();
                 let after = self.blocks[block - 1].last_name();
-                for ((later, form, layout), ways) in before {
-                    if later == 0 || form != Form::Plain {
-                        continue;
-                    }
-                    for edge in self.repacks[&(block, layout)].clone().edges.iter() {
-                        let to = (later - 1, Form::Plain, edge.tails[0].layout.clone());
-                        let choice = |c: &LinearChoice| Choice::Repack(c.clone());
+                for ((later, values), ways) in before {
+                    let Some((at, held)) = self.repackable(block, later, &values) else { continue };
+                    for edge in self.repacks[&(block, held.layout.clone())].clone().edges.iter() {
+                        let mut values = values.clone();
+                        values[at].layout = edge.tails[0].layout.clone();
+                        values[at].later = later - 1;
+                        let step = Step { edge, tail: 0, setting: setting(later), extra: 0.0 };
+                        let choice = |c: LinearChoice| Choice::Repack(c);
+                        let to = (later - 1, values);
                         self.relax(
-                            &mut layer,
-                            &mut arena,
-                            &ways,
-                            edge,
-                            after,
-                            setting(later),
-                            to,
-                            0,
-                            before_it,
-                            choice,
+                            &mut layer, &mut arena, &ways, step, after, to, before_it, choice,
                         );
                     }
                 }
@@ -182,31 +199,77 @@ impl<'a> Programme<'a> {
             self.find_edges(block, &layer, special, through_it);
             self.watch.check()?;
             let mut next = Layer::new();
-            let name = self.blocks[block].plain.name.clone();
-            for ((later, form, layout), ways) in &layer {
-                for edge in self.edges[&(block, *form, layout.clone())].clone().edges.iter() {
-                    for (t, tail) in edge.tails.iter().enumerate() {
-                        let to = (*later, tail.form, tail.layout.clone());
-                        let choice =
-                            |c: &LinearChoice| Choice::Linear(c.clone(), tail.pools.clone());
-                        self.relax(
-                            &mut next,
-                            &mut arena,
-                            ways,
-                            edge,
-                            &name,
-                            setting(*later),
-                            to,
-                            t,
-                            through_it,
-                            choice,
-                        );
+            let name = &self.blocks[block].plain.name;
+            for ((later, values), ways) in &layer {
+                let setting = setting(*later);
+                let extra = self.drops(block, *later, values, special);
+                for edge in self.edges[&self.read(block, values)].clone().edges.iter() {
+                    for (tail, result) in edge.tails.iter().enumerate() {
+                        let step = Step { edge, tail, setting, extra };
+                        let to = (*later, self.held_after(block, *later, values, result));
+                        let choice = |c: LinearChoice| Choice::Linear(c, result.pools.clone());
+                        self.relax(&mut next, &mut arena, ways, step, name, to, through_it, choice);
                     }
                 }
             }
             layer = next;
         }
         Ok(self.finish(&layer, &arena))
+    }
+
+    /// The value that a repack before a block would move, and where it is among those held: what the block before gave.
+    fn repackable<'v>(
+        &self,
+        block: usize,
+        later: usize,
+        values: &'v [Held],
+    ) -> Option<(usize, &'v Held)> {
+        let at = values.iter().position(|held| held.value == block)?;
+        (later > 0 && values[at].form == Form::Plain).then(|| (at, &values[at]))
+    }
+
+    /// What a block reads of the values held.
+    fn read(&self, block: usize, values: &[Held]) -> Read {
+        let sources = &self.blocks[block].sources;
+        let held: Vec<&Held> = sources
+            .iter()
+            .flat_map(|source| values.iter().filter(move |held| held.value == *source))
+            .collect();
+        assert_eq!(held.len(), sources.len(), "a block's sources are held until it has read them");
+        (block, held[0].form, held.iter().map(|h| h.layout.clone()).collect())
+    }
+
+    /// The values held after a block.
+    fn held_after(&self, block: usize, later: usize, values: &[Held], result: &Tail) -> Vec<Held> {
+        let read_later = |held: &&Held| match held.value.checked_sub(1) {
+            None => self.blocks[block + 1..].iter().any(|b| b.sources.contains(&0)),
+            Some(k) => self.blocks[k].last.is_some_and(|last| last > block),
+        };
+        let mut held: Vec<Held> = values.iter().filter(read_later).cloned().collect();
+        let (form, layout) = (result.form, result.layout.clone());
+        held.push(Held { value: block + 1, form, later, layout });
+        held
+    }
+
+    /// What it costs to bring the values that a block reads down to its level.
+    fn drops(&self, block: usize, later: usize, values: &[Held], special: usize) -> f64 {
+        let to = self.blocks[block].levels + later;
+        let base = self.settings(block)[special * (self.space.repacks + 1) + later];
+        let cost = |held: &Held| {
+            let after = match held.value.checked_sub(1) {
+                None => self.blocks.iter().map(|b| b.levels).max().unwrap_or(0),
+                Some(k) => self.blocks[k].after,
+            };
+            let level = after + held.later;
+            if level == to {
+                return 0.0;
+            }
+            let price =
+                self.prices.price_ms(&Primitive::DropLevel { to }, &Setting { level, ..base });
+            price * held.layout.ciphertexts() as f64
+        };
+        let read = |source: &usize| values.iter().find(|held| held.value == *source);
+        self.blocks[block].sources.iter().filter_map(read).map(cost).sum()
     }
 
     /// What each block and all after it cost at least, and nothing after the last.
@@ -250,7 +313,8 @@ impl<'a> Programme<'a> {
                 continue;
             };
             arena.push(Node { parent: None, choice: Choice::Input(packing) });
-            let ways = layer.entry((repacks, form, layout)).or_default();
+            let image = Held { value: 0, form, later: repacks, layout };
+            let ways = layer.entry((repacks, vec![image])).or_default();
             keep(ways, (0.0, arena.len() - 1), self.space.keep);
         }
         Ok(layer)
@@ -266,14 +330,13 @@ impl<'a> Programme<'a> {
     /// Computes the edges of states not met before, and those that were put aside and are affordable now.
     fn find_edges(&mut self, block: usize, layer: &Layer, special: usize, bound: f64) {
         let terms = self.terms(block);
-        let next = self.blocks.get(block + 1);
-        let mut wanted: BTreeMap<(usize, Form, Layout), Budget> = BTreeMap::new();
-        for ((later, form, layout), ways) in layer {
+        let mut wanted: BTreeMap<Read, Budget> = BTreeMap::new();
+        for ((later, values), ways) in layer {
             let budget = self.budget(special, *later, ways, bound);
-            let key = (block, *form, layout.clone());
+            let key = self.read(block, values);
             let more = |known: &Arc<Edges>| bound.is_finite() && terms.wants_more(known, &budget);
             if self.edges.get(&key).is_none_or(more) {
-                // Of several with the same map, the one that comes with the most repacks decides.
+                // Of several with the same maps, the one that comes with the most repacks decides.
                 wanted.insert(key, budget);
             }
         }
@@ -282,7 +345,8 @@ impl<'a> Programme<'a> {
             .par_iter()
             .map(|(key, budget)| {
                 let known = self.edges.get(key).map(Arc::as_ref);
-                Arc::new(terms.edges(&self.blocks[block], next, key.1, &key.2, budget, known))
+                let inputs: Vec<&Layout> = key.2.iter().collect();
+                Arc::new(terms.edges(&self.blocks[block], key.1, &inputs, budget, known))
             })
             .collect();
         self.edges.extend(wanted.into_iter().map(|w| w.0).zip(found));
@@ -291,12 +355,10 @@ impl<'a> Programme<'a> {
     fn find_repacks(&mut self, block: usize, layer: &Layer, special: usize, bound: f64) {
         let terms = self.terms(block);
         let mut wanted: BTreeMap<(usize, Layout), Budget> = BTreeMap::new();
-        for ((later, form, layout), ways) in layer {
-            if *later == 0 || *form != Form::Plain {
-                continue;
-            }
+        for ((later, values), ways) in layer {
+            let Some((_, held)) = self.repackable(block, *later, values) else { continue };
             let budget = self.budget(special, *later, ways, bound);
-            let key = (block, layout.clone());
+            let key = (block, held.layout.clone());
             let more = |known: &Arc<Edges>| bound.is_finite() && terms.wants_more(known, &budget);
             if self.repacks.get(&key).is_none_or(more) {
                 wanted.insert(key, budget);
@@ -313,23 +375,21 @@ impl<'a> Programme<'a> {
         self.repacks.extend(wanted.into_iter().map(|w| w.0).zip(found));
     }
 
-    /// Extends the ways to a state by one edge and tail.
+    /// Extends the ways to a state by one step to the state `to`.
     #[allow(clippy::too_many_arguments)]
     fn relax(
         &self,
         layer: &mut Layer,
         arena: &mut Vec<Node>,
         ways: &Ways,
-        edge: &Edge,
+        Step { edge, tail, setting, extra }: Step<'_>,
         name: &str,
-        setting: usize,
         to: Key,
-        tail: usize,
         bound: f64,
-        choice: impl Fn(&LinearChoice) -> Choice,
+        choice: impl Fn(LinearChoice) -> Choice,
     ) {
         let cheapest = edge.cheapest[setting];
-        let step = cheapest.cost + edge.tails[tail].cost[setting];
+        let step = cheapest.cost + edge.tails[tail].cost[setting] + extra;
         let Some(first) = ways.first().filter(|w| w.0 + step <= bound) else { return };
         let target = layer.entry(to).or_default();
         let full = target.len() >= self.space.keep;
@@ -344,15 +404,15 @@ impl<'a> Programme<'a> {
             radix: cheapest.radix,
         };
         for (cost, parent) in ways {
-            arena.push(Node { parent: Some(*parent), choice: choice(&linear) });
+            arena.push(Node { parent: Some(*parent), choice: choice(linear.clone()) });
             keep(target, (cost + step, arena.len() - 1), self.space.keep);
         }
     }
 
     fn finish(&self, layer: &Layer, arena: &[Node]) -> Vec<Path> {
         let mut ends: Ways = Vec::new();
-        for ((later, form, _), ways) in layer {
-            if *later == 0 && *form == Form::Plain {
+        for ((later, values), ways) in layer {
+            if *later == 0 && values.iter().all(|held| held.form == Form::Plain) {
                 ways.iter().for_each(|w| keep(&mut ends, *w, self.space.keep));
             }
         }

@@ -1,5 +1,6 @@
 //! What one block can do with a map in a given layout, and what each way costs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,15 +12,14 @@ use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
+use crate::Result;
 use crate::config::{PoolChoice, PoolMethod};
-use crate::fold::{LinearStage, Stage, StageKind, depthwise_identity};
+use crate::fold::{LinearStage, Origin, Stage, StageKind, depthwise_identity};
 use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{
-    Builder, Chain, Diagonals, LinearEmission, Outline, Pool, Schedule, State, count, emit_pool,
-    emit_quadratic, emit_square,
+    Builder, Chain, Diagonals, LinearEmission, Outline, Schedule, State, count, emit, fold, pieces,
 };
-use crate::program::{Program, ValueInfo};
-use crate::{Error, Result};
+use crate::program::{Program, ValueId, ValueInfo};
 
 /// Cheapest schedule and radix of a linear stage in one setting.
 #[derive(Debug, Clone, Copy)]
@@ -127,33 +127,34 @@ pub(crate) struct Terms<'a> {
     pub(crate) watch: Watch<'a>,
     /// A chain with enough levels for any block; its moduli do not matter.
     pub(crate) chain: &'a Chain,
+    /// All blocks.
+    pub(crate) blocks: &'a [Block],
 }
 
-/// Shape of an instruction and how far its level lies below the entry.
+/// Shape of an instruction and how far its level lies below the entry; the level that one drops to is told in the same way.
 type Step = (Primitive, usize);
 
 impl Terms<'_> {
-    /// Every way of a block with a map in this layout.
+    /// Every way of a block with maps in these layouts, one for each of its parts.
     pub(crate) fn edges(
         &self,
         block: &Block,
-        next: Option<&Block>,
         form: Form,
-        input: &Layout,
+        inputs: &[&Layout],
         budget: &Budget,
         known: Option<&Edges>,
     ) -> Edges {
         let Some(stage) = block.stage(form) else { return Edges::default() };
         let StageKind::Linear(linear) = &stage.kind else { return Edges::default() };
-        let groups = [block.groups(), next.map_or(1, Block::groups)];
+        let groups = [block.groups(), block.next.map_or(1, |k| self.blocks[k].groups())];
         self.more(
             known,
             budget,
-            || targets(&linear.geometry, input, groups, self.space),
+            || targets(&linear.geometry, inputs, groups, self.space),
             |list| {
                 let weights = (linear, block.outline(form));
-                self.all(&stage.name, weights, input, list, budget, |layout| {
-                    self.tails(block, next, layout)
+                self.all(&stage.name, weights, inputs, list, budget, |layout| {
+                    self.tails(block, layout)
                 })
             },
         )
@@ -180,7 +181,7 @@ impl Terms<'_> {
             budget,
             || compact(input.shape, input, next.groups(), self.space),
             |list| {
-                self.all("repack", (&identity, None), input, list, budget, |layout| {
+                self.all("repack", (&identity, None), &[input], list, budget, |layout| {
                     let cost = vec![0.0; self.settings.len()];
                     vec![Tail {
                         pools: Vec::new(),
@@ -226,7 +227,7 @@ impl Terms<'_> {
         &self,
         name: &str,
         (linear, outline): (&LinearStage, Option<&Outline>),
-        input: &Layout,
+        inputs: &[&Layout],
         list: Vec<Target>,
         budget: &Budget,
         tails: impl Fn(&Layout) -> Vec<Tail>,
@@ -235,7 +236,7 @@ impl Terms<'_> {
         let mut done = Edges::default();
         let mut budget = budget.clone();
         for Open { spec, fold, mut layout, least, cost } in
-            self.promising(name, (linear, outline), input, list, budget.setting)
+            self.promising(name, (linear, outline), inputs, list, budget.setting)
         {
             // What is known by then is not used.
             if self.watch.stopped() {
@@ -246,7 +247,7 @@ impl Terms<'_> {
                 continue;
             }
             let weights = (linear, outline);
-            let Ok(found) = self.linear(name, weights, (input, &layout), fold, &budget) else {
+            let Ok(found) = self.linear(name, weights, (inputs, &layout), fold, &budget) else {
                 continue;
             };
             let cheapest = match found {
@@ -273,14 +274,14 @@ impl Terms<'_> {
         &self,
         name: &str,
         (linear, outline): (&LinearStage, Option<&Outline>),
-        input: &Layout,
+        inputs: &[&Layout],
         list: Vec<Target>,
         setting: usize,
     ) -> Vec<Open> {
         let open = |(spec, fold): Target| {
             let layout =
-                spec.layout(input.slots, linear.geometry.output, Default::default()).ok()?;
-            let few = Diagonals::at_least(name, linear, outline, (input, &layout), fold).ok()?;
+                spec.layout(self.chain.slots, linear.geometry.output, Default::default()).ok()?;
+            let few = Diagonals::at_least(name, linear, outline, (inputs, &layout), fold).ok()?;
             let least = least(few, layout.ciphertexts());
             let cost = self.cost(&[(least, 0)], setting);
             Some(Open { spec, fold, layout, least, cost })
@@ -294,14 +295,14 @@ impl Terms<'_> {
         &self,
         name: &str,
         (linear, outline): (&LinearStage, Option<&Outline>),
-        (input, output): (&Layout, &Layout),
+        (inputs, output): (&[&Layout], &Layout),
         fold: usize,
         budget: &Budget,
     ) -> Result<Found> {
         // Only fused stages are counted; the others are made, and told apart by their weights.
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
-        let diagonals = Diagonals::counted(name, linear, outline, (input, output), fold, most)?;
+        let diagonals = Diagonals::counted(name, linear, outline, (inputs, output), fold, most)?;
         let all = least(diagonals.diagonals.len(), output.ciphertexts());
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(all));
@@ -325,7 +326,8 @@ impl Terms<'_> {
                     output,
                     bias: &linear.bias,
                 };
-                self.emit(input, |b, state| emission.emit(b, state))?.0
+                let cts = diagonals.input_periods.len();
+                self.emit(cts, |b, values| emission.emit(b, &values))?.0
             };
             for (k, slot) in best.iter_mut().enumerate() {
                 let cost = self.cost(&steps, k);
@@ -375,21 +377,16 @@ impl Terms<'_> {
     /// an unfused stage, after.
     fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
         let fused = self.space.double_hoisting;
-        let (steps, _) = self.emit(output, |b, state| {
-            let steps = crate::lowering::fold_steps(mask, radix);
-            for (k, shifts) in steps.iter().enumerate() {
-                let rescale = fused && k + 1 == steps.len();
-                state.values = b.sum_rotations(&state.values, shifts, rescale)?;
-            }
-            Ok(())
+        let (steps, _) = self.emit(output.ciphertexts(), |b, values| {
+            let values = fold(b, values, (mask, radix), fused)?;
+            Ok(State { values, layout: output.clone() })
         })?;
         let extra = if fused { 0 } else { 1 };
-        Ok(steps.into_iter().map(|(p, drop)| (p, drop + extra)).collect())
+        Ok(steps.into_iter().map(|(p, below)| (p, below + extra)).collect())
     }
 
     /// Every way through the stages after the linear one.
-    fn tails(&self, block: &Block, next: Option<&Block>, layout: &Layout) -> Vec<Tail> {
-        let last = block.tail.len().checked_sub(1);
+    fn tails(&self, block: &Block, layout: &Layout) -> Vec<Tail> {
         let mut done = Vec::new();
         let pool = block.tail.iter().find_map(|s| match s.kind {
             StageKind::SumPool { kernel, stride } => Some((s, kernel, stride)),
@@ -401,18 +398,16 @@ impl Terms<'_> {
         };
         for method in methods {
             let merges = method == PoolMethod::Merge && pool.is_some();
+            let last = block.tail.last();
             let ends_with_pool =
-                last.is_some_and(|k| matches!(block.tail[k].kind, StageKind::SumPool { .. }));
-            if merges && (!ends_with_pool || next.is_none_or(|n| n.merged.is_none())) {
+                last.is_some_and(|stage| matches!(stage.kind, StageKind::SumPool { .. }));
+            if merges && (!ends_with_pool || !block.leaves_pool(self.blocks)) {
                 continue;
             }
             let stages = if merges { &block.tail[..block.tail.len() - 1] } else { &block.tail[..] };
-            let Ok((steps, layout)) =
-                self.emit(layout, |b, state| self.tail(b, state, stages, method))
-            else {
-                continue;
-            };
-            let steps: Vec<Step> = steps.into_iter().map(|(p, drop)| (p, drop + 1)).collect();
+            let Ok((steps, layout)) = self.tail(stages, layout, method) else { continue };
+            let steps: Vec<Step> =
+                steps.into_iter().map(|(p, below)| (lower(p), below + 1)).collect();
             let all = block.tail.iter().filter(|s| matches!(s.kind, StageKind::SumPool { .. }));
             let pools = all.map(|s| PoolChoice { layer: s.name.clone(), method });
             done.push(Tail {
@@ -425,67 +420,49 @@ impl Terms<'_> {
         done
     }
 
+    /// Instructions of a block's stages after the linear one, and the layout that they leave.
     fn tail(
         &self,
-        b: &mut Builder<'_>,
-        state: &mut State,
         stages: &[Stage],
+        layout: &Layout,
         method: PoolMethod,
-    ) -> Result<()> {
-        let pool_of = |stage: &'_ Stage| match stage.kind {
-            StageKind::SumPool { kernel, stride } => Some((kernel, stride)),
-            _ => None,
-        };
-        let mut phases_done = false;
-        for (k, stage) in stages.iter().enumerate() {
-            let next = stages.get(k + 1).and_then(|s| {
-                pool_of(s).map(|(kernel, stride)| Pool { stage: s, kernel, stride, method })
-            });
-            match &stage.kind {
-                StageKind::Square { rescale } => {
-                    phases_done = emit_square(b, state, next, *rescale)?
-                }
-                StageKind::Quadratic(q) => emit_quadratic(b, state, q)?,
-                StageKind::SumPool { kernel, stride } => {
-                    let pool = Pool { stage, kernel: *kernel, stride: *stride, method };
-                    emit_pool(b, state, pool, phases_done)?;
-                    phases_done = false;
-                }
-                StageKind::Linear(_) => {
-                    return Err(Error::unsupported(&stage.name, "a block has one linear stage"));
-                }
-            }
-        }
-        Ok(())
+    ) -> Result<(Vec<Step>, Layout)> {
+        // Each reads the one before it.
+        let chain = stages.iter().enumerate().map(|(k, stage)| {
+            let before = k.checked_sub(1).map_or(Origin::Image, Origin::Stage);
+            Cow::Owned(Stage { sources: vec![before], ..stage.clone() })
+        });
+        let pieces = pieces(chain.collect());
+        self.emit(layout.ciphertexts(), |b, values| {
+            let mut state = State { values, layout: layout.clone() };
+            pieces.iter().try_for_each(|piece| emit(b, &mut state, piece, |_| Ok(method)))?;
+            Ok(state)
+        })
     }
 
-    /// Instructions of a piece of program on a map in this layout, and the layout it leaves.
+    /// Instructions of a piece of program on so many ciphertexts, and the layout it leaves.
     fn emit(
         &self,
-        layout: &Layout,
-        piece: impl FnOnce(&mut Builder<'_>, &mut State) -> Result<()>,
+        ciphertexts: usize,
+        piece: impl FnOnce(&mut Builder<'_>, Vec<ValueId>) -> Result<State>,
     ) -> Result<(Vec<Step>, Layout)> {
         let entry = self.chain.levels();
         let fresh = ValueInfo { level: entry, scale: self.chain.scale };
-        let mut b = Builder::new(self.chain, false, layout.ciphertexts(), fresh);
+        let mut b = Builder::new(self.chain, false, ciphertexts, fresh);
         b.layer("piece");
-        let mut state =
-            State { values: (0..layout.ciphertexts()).collect(), layout: layout.clone() };
-        piece(&mut b, &mut state)?;
+        let state = piece(&mut b, (0..ciphertexts).collect())?;
         Ok((steps(&b.program, entry), state.layout))
     }
 
     fn cost(&self, steps: &[Step], setting: usize) -> f64 {
         let base = &self.settings[setting];
-        let entry = self.chain.levels();
         steps
             .iter()
-            .map(|(primitive, drop)| {
-                let level = base.level.saturating_sub(*drop);
+            .map(|(primitive, below)| {
+                let level = base.level.saturating_sub(*below);
                 let primitive = match *primitive {
-                    // Only tails drop levels, and they begin one level below the entry.
                     Primitive::DropLevel { to } => {
-                        Primitive::DropLevel { to: (base.level + to).saturating_sub(entry + 1) }
+                        Primitive::DropLevel { to: base.level.saturating_sub(to) }
                     }
                     other => other,
                 };
@@ -495,6 +472,19 @@ impl Terms<'_> {
     }
 }
 
+/// The instructions of a program that begins at level `entry`.
 fn steps(program: &Program, entry: usize) -> Vec<Step> {
-    program.primitives().map(|(_, primitive, level)| (primitive, entry - level)).collect()
+    let below = |primitive| match primitive {
+        Primitive::DropLevel { to } => Primitive::DropLevel { to: entry - to },
+        other => other,
+    };
+    program.primitives().map(|(_, p, level)| (below(p), entry - level)).collect()
+}
+
+/// An instruction one level further below the entry.
+fn lower(primitive: Primitive) -> Primitive {
+    match primitive {
+        Primitive::DropLevel { to } => Primitive::DropLevel { to: to + 1 },
+        other => other,
+    }
 }

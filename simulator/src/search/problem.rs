@@ -1,7 +1,9 @@
 //! A folded network cut into the blocks that the dynamic programme walks along.
 
-use crate::fold::{Folded, Stage, StageKind, merge_pool, to_patches};
-use crate::lowering::Outline;
+use std::borrow::Cow;
+
+use crate::fold::{Folded, Origin, Stage, StageKind, merge_pool, to_patches};
+use crate::lowering::{Outline, readers};
 use crate::{Error, Result};
 
 /// In which form a block's linear stage reads the map before it.
@@ -15,19 +17,28 @@ pub(crate) enum Form {
     Patches,
 }
 
-/// A linear stage and what follows it up to the next one.
+/// A linear stage and what follows it up to the next ones. Between blocks there are values: number 0 is the image, number
+/// `k + 1` what block `k` gives.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     /// The linear stage.
     pub(crate) plain: Stage,
     /// It and the pool before it, where they can be merged.
     pub(crate) merged: Option<Stage>,
-    /// It over patches, if it is the first.
+    /// It over patches, if it alone reads the image.
     pub(crate) patches: Option<Stage>,
     /// Squares, quadratics and pools after it.
     pub(crate) tail: Vec<Stage>,
+    /// The values that it reads, one for each part.
+    pub(crate) sources: Vec<usize>,
+    /// The first block that reads its value.
+    pub(crate) next: Option<usize>,
+    /// The last block that reads its value.
+    pub(crate) last: Option<usize>,
     /// Levels from its entry to the end of the network.
     pub(crate) levels: usize,
+    /// Levels from what it gives to the end of the network.
+    pub(crate) after: usize,
     /// Products of a weight and an input in the plain form; the others have no fewer.
     pub(crate) products: usize,
     /// Outlines of its forms, where they have one.
@@ -44,12 +55,19 @@ impl Block {
     }
 
     pub(crate) fn outline(&self, form: Form) -> Option<&Outline> {
-        self.outlines[form as usize].as_ref()
+        // Of the sum of several parts there is none.
+        let single = self.sources.len() == 1;
+        self.outlines[form as usize].as_ref().filter(|_| single)
     }
 
     /// Name of its last stage: a repack would come after it.
     pub(crate) fn last_name(&self) -> &str {
         self.tail.last().map_or(&self.plain.name, |s| &s.name)
+    }
+
+    /// Whether its value is read only by the next block, which can do the pool that ends this one.
+    pub(crate) fn leaves_pool(&self, blocks: &[Self]) -> bool {
+        self.next == self.last && self.next.is_some_and(|k| blocks[k].merged.is_some())
     }
 
     /// Groups of the convolution.
@@ -62,44 +80,79 @@ impl Block {
 }
 
 /// Cuts a network into blocks.
+///
+/// # Errors
+/// [`Error::Unsupported`] where several layers read something and one of them is a pool or an activation.
 pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
+    let all: Vec<Cow<'_, Stage>> = folded.stages.iter().map(Cow::Borrowed).collect();
+    let readers = readers(&all);
+    // For each stage, the number of the value that it is, or is a part of.
+    let mut values: Vec<usize> = Vec::new();
+    let image = |stage: &Stage| stage.sources.contains(&Origin::Image);
+    let alone = folded.stages.iter().filter(|s| image(s)).count() == 1;
     for stage in &folded.stages {
-        match (&stage.kind, blocks.last_mut()) {
-            (StageKind::Linear(linear), previous) => {
-                let pool = previous.and_then(|b| b.tail.last());
-                let merged = pool.and_then(|p| merge_pool(p, stage).ok());
-                let patches = if blocks.is_empty() { to_patches(stage).ok() } else { None };
-                let outline = |stage: Option<&Stage>| match &stage?.kind {
-                    StageKind::Linear(linear) => Outline::new(linear),
-                    _ => None,
-                };
-                // In the order of the forms.
-                let outlines =
-                    [outline(Some(stage)), outline(merged.as_ref()), outline(patches.as_ref())];
-                blocks.push(Block {
-                    products: linear.geometry.products(&linear.weights),
-                    plain: stage.clone(),
-                    merged,
-                    patches,
-                    tail: Vec::new(),
-                    levels: 0,
-                    outlines,
-                });
+        let number = |source: &Origin| match source {
+            Origin::Image => 0,
+            Origin::Stage(k) => values[*k],
+        };
+        let sources: Vec<usize> = stage.sources.iter().map(number).collect();
+        let StageKind::Linear(linear) = &stage.kind else {
+            let single = matches!(stage.sources[0], Origin::Stage(k) if readers[k] == 1);
+            match sources[0].checked_sub(1) {
+                Some(block) if single => blocks[block].tail.push(stage.clone()),
+                _ => {
+                    return Err(Error::unsupported(
+                        &stage.name,
+                        "what it reads is read by other layers, too, which the search cannot do yet for an activation or \
+                         a pool; put a 1x1 convolution before it",
+                    ));
+                }
             }
-            (_, Some(block)) => block.tail.push(stage.clone()),
-            (_, None) => {
-                return Err(Error::unsupported(
-                    &stage.name,
-                    "the search needs a linear layer first; put one before it",
-                ));
-            }
+            values.push(sources[0]);
+            continue;
+        };
+        let before = match stage.sources[0] {
+            Origin::Stage(k) if readers[k] == 1 => Some(&folded.stages[k]),
+            _ => None,
+        };
+        let merged = before.and_then(|pool| merge_pool(pool, stage).ok());
+        let first = alone && stage.sources == [Origin::Image];
+        let patches = if first { to_patches(stage).ok() } else { None };
+        let outline = |stage: Option<&Stage>| match &stage?.kind {
+            StageKind::Linear(linear) => Outline::new(linear),
+            _ => None,
+        };
+        // In the order of the forms.
+        let outlines = [outline(Some(stage)), outline(merged.as_ref()), outline(patches.as_ref())];
+        for source in sources.iter().filter_map(|s| s.checked_sub(1)) {
+            let reader = Some(blocks.len());
+            let block = &mut blocks[source];
+            (block.next, block.last) = (block.next.or(reader), reader);
         }
+        values.push(blocks.len() + 1);
+        blocks.push(Block {
+            products: linear.parts().map(|p| p.geometry.products(&p.weights)).sum(),
+            plain: stage.clone(),
+            merged,
+            patches,
+            tail: Vec::new(),
+            sources,
+            next: None,
+            last: None,
+            levels: 0,
+            after: 0,
+            outlines,
+        });
     }
-    let mut levels = 0;
-    for block in blocks.iter_mut().rev() {
-        levels += block.plain.levels() + block.tail.iter().map(Stage::levels).sum::<usize>();
-        block.levels = levels;
+    for k in (0..blocks.len()).rev() {
+        let block = &mut blocks[k];
+        let own = block.plain.levels() + block.tail.iter().map(Stage::levels).sum::<usize>();
+        block.levels = block.after + own;
+        let levels = block.levels;
+        for source in block.sources.clone().into_iter().filter_map(|s| s.checked_sub(1)) {
+            blocks[source].after = blocks[source].after.max(levels);
+        }
     }
     Ok(blocks)
 }
