@@ -142,10 +142,14 @@ impl Folded {
         self.stages.last().map_or(self.input, |s| s.output)
     }
 
+    /// Levels from what each stage reads to the end of the network, on the longest way.
+    pub fn depths(&self) -> Vec<usize> {
+        depths(self.stages.iter().map(|s| (s.levels(), &s.sources[..])).collect())
+    }
+
     /// Levels that the whole network consumes.
     pub fn levels(&self) -> usize {
-        let steps = self.stages.iter().map(|s| (s.levels(), &s.sources[..])).collect();
-        depths(steps).into_iter().max().unwrap_or(0)
+        self.depths().into_iter().max().unwrap_or(0)
     }
 
     /// The linear stages, in order.

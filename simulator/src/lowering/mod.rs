@@ -90,6 +90,25 @@ impl Lowered {
         }
     }
 
+    /// The largest absolute value of any slot of the program's outputs that holds no result; zero if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for another number of slot vectors.
+    pub fn beside(&self, outputs: &[Vec<f64>]) -> Result<f64> {
+        let mut rest = outputs.to_vec();
+        let count = self.output.ciphertexts();
+        if outputs.len() != count {
+            return Err(Error::argument("number of slot vectors", outputs.len(), count));
+        }
+        let shape = self.output.shape;
+        for k in 0..shape.len() {
+            let (x, line) = (k % shape.width, k / shape.width);
+            let (ct, slot) = self.output.locate(line / shape.height, line % shape.height, x);
+            rest[ct].iter_mut().skip(slot).step_by(self.output.period).for_each(|v| *v = 0.0);
+        }
+        Ok(rest.iter().flatten().fold(0.0, |m, v| v.abs().max(m)))
+    }
+
     /// The network's result from the slot vectors of the program's outputs.
     pub fn decode(&self, outputs: &[Vec<f64>]) -> Result<Vec<f64>> {
         unpack(&self.output, outputs)
@@ -129,11 +148,9 @@ pub fn lower(
         let state = match &stage.kind {
             StageKind::Linear(linear) => {
                 b.layer(&stage.name);
-                let choice = configuration
-                    .repacks
-                    .iter()
-                    .find(|r| repack_name(&r.layer) == stage.name)
-                    .map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
+                let repack =
+                    configuration.repacks.iter().find(|r| repack_name(&r.layer) == stage.name);
+                let choice = repack.map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
                 let output = choice.layout.layout(chain.slots, stage.output, Default::default())?;
                 let layouts: Vec<&Layout> = sources.iter().map(|s| &s.layout).collect();
                 let diagonals =
@@ -152,8 +169,11 @@ pub fn lower(
                 }
                 let inputs = sources.iter().flat_map(|s| &s.values);
                 let inputs: Vec<ValueId> = inputs.map(|v| b.at_level(*v, level)).collect();
+                // A repack leaves a planned scale as it is.
+                let kept = repack.filter(|_| configuration.scales.is_some());
+                let kept = kept.and(inputs.first()).map(|v| b.info(*v).scale);
                 LinearEmission {
-                    scale: planned.unwrap_or(chain.scale),
+                    scale: planned.or(kept).unwrap_or(chain.scale),
                     diagonals: &diagonals,
                     schedule: choice.schedule,
                     fold: choice.fold,

@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Chain;
-use crate::fold::{Folded, StageKind, Statistics};
+use crate::fold::{Folded, Origin, StageKind, Statistics};
 use crate::{Error, Result};
 
 /// Room left above the largest value seen, in bits: values up to this factor larger still decrypt.
@@ -26,78 +26,101 @@ const BOUND_HEADROOM_BITS: f64 = 1.0;
 #[serde(deny_unknown_fields)]
 pub struct ScalePlan {
     /// Of the encrypted image, in thousandths of a bit.
-    pub input_millibits: u32,
+    pub input_millibits: i32,
     /// Of each linear layer's result, in thousandths of a bit.
-    pub layers_millibits: Vec<(String, u32)>,
+    pub layers_millibits: Vec<(String, i32)>,
 }
 
 impl ScalePlan {
-    /// Plans the scales of `folded` for a chain whose level is just its number of linear stages.
+    /// Plans the scales of `folded`, whose squares are not rescaled, for a chain. `beside` is the largest that a slot of the
+    /// results is in absolute value which holds no result (folds leave partial sums there), or zero: it needs room as well.
     ///
     /// # Errors
     /// [`Error::Configuration`] when the primes have no room for the values.
-    pub fn new(folded: &Folded, statistics: &Statistics, chain: &Chain) -> Result<Self> {
-        let n = 2.0 * chain.slots as f64;
-        let rescale_rounding = (n * (2.0 * n / 3.0 + 1.0) / 12.0).log2() / 2.0;
-        let encoding_rounding = (n / 12.0).log2() / 2.0;
-        let linear: Vec<usize> = (0..folded.stages.len())
-            .filter(|&k| matches!(folded.stages[k].kind, StageKind::Linear(_)))
-            .collect();
+    pub fn new(
+        folded: &Folded,
+        statistics: &Statistics,
+        beside: f64,
+        chain: &Chain,
+    ) -> Result<Self> {
+        let rounding = Rounding::new(chain);
         let bits: Vec<f64> = chain.moduli.iter().map(|q| q.log2()).collect();
-        let largest = match folded.stages.last().and_then(|s| s.bound) {
-            Some(bound) => bound.log2() + BOUND_HEADROOM_BITS,
-            None => {
-                let seen = statistics.stages.last().map_or(1.0, |s| s.max);
-                seen.max(f64::MIN_POSITIVE).log2() + HEADROOM_BITS
-            }
-        };
-        let mut scale = bits[0] - 1.0 - largest;
-        let mut layers = Vec::with_capacity(linear.len());
-        for (depth, &k) in linear.iter().enumerate().rev() {
-            let level = linear.len() - depth;
-            let Some(&q) = bits.get(level) else {
+        let depths = folded.depths();
+        let stages = &folded.stages;
+        let mut scales: Vec<Option<f64>> = vec![None; stages.len()];
+        let mut image = None;
+        for k in (0..stages.len()).rev() {
+            let StageKind::Linear(_) = &stages[k].kind else { continue };
+            let Some(&q) = bits.get(depths[k]) else {
                 return Err(Error::Configuration(format!(
-                    "{} linear layers need {} levels, the chain has {}",
-                    linear.len(),
-                    linear.len(),
+                    "layer {:?} needs level {}, the chain has {}",
+                    stages[k].name,
+                    depths[k],
                     chain.levels()
                 )));
             };
-            layers.push((folded.stages[k].name.clone(), millibits(scale)?));
+            // What nothing reads is the result.
+            let scale = *scales[k]
+                .get_or_insert_with(|| bits[0] - 1.0 - largest_result(folded, statistics, beside));
             let total = scale + q;
-            if depth == 0 {
-                // The image's scale costs nothing: half for it, half for the weights.
-                scale = total / 2.0;
-                break;
-            }
-            let before = linear[depth - 1];
-            let StageKind::Linear(stage) = &folded.stages[k].kind else { continue };
-            let kept: Vec<f64> =
-                stage.weights.iter().filter(|w| **w != 0.0).map(|w| w * w).collect();
-            let weight = (kept.iter().sum::<f64>() / kept.len().max(1) as f64).sqrt();
-            let summed: usize = folded.stages[before..k]
-                .iter()
-                .map(|s| {
-                    if let StageKind::SumPool { kernel, .. } = s.kind { kernel * kernel } else { 1 }
-                })
-                .product();
-            let value = statistics.stages[before].rms;
-            let a = (weight * 2.0 * value * (summed as f64).sqrt()).max(1e-12).log2()
-                + rescale_rounding;
-            let b = statistics.stages[k - 1].rms.max(1e-12).log2() + encoding_rounding;
-            scale = (total + a - b - 0.5) / 3.0;
-            let squared = 2.0 * scale + 2.0 * statistics.stages[before].max.max(1e-12).log2();
-            let room: f64 = bits[..=level].iter().sum::<f64>() - 1.0 - HEADROOM_BITS;
-            if squared > room {
-                return Err(Error::Configuration(format!(
-                    "the square before layer {:?} needs {squared:.0} bits and level {level} has room for {room:.0}: \
-                     use a larger first prime or smaller ones above",
-                    folded.stages[k].name
-                )));
+            for part in 0..stages[k].sources.len() {
+                let way = Way::to(folded, k, part);
+                let Some(before) = way.linear else {
+                    // The image's scale costs nothing: half for it, half for the weights.
+                    image.get_or_insert(total / (1.0 + f64::from(way.squares)));
+                    continue;
+                };
+                if scales[before].is_some() {
+                    continue;
+                }
+                let shared = rounding.share(folded, statistics, total, (k, part), &way);
+                scales[before] = Some(shared);
+                let size = statistics.stages[before].max.max(1e-12).log2();
+                let squared = f64::from(1 + way.squares) * (shared + size);
+                let room: f64 = bits[..=depths[k]].iter().sum::<f64>() - 1.0 - HEADROOM_BITS;
+                if squared > room {
+                    return Err(Error::Configuration(format!(
+                        "the square before layer {:?} needs {squared:.0} bits and level {} has room for {room:.0}: \
+                         use a larger first prime or smaller ones above",
+                        stages[k].name, depths[k]
+                    )));
+                }
             }
         }
-        layers.reverse();
-        Ok(Self { input_millibits: millibits(scale)?, layers_millibits: layers })
+        let layers = stages.iter().zip(&scales);
+        let layers = layers.filter_map(|(stage, scale)| {
+            scale.map(|scale| Ok((stage.name.clone(), millibits(scale)?)))
+        });
+        let input = image.unwrap_or(chain.scale.log2());
+        Ok(Self {
+            input_millibits: millibits(input)?,
+            layers_millibits: layers.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The nominal scale for all, but a smaller one for the results where these need more room than the first prime leaves
+    /// them: for networks whose squares are rescaled. None where the nominal scale will do.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when the first prime has no room for the results at any scale.
+    pub fn nominal(
+        folded: &Folded,
+        statistics: &Statistics,
+        beside: f64,
+        chain: &Chain,
+    ) -> Result<Option<Self>> {
+        let room = chain.moduli[0].log2() - 1.0 - largest_result(folded, statistics, beside);
+        let (nominal, last) = (chain.scale.log2(), folded.stages.last());
+        let Some(last) = last.filter(|s| room < nominal && matches!(s.kind, StageKind::Linear(_)))
+        else {
+            return Ok(None);
+        };
+        let of = |name: &str| if name == last.name { room } else { nominal };
+        let layers = folded.linear().map(|(name, _)| Ok((name.to_owned(), millibits(of(name))?)));
+        Ok(Some(Self {
+            input_millibits: millibits(nominal)?,
+            layers_millibits: layers.collect::<Result<_>>()?,
+        }))
     }
 
     /// Scale of the encrypted image.
@@ -112,11 +135,101 @@ impl ScalePlan {
     }
 }
 
-fn millibits(bits: f64) -> Result<u32> {
-    if !(8.0..200.0).contains(&bits) {
+/// Base-2 logarithm of the room that results need: of their bound, or what was seen of them, and of what lies beside.
+fn largest_result(folded: &Folded, statistics: &Statistics, beside: f64) -> f64 {
+    let results = match folded.stages.last().and_then(|s| s.bound) {
+        Some(bound) => bound.log2() + BOUND_HEADROOM_BITS,
+        None => {
+            let seen = statistics.stages.last().map_or(1.0, |s| s.max);
+            seen.max(f64::MIN_POSITIVE).log2() + HEADROOM_BITS
+        }
+    };
+    if beside > 0.0 { results.max(beside.log2() + HEADROOM_BITS) } else { results }
+}
+
+/// The way back from a part of a linear stage to the linear stage before it.
+struct Way {
+    /// That stage; none if it is the image.
+    linear: Option<usize>,
+    /// The stage whose result the part reads; none if it is the image.
+    source: Option<usize>,
+    /// Squares on the way: none or one.
+    squares: u32,
+    /// Values summed by pools on the way.
+    summed: usize,
+}
+
+impl Way {
+    fn to(folded: &Folded, stage: usize, part: usize) -> Self {
+        let number = |origin| match origin {
+            Origin::Image => None,
+            Origin::Stage(k) => Some(k),
+        };
+        let source = number(folded.stages[stage].sources[part]);
+        let mut way = Self { linear: source, source, squares: 0, summed: 1 };
+        while let Some(k) = way.linear {
+            match &folded.stages[k].kind {
+                StageKind::Linear(_) => break,
+                StageKind::SumPool { kernel, .. } => way.summed *= kernel * kernel,
+                StageKind::Square { .. } | StageKind::Quadratic(_) => way.squares += 1,
+            }
+            way.linear = number(folded.stages[k].sources[0]);
+        }
+        way
+    }
+}
+
+/// Base-2 logarithms of the roundings of a ring degree, in slots at scale one.
+struct Rounding {
+    rescale: f64,
+    encoding: f64,
+}
+
+impl Rounding {
+    fn new(chain: &Chain) -> Self {
+        let n = 2.0 * chain.slots as f64;
+        Self {
+            rescale: (n * (2.0 * n / 3.0 + 1.0) / 12.0).log2() / 2.0,
+            encoding: (n / 12.0).log2() / 2.0,
+        }
+    }
+
+    /// Scale of the stage before, of `total` bits that it (twice, if it is squared) and the weights have together.
+    fn share(
+        &self,
+        folded: &Folded,
+        statistics: &Statistics,
+        total: f64,
+        (stage, part): (usize, usize),
+        way: &Way,
+    ) -> f64 {
+        if way.squares == 0 {
+            return total / 2.0;
+        }
+        let size = |k: Option<usize>| k.map_or(statistics.image, |k| statistics.stages[k]).rms;
+        let weight = match &folded.stages[stage].kind {
+            StageKind::Linear(linear) => {
+                let kept = linear.parts().skip(part).take(1).flat_map(|p| &p.weights);
+                let (sum, count) = kept
+                    .filter(|w| **w != 0.0)
+                    .fold((0.0, 0usize), |(sum, count), w| (sum + w * w, count + 1));
+                (sum / count.max(1) as f64).sqrt()
+            }
+            _ => 1.0,
+        };
+        let a = weight * 2.0 * size(way.linear) * (way.summed as f64).sqrt();
+        let a = a.max(1e-12).log2() + self.rescale;
+        let b = size(way.source).max(1e-12).log2() + self.encoding;
+        (total + a - b - 0.5) / 3.0
+    }
+}
+
+/// Scales of 2^-40 to 2^200. Less than one is of use where values are large.
+fn millibits(bits: f64) -> Result<i32> {
+    if !(-40.0..200.0).contains(&bits) {
         return Err(Error::Configuration(format!(
             "a scale of 2^{bits:.1} is of no use: use larger primes"
         )));
     }
-    Ok((bits * 1000.0).round() as u32)
+    Ok((bits * 1000.0).round() as i32)
 }

@@ -165,7 +165,7 @@ impl Search<'_> {
         let (folded, chain) = (&candidate.folded, parameters.ideal_chain());
         let scales = match self.space.activations {
             ActivationMethod::PairedSquare => {
-                match ScalePlan::new(folded, statistics, &chain) {
+                match ScalePlan::new(folded, statistics, 0.0, &chain) {
                     Ok(plan) => Some(plan),
                     // Primes without room for the values are no candidate.
                     Err(Error::Configuration(_)) => return Ok(Vec::new()),
