@@ -12,9 +12,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use experiments::candidate::{Candidate, lower_candidate, parameters};
 use experiments::networks::Source;
 use experiments::sample;
+use simulator::chain::Chain;
 use simulator::config::Configuration;
 use simulator::interpret::{Client, Session};
-use simulator::lowering::Chain;
 
 fn layers(criterion: &mut Criterion) {
     let configuration =

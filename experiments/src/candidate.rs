@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use costmodel::CostModel;
 use engine::params::Parameters;
 use serde::Serialize;
+use simulator::chain::Chain;
 use simulator::config::Configuration;
 use simulator::fold::Folded;
-use simulator::lowering::{Chain, Lowered, lower};
+use simulator::lowering::{Lowered, lower};
 use simulator::network::Model;
 use simulator::program::Program;
 

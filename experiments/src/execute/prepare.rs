@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use engine::buffer::AlignedBuf;
+use simulator::chain::Chain;
 use simulator::interpret::{Client, Session, run_clear};
-use simulator::lowering::Chain;
 
 use super::{Outcome, Running, Sample, ms, timed};
 use crate::candidate::{Paper, lower_candidate};

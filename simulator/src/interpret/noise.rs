@@ -14,7 +14,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::lowering::Chain;
+use crate::chain::Chain;
 use crate::program::{Instruction, Op, Program, ValueId, ValueInfo};
 
 /// Standard deviation of encryption and key noise.

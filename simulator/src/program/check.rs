@@ -1,7 +1,7 @@
 //! Checking that a program is well formed: definitions before uses, levels and scales that agree.
 
 use super::{Op, Program};
-use crate::lowering::Chain;
+use crate::chain::Chain;
 use crate::{Error, Result};
 
 /// Relative difference of scales that still counts as agreement.

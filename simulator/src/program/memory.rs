@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Op, Program};
-use crate::lowering::Chain;
+use crate::chain::Chain;
 
 /// Predicted bytes by purpose. A limb is one word per coefficient: `8 N` bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]

@@ -11,12 +11,13 @@ use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
-use crate::config::{PoolChoice, PoolMethod};
+use crate::chain::Chain;
+use crate::config::{PoolChoice, PoolMethod, Schedule};
 use crate::fold::{LinearStage, Stage, StageKind, depthwise_identity};
 use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{
-    Builder, Chain, Diagonals, LinearEmission, Outline, Pool, Schedule, State, count, emit_pool,
-    emit_quadratic, emit_square,
+    Builder, Diagonals, LinearEmission, Outline, Pool, State, count, emit_pool, emit_quadratic,
+    emit_square,
 };
 use crate::program::{Program, ValueInfo};
 use crate::{Error, Result};

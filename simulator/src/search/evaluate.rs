@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::price::{Pricer, price_program};
 use crate::Result;
+use crate::chain::Chain;
 use crate::config::Configuration;
 use crate::fold::Folded;
 use crate::interpret::{NoiseModel, run_clear, run_noisy};
-use crate::lowering::{Chain, Lowered, lower};
+use crate::lowering::{Lowered, lower};
 use crate::program::{Memory, Program};
 
 /// Price of one layer.

@@ -6,7 +6,6 @@ use rand_chacha::ChaCha8Rng;
 use simulator::config::*;
 use simulator::fold::ActivationMethod;
 use simulator::layout::{ChannelOrder, LayoutSpec};
-use simulator::lowering::Schedule;
 use simulator::network::{Model, Network};
 
 /// LeNet's shape with fewer channels: 1x28x28, two convolutions, a global pool, two dense layers.
