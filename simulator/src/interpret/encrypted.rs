@@ -10,7 +10,7 @@ use costmodel::Primitive;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan, LinearTerm};
-use engine::keys::{EvaluationKeys, KeySpec, SecretKey};
+use engine::keys::{EvaluationKeys, SecretKey};
 use engine::params::Parameters;
 use rayon::prelude::*;
 
@@ -34,7 +34,7 @@ impl Client {
     /// # Errors
     /// Whatever the engine says of the specification.
     pub fn evaluation_keys(&self, program: &Program) -> Result<EvaluationKeys> {
-        Ok(EvaluationKeys::generate(&self.secret, &key_spec(program))?)
+        Ok(EvaluationKeys::generate(&self.secret, &program.keys())?)
     }
 
     /// Encrypts one vector of slots per input of `program`.
@@ -62,38 +62,6 @@ impl Client {
     pub fn decrypt(&self, results: &[Ciphertext]) -> Result<Vec<Vec<f64>>> {
         results.iter().map(|ct| Ok(self.encoder.decode(&self.secret.decrypt(ct)?)?)).collect()
     }
-}
-
-/// Which keys a program needs, each up to the highest level at which it is used.
-pub fn key_spec(program: &Program) -> KeySpec {
-    let mut spec = KeySpec::default();
-    let raise = |slot: &mut Option<usize>, level: usize| *slot = (*slot).max(Some(level));
-    for instruction in &program.instructions {
-        let level = |value: usize| program.values[value].level;
-        let mut rotation = |shift: u32, level: usize| {
-            if shift != 0 {
-                let slot = spec.rotations.entry(shift as usize).or_insert(level);
-                *slot = (*slot).max(level);
-            }
-        };
-        match &instruction.op {
-            Op::RotateHoisted { src, shifts } => {
-                shifts.iter().for_each(|&s| rotation(s, level(*src)))
-            }
-            Op::Linear { srcs, terms, .. } => {
-                terms.iter().for_each(|t| rotation(t.shift, level(srcs[t.src as usize])));
-            }
-            Op::SumSquares { srcs, .. } => raise(&mut spec.relinearisation, level(srcs[0])),
-            Op::Multiply { a, .. } => raise(&mut spec.relinearisation, level(*a)),
-            Op::Conjugate { src } => raise(&mut spec.conjugation, level(*src)),
-            Op::Add { .. }
-            | Op::Sub { .. }
-            | Op::AddPlain { .. }
-            | Op::Rescale { .. }
-            | Op::DropLevel { .. } => {}
-        }
-    }
-    spec
 }
 
 /// A program ready to run: evaluation keys, encoded plaintexts, plans.
@@ -141,7 +109,7 @@ impl Session {
         let evaluator = Evaluator::new(params, keys)?;
         let plans =
             program.instructions.iter().map(|i| linear(params, i)).collect::<Result<Vec<_>>>()?;
-        let dead = dead_values(&program);
+        let dead = program.dying();
         let encoder = Encoder::new(params);
         let plaintexts = program
             .plaintexts
@@ -314,25 +282,4 @@ fn linear(params: &Parameters, instruction: &Instruction) -> Result<Option<Linea
     let terms: Vec<LinearTerm> = terms.iter().map(convert).collect();
     let plan = LinearPlan::new(params, srcs.len(), instruction.dsts.len(), &terms, *rescale)?;
     Ok(Some(Linear { plan, plaintexts }))
-}
-
-/// For each instruction, the values whose last use it is.
-fn dead_values(program: &Program) -> Vec<Vec<usize>> {
-    let mut last = vec![None; program.values.len()];
-    for (i, instruction) in program.instructions.iter().enumerate() {
-        instruction
-            .op
-            .operands()
-            .into_iter()
-            .chain(instruction.dsts.iter().copied())
-            .for_each(|v| last[v] = Some(i));
-    }
-    program.outputs.iter().for_each(|&v| last[v] = None);
-    let mut dead = vec![Vec::new(); program.instructions.len()];
-    last.iter().enumerate().for_each(|(v, i)| {
-        if let Some(i) = i {
-            dead[*i].push(v);
-        }
-    });
-    dead
 }

@@ -1,8 +1,6 @@
 //! Memory that a program needs, predicted from its shape.
 
-use std::collections::BTreeSet;
-
-use super::{Op, Program};
+use super::Program;
 use crate::chain::Chain;
 
 /// Predicted bytes by purpose. A limb is one word per coefficient: `8 N` bytes.
@@ -32,9 +30,10 @@ impl Program {
     pub fn memory(&self, chain: &Chain) -> Memory {
         let limb = chain.limb_bytes() as u64;
         let key = |level: usize| (2 * chain.digits(level) * (level + 1 + chain.special)) as u64;
-        let keys: u64 = self.rotation_keys().values().map(|l| key(*l)).sum::<u64>()
-            + self.relinearisation_level().map_or(0, key)
-            + self.conjugation_level().map_or(0, key);
+        let needed = self.keys();
+        let levels = needed.rotations.into_values();
+        let keys: u64 =
+            levels.chain(needed.relinearisation).chain(needed.conjugation).map(key).sum();
         let plaintexts: u64 = self
             .plaintexts
             .iter()
@@ -55,38 +54,14 @@ impl Program {
         2 * (self.values[value].level as u64 + 1)
     }
 
-    /// For every value, the last instruction that reads it (the number of instructions for outputs, none if never read).
-    pub fn last_uses(&self) -> Vec<Option<usize>> {
-        let mut last = vec![None; self.values.len()];
-        for (k, instruction) in self.instructions.iter().enumerate() {
-            for v in instruction.op.operands() {
-                last[v] = Some(k);
-            }
-        }
-        for &v in &self.outputs {
-            last[v] = Some(self.instructions.len());
-        }
-        last
-    }
-
     /// Limbs of live ciphertexts at the worst instruction, its sources and destinations both counted.
     fn peak_live_limbs(&self) -> u64 {
-        let last = self.last_uses();
-        let mut dying: Vec<Vec<usize>> = vec![Vec::new(); self.instructions.len() + 1];
-        for (v, at) in last.iter().enumerate() {
-            if let Some(at) = at {
-                dying[*at].push(v);
-            }
-        }
         let mut live: u64 = (0..self.inputs).map(|v| self.value_limbs(v)).sum();
         let mut peak = live;
-        for (k, instruction) in self.instructions.iter().enumerate() {
-            let defined: u64 = instruction.dsts.iter().map(|v| self.value_limbs(*v)).sum();
-            live += defined;
+        for (instruction, dying) in self.instructions.iter().zip(self.dying()) {
+            live += instruction.dsts.iter().map(|v| self.value_limbs(*v)).sum::<u64>();
             peak = peak.max(live);
-            live -= dying[k].iter().map(|v| self.value_limbs(*v)).sum::<u64>();
-            let unread = instruction.dsts.iter().filter(|v| last[**v].is_none());
-            live -= unread.map(|v| self.value_limbs(*v)).sum::<u64>();
+            live -= dying.iter().map(|v| self.value_limbs(*v)).sum::<u64>();
         }
         peak
     }
@@ -97,32 +72,18 @@ impl Program {
     ///   and others for a limb that is left over;
     /// - a division holds the removed limbs and their quotient, and each thread has three limbs that are to be divided.
     ///
-    /// Rotations, linear sums with rotations, squares and products divide two components of every result; linear sums
-    /// decompose every source that is rotated; squares and products have the three parts of the product, `3 l`, besides.
-    /// Anything else needs one ciphertext, `2 l`.
+    /// Key switches and rescales divide two components of every result; products of ciphertexts have their three parts,
+    /// `3 l`, besides.
     pub fn scratch_limbs(&self, instruction: usize, chain: &Chain) -> u64 {
         let instruction = &self.instructions[instruction];
-        let (_, level) = self.primitive(instruction);
-        let l = level + 1;
-        let switch = |sources: usize| sources * (l + 7 * chain.digits(level));
-        let division = |removed: usize| 2 * instruction.dsts.len() * (removed + 1 + 6);
-        let special = |rescale: &bool| chain.special + usize::from(*rescale);
-        let limbs = match &instruction.op {
-            Op::RotateHoisted { .. } | Op::Conjugate { .. } => switch(1) + division(chain.special),
-            Op::Linear { terms, rescale, .. } => {
-                let rotated: BTreeSet<u32> =
-                    terms.iter().filter(|t| t.shift != 0).map(|t| t.src).collect();
-                match (rotated.len(), rescale) {
-                    (0, false) => 0,
-                    (0, true) => division(1),
-                    (sources, rescale) => switch(sources) + division(special(rescale)),
-                }
-            }
-            Op::SumSquares { rescale, .. } | Op::Multiply { rescale, .. } => {
-                3 * l + switch(1) + division(special(rescale))
-            }
-            _ => 2 * l,
-        };
-        limbs as u64
+        let facts = self.facts(instruction);
+        let l = facts.operand.level + 1;
+        let parts = if facts.ciphertext_products > 0 { 3 * l } else { 0 };
+        let switches = facts.decomposed * (l + 7 * chain.digits(facts.operand.level));
+        let special = if facts.decomposed > 0 { chain.special } else { 0 };
+        let removed = special + usize::from(facts.rescale);
+        let divisions =
+            if removed > 0 { 2 * instruction.dsts.len() * (removed + 1 + 6) } else { 0 };
+        (parts + switches + divisions) as u64
     }
 }

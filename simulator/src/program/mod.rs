@@ -6,11 +6,13 @@
 
 mod analysis;
 mod check;
+mod facts;
 mod memory;
 
 use std::sync::Arc;
 
-pub use analysis::{LayerCounts, RotationKeys};
+pub use analysis::LayerCounts;
+pub use facts::Facts;
 pub use memory::Memory;
 
 /// Index of a ciphertext value in a [`Program`]. Values are numbered in the order of their definition,

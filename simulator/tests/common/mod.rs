@@ -1,6 +1,8 @@
 //! Small networks and helpers that several tests share.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod ops;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use simulator::config::*;
