@@ -87,8 +87,23 @@ impl Case<'_> {
         assert_eq!(plan.is_extended(), self.rotates());
         let plaintexts = self.plaintexts(self.rotates());
         let sources: Vec<&Ciphertext> = sources.iter().collect();
-        let plaintexts: Vec<&Plaintext> = plaintexts.iter().collect();
-        self.setup.evaluator.linear(&plan, &sources, &plaintexts).unwrap()
+        let all: Vec<&Plaintext> = plaintexts.iter().collect();
+        let whole = self.setup.evaluator.linear(&plan, &sources, &all).unwrap();
+        for most in [1, 2, plaintexts.len()] {
+            let provide = |asked: &[usize]| {
+                assert!(!asked.is_empty() && asked.len() <= most.max(1), "{} {most}", asked.len());
+                Ok::<_, engine::Error>(asked.iter().map(|&p| plaintexts[p].clone()).collect())
+            };
+            let parts = self.setup.evaluator.linear_in_batches(&plan, &sources, most, provide);
+            // Sums modulo primes are exact, however they are parted.
+            for (a, b) in whole.iter().zip(parts.unwrap()) {
+                assert_eq!(
+                    (a.scale, a.c0.words(), a.c1.words()),
+                    (b.scale, b.c0.words(), b.c1.words())
+                );
+            }
+        }
+        whole
     }
 
     /// The same by single operations.
