@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Setup, literals};
+use common::{Copies, Setup, literals};
 use engine::Result;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::eval::{Evaluator, LinearPlan, LinearTerm};
@@ -294,12 +294,7 @@ fn linear_operands() {
     );
     // In batches: too few plaintexts, and scales that differ from one batch to the next.
     let batches = |plaintexts: &[&Plaintext]| {
-        let provide = |asked: &[usize]| {
-            Ok::<_, engine::Error>(
-                asked.iter().filter_map(|&p| Some((*plaintexts.get(p)?).clone())).collect(),
-            )
-        };
-        text(ev.linear_in_batches(&resting, &[&a, &a], 1, provide))
+        text(ev.linear_in_batches(&resting, &[&a, &a], 1, &mut Copies::of(plaintexts)))
     };
     let plain = encode(2, 30.0, false);
     assert_eq!(batches(&[&plain, &plain]), "no error");

@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Setup, message, plus, rotated, times};
+use common::{Copies, Setup, message, plus, rotated, times};
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Complex;
 use engine::eval::{Evaluator, LinearPlan, LinearTerm};
@@ -89,12 +89,10 @@ impl Case<'_> {
         let sources: Vec<&Ciphertext> = sources.iter().collect();
         let all: Vec<&Plaintext> = plaintexts.iter().collect();
         let whole = self.setup.evaluator.linear(&plan, &sources, &all).unwrap();
-        for most in [1, 2, plaintexts.len()] {
-            let provide = |asked: &[usize]| {
-                assert!(!asked.is_empty() && asked.len() <= most.max(1), "{} {most}", asked.len());
-                Ok::<_, engine::Error>(asked.iter().map(|&p| plaintexts[p].clone()).collect())
-            };
-            let parts = self.setup.evaluator.linear_in_batches(&plan, &sources, most, provide);
+        for most in [1, 2, plaintexts.len().max(1)] {
+            let mut copies = Copies::of(&all);
+            let parts = self.setup.evaluator.linear_in_batches(&plan, &sources, most, &mut copies);
+            assert!(copies.most <= most, "{} {most}", copies.most);
             // Sums modulo primes are exact, however they are parted.
             for (a, b) in whole.iter().zip(parts.unwrap()) {
                 assert_eq!(

@@ -37,6 +37,19 @@ struct Job<'a> {
     keys: Vec<Option<&'a GaloisKey>>,
 }
 
+/// Makes the plaintexts of a linear operation when they are needed.
+pub trait PlaintextSource {
+    /// What can go wrong.
+    type Error: From<Error>;
+
+    /// The plaintexts of these numbers (each once, ascending), in their order; they are not needed any more when it is
+    /// called again.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    fn provide(&mut self, numbers: &[usize]) -> std::result::Result<&[Plaintext], Self::Error>;
+}
+
 /// Sources of a linear operation, checked and decomposed.
 struct Operands<'a> {
     sources: &'a [&'a Ciphertext],
@@ -71,34 +84,36 @@ impl Evaluator {
         }))
     }
 
-    /// As [`Self::linear`], with at most `most` plaintexts there at a time (one at least). `provide` gives those of the
-    /// indices it is asked for, in their order; they are dropped before it is called again. One that several rotations
-    /// meet may be asked for several times.
+    /// As [`Self::linear`], with plaintexts that are asked for when they are needed, at most `most` at a time (one at
+    /// least). One that several rotations meet may be asked for several times.
     ///
     /// Where all fit at once, that is [`Self::linear`]; otherwise sums are kept in the basis they are made in, and every
     /// batch is added to them. Batches follow the sources, so that digits are made again as seldom as possible.
     ///
     /// # Errors
-    /// Those of `provide`, and as for [`Self::linear`].
-    pub fn linear_in_batches<E: From<Error>>(
+    /// Those of `plaintexts`, and as for [`Self::linear`].
+    pub fn linear_in_batches<P: PlaintextSource>(
         &self,
         plan: &LinearPlan,
         sources: &[&Ciphertext],
         most: usize,
-        mut provide: impl FnMut(&[usize]) -> std::result::Result<Vec<Plaintext>, E>,
-    ) -> std::result::Result<Vec<Ciphertext>, E> {
+        plaintexts: &mut P,
+    ) -> std::result::Result<Vec<Ciphertext>, P::Error> {
         if plan.plaintexts <= most.max(1) {
             let all: Vec<usize> = (0..plan.plaintexts).collect();
-            let plaintexts = if all.is_empty() { Vec::new() } else { provide(&all)? };
-            return Ok(self.linear(plan, sources, &plaintexts.iter().collect::<Vec<_>>())?);
+            let batch: Vec<&Plaintext> = match all.is_empty() {
+                true => Vec::new(),
+                false => plaintexts.provide(&all)?.iter().collect(),
+            };
+            return Ok(self.linear(plan, sources, &batch)?);
         }
         let operands = self.operands(plan, sources)?;
         let mut factors = vec![None; plan.outputs.len()];
         let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended, Form::Ntt);
         let mut sums: Vec<RnsPoly> = (0..2 * plan.outputs.len()).map(|_| sum()).collect();
         for (k, batch) in plan.batches(most).iter().enumerate() {
-            let plaintexts = provide(&batch.plaintexts)?;
-            let plaintexts: Vec<&Plaintext> = plaintexts.iter().collect();
+            let plaintexts: Vec<&Plaintext> =
+                plaintexts.provide(&batch.plaintexts)?.iter().collect();
             self.check_factors(&batch.plan, &operands, &plaintexts, &mut factors)?;
             self.job(&batch.plan, &operands, &plaintexts)?.add_to(&mut sums, k > 0);
         }

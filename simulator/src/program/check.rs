@@ -12,6 +12,13 @@ fn same_scale(a: f64, b: f64) -> bool {
     (a / b - 1.0).abs() < SCALE_TOLERANCE
 }
 
+impl ValueInfo {
+    /// Whether two values are of one level, and of one scale but for roundings.
+    pub fn same(&self, other: &Self) -> bool {
+        self.level == other.level && same_scale(self.scale, other.scale)
+    }
+}
+
 impl Program {
     /// Checks every instruction against the rules of [`Op`] and the chain's moduli.
     ///
@@ -75,9 +82,7 @@ impl Program {
             return Err("has no level left".into());
         };
         for &dst in &instruction.dsts {
-            let fits = self.values.get(dst).is_some_and(|info| {
-                info.level == result.level && same_scale(info.scale, result.scale)
-            });
+            let fits = self.values.get(dst).is_some_and(|info| info.same(&result));
             if !fits || defined[dst] {
                 return Err(format!("defines value {dst} twice or with a wrong level or scale"));
             }

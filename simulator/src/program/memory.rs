@@ -1,6 +1,6 @@
 //! Memory that a program needs, predicted from its shape.
 
-use super::Program;
+use super::{Facts, PlaintextForm, Program};
 use crate::chain::Chain;
 
 /// Predicted bytes by purpose. A limb is one word per coefficient: `8 N` bytes.
@@ -8,7 +8,8 @@ use crate::chain::Chain;
 pub struct Memory {
     /// Rotation, relinearisation and conjugation keys: `2 * digits * (level + 1 + special)` limbs each.
     pub keys_bytes: u64,
-    /// Encoded plaintexts: `level + 1` limbs, and `special` more for extended ones.
+    /// Encoded plaintexts: `level + 1` limbs, and `special` more for extended ones. On demand, the slot values of all, and
+    /// the most that are encoded at a time.
     pub plaintexts_bytes: u64,
     /// The most that live ciphertexts occupy at any instruction: `2 * (level + 1)` limbs each.
     pub ciphertexts_bytes: u64,
@@ -26,26 +27,24 @@ impl Memory {
 }
 
 impl Program {
-    /// Predicts memory under a chain.
-    pub fn memory(&self, chain: &Chain) -> Memory {
+    /// Predicts memory under a chain, with plaintexts in a form.
+    pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
         let limb = chain.limb_bytes() as u64;
         let key = |level: usize| (2 * chain.digits(level) * (level + 1 + chain.special)) as u64;
         let needed = self.keys();
         let levels = needed.rotations.into_values();
         let keys: u64 =
             levels.chain(needed.relinearisation).chain(needed.conjugation).map(key).sum();
-        let plaintexts: u64 = self
-            .plaintexts
-            .iter()
-            .map(|p| (p.level + 1 + if p.extended { chain.special } else { 0 }) as u64)
-            .sum();
         let upload: u64 = (0..self.inputs).map(|v| self.value_limbs(v)).sum();
-        let scratch = (0..self.instructions.len()).map(|k| self.scratch_limbs(k, chain)).max();
+        let scratch = self
+            .instructions
+            .iter()
+            .map(|i| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form));
         Memory {
             keys_bytes: keys * limb,
-            plaintexts_bytes: plaintexts * limb,
+            plaintexts_bytes: self.plaintexts_bytes(chain, form),
             ciphertexts_bytes: self.peak_live_limbs() * limb,
-            scratch_bytes: scratch.unwrap_or(0) * limb,
+            scratch_bytes: scratch.max().unwrap_or(0) * limb,
             upload_bytes: upload * limb,
         }
     }
@@ -73,17 +72,23 @@ impl Program {
     /// - a division holds the removed limbs and their quotient, and each thread has three limbs that are to be divided.
     ///
     /// Key switches and rescales divide two components of every result; products of ciphertexts have their three parts,
-    /// `3 l`, besides.
-    pub fn scratch_limbs(&self, instruction: usize, chain: &Chain) -> u64 {
-        let instruction = &self.instructions[instruction];
-        let facts = self.facts(instruction);
+    /// `3 l`, besides; linear sums whose plaintexts come in batches are kept until the last one, and each thread has their
+    /// limbs of another batch.
+    fn scratch_limbs(
+        &self,
+        facts: &Facts,
+        results: usize,
+        chain: &Chain,
+        form: PlaintextForm,
+    ) -> u64 {
         let l = facts.operand.level + 1;
         let parts = if facts.ciphertext_products > 0 { 3 * l } else { 0 };
         let switches = facts.decomposed * (l + 7 * chain.digits(facts.operand.level));
         let special = if facts.decomposed > 0 { chain.special } else { 0 };
         let removed = special + usize::from(facts.rescale);
-        let divisions =
-            if removed > 0 { 2 * instruction.dsts.len() * (removed + 1 + 6) } else { 0 };
-        (parts + switches + divisions) as u64
+        let divisions = if removed > 0 { 2 * results * (removed + 1 + 6) } else { 0 };
+        let batched = self.plaintext_batch(facts, chain, form) < facts.plaintexts.len();
+        let sums = if batched { 2 * results * (l + special + 4) } else { 0 };
+        (parts + switches + divisions + sums) as u64
     }
 }

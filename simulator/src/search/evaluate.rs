@@ -11,7 +11,7 @@ use crate::config::Configuration;
 use crate::fold::Folded;
 use crate::interpret::{NoiseModel, run_clear, run_noisy};
 use crate::lowering::{Lowered, lower};
-use crate::program::{Memory, Program};
+use crate::program::{Memory, PlaintextForm, Program};
 
 /// Price of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub(super) fn priced(
         configuration: configuration.clone(),
         latency_ms,
         layers,
-        memory: program.memory(chain),
+        memory: program.memory(chain, PlaintextForm::Stored),
         accuracy: None,
         precision_bits: None,
     }
