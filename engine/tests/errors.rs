@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Setup, literals};
+use common::{Copies, Setup, literals};
 use engine::Result;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::eval::{Evaluator, LinearPlan, LinearTerm};
@@ -291,5 +291,17 @@ fn linear_operands() {
     assert_eq!(
         run(&resting, &[&last, &last], &[&plain, &plain]),
         "linear with rescale: add depth: level is 0, expected 1"
+    );
+    // In batches: too few plaintexts, and scales that differ from one batch to the next.
+    let batches = |plaintexts: &[&Plaintext]| {
+        text(ev.linear_in_batches(&resting, &[&a, &a], 1, &mut Copies::of(plaintexts)))
+    };
+    let plain = encode(2, 30.0, false);
+    assert_eq!(batches(&[&plain, &plain]), "no error");
+    assert_eq!(batches(&[&plain]), "linear plaintexts: found 0, expected 1");
+    assert_eq!(
+        batches(&[&plain, &encode(2, 31.0, false)]),
+        "plaintexts of one linear sum: scales 2^31.000000 and 2^30.000000 differ; \
+         choose plaintext scales so that they agree"
     );
 }

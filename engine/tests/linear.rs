@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Setup, message, plus, rotated, times};
+use common::{Copies, Setup, message, plus, rotated, times};
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Complex;
 use engine::eval::{Evaluator, LinearPlan, LinearTerm};
@@ -87,8 +87,21 @@ impl Case<'_> {
         assert_eq!(plan.is_extended(), self.rotates());
         let plaintexts = self.plaintexts(self.rotates());
         let sources: Vec<&Ciphertext> = sources.iter().collect();
-        let plaintexts: Vec<&Plaintext> = plaintexts.iter().collect();
-        self.setup.evaluator.linear(&plan, &sources, &plaintexts).unwrap()
+        let all: Vec<&Plaintext> = plaintexts.iter().collect();
+        let whole = self.setup.evaluator.linear(&plan, &sources, &all).unwrap();
+        for most in [1, 2, plaintexts.len().max(1)] {
+            let mut copies = Copies::of(&all);
+            let parts = self.setup.evaluator.linear_in_batches(&plan, &sources, most, &mut copies);
+            assert!(copies.most <= most, "{} {most}", copies.most);
+            // Sums modulo primes are exact, however they are parted.
+            for (a, b) in whole.iter().zip(parts.unwrap()) {
+                assert_eq!(
+                    (a.scale, a.c0.words(), a.c1.words()),
+                    (b.scale, b.c0.words(), b.c1.words())
+                );
+            }
+        }
+        whole
     }
 
     /// The same by single operations.

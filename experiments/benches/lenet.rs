@@ -12,9 +12,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use experiments::candidate::{Candidate, lower_candidate, parameters};
 use experiments::networks::Source;
 use experiments::sample;
+use simulator::chain::Chain;
 use simulator::config::Configuration;
 use simulator::interpret::{Client, Session};
-use simulator::lowering::Chain;
+use simulator::program::PlaintextForm;
 
 fn layers(criterion: &mut Criterion) {
     let configuration =
@@ -35,7 +36,8 @@ fn layers(criterion: &mut Criterion) {
         let keys = Arc::new(client.evaluation_keys(&program).expect("keys"));
         let slots = paper.encode(&image).expect("slots");
         let inputs = client.encrypt(&program, &slots).expect("ciphertexts");
-        (Session::prepare(&params, keys, program).expect("a session"), inputs)
+        let session = Session::prepare(&params, keys, program, PlaintextForm::Stored);
+        (session.expect("a session"), inputs)
     });
     let mut group = criterion.benchmark_group("lenet");
     group.sample_size(10);

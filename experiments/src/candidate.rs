@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use costmodel::CostModel;
 use engine::params::Parameters;
 use serde::Serialize;
+use simulator::chain::Chain;
 use simulator::config::Configuration;
 use simulator::fold::Folded;
-use simulator::lowering::{Chain, Lowered, lower};
+use simulator::lowering::{Lowered, lower};
 use simulator::network::Model;
-use simulator::program::Program;
+use simulator::program::{PlaintextForm, Program};
 
 use crate::profiles::Cost;
 
@@ -34,7 +35,7 @@ pub struct PredictedMemory {
     pub total_bytes: u64,
     /// Evaluation keys.
     pub keys_bytes: u64,
-    /// Encoded plaintexts.
+    /// Plaintexts: encoded; on demand, as values, and the largest batch of encoded ones.
     pub plaintexts_bytes: u64,
     /// Ciphertexts alive at once.
     pub ciphertexts_bytes: u64,
@@ -45,6 +46,8 @@ pub struct PredictedMemory {
 /// Prediction for one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaperLayer {
+    /// Index into the program's layers.
+    pub index: usize,
     /// Name.
     pub name: String,
     /// Level of its first instruction.
@@ -55,7 +58,7 @@ pub struct PaperLayer {
     pub rotations: usize,
     /// Products of a plaintext and a ciphertext.
     pub products: usize,
-    /// Predicted time.
+    /// Predicted time, without encoding.
     pub predicted_ms: f64,
 }
 
@@ -84,8 +87,12 @@ pub struct Paper {
     pub latency: Latency,
     /// The same, corrected for the machine's speed now.
     pub corrected: Option<Latency>,
-    /// Predicted peak memory.
+    /// Form in which plaintexts are kept.
+    pub plaintexts: PlaintextForm,
+    /// Predicted peak memory, with plaintexts in that form.
     pub memory: PredictedMemory,
+    /// Predicted time of encoding every plaintext once.
+    pub encode_ms: f64,
 }
 
 impl Paper {
@@ -103,8 +110,10 @@ impl Paper {
             .iter()
             .zip(program.counts())
             .zip(per_layer)
-            .filter(|((_, counts), _)| counts.instructions > 0)
-            .map(|((name, counts), predicted_ms)| PaperLayer {
+            .enumerate()
+            .filter(|(_, ((_, counts), _))| counts.instructions > 0)
+            .map(|(index, ((name, counts), predicted_ms))| PaperLayer {
+                index,
                 name: name.clone(),
                 level: counts.level,
                 instructions: counts.instructions,
@@ -113,15 +122,44 @@ impl Paper {
                 predicted_ms,
             })
             .collect();
-        let memory = program.memory(&chain);
-        let memory = PredictedMemory {
+        let plaintexts = PlaintextForm::Stored;
+        let memory = PredictedMemory::new(program, &chain, plaintexts);
+        let encode_ms = encode_ms(program, &chain, &cost.raw, cost.threads);
+        Ok(Self {
+            candidate,
+            params,
+            lowered,
+            layers,
+            latency,
+            corrected,
+            plaintexts,
+            memory,
+            encode_ms,
+        })
+    }
+
+    /// Keeps plaintexts in another form.
+    pub fn set_plaintexts(&mut self, form: PlaintextForm) {
+        self.memory = self.memory_with(form);
+        self.plaintexts = form;
+    }
+
+    /// Predicted peak memory with plaintexts in another form.
+    pub fn memory_with(&self, form: PlaintextForm) -> PredictedMemory {
+        PredictedMemory::new(&self.lowered.program, &Chain::from(&self.params), form)
+    }
+}
+
+impl PredictedMemory {
+    fn new(program: &Program, chain: &Chain, form: PlaintextForm) -> Self {
+        let memory = program.memory(chain, form);
+        Self {
             total_bytes: memory.total_bytes(),
             keys_bytes: memory.keys_bytes,
             plaintexts_bytes: memory.plaintexts_bytes,
             ciphertexts_bytes: memory.ciphertexts_bytes,
             scratch_bytes: memory.scratch_bytes,
-        };
-        Ok(Self { candidate, params, lowered, layers, latency, corrected, memory })
+        }
     }
 }
 
@@ -156,4 +194,13 @@ fn price(
         all.high_ms += prediction.high_ms;
     }
     (layers, all)
+}
+
+/// Predicted time of encoding every plaintext once, in milliseconds: each on one thread, `threads` at a time.
+fn encode_ms(program: &Program, chain: &Chain, model: &CostModel, threads: usize) -> f64 {
+    let one = |level: usize, extended: bool| {
+        model.predict_encode(&chain.setting(level, 1), extended).median_ms
+    };
+    let all: f64 = program.plaintexts.iter().map(|p| one(p.level, p.extended)).sum();
+    all / threads.max(1) as f64
 }

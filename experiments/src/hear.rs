@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use simulator::config::{
-    Configuration, InputPacking, LinearChoice, ParameterChoice, PoolChoice, PoolMethod,
+    Configuration, InputPacking, LinearChoice, ParameterChoice, PoolChoice, PoolMethod, Schedule,
 };
 use simulator::fold::ActivationMethod;
 use simulator::layout::{ChannelOrder, LayoutSpec};
-use simulator::lowering::Schedule;
 use simulator::network::{LayerKind, Model, Network};
 
 use crate::candidate::{Candidate, Paper};

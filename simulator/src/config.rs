@@ -1,12 +1,18 @@
 //! Configurations: everything needed to lower a network again.
 
+mod scales;
+mod schedule;
+
 use engine::params::ParametersLiteral;
 use serde::{Deserialize, Serialize};
 
+use crate::chain::Chain;
 use crate::fold::ActivationMethod;
 use crate::layout::LayoutSpec;
-use crate::lowering::{ScalePlan, Schedule};
 use crate::{Error, Result};
+
+pub use scales::ScalePlan;
+pub use schedule::{BlockSplit, Schedule};
 
 /// CKKS parameters, as a person or the search chooses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,14 +67,9 @@ impl ParameterChoice {
     }
 
     /// A chain of ideal moduli, each exactly a power of two: for pricing, before primes are chosen.
-    pub fn ideal_chain(&self) -> crate::lowering::Chain {
-        let mut chain = crate::lowering::Chain::uniform(
-            self.log_n,
-            self.levels,
-            self.prime_bits,
-            self.special,
-            self.alpha,
-        );
+    pub fn ideal_chain(&self) -> Chain {
+        let mut chain =
+            Chain::uniform(self.log_n, self.levels, self.prime_bits, self.special, self.alpha);
         chain.scale = f64::from(self.scale_bits).exp2();
         chain.moduli[0] = f64::from(self.first_bits).exp2();
         chain

@@ -105,6 +105,21 @@ pub enum Error {
         /// What was expected.
         expected: String,
     },
+    /// An instruction that the engine executed and that is not the program's.
+    #[error(
+        "instruction {instruction}, layer {layer}: the engine executed {found}, the program has {expected}; prepare the \
+         session from the program that was priced"
+    )]
+    Executed {
+        /// Number of the instruction.
+        instruction: usize,
+        /// Name of its layer.
+        layer: String,
+        /// What the engine did.
+        found: String,
+        /// What the program says.
+        expected: String,
+    },
     /// Something the engine refused.
     #[error(transparent)]
     Engine(#[from] engine::Error),

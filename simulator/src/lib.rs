@@ -7,6 +7,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
+pub mod chain;
 pub mod config;
 pub mod error;
 pub mod fold;

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use simulator::config::Schedule;
 use simulator::fold::{LinearPart, LinearStage};
 use simulator::layout::{ChannelOrder, Layout, LayoutSpec, Margin};
-use simulator::lowering::{Diagonals, LinearPlan, Schedule};
+use simulator::lowering::{Diagonals, LinearPlan};
 use simulator::network::{ConvGeometry, Shape};
 
 const SLOTS: usize = 8192;

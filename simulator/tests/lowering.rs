@@ -5,11 +5,12 @@
 mod common;
 
 use common::*;
-use simulator::config::{Configuration, PoolMethod};
+use simulator::chain::Chain;
+use simulator::config::{BlockSplit, Configuration, PoolMethod, Schedule};
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::interpret::run_clear;
 use simulator::layout::{ChannelOrder, LayoutSpec};
-use simulator::lowering::{BlockSplit, Chain, Lowered, Schedule, lower};
+use simulator::lowering::{Lowered, lower};
 use simulator::network::Model;
 
 /// A chain whose moduli are not powers of two, so that a wrong scale shows.

@@ -5,9 +5,10 @@
 mod common;
 
 use common::*;
+use simulator::chain::Chain;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::interpret::{NoiseModel, run_clear, run_noisy};
-use simulator::lowering::{Chain, lower};
+use simulator::lowering::lower;
 use simulator::program::ValueInfo;
 
 #[test]

@@ -5,10 +5,10 @@
 mod common;
 
 use common::*;
-use simulator::config::{Configuration, PoolMethod};
+use simulator::config::{Configuration, PoolMethod, Schedule};
 use simulator::fold::{ActivationMethod, Folded, StageKind};
 use simulator::layout::{ChannelOrder, Layout};
-use simulator::lowering::{Diagonals, LinearForm, LinearPlan, Lowered, Schedule, lower};
+use simulator::lowering::{Diagonals, LinearForm, LinearPlan, Lowered, lower};
 use simulator::network::{LayerParameters, Model};
 use simulator::pattern::{Family, Pattern, UnitMap};
 

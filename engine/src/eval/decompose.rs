@@ -65,7 +65,7 @@ impl<'a> Decomposition<'a> {
 /// All digits of some decompositions at a few adjacent limbs. A few at a time, because a conversion reads all limbs
 /// of its digit, and should do so for several targets at once; not all, because they would leave the caches.
 pub(super) struct Digits<'a> {
-    decompositions: &'a [Option<Decomposition<'a>>],
+    decompositions: &'a [Option<&'a Decomposition<'a>>],
     positions: Range<usize>,
     /// Digits before those of each source.
     starts: Vec<usize>,
@@ -76,11 +76,11 @@ pub(super) struct Digits<'a> {
 impl<'a> Digits<'a> {
     /// The digits at these limbs.
     pub fn new(
-        decompositions: &'a [Option<Decomposition<'a>>],
+        decompositions: &'a [Option<&'a Decomposition<'a>>],
         positions: Range<usize>,
         n: usize,
     ) -> Self {
-        let counts = decompositions.iter().map(|d| d.as_ref().map_or(0, Decomposition::len));
+        let counts = decompositions.iter().map(|d| d.map_or(0, Decomposition::len));
         let mut digits = 0;
         let mut starts = Vec::with_capacity(decompositions.len());
         for count in counts {
@@ -88,7 +88,7 @@ impl<'a> Digits<'a> {
             digits += count;
         }
         let mut rows = Rows::new(digits * positions.len(), n);
-        let owners = decompositions.iter().flatten().flat_map(|decomposition| {
+        let owners = decompositions.iter().flatten().flat_map(|&decomposition| {
             (0..decomposition.len()).map(move |d| (decomposition, d, Vec::new()))
         });
         let mut owners: Vec<_> = owners.collect();

@@ -13,12 +13,13 @@ use rayon::prelude::*;
 use super::decompose::{Decomposition, Digits};
 use super::mod_down::divided;
 use super::plan::{LinearPlan, Summand};
+use super::rows::{Rows, by_limb, groups};
 use super::{Evaluator, common};
 use crate::buffer::AlignedBuf;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::{KeyProduct, KeyWords, kernels};
 use crate::keys::GaloisKey;
-use crate::poly::{Automorphism, CHUNK_WORDS};
+use crate::poly::{Automorphism, CHUNK_WORDS, Form, RnsPoly};
 use crate::{Error, Result};
 
 /// Chunks that one parallel task takes within a limb.
@@ -28,13 +29,35 @@ const CHUNKS_PER_TASK: usize = 4;
 struct Job<'a> {
     evaluator: &'a Evaluator,
     plan: &'a LinearPlan,
-    sources: &'a [&'a Ciphertext],
+    operands: &'a Operands<'a>,
     plaintexts: &'a [&'a Plaintext],
-    /// Per source, its decomposition if it is rotated.
-    decompositions: Vec<Option<Decomposition<'a>>>,
+    /// Per source, its decomposition if the plan rotates it.
+    decompositions: Vec<Option<&'a Decomposition<'a>>>,
     /// Per entry of the plan's `rotated`, its key if it is a rotation.
     keys: Vec<Option<&'a GaloisKey>>,
+}
+
+/// Makes the plaintexts of a linear operation when they are needed.
+pub trait PlaintextSource {
+    /// What can go wrong.
+    type Error: From<Error>;
+
+    /// The plaintexts of these numbers (each once, ascending), in their order; they are not needed any more when it is
+    /// called again.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    fn provide(&mut self, numbers: &[usize]) -> std::result::Result<&[Plaintext], Self::Error>;
+}
+
+/// Sources of a linear operation, checked and decomposed.
+struct Operands<'a> {
+    sources: &'a [&'a Ciphertext],
+    /// Per source, its decomposition if anything rotates it.
+    decompositions: Vec<Option<Decomposition<'a>>>,
     level: usize,
+    scale: f64,
+    /// Whether the sums are in the extended basis.
     extended: bool,
 }
 
@@ -52,48 +75,82 @@ impl Evaluator {
         sources: &[&Ciphertext],
         plaintexts: &[&Plaintext],
     ) -> Result<Vec<Ciphertext>> {
-        let (level, scale) = self.check(plan, sources, plaintexts)?;
-        let extended = plan.is_extended();
-        let keys = plan
-            .rotated
-            .iter()
-            .map(|r| (r.galois != 1).then(|| self.keys.galois(r.galois, level)).transpose())
-            .collect::<Result<Vec<_>>>()?;
-        let decompositions = sources
-            .par_iter()
-            .enumerate()
-            .map(|(i, ct)| plan.rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
-            .collect();
-        let job = Job {
-            evaluator: self,
-            plan,
-            sources,
-            plaintexts,
-            decompositions,
-            keys,
-            level,
-            extended,
-        };
-        let new_level = level - usize::from(plan.rescale);
+        let operands = self.operands(plan, sources)?;
+        let mut factors = vec![None; plan.outputs.len()];
+        self.check_factors(plan, &operands, plaintexts, &mut factors)?;
+        let job = self.job(plan, &operands, plaintexts)?;
+        Ok(self.finish(plan, &operands, &factors, |positions, outputs| {
+            job.limbs(positions, outputs);
+        }))
+    }
+
+    /// As [`Self::linear`], with plaintexts that are asked for when they are needed, at most `most` at a time (one at
+    /// least). One that several rotations meet may be asked for several times.
+    ///
+    /// Where all fit at once, that is [`Self::linear`]; otherwise sums are kept in the basis they are made in, and every
+    /// batch is added to them. Batches follow the sources, so that digits are made again as seldom as possible.
+    ///
+    /// # Errors
+    /// Those of `plaintexts`, and as for [`Self::linear`].
+    pub fn linear_in_batches<P: PlaintextSource>(
+        &self,
+        plan: &LinearPlan,
+        sources: &[&Ciphertext],
+        most: usize,
+        plaintexts: &mut P,
+    ) -> std::result::Result<Vec<Ciphertext>, P::Error> {
+        if plan.plaintexts <= most.max(1) {
+            let all: Vec<usize> = (0..plan.plaintexts).collect();
+            let batch: Vec<&Plaintext> = match all.is_empty() {
+                true => Vec::new(),
+                false => plaintexts.provide(&all)?.iter().collect(),
+            };
+            return Ok(self.linear(plan, sources, &batch)?);
+        }
+        let operands = self.operands(plan, sources)?;
+        let mut factors = vec![None; plan.outputs.len()];
+        let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended, Form::Ntt);
+        let mut sums: Vec<RnsPoly> = (0..2 * plan.outputs.len()).map(|_| sum()).collect();
+        for (k, batch) in plan.batches(most).iter().enumerate() {
+            let plaintexts: Vec<&Plaintext> =
+                plaintexts.provide(&batch.plaintexts)?.iter().collect();
+            self.check_factors(&batch.plan, &operands, &plaintexts, &mut factors)?;
+            self.job(&batch.plan, &operands, &plaintexts)?.add_to(&mut sums, k > 0);
+        }
+        Ok(self.finish(plan, &operands, &factors, |positions, outputs| {
+            for (position, outputs) in positions.zip(outputs) {
+                let limbs = outputs.into_iter().zip(&sums);
+                limbs.for_each(|(out, sum)| out.copy_from_slice(sum.limb(position)));
+            }
+        }))
+    }
+
+    /// Divides the sums that `compute` makes limb by limb, and makes the destinations.
+    fn finish(
+        &self,
+        plan: &LinearPlan,
+        operands: &Operands<'_>,
+        factors: &[Option<f64>],
+        compute: impl Fn(Range<usize>, Vec<Vec<&mut [u64]>>) + Sync,
+    ) -> Vec<Ciphertext> {
+        let level = operands.level;
         let polys = divided(
             &self.params,
             plan.converter(&self.params, level),
             2 * plan.outputs.len(),
-            new_level,
+            level - usize::from(plan.rescale),
             plan.group_limbs(&self.params, level),
-            |positions, outputs| job.limbs(positions, outputs),
+            compute,
         );
         let divisor = if plan.rescale { self.params.modulus(level).value() as f64 } else { 1.0 };
-        let factors = plan.outputs.iter().map(|summands| {
-            if plan.plaintexts == 0 { 1.0 } else { plaintexts[summands[0].plaintext].scale }
-        });
         let mut polys = polys.into_iter();
-        Ok(factors
-            .filter_map(|factor| {
-                let (c0, c1) = (polys.next()?, polys.next()?);
-                Some(Ciphertext { c0, c1, scale: scale * factor / divisor })
-            })
-            .collect())
+        let ciphertext = |factor: &Option<f64>| {
+            let (Some(c0), Some(c1)) = (polys.next(), polys.next()) else {
+                unreachable!("every destination has two components")
+            };
+            Ciphertext { c0, c1, scale: operands.scale * factor.unwrap_or(1.0) / divisor }
+        };
+        factors.iter().map(ciphertext).collect()
     }
 
     /// Rotates left by several numbers of slots after one decomposition.
@@ -142,18 +199,14 @@ impl Evaluator {
         self.linear(&LinearPlan::automorphisms(elements), &[ciphertext], &[])
     }
 
-    /// Checks the operands of a plan and tells their level and scale.
-    fn check(
-        &self,
+    /// Checks the sources of a plan, and decomposes those that are rotated.
+    fn operands<'a>(
+        &'a self,
         plan: &LinearPlan,
-        sources: &[&Ciphertext],
-        plaintexts: &[&Plaintext],
-    ) -> Result<(usize, f64)> {
+        sources: &'a [&'a Ciphertext],
+    ) -> Result<Operands<'a>> {
         if sources.len() != plan.sources {
             return Err(Error::argument("linear sources", sources.len(), plan.sources));
-        }
-        if plaintexts.len() < plan.plaintexts {
-            return Err(Error::argument("linear plaintexts", plaintexts.len(), plan.plaintexts));
         }
         let (level, scale) = common(&self.params, "linear", sources)?;
         if plan.rescale && level == 0 {
@@ -163,14 +216,61 @@ impl Evaluator {
                 expected: 1,
             });
         }
-        let extended = plan.is_extended();
-        for summands in plan.outputs.iter().filter(|_| plan.plaintexts > 0) {
-            let expected = plaintexts[summands[0].plaintext].scale;
+        self.galois_keys(plan, level)?;
+        let decompositions = sources
+            .par_iter()
+            .enumerate()
+            .map(|(i, ct)| plan.rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
+            .collect();
+        Ok(Operands { sources, decompositions, level, scale, extended: plan.is_extended() })
+    }
+
+    fn galois_keys(&self, plan: &LinearPlan, level: usize) -> Result<Vec<Option<&GaloisKey>>> {
+        let key = |galois: usize| (galois != 1).then(|| self.keys.galois(galois, level));
+        plan.rotated.iter().map(|r| key(r.galois).transpose()).collect()
+    }
+
+    fn job<'a>(
+        &'a self,
+        plan: &'a LinearPlan,
+        operands: &'a Operands<'a>,
+        plaintexts: &'a [&'a Plaintext],
+    ) -> Result<Job<'a>> {
+        let own = operands.decompositions.iter().enumerate();
+        Ok(Job {
+            evaluator: self,
+            plan,
+            operands,
+            plaintexts,
+            decompositions: own.map(|(i, d)| d.as_ref().filter(|_| plan.rotates(i))).collect(),
+            keys: self.galois_keys(plan, operands.level)?,
+        })
+    }
+
+    /// Checks the plaintexts of a plan, and that those of one destination have one scale, in `factors` once it is known.
+    fn check_factors(
+        &self,
+        plan: &LinearPlan,
+        operands: &Operands<'_>,
+        plaintexts: &[&Plaintext],
+        factors: &mut [Option<f64>],
+    ) -> Result<()> {
+        if plaintexts.len() < plan.plaintexts {
+            return Err(Error::argument("linear plaintexts", plaintexts.len(), plan.plaintexts));
+        }
+        if plan.plaintexts == 0 {
+            return Ok(());
+        }
+        let level = operands.level;
+        for (summands, factor) in plan.outputs.iter().zip(factors) {
             for summand in summands {
                 let plaintext = plaintexts[summand.plaintext];
+                let expected = *factor.get_or_insert(plaintext.scale);
                 super::same_scale("plaintexts of one linear sum", plaintext.scale, expected)?;
                 self.check_plaintext("linear: encode at the sources' level", plaintext, level)?;
-                if extended && !(plaintext.poly.is_extended() && plaintext.level() == level) {
+                if operands.extended
+                    && !(plaintext.poly.is_extended() && plaintext.level() == level)
+                {
                     return Err(Error::argument(
                         "plaintext of a sum of rotations",
                         format!(
@@ -183,11 +283,37 @@ impl Evaluator {
                 }
             }
         }
-        Ok((level, scale))
+        Ok(())
     }
 }
 
 impl Job<'_> {
+    /// Adds this plan's sums to `sums`, or writes them there if nothing is there yet.
+    fn add_to(&self, sums: &mut [RnsPoly], there: bool) {
+        let params = &self.evaluator.params;
+        let (level, polys) = (self.operands.level, sums.len());
+        let size = self.plan.group_limbs(params, level);
+        let limbs = by_limb(sums.iter_mut().map(RnsPoly::limbs_mut));
+        groups(0, limbs, size).into_par_iter().for_each(|(positions, outputs)| {
+            if !there {
+                return self.limbs(positions, outputs);
+            }
+            let mut rows = Rows::new(polys * positions.len(), params.n());
+            let mut values = rows.rows_mut();
+            let lists = positions.clone().map(|_| values.by_ref().take(polys).collect()).collect();
+            drop(values);
+            self.limbs(positions.clone(), lists);
+            let outputs = positions.zip(outputs).flat_map(|(position, outputs)| {
+                let modulus = params.modulus(params.limb_index(level, position));
+                outputs.into_iter().map(move |out| (out, modulus))
+            });
+            let outputs: Vec<_> = outputs.enumerate().collect();
+            outputs.into_par_iter().for_each(|(i, (out, modulus))| {
+                (kernels().add)(out, rows.row(i), modulus);
+            });
+        });
+    }
+
     /// Computes a few adjacent limbs of every output component, given limb by limb.
     fn limbs(&self, positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>) {
         let n = self.evaluator.params.n();
@@ -201,7 +327,7 @@ impl Job<'_> {
     fn limb(&self, position: usize, digits: &Digits<'_>, outputs: Vec<&mut [u64]>) {
         let n = self.evaluator.params.n();
         let by_source: Vec<Vec<&[u64]>> =
-            (0..self.sources.len()).map(|source| digits.of(source, position)).collect();
+            (0..self.operands.sources.len()).map(|source| digits.of(source, position)).collect();
         // Transposed again: for each task's range of words, that range of every output component.
         let words = CHUNK_WORDS * CHUNKS_PER_TASK;
         let tasks = n.div_ceil(words);
@@ -238,7 +364,7 @@ impl Job<'_> {
     /// Whether rotated source `r` is absent from limb `position`: an unrotated source carries the factor P, which is
     /// zero modulo the special primes.
     fn vanishes(&self, r: usize, position: usize) -> bool {
-        self.keys[r].is_none() && position > self.level
+        self.keys[r].is_none() && position > self.operands.level
     }
 
     /// Fills `pairs` with chunk `chunk` of both components of every rotated source.
@@ -250,31 +376,33 @@ impl Job<'_> {
         pairs: impl Iterator<Item = [&'p mut [u64]; 2]>,
     ) {
         let params = &self.evaluator.params;
-        let index = params.limb_index(self.level, position);
+        let index = params.limb_index(self.operands.level, position);
         let modulus = params.modulus(index);
         let factor = params.rns().special().product(index);
         let range = |c: usize| c * CHUNK_WORDS..(c + 1) * CHUNK_WORDS;
         let mut words = Vec::new();
         for (r, (rotated, [out0, out1])) in self.plan.rotated.iter().zip(pairs).enumerate() {
-            let source = self.sources[rotated.source];
+            let source = self.operands.sources[rotated.source];
             let Some(galois) = self.keys[r] else {
                 if !self.vanishes(r, position) {
                     out0.copy_from_slice(&source.c0.limb(position)[range(chunk)]);
                     out1.copy_from_slice(&source.c1.limb(position)[range(chunk)]);
-                    if self.extended {
+                    if self.operands.extended {
                         (kernels().mul_scalar)(out0, factor, modulus);
                         (kernels().mul_scalar)(out1, factor, modulus);
                     }
                 }
                 continue;
             };
-            let Some(from) = galois.automorphism.source_chunk(chunk) else { continue };
+            let Some(from) = galois.automorphism.source_chunk(chunk) else {
+                unreachable!("an automorphism moves every chunk")
+            };
             words.clear();
             words.extend(digits[rotated.source].iter().map(|digit| &digit[range(from)]));
-            let key = galois.key.words(self.level, position, range(from));
+            let key = galois.key.words(self.operands.level, position, range(from));
             let next_key = self.next_key(position, chunk, r);
-            let add0 =
-                (position <= self.level).then(|| (&source.c0.limb(position)[range(from)], factor));
+            let add0 = (position <= self.operands.level)
+                .then(|| (&source.c0.limb(position)[range(from)], factor));
             let permutation = Some(galois.automorphism.permutation(from));
             let product = KeyProduct { digits: &words, key, next_key, add0, permutation };
             (kernels().key_product)(out0, out1, &product, modulus);
@@ -287,7 +415,7 @@ impl Job<'_> {
         let following = self.keys.iter().map(|&key| (key, chunk + 1));
         let (galois, chunk) = keys.chain(following).find_map(|(key, chunk)| Some((key?, chunk)))?;
         let from = galois.automorphism.source_chunk(chunk)? * CHUNK_WORDS;
-        Some(galois.key.words(self.level, position, from..from + CHUNK_WORDS))
+        Some(galois.key.words(self.operands.level, position, from..from + CHUNK_WORDS))
     }
 
     /// One chunk of one output: the sum over its summands.
@@ -300,7 +428,7 @@ impl Job<'_> {
         out: [&mut [u64]; 2],
     ) {
         let params = &self.evaluator.params;
-        let index = params.limb_index(self.level, position);
+        let index = params.limb_index(self.operands.level, position);
         let modulus = params.modulus(index);
         let [out0, out1] = out;
         let present = summands.iter().filter(|s| !self.vanishes(s.rotated, position));

@@ -15,6 +15,7 @@ use crate::keys::EvaluationKeys;
 use crate::params::Parameters;
 use crate::{Error, Result};
 
+pub use linear::PlaintextSource;
 pub use plan::{LinearPlan, LinearTerm, PlanShape};
 
 /// Relative difference up to which two scales count as equal. Scales are products and quotients of a few

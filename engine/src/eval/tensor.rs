@@ -65,14 +65,17 @@ impl Evaluator {
             .into_par_iter()
             .enumerate()
             .for_each(|(i, (out0, out1, out2))| tensor(i, [out0, out1, out2]));
-        let decomposition = [Some(Decomposition::new(params, &c2))];
+        let decomposition = Decomposition::new(params, &c2);
+        let decomposition = [Some(&decomposition)];
         let n = params.n();
         let size = group_limbs(params.special_count(), params.digits(level).len() + 2, n);
         // Fills the limbs of both outputs, given limb by limb.
         let relinearise = |positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>| {
             let digits = Digits::new(&decomposition, positions.clone(), n);
             positions.into_par_iter().zip(outputs).for_each(|(position, mut outputs)| {
-                let [out0, out1] = outputs.as_mut_slice() else { return };
+                let [out0, out1] = outputs.as_mut_slice() else {
+                    unreachable!("a product has two components")
+                };
                 let own = (position <= level).then(|| [c0.limb(position), c1.limb(position)]);
                 let digits = digits.of(0, position);
                 self.relinearise_limb(&digits, key, level, position, own, [out0, out1]);
@@ -83,7 +86,7 @@ impl Evaluator {
         let mut polys =
             divided(params, Some(converter), 2, new_level, size, relinearise).into_iter();
         let (Some(c0), Some(c1)) = (polys.next(), polys.next()) else {
-            return Err(Error::argument("components of a product", polys.len(), 2));
+            unreachable!("a product has two components")
         };
         let divisor = if rescale { params.modulus(level).value() as f64 } else { 1.0 };
         Ok(Ciphertext { c0, c1, scale: scale / divisor })

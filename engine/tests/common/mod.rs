@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::{Complex, Encoder};
-use engine::eval::Evaluator;
+use engine::eval::{Evaluator, PlaintextSource};
 use engine::keys::{EvaluationKeys, KeySpec, PublicKey, SecretKey};
 use engine::params::{Chain, Parameters, ParametersLiteral};
 
@@ -213,4 +213,28 @@ pub fn rotated(a: &[Complex], shift: usize) -> Vec<Complex> {
 /// Whether two ciphertexts are the same, word for word.
 pub fn identical(a: &Ciphertext, b: &Ciphertext) -> bool {
     a.c0.words() == b.c0.words() && a.c1.words() == b.c1.words() && a.scale == b.scale
+}
+
+/// Gives copies of plaintexts that are there, those it has, and remembers the most that it was asked for at once.
+pub struct Copies<'a> {
+    pub all: &'a [&'a Plaintext],
+    pub given: Vec<Plaintext>,
+    pub most: usize,
+}
+
+impl<'a> Copies<'a> {
+    pub fn of(all: &'a [&'a Plaintext]) -> Self {
+        Self { all, given: Vec::new(), most: 0 }
+    }
+}
+
+impl PlaintextSource for Copies<'_> {
+    type Error = engine::Error;
+
+    fn provide(&mut self, numbers: &[usize]) -> engine::Result<&[Plaintext]> {
+        assert!(!numbers.is_empty());
+        self.most = self.most.max(numbers.len());
+        self.given = numbers.iter().filter_map(|&p| Some((*self.all.get(p)?).clone())).collect();
+        Ok(&self.given)
+    }
 }

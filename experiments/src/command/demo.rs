@@ -6,7 +6,7 @@ use costmodel::Machine;
 use costmodel::measure::Plan;
 
 use super::calibrate::{calibrate, default_threads};
-use super::options::{MachineArgs, ResourceArgs, SpaceArg};
+use super::options::{MachineArgs, PlaintextsArg, ResourceArgs, SpaceArg};
 use super::run::{Baselines, Job, Output};
 use crate::choose::{self, Wish};
 use crate::images;
@@ -75,6 +75,7 @@ impl DemoArgs {
             source: &source,
             cost: &cost,
             resources: &self.resources,
+            plaintexts: PlaintextsArg::Auto,
             baselines: Baselines::Both.list(),
             wish,
             seed: self.seed,

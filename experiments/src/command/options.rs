@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use costmodel::Machine;
+use simulator::program::PlaintextForm;
 
+use crate::candidate::Paper;
 use crate::memory::{parse_bytes, show_bytes};
 use crate::networks::Source;
 use crate::profiles::{self, Calibration};
@@ -76,8 +78,8 @@ impl ResourceArgs {
         let limit = self.memory_limit();
         if needed > limit {
             bail!(
-                "{what} is predicted to need {}, over the limit of {}; raise --memory-limit, or leave out the \
-                 baselines with --no-baselines",
+                "{what} is predicted to need {}, over the limit of {}; raise --memory-limit, take \
+                 --plaintexts auto, or leave out the baselines with --no-baselines",
                 show_bytes(needed),
                 show_bytes(limit)
             );
@@ -91,6 +93,45 @@ fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// How plaintexts are kept in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlaintextsArg {
+    /// Encoded once, before the first image
+    Stored,
+    /// As values, encoded again for every image whenever an instruction needs them: a few times less memory
+    OnDemand,
+    /// Stored if that fits the memory limit, else on demand
+    Auto,
+}
+
+impl PlaintextsArg {
+    /// Chooses the forms of what is run side by side, given the bytes that are left for it: with `auto`, stored, but on
+    /// demand one after the other, what saves most first, until all fits or nothing is left to save.
+    pub fn choose(self, papers: &mut [Paper], available: u64) {
+        let form = match self {
+            Self::OnDemand => PlaintextForm::ON_DEMAND,
+            Self::Stored | Self::Auto => PlaintextForm::Stored,
+        };
+        papers.iter_mut().for_each(|p| p.set_plaintexts(form));
+        while self == Self::Auto && total_bytes(papers) > available {
+            let saved = |p: &Paper| {
+                p.memory
+                    .total_bytes
+                    .saturating_sub(p.memory_with(PlaintextForm::ON_DEMAND).total_bytes)
+            };
+            match papers.iter_mut().max_by_key(|p| saved(p)) {
+                Some(paper) if saved(paper) > 0 => paper.set_plaintexts(PlaintextForm::ON_DEMAND),
+                _ => break,
+            }
+        }
+    }
+}
+
+/// Predicted memory of what is run side by side.
+pub fn total_bytes(papers: &[Paper]) -> u64 {
+    papers.iter().map(|p| p.memory.total_bytes).sum()
 }
 
 /// Where the search may look.

@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use costmodel::Machine;
 use simulator::config::Configuration;
 
-use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
+use super::options::{
+    MachineArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs, total_bytes,
+};
 use crate::candidate::Paper;
 use crate::choose::{self, Wish};
 use crate::data::Images;
@@ -54,6 +56,9 @@ pub struct RunArgs {
     machine: MachineArgs,
     #[command(flatten)]
     resources: ResourceArgs,
+    /// How plaintexts are kept
+    #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]
+    plaintexts: PlaintextsArg,
     /// Baselines to run beside it
     #[arg(long, value_enum, default_value_t = Baselines::Both)]
     baseline: Baselines,
@@ -113,6 +118,7 @@ impl RunArgs {
             images,
             cost: &cost,
             resources: &self.resources,
+            plaintexts: self.plaintexts,
             baselines: if self.no_baselines { Vec::new() } else { self.baseline.list() },
             wish,
             seed: self.seed,
@@ -160,6 +166,8 @@ pub struct Job<'a> {
     pub cost: &'a Cost,
     /// Limits.
     pub resources: &'a ResourceArgs,
+    /// How plaintexts are kept.
+    pub plaintexts: PlaintextsArg,
     /// Baselines wanted.
     pub baselines: Vec<Baselines>,
     /// How baseline B is searched for, but for the variant.
@@ -181,8 +189,8 @@ pub struct Output<'a> {
 impl Job<'_> {
     /// Runs configurations, the one in question first, and the baselines that fit beside them, and reports.
     pub fn run(self, mut papers: Vec<Paper>, output: &Output<'_>) -> Result<()> {
-        let needed = papers.iter().map(|p| p.memory.total_bytes).sum();
-        self.resources.check("what is to be run", needed)?;
+        self.plaintexts.choose(&mut papers, self.resources.memory_limit());
+        self.resources.check("what is to be run", total_bytes(&papers))?;
         let mut left_out = Vec::new();
         for &baseline in &self.baselines {
             cancel::check()?;
@@ -200,12 +208,13 @@ impl Job<'_> {
         }
         for paper in &papers {
             eprintln!(
-                "{}: predicted {:.1} ms an image ({:.1} to {:.1}), {} at most",
+                "{}: predicted {:.1} ms an image ({:.1} to {:.1}), {} at most, plaintexts {}",
                 paper.candidate.name,
                 paper.latency.median_ms,
                 paper.latency.low_ms,
                 paper.latency.high_ms,
-                show_bytes(paper.memory.total_bytes)
+                show_bytes(paper.memory.total_bytes),
+                paper.plaintexts.name()
             );
         }
         let outcomes = execute::run(papers, &self.images, self.cost.threads)?;
@@ -238,7 +247,7 @@ impl Job<'_> {
     /// A baseline on paper, if it fits the memory beside the candidates before it.
     fn baseline(&self, which: Baselines, before: &[Paper]) -> Result<Paper> {
         let dense = self.source.baseline();
-        let paper = match which {
+        let mut paper = match which {
             Baselines::A => {
                 let model = Arc::new(self.source.model(dense)?);
                 hear::baseline(model, dense, self.source.accuracy(dense)?, self.cost)?
@@ -249,9 +258,10 @@ impl Job<'_> {
                 paper
             }
         };
-        let together =
-            before.iter().map(|p| p.memory.total_bytes).sum::<u64>() + paper.memory.total_bytes;
         let limit = self.resources.memory_limit();
+        let left = limit.saturating_sub(total_bytes(before));
+        self.plaintexts.choose(std::slice::from_mut(&mut paper), left);
+        let together = total_bytes(before) + paper.memory.total_bytes;
         if together > limit {
             bail!(
                 "it needs {}, which with what is run beside it is {}, over the limit of {}",

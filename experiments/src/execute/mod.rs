@@ -18,8 +18,10 @@ pub use prepare::{Prepared, Setup};
 pub struct Sample {
     /// Packing, encoding and encrypting the image.
     pub encrypt_ms: f64,
-    /// The encrypted inference.
+    /// The encrypted inference, without encoding.
     pub latency_ms: f64,
+    /// Encoding plaintexts within it: zero where they are stored.
+    pub encode_ms: f64,
     /// Decrypting and decoding the result.
     pub decrypt_ms: f64,
     /// Time of each of the program's layers.

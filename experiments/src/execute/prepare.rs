@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use engine::buffer::AlignedBuf;
+use simulator::chain::Chain;
 use simulator::interpret::{Client, Session, run_clear};
-use simulator::lowering::Chain;
 
 use super::{Outcome, Running, Sample, ms, timed};
 use crate::candidate::{Paper, lower_candidate};
@@ -24,11 +24,11 @@ pub struct Setup {
     pub lower_ms: f64,
     /// Generating the secret and the evaluation keys.
     pub key_generation_ms: f64,
-    /// Encoding all plaintexts.
-    pub encode_ms: f64,
+    /// Planning, and encoding all plaintexts if they are stored.
+    pub prepare_ms: f64,
     /// Most memory at once, from generating keys to the end of the first inference.
     pub peak_memory_bytes: u64,
-    /// Keys and encoded plaintexts alone.
+    /// Keys and plaintexts alone, encoded or as values.
     pub resident_bytes: u64,
     /// Encrypted input.
     pub upload_bytes: u64,
@@ -68,21 +68,20 @@ pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
     let (client, secret_ms) = timed(|| Client::new(&paper.params));
     let (keys, keys_ms) = timed(|| client.evaluation_keys(&program));
     let keys = Arc::new(keys.with_context(what)?);
-    let (session, encode_ms) = timed(|| Session::prepare(&paper.params, keys, program));
+    let prepare = || Session::prepare(&paper.params, keys, program, paper.plaintexts);
+    let (session, prepare_ms) = timed(prepare);
     let session = session.with_context(what)?;
     let slots = paper.lowered.encode(&normalised)?;
     let inputs = client.encrypt(&paper.lowered.program, &slots)?;
     let upload_bytes = inputs.iter().map(|ct| ct.bytes() as u64).sum();
     let execution = session.run(inputs).with_context(what)?;
-    let priced: Vec<_> = paper.lowered.program.primitives().collect();
-    if execution.recorded != priced {
-        let check = format!("{name}: the instructions executed are not those that were priced");
-        return Err(Failure::Check(check).into());
-    }
+    execution
+        .check(&paper.lowered.program)
+        .map_err(|error| Failure::Check(format!("{name}: {error}")))?;
     let setup = Setup {
         lower_ms,
         key_generation_ms: secret_ms + keys_ms,
-        encode_ms,
+        prepare_ms,
         peak_memory_bytes: phase.peak_bytes() as u64,
         resident_bytes: session.resident_bytes() as u64,
         upload_bytes,
@@ -122,9 +121,10 @@ impl Prepared {
             Ok(self.client.encrypt(&lowered.program, &lowered.encode(image)?)?)
         });
         let inputs = inputs?;
-        let (execution, latency_ms) = timed(|| self.session.run(inputs));
+        let (execution, run_ms) = timed(|| self.session.run(inputs));
         let execution =
             execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
+        let encode_ms = execution.encode_times.iter().copied().map(ms).sum();
         let (logits, decrypt_ms) = timed(|| -> Result<_> {
             Ok(lowered.decode(&self.client.decrypt(&execution.outputs)?)?)
         });
@@ -132,7 +132,14 @@ impl Prepared {
         for (instruction, time) in lowered.program.instructions.iter().zip(&execution.times) {
             layers_ms[instruction.layer] += ms(*time);
         }
-        Ok(Sample { encrypt_ms, latency_ms, decrypt_ms, layers_ms, logits: logits? })
+        Ok(Sample {
+            encrypt_ms,
+            latency_ms: run_ms - encode_ms,
+            encode_ms,
+            decrypt_ms,
+            layers_ms,
+            logits: logits?,
+        })
     }
 
     /// Drops keys and plaintexts and keeps what was found out.

@@ -6,6 +6,7 @@ mod text;
 
 use serde::Serialize;
 use simulator::config::Configuration;
+use simulator::program::PlaintextForm;
 
 use crate::candidate::{Latency, PredictedMemory};
 use crate::execute::Outcome;
@@ -97,8 +98,12 @@ pub struct CandidateReport {
     pub key_generation_ms: f64,
     /// Lowering to a program with plaintext values.
     pub lower_ms: f64,
-    /// Encoding all plaintexts.
+    /// Whether encoded plaintexts are `stored`, or made `on-demand` for every image.
+    pub plaintexts: &'static str,
+    /// Encoding all plaintexts: once if they are stored; on demand, for an image, median, not part of the latency.
     pub encode_ms: f64,
+    /// Its prediction.
+    pub predicted_encode_ms: f64,
     /// Packing, encoding and encrypting an image: median.
     pub encrypt_ms: f64,
     /// Decrypting and decoding a result: median.
@@ -281,7 +286,12 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         layers: layers(outcome),
         key_generation_ms: setup.key_generation_ms,
         lower_ms: setup.lower_ms,
-        encode_ms: setup.encode_ms,
+        plaintexts: paper.plaintexts.name(),
+        encode_ms: match paper.plaintexts {
+            PlaintextForm::Stored => setup.prepare_ms,
+            PlaintextForm::OnDemand { .. } => median(&of(&|s| s.encode_ms)),
+        },
+        predicted_encode_ms: paper.encode_ms,
         encrypt_ms: median(&of(&|s| s.encrypt_ms)),
         decrypt_ms: median(&of(&|s| s.decrypt_ms)),
         upload_bytes: setup.upload_bytes,
@@ -290,15 +300,13 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
 }
 
 fn layers(outcome: &Outcome) -> Vec<LayerReport> {
-    let names = &outcome.paper.lowered.program.layers;
     outcome
         .paper
         .layers
         .iter()
         .map(|layer| {
-            let index = names.iter().position(|n| *n == layer.name).unwrap_or_default();
             let times: Vec<f64> =
-                outcome.samples.iter().filter_map(|s| s.layers_ms.get(index).copied()).collect();
+                outcome.samples.iter().map(|s| s.layers_ms[layer.index]).collect();
             LayerReport {
                 name: layer.name.clone(),
                 level: layer.level,

@@ -132,7 +132,13 @@ fn facts(report: &RunReport) -> String {
             ),
         ),
         ("keys", format!("generated in {:.1} ms", c.key_generation_ms)),
-        ("plaintexts", format!("encoded in {:.1} ms", c.encode_ms)),
+        (
+            "plaintexts",
+            format!(
+                "{}, encoded in {:.1} ms (predicted {:.1})",
+                c.plaintexts, c.encode_ms, c.predicted_encode_ms
+            ),
+        ),
         (
             "client",
             format!(

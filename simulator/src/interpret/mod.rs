@@ -5,5 +5,5 @@ mod encrypted;
 mod noise;
 
 pub use clear::{run_clear, run_noisy};
-pub use encrypted::{Client, Execution, Session, key_spec};
+pub use encrypted::{Client, Execution, Recorded, Session};
 pub use noise::NoiseModel;

@@ -14,7 +14,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::lowering::Chain;
+use crate::chain::Chain;
 use crate::program::{Instruction, Op, Program, ValueId, ValueInfo};
 
 /// Standard deviation of encryption and key noise.
@@ -74,7 +74,7 @@ impl NoiseModel {
 
     /// Noise that an instruction adds to each result.
     pub(crate) fn instruction(&self, program: &Program, instruction: &Instruction) -> Added {
-        let level = program.primitive(instruction).1;
+        let level = program.facts(instruction).operand.level;
         let modulus = self.chain.moduli[level];
         let (switch, rounds, rescale) = match &instruction.op {
             Op::RotateHoisted { .. } | Op::Conjugate { .. } => (1.0, 1.0, false),

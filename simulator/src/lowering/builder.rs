@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::chain::Chain;
+use crate::chain::Chain;
 use crate::program::{
     Instruction, Op, PlaintextId, PlaintextSpec, Program, Term, ValueId, ValueInfo,
 };

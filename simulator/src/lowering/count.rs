@@ -3,8 +3,9 @@
 use costmodel::{LinearShape, Primitive};
 
 use super::diagonals::Diagonals;
-use super::schedule::{Cut, Schedule};
+use super::schedule::Cut;
 use super::signature::Signature;
+use crate::config::Schedule;
 
 /// A product: its key (output, giant, input, shift) and the identity of its plaintext's part.
 type Product = (u64, Signature);

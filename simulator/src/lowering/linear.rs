@@ -6,9 +6,10 @@ use super::State;
 use super::builder::{Builder, Product};
 use super::diagonals::Diagonals;
 use super::found::KeyMap;
-use super::schedule::{LinearPlan, Schedule};
+use super::schedule::LinearPlan;
 use super::signature::Signature;
 use crate::Result;
+use crate::config::Schedule;
 use crate::layout::Layout;
 use crate::program::{PlaintextId, ValueId};
 

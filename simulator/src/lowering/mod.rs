@@ -3,7 +3,6 @@
 mod activation;
 mod alike;
 mod builder;
-mod chain;
 mod count;
 mod diagonals;
 mod found;
@@ -18,6 +17,7 @@ mod schedule;
 mod signature;
 mod stages;
 
+use crate::chain::Chain;
 use crate::config::Configuration;
 use crate::fold::{ActivationMethod, Folded, Origin, StageKind, im2col};
 use crate::layout::{Layout, pack, unpack};
@@ -27,11 +27,9 @@ use crate::{Error, Result};
 use pieces::Piece;
 use stages::{Prepared, prepare};
 
-pub use chain::Chain;
 pub use diagonals::{Contents, Diagonal, Diagonals, Entry, check_mask};
 pub use positions::{Reach, Spot};
-pub use scales::ScalePlan;
-pub use schedule::{BlockSplit, LinearPlan, Partial, PlanTerm, Schedule};
+pub use schedule::{LinearPlan, Partial, PlanTerm};
 pub use signature::Signature;
 pub use stages::LinearForm;
 

@@ -52,9 +52,10 @@ impl Outline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{BlockSplit, Schedule};
     use crate::fold::{ActivationMethod, Folded, StageKind, merge_pool};
     use crate::layout::{ChannelOrder, Layout, LayoutSpec};
-    use crate::lowering::{BlockSplit, Diagonals, Schedule, count};
+    use crate::lowering::{Diagonals, count};
     use crate::network::{Model, Network};
 
     /// A convolution and a fully connected layer, as it is and with the pool before it, each large enough. Of the

@@ -10,7 +10,7 @@
 //! the results. (Sums and products modulo `Q_l` may wrap and come back, so strictly only results must fit. But encoded
 //! weights are integers, so that what is too large before a linear layer fits after it only where its terms cancel.)
 
-use super::Chain;
+use crate::chain::Chain;
 use crate::program::ValueInfo;
 use crate::{Error, Result};
 

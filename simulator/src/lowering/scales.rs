@@ -10,9 +10,8 @@
 //! The sum of their squares is least at `s' = (s + q + a - b - 1/2) / 3`, with `a` and `b` the base-2 logarithms of the two factors
 //! without the scales. Values and weights enter by their sizes only, so any gain of a folded network cancels.
 
-use serde::{Deserialize, Serialize};
-
-use super::Chain;
+use crate::chain::Chain;
+use crate::config::ScalePlan;
 use crate::fold::{Folded, Origin, StageKind, Statistics};
 use crate::{Error, Result};
 
@@ -20,16 +19,6 @@ use crate::{Error, Result};
 const HEADROOM_BITS: f64 = 3.0;
 /// Room left above a known bound of the results, in bits: primes lie a little beside their nominal sizes.
 const BOUND_HEADROOM_BITS: f64 = 1.0;
-
-/// Base-2 logarithms of the scales of a program, in thousandths so that equal plans compare equal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScalePlan {
-    /// Of the encrypted image, in thousandths of a bit.
-    pub input_millibits: i32,
-    /// Of each linear layer's result, in thousandths of a bit.
-    pub layers_millibits: Vec<(String, i32)>,
-}
 
 impl ScalePlan {
     /// Plans the scales of `folded`, whose squares are not rescaled, for a chain. `beside` is the largest that a slot of the
@@ -121,17 +110,6 @@ impl ScalePlan {
             input_millibits: millibits(nominal)?,
             layers_millibits: layers.collect::<Result<_>>()?,
         }))
-    }
-
-    /// Scale of the encrypted image.
-    pub fn input(&self) -> f64 {
-        (f64::from(self.input_millibits) / 1000.0).exp2()
-    }
-
-    /// Scale of a layer's result, if the plan names it.
-    pub fn layer(&self, name: &str) -> Option<f64> {
-        let entry = self.layers_millibits.iter().find(|(layer, _)| layer == name);
-        entry.map(|(_, millibits)| (f64::from(*millibits) / 1000.0).exp2())
     }
 }
 

@@ -1,13 +1,11 @@
-//! What a program executes and needs: primitives, counts per layer, keys.
+//! What a program executes and needs: primitives, counts per layer, keys, and how long values live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use costmodel::{LinearShape, Primitive};
+use costmodel::Primitive;
+use engine::keys::KeySpec;
 
-use super::{Instruction, Op, Program, ValueId};
-
-/// Rotation keys: the highest level at which each shift is used.
-pub type RotationKeys = BTreeMap<u32, usize>;
+use super::{Program, ValueId};
 
 /// Operations of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,108 +28,63 @@ pub struct LayerCounts {
     pub level: usize,
 }
 
-impl Op {
-    /// The values it reads.
-    pub fn operands(&self) -> Vec<ValueId> {
-        match self {
-            Op::Linear { srcs, .. } | Op::SumSquares { srcs, .. } => srcs.clone(),
-            Op::Multiply { a, b, .. } | Op::Add { a, b } | Op::Sub { a, b } => vec![*a, *b],
-            Op::RotateHoisted { src, .. }
-            | Op::AddPlain { src, .. }
-            | Op::Rescale { src }
-            | Op::DropLevel { src, .. }
-            | Op::Conjugate { src } => vec![*src],
-        }
-    }
-
-    /// Distinct (index of the source, non-zero shift) pairs: one key switch each.
-    pub fn rotations(&self) -> BTreeSet<(u32, u32)> {
-        match self {
-            Op::RotateHoisted { shifts, .. } => shifts.iter().map(|s| (0, *s)).collect(),
-            Op::Linear { terms, .. } => {
-                terms.iter().filter(|t| t.shift != 0).map(|t| (t.src, t.shift)).collect()
-            }
-            _ => BTreeSet::new(),
-        }
-    }
-}
-
 impl Program {
-    /// Shape and level (of the operands) of an instruction, as it is priced and measured.
-    pub fn primitive(&self, instruction: &Instruction) -> (Primitive, usize) {
-        let op = &instruction.op;
-        let level = op.operands().first().map_or(0, |v| self.values[*v].level);
-        let primitive = match op {
-            Op::RotateHoisted { shifts, .. } => {
-                Primitive::RotateHoisted { rotations: shifts.len() }
-            }
-            Op::Linear { srcs, terms, rescale } => {
-                let rotations = op.rotations();
-                let decomposed: BTreeSet<u32> = rotations.iter().map(|r| r.0).collect();
-                let unrotated: BTreeSet<u32> =
-                    terms.iter().filter(|t| t.shift == 0).map(|t| t.src).collect();
-                let plaintexts: BTreeSet<_> = terms.iter().filter_map(|t| t.plaintext).collect();
-                Primitive::Linear(LinearShape {
-                    sources: srcs.len(),
-                    decomposed: decomposed.len(),
-                    rotations: rotations.len(),
-                    unrotated: unrotated.len(),
-                    terms: terms.len(),
-                    plaintexts: plaintexts.len(),
-                    outputs: instruction.dsts.len(),
-                    rescale: *rescale,
-                })
-            }
-            Op::SumSquares { srcs, rescale } => {
-                Primitive::SumSquares { terms: srcs.len(), rescale: *rescale }
-            }
-            Op::Multiply { rescale, .. } => Primitive::Multiply { rescale: *rescale },
-            Op::Add { .. } | Op::Sub { .. } => Primitive::Add,
-            Op::AddPlain { .. } => Primitive::AddPlain,
-            Op::Rescale { .. } => Primitive::Rescale,
-            Op::DropLevel { level, .. } => Primitive::DropLevel { to: *level },
-            Op::Conjugate { .. } => Primitive::Conjugate,
-        };
-        (primitive, level)
-    }
-
-    /// Every instruction's layer, shape and level, in order.
+    /// Every instruction's layer, shape and level (of the operands), in order: as it is priced and measured.
     pub fn primitives(&self) -> impl Iterator<Item = (usize, Primitive, usize)> + '_ {
         self.instructions.iter().map(|i| {
-            let (primitive, level) = self.primitive(i);
-            (i.layer, primitive, level)
+            let facts = self.facts(i);
+            (i.layer, facts.primitive, facts.operand.level)
         })
     }
 
-    /// The rotation keys needed.
-    pub fn rotation_keys(&self) -> RotationKeys {
-        let mut keys = RotationKeys::new();
+    /// The keys needed, each up to the highest level at which it is used.
+    pub fn keys(&self) -> KeySpec {
+        let mut spec = KeySpec::default();
         for instruction in &self.instructions {
-            let (_, level) = self.primitive(instruction);
-            for (_, shift) in instruction.op.rotations() {
-                let highest = keys.entry(shift).or_insert(level);
+            let facts = self.facts(instruction);
+            let level = facts.operand.level;
+            for (_, shift) in facts.rotations {
+                let highest = spec.rotations.entry(shift as usize).or_insert(level);
                 *highest = level.max(*highest);
             }
+            if facts.relinearises {
+                spec.relinearisation = spec.relinearisation.max(Some(level));
+            }
+            if facts.conjugates {
+                spec.conjugation = spec.conjugation.max(Some(level));
+            }
         }
-        keys
+        spec
     }
 
-    /// The highest level at which something is relinearised, if anything is.
-    pub fn relinearisation_level(&self) -> Option<usize> {
-        self.instructions
-            .iter()
-            .filter(|i| matches!(i.op, Op::SumSquares { .. } | Op::Multiply { .. }))
-            .map(|i| self.primitive(i).1)
-            .max()
+    /// For every value, the last instruction that reads it (the number of instructions for outputs, none if never read).
+    pub fn last_uses(&self) -> Vec<Option<usize>> {
+        let mut last = vec![None; self.values.len()];
+        for (k, instruction) in self.instructions.iter().enumerate() {
+            for v in instruction.op.operands() {
+                last[v] = Some(k);
+            }
+        }
+        for &v in &self.outputs {
+            last[v] = Some(self.instructions.len());
+        }
+        last
     }
 
-    /// The highest level of a conjugation, if there is one.
-    pub fn conjugation_level(&self) -> Option<usize> {
-        self.instructions
-            .iter()
-            .filter(|i| matches!(i.op, Op::Conjugate { .. }))
-            .map(|i| self.primitive(i).1)
-            .max()
+    /// For every instruction, the values not needed after it: those it is the last to read, and its results that
+    /// nothing reads.
+    pub fn dying(&self) -> Vec<Vec<ValueId>> {
+        let last = self.last_uses();
+        let mut dying = vec![Vec::new(); self.instructions.len()];
+        for (v, at) in last.iter().enumerate() {
+            if let Some(values) = at.and_then(|k| dying.get_mut(k)) {
+                values.push(v);
+            }
+        }
+        for (values, instruction) in dying.iter_mut().zip(&self.instructions) {
+            values.extend(instruction.dsts.iter().filter(|v| last[**v].is_none()));
+        }
+        dying
     }
 
     /// Operations of each layer, in the order of [`Program::layers`].
@@ -140,35 +93,17 @@ impl Program {
         let mut plaintexts = vec![BTreeSet::new(); self.layers.len()];
         for instruction in &self.instructions {
             let c = &mut counts[instruction.layer];
-            let (primitive, level) = self.primitive(instruction);
+            let facts = self.facts(instruction);
             if c.instructions == 0 {
-                c.level = level;
+                c.level = facts.operand.level;
             }
             c.instructions += 1;
-            c.rotations += instruction.op.rotations().len();
-            let rescales = |rescale: bool| if rescale { instruction.dsts.len() } else { 0 };
-            match (&instruction.op, primitive) {
-                (Op::Linear { terms, rescale, .. }, _) => {
-                    c.products += terms.iter().filter(|t| t.plaintext.is_some()).count();
-                    plaintexts[instruction.layer].extend(terms.iter().filter_map(|t| t.plaintext));
-                    c.rescales += rescales(*rescale);
-                }
-                (Op::SumSquares { srcs, rescale }, _) => {
-                    c.ciphertext_products += srcs.len();
-                    c.relinearisations += 1;
-                    c.rescales += rescales(*rescale);
-                }
-                (Op::Multiply { rescale, .. }, _) => {
-                    c.ciphertext_products += 1;
-                    c.relinearisations += 1;
-                    c.rescales += rescales(*rescale);
-                }
-                (Op::Rescale { .. }, _) => c.rescales += 1,
-                (Op::AddPlain { plaintext, .. }, _) => {
-                    plaintexts[instruction.layer].insert(*plaintext);
-                }
-                _ => {}
-            }
+            c.rotations += facts.rotations.len();
+            c.products += facts.products;
+            c.ciphertext_products += facts.ciphertext_products;
+            c.relinearisations += usize::from(facts.relinearises);
+            c.rescales += if facts.rescale { instruction.dsts.len() } else { 0 };
+            plaintexts[instruction.layer].extend(facts.plaintexts);
         }
         for (c, p) in counts.iter_mut().zip(plaintexts) {
             c.plaintexts = p.len();

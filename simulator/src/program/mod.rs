@@ -6,12 +6,16 @@
 
 mod analysis;
 mod check;
+mod facts;
 mod memory;
+mod plaintexts;
 
 use std::sync::Arc;
 
-pub use analysis::{LayerCounts, RotationKeys};
+pub use analysis::LayerCounts;
+pub use facts::Facts;
 pub use memory::Memory;
+pub use plaintexts::PlaintextForm;
 
 /// Index of a ciphertext value in a [`Program`]. Values are numbered in the order of their definition,
 /// the inputs first.

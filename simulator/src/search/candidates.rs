@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::space::{Layouts, Space};
+use crate::config::{BlockSplit, Schedule};
 use crate::config::{InputPacking, PoolMethod};
 use crate::layout::{ChannelOrder, Layout, LayoutSpec};
-use crate::lowering::{BlockSplit, Diagonals, Schedule};
+use crate::lowering::Diagonals;
 use crate::network::{ConvGeometry, Shape};
 
 /// Copies of an output that products may write beyond what repeats by itself.

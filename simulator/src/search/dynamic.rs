@@ -12,10 +12,10 @@ use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
+use crate::chain::Chain;
 use crate::config::{InputPacking, LinearChoice, PoolChoice};
 use crate::fold::{Folded, StageKind};
 use crate::layout::{Layout, Margin};
-use crate::lowering::Chain;
 use crate::network::ConvGeometry;
 use crate::{Error, Result};
 

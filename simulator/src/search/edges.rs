@@ -13,11 +13,12 @@ use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::Result;
-use crate::config::{PoolChoice, PoolMethod};
+use crate::chain::Chain;
+use crate::config::{PoolChoice, PoolMethod, Schedule};
 use crate::fold::{LinearStage, Origin, Stage, StageKind, depthwise_identity};
 use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{
-    Builder, Chain, Diagonals, LinearEmission, Outline, Schedule, State, count, emit, fold, pieces,
+    Builder, Diagonals, LinearEmission, Outline, State, count, emit, fold, pieces,
 };
 use crate::program::{Program, ValueId, ValueInfo};
 

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::price::{Pricer, price_program};
 use crate::Result;
+use crate::chain::Chain;
 use crate::config::Configuration;
 use crate::fold::Folded;
 use crate::interpret::{NoiseModel, run_clear, run_noisy};
-use crate::lowering::{Chain, Lowered, lower};
-use crate::program::{Memory, Program};
+use crate::lowering::{Lowered, lower};
+use crate::program::{Memory, PlaintextForm, Program};
 
 /// Price of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,7 +71,7 @@ pub(super) fn priced(
         configuration: configuration.clone(),
         latency_ms,
         layers,
-        memory: program.memory(chain),
+        memory: program.memory(chain, PlaintextForm::Stored),
         accuracy: None,
         precision_bits: None,
     }

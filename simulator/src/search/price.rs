@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 
 use costmodel::{CostModel, Primitive, Setting};
 
-use crate::lowering::Chain;
+use crate::chain::Chain;
 use crate::program::Program;
 
 /// Says what an instruction costs.

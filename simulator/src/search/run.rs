@@ -8,9 +8,9 @@ use super::price::{Memo, Pricer};
 use super::problem::blocks;
 use super::space::{Limits, Space};
 use super::watch::Watch;
-use crate::config::{Configuration, ParameterChoice};
+use crate::config::{Configuration, ParameterChoice, ScalePlan};
 use crate::fold::{ActivationMethod, Folded, StageKind, Statistics};
-use crate::lowering::{ScalePlan, Signature, lower};
+use crate::lowering::{Signature, lower};
 use crate::{Error, Result};
 
 /// Images that value sizes are measured over, at most.

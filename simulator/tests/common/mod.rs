@@ -1,12 +1,13 @@
 //! Small networks and helpers that several tests share.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod ops;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use simulator::config::*;
 use simulator::fold::ActivationMethod;
 use simulator::layout::{ChannelOrder, LayoutSpec};
-use simulator::lowering::Schedule;
 use simulator::network::{Model, Network};
 
 /// LeNet's shape with fewer channels: 1x28x28, two convolutions, a global pool, two dense layers.

@@ -1,4 +1,4 @@
-//! The facts of a parameter set that a lowering depends on.
+//! The facts of a parameter set that programs and lowering depend on.
 
 use costmodel::Setting;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,125 @@
+//! Plaintexts of a session: encoded once, or whenever an instruction needs them.
+
+use std::time::{Duration, Instant};
+
+use engine::cipher::Plaintext;
+use engine::encoding::Encoder;
+use engine::eval::PlaintextSource;
+use engine::poly::{Form, RnsPoly};
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::program::{PlaintextForm, PlaintextId, PlaintextSpec};
+
+/// The plaintexts of a program.
+pub(super) enum Plaintexts {
+    /// Encoded.
+    Stored(Vec<Plaintext>),
+    /// To be encoded, a batch at a time.
+    OnDemand(Box<OnDemand>),
+}
+
+/// Slot values, and what encodes them.
+pub(super) struct OnDemand {
+    encoder: Encoder,
+    specs: Vec<PlaintextSpec>,
+}
+
+impl Plaintexts {
+    /// Takes a program's plaintexts into a form, freeing slot values as they are encoded.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when one has no values; engine errors.
+    pub(super) fn new(
+        encoder: Encoder,
+        specs: Vec<PlaintextSpec>,
+        form: PlaintextForm,
+    ) -> Result<Self> {
+        specs.iter().try_for_each(|spec| values(spec).map(drop))?;
+        Ok(match form {
+            PlaintextForm::Stored => Self::Stored(
+                specs.into_par_iter().map(|s| encode(&encoder, &s)).collect::<Result<_>>()?,
+            ),
+            PlaintextForm::OnDemand { .. } => Self::OnDemand(Box::new(OnDemand { encoder, specs })),
+        })
+    }
+
+    /// Memory held, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Stored(all) => all.iter().map(|p| p.poly.bytes()).sum(),
+            Self::OnDemand(own) => {
+                let values = own.specs.iter().filter_map(|s| s.values.as_deref());
+                values.map(size_of_val).sum()
+            }
+        }
+    }
+}
+
+/// Plaintexts encoded within a run. Their memory is used again as long as they stay of one shape.
+#[derive(Default)]
+pub(super) struct Encoded {
+    buffers: Vec<Plaintext>,
+    /// Time that encoding took since it was last taken.
+    time: Duration,
+}
+
+impl Encoded {
+    /// The time that encoding took since this was last asked.
+    pub(super) fn take_time(&mut self) -> Duration {
+        std::mem::take(&mut self.time)
+    }
+
+    /// One plaintext.
+    pub(super) fn one(&mut self, own: &OnDemand, id: PlaintextId) -> Result<&Plaintext> {
+        Batches { own, ids: &[id], encoded: self }.provide(&[0])?;
+        Ok(&self.buffers[0])
+    }
+}
+
+/// Encodes plaintexts for one instruction.
+pub(super) struct Batches<'a> {
+    pub(super) own: &'a OnDemand,
+    /// The program's plaintexts, by their numbers within the instruction.
+    pub(super) ids: &'a [PlaintextId],
+    pub(super) encoded: &'a mut Encoded,
+}
+
+impl PlaintextSource for Batches<'_> {
+    type Error = Error;
+
+    fn provide(&mut self, numbers: &[usize]) -> Result<&[Plaintext]> {
+        let start = Instant::now();
+        let encoder = &self.own.encoder;
+        let specs: Vec<_> = numbers.iter().map(|&k| &self.own.specs[self.ids[k]]).collect();
+        let Encoded { buffers, time } = &mut *self.encoded;
+        let fits = |buffer: &Plaintext, spec: &PlaintextSpec| {
+            (buffer.level(), buffer.poly.is_extended()) == (spec.level, spec.extended)
+        };
+        // Those of another shape are freed before any is made.
+        buffers.truncate(specs.len());
+        if buffers.iter().zip(&specs).any(|(buffer, spec)| !fits(buffer, spec)) {
+            buffers.clear();
+        }
+        buffers.extend(specs[buffers.len()..].iter().map(|spec| {
+            // Not recycled memory, which would never be given back.
+            let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended, Form::Ntt);
+            Plaintext { poly, scale: spec.scale }
+        }));
+        buffers.par_iter_mut().zip(specs).try_for_each(|(buffer, spec)| -> Result<()> {
+            Ok(encoder.encode_into(values(spec)?, spec.scale, buffer)?)
+        })?;
+        *time += start.elapsed();
+        Ok(buffers)
+    }
+}
+
+fn values(spec: &PlaintextSpec) -> Result<&[f64]> {
+    spec.values.as_deref().ok_or_else(|| {
+        Error::argument("program", "lowered for pricing only", "one lowered with values")
+    })
+}
+
+fn encode(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
+    Ok(encoder.encode(values(spec)?, spec.level, spec.scale, spec.extended)?)
+}

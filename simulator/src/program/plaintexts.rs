@@ -1,0 +1,70 @@
+//! In which form a program's plaintexts are kept, and what memory they take.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, PlaintextSpec, Program};
+use crate::chain::Chain;
+
+/// Bytes of encoded plaintexts at a time, unless another number is asked for.
+const BATCH_BYTES: u64 = 256 << 20;
+
+/// In which form plaintexts are kept between uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaintextForm {
+    /// Encoded once: the fastest inference.
+    Stored,
+    /// As slot values, encoded whenever an instruction needs them and dropped after it: a few times less memory.
+    OnDemand {
+        /// The most bytes of encoded plaintexts at a time (one plaintext at least). An instruction with more adds up its
+        /// result batch by batch.
+        batch_bytes: u64,
+    },
+}
+
+impl PlaintextForm {
+    /// On demand, in batches of the usual size.
+    pub const ON_DEMAND: Self = Self::OnDemand { batch_bytes: BATCH_BYTES };
+
+    /// Name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::OnDemand { .. } => "on-demand",
+        }
+    }
+}
+
+impl PlaintextSpec {
+    /// Bytes of the encoding: `level + 1` limbs, and `special` more for an extended one.
+    pub fn encoded_bytes(&self, chain: &Chain) -> u64 {
+        let limbs = self.level + 1 + if self.extended { chain.special } else { 0 };
+        (limbs * chain.limb_bytes()) as u64
+    }
+}
+
+impl Program {
+    /// How many of an instruction's plaintexts are encoded at a time.
+    pub fn plaintext_batch(&self, facts: &Facts, chain: &Chain, form: PlaintextForm) -> usize {
+        let PlaintextForm::OnDemand { batch_bytes } = form else { return facts.plaintexts.len() };
+        let own = facts.plaintexts.iter().filter_map(|p| self.plaintexts.get(*p));
+        let each = own.map(|p| p.encoded_bytes(chain)).max().unwrap_or(1).max(1);
+        let most = usize::try_from(batch_bytes / each).unwrap_or(usize::MAX);
+        most.max(1).min(facts.plaintexts.len())
+    }
+
+    /// Bytes of plaintexts: of all encodings; or, on demand, of all slot values and the largest batch of encodings.
+    pub(super) fn plaintexts_bytes(&self, chain: &Chain, form: PlaintextForm) -> u64 {
+        if form == PlaintextForm::Stored {
+            return self.plaintexts.iter().map(|p| p.encoded_bytes(chain)).sum();
+        }
+        let batch = |facts: Facts| {
+            let own = facts.plaintexts.iter().filter_map(|p| self.plaintexts.get(*p));
+            let each = own.map(|p| p.encoded_bytes(chain)).max().unwrap_or(0);
+            each * self.plaintext_batch(&facts, chain, form) as u64
+        };
+        let largest = self.instructions.iter().map(|i| batch(self.facts(i))).max().unwrap_or(0);
+        let values = (size_of::<f64>() * self.slots * self.plaintexts.len()) as u64;
+        values + largest
+    }
+}
