@@ -70,6 +70,11 @@ impl Chain {
         (level + 1).div_ceil(self.alpha.max(1))
     }
 
+    /// Base-2 logarithm of the modulus `q_0 ... q_level` of a level.
+    pub fn modulus_bits(&self, level: usize) -> f64 {
+        self.moduli[..=level].iter().map(|q| q.log2()).sum()
+    }
+
     /// Bytes of one limb: a word per coefficient.
     pub fn limb_bytes(&self) -> usize {
         8 << self.log_n

@@ -74,6 +74,21 @@ pub enum Error {
         /// Base-2 logarithm of the level's modulus.
         available_bits: f64,
     },
+    /// Values that are larger than the weights say.
+    #[error(
+        "layer {layer}: on {image} values reach {found:.6}, and the weights say at most {bound:.6} (`{layer}.bound`): \
+         measure the bounds again (`spencnn evaluate --write`), or check that images are normalised as in training"
+    )]
+    Bound {
+        /// The activation whose inputs they are, or `output`.
+        layer: String,
+        /// The image.
+        image: String,
+        /// The largest in absolute value; not a number where one was not.
+        found: f64,
+        /// The bound.
+        bound: f64,
+    },
     /// A layout that cannot hold what it should.
     #[error("layout: {what} is {found}, expected {expected}")]
     Layout {

@@ -16,6 +16,7 @@ pub mod layout;
 pub mod lowering;
 pub mod network;
 pub mod pattern;
+pub mod precision;
 pub mod program;
 pub mod search;
 

@@ -10,6 +10,7 @@ use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::lowering::lower;
 use simulator::network::{LayerParameters, Model, Weights};
+use simulator::precision::Demand;
 use simulator::search::{Candidate, Journal, Limits, Search, Space, Watch, WorkPricer};
 
 /// LeNet's layers 1, 4 and 8 are activations; here `0.25 x^2 + 0.5 x + 0.125`, that is `(0.5 x + 0.5)^2 - 0.125`.
@@ -214,7 +215,7 @@ fn a_search_chooses_nothing_that_has_no_room() {
             max_inputs: 4,
             ..Space::paper()
         };
-        let limits = Limits { precision_bits: -100.0, ..Limits::default() };
+        let limits = Limits { precision: Demand::Absolute(-100.0), ..Limits::default() };
         let search = Search {
             space: &space,
             limits: &limits,

@@ -12,6 +12,7 @@ use simulator::fold::{ActivationMethod, Folded};
 use simulator::interpret::run_clear;
 use simulator::lowering::lower;
 use simulator::network::Model;
+use simulator::precision::Demand;
 use simulator::search::*;
 
 fn candidate(model: &Model, name: &str, accuracy: f64) -> Candidate {
@@ -43,7 +44,8 @@ fn search<'a>(space: &'a Space, limits: &'a Limits) -> Search<'a> {
     }
 }
 
-const ANY: Limits = Limits { accuracy_drop: None, memory_bytes: None, precision_bits: -100.0 };
+const ANY: Limits =
+    Limits { accuracy_drop: None, memory_bytes: None, precision: Demand::Absolute(-100.0) };
 
 /// Runs a configuration on plain slots and compares with the network.
 #[track_caller]
@@ -64,7 +66,7 @@ fn finds_what_a_person_would_write_or_better() {
     let outcome = search(&s, &ANY).run(&[candidate(&m, "g4", 0.99)], &mut Journal::new()).unwrap();
     let best = outcome.best.unwrap();
     check_clear(&m, &best);
-    assert!(best.precision_bits.is_some());
+    assert!(best.precision.is_some());
     assert_eq!(best.latency_ms, outcome.all[0].latency_ms);
     let folded = Folded::new(&m, ActivationMethod::Square).unwrap();
     for special in [1, 2] {
@@ -165,7 +167,7 @@ fn limits_choose_among_results() {
             .best
             .is_none_or(|e| e.memory.total_bytes() <= most && e.latency_ms >= best.latency_ms)
     );
-    assert!(with(&Limits { precision_bits: 60.0, ..ANY }).best.is_none());
+    assert!(with(&Limits { precision: Demand::Absolute(60.0), ..ANY }).best.is_none());
 }
 
 #[test]

@@ -13,8 +13,10 @@ mod rounding;
 mod scratch;
 #[cfg(test)]
 mod tests;
+mod wrap;
 
 pub use encoder::Encoder;
+pub use wrap::wrap_coefficients;
 
 /// A complex number.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

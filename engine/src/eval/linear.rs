@@ -14,7 +14,7 @@ use super::decompose::{Decomposition, Digits};
 use super::mod_down::divided;
 use super::plan::{LinearPlan, Summand};
 use super::rows::{Rows, by_limb, groups};
-use super::{Evaluator, common};
+use super::{Evaluator, common_level};
 use crate::buffer::AlignedBuf;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::{KeyProduct, KeyWords, kernels};
@@ -56,15 +56,14 @@ struct Operands<'a> {
     /// Per source, its decomposition if anything rotates it.
     decompositions: Vec<Option<Decomposition<'a>>>,
     level: usize,
-    scale: f64,
     /// Whether the sums are in the extended basis.
     extended: bool,
 }
 
 impl Evaluator {
-    /// Executes a plan: `plan`'s destinations, in order. All sources have one level and scale, all plaintexts of a
-    /// destination one scale; plaintexts may have a higher level. If anything is rotated, plaintexts must be
-    /// extended and of exactly the sources' level.
+    /// Executes a plan: `plan`'s destinations, in order. All sources have one level; the products of a destination have
+    /// one scale, that of the source times that of the plaintext. Plaintexts may have a higher level. If anything is
+    /// rotated, plaintexts must be extended and of exactly the sources' level.
     ///
     /// # Errors
     /// [`Error::Argument`] for a wrong number of operands or plaintexts without special limbs, [`Error::Level`],
@@ -76,10 +75,10 @@ impl Evaluator {
         plaintexts: &[&Plaintext],
     ) -> Result<Vec<Ciphertext>> {
         let operands = self.operands(plan, sources)?;
-        let mut factors = vec![None; plan.outputs.len()];
-        self.check_factors(plan, &operands, plaintexts, &mut factors)?;
+        let mut scales = vec![None; plan.outputs.len()];
+        self.check_factors(plan, &operands, plaintexts, &mut scales)?;
         let job = self.job(plan, &operands, plaintexts)?;
-        Ok(self.finish(plan, &operands, &factors, |positions, outputs| {
+        Ok(self.finish(plan, &operands, &scales, |positions, outputs| {
             job.limbs(positions, outputs);
         }))
     }
@@ -108,16 +107,16 @@ impl Evaluator {
             return Ok(self.linear(plan, sources, &batch)?);
         }
         let operands = self.operands(plan, sources)?;
-        let mut factors = vec![None; plan.outputs.len()];
+        let mut scales = vec![None; plan.outputs.len()];
         let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended, Form::Ntt);
         let mut sums: Vec<RnsPoly> = (0..2 * plan.outputs.len()).map(|_| sum()).collect();
         for (k, batch) in plan.batches(most).iter().enumerate() {
             let plaintexts: Vec<&Plaintext> =
                 plaintexts.provide(&batch.plaintexts)?.iter().collect();
-            self.check_factors(&batch.plan, &operands, &plaintexts, &mut factors)?;
+            self.check_factors(&batch.plan, &operands, &plaintexts, &mut scales)?;
             self.job(&batch.plan, &operands, &plaintexts)?.add_to(&mut sums, k > 0);
         }
-        Ok(self.finish(plan, &operands, &factors, |positions, outputs| {
+        Ok(self.finish(plan, &operands, &scales, |positions, outputs| {
             for (position, outputs) in positions.zip(outputs) {
                 let limbs = outputs.into_iter().zip(&sums);
                 limbs.for_each(|(out, sum)| out.copy_from_slice(sum.limb(position)));
@@ -130,7 +129,7 @@ impl Evaluator {
         &self,
         plan: &LinearPlan,
         operands: &Operands<'_>,
-        factors: &[Option<f64>],
+        scales: &[Option<f64>],
         compute: impl Fn(Range<usize>, Vec<Vec<&mut [u64]>>) + Sync,
     ) -> Vec<Ciphertext> {
         let level = operands.level;
@@ -144,13 +143,15 @@ impl Evaluator {
         );
         let divisor = if plan.rescale { self.params.modulus(level).value() as f64 } else { 1.0 };
         let mut polys = polys.into_iter();
-        let ciphertext = |factor: &Option<f64>| {
+        let ciphertext = |scale: &Option<f64>| {
             let (Some(c0), Some(c1)) = (polys.next(), polys.next()) else {
                 unreachable!("every destination has two components")
             };
-            Ciphertext { c0, c1, scale: operands.scale * factor.unwrap_or(1.0) / divisor }
+            // Without plaintexts, the sources have one scale.
+            let scale = scale.unwrap_or(operands.sources[0].scale);
+            Ciphertext { c0, c1, scale: scale / divisor }
         };
-        factors.iter().map(ciphertext).collect()
+        scales.iter().map(ciphertext).collect()
     }
 
     /// Rotates left by several numbers of slots after one decomposition.
@@ -208,7 +209,11 @@ impl Evaluator {
         if sources.len() != plan.sources {
             return Err(Error::argument("linear sources", sources.len(), plan.sources));
         }
-        let (level, scale) = common(&self.params, "linear", sources)?;
+        let level = common_level(&self.params, "linear", sources)?;
+        if plan.plaintexts == 0 {
+            let first = sources[0].scale;
+            sources.iter().try_for_each(|s| super::same_scale("linear", s.scale, first))?;
+        }
         if plan.rescale && level == 0 {
             return Err(Error::Level {
                 what: "linear with rescale: add depth",
@@ -222,7 +227,7 @@ impl Evaluator {
             .enumerate()
             .map(|(i, ct)| plan.rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
             .collect();
-        Ok(Operands { sources, decompositions, level, scale, extended: plan.is_extended() })
+        Ok(Operands { sources, decompositions, level, extended: plan.is_extended() })
     }
 
     fn galois_keys(&self, plan: &LinearPlan, level: usize) -> Result<Vec<Option<&GaloisKey>>> {
@@ -247,13 +252,14 @@ impl Evaluator {
         })
     }
 
-    /// Checks the plaintexts of a plan, and that those of one destination have one scale, in `factors` once it is known.
+    /// Checks the plaintexts of a plan, and that the products of one destination have one scale, in `scales` once it is
+    /// known.
     fn check_factors(
         &self,
         plan: &LinearPlan,
         operands: &Operands<'_>,
         plaintexts: &[&Plaintext],
-        factors: &mut [Option<f64>],
+        scales: &mut [Option<f64>],
     ) -> Result<()> {
         if plaintexts.len() < plan.plaintexts {
             return Err(Error::argument("linear plaintexts", plaintexts.len(), plan.plaintexts));
@@ -262,11 +268,13 @@ impl Evaluator {
             return Ok(());
         }
         let level = operands.level;
-        for (summands, factor) in plan.outputs.iter().zip(factors) {
+        for (summands, scale) in plan.outputs.iter().zip(scales) {
             for summand in summands {
                 let plaintext = plaintexts[summand.plaintext];
-                let expected = *factor.get_or_insert(plaintext.scale);
-                super::same_scale("plaintexts of one linear sum", plaintext.scale, expected)?;
+                let source = operands.sources[plan.rotated[summand.rotated].source];
+                let product = source.scale * plaintext.scale;
+                let expected = *scale.get_or_insert(product);
+                super::same_scale("products of one linear sum", product, expected)?;
                 self.check_plaintext("linear: encode at the sources' level", plaintext, level)?;
                 if operands.extended
                     && !(plaintext.poly.is_extended() && plaintext.level() == level)

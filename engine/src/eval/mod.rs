@@ -77,6 +77,18 @@ fn common(
     what: &'static str,
     operands: &[&Ciphertext],
 ) -> Result<(usize, f64)> {
+    let level = common_level(params, what, operands)?;
+    let scale = operands[0].scale;
+    operands.iter().try_for_each(|operand| same_scale(what, operand.scale, scale))?;
+    Ok((level, scale))
+}
+
+/// Checks that operands are there, of one level, and tells which.
+fn common_level(
+    params: &Parameters,
+    what: &'static str,
+    operands: &[&Ciphertext],
+) -> Result<usize> {
     let Some(first) = operands.first() else {
         return Err(Error::argument("number of operands", 0, "at least 1"));
     };
@@ -84,7 +96,6 @@ fn common(
         operand.c0.check(params, what)?;
         same_level(what, operand.c1.level(), operand.level())?;
         same_level(what, operand.level(), first.level())?;
-        same_scale(what, operand.scale, first.scale)?;
     }
-    Ok((first.level(), first.scale))
+    Ok(first.level())
 }

@@ -10,24 +10,45 @@ use crate::{Error, Result};
 
 /// Runs a program without noise. Inputs and outputs are slot vectors, one per ciphertext.
 pub fn run_clear(program: &Program, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-    run(program, inputs, None)
+    run(program, inputs, None, &mut |_, _| {})
+}
+
+/// The same; `observe` is told every value that is not an input, with its slots, in the order of definition.
+///
+/// # Errors
+/// [`Error::Argument`] for inputs that do not fit and a program without values.
+pub fn run_observed(
+    program: &Program,
+    inputs: &[Vec<f64>],
+    observe: &mut dyn FnMut(ValueId, &[f64]),
+) -> Result<Vec<Vec<f64>>> {
+    run(program, inputs, None, observe)
 }
 
 /// Runs a program with Gaussian noise of the model added where encryption, key switching and rescaling
-/// add it. The same seed gives the same result.
+/// add it; results wrap as decryption wraps them. The same seed gives the same result.
 pub fn run_noisy(
     program: &Program,
     inputs: &[Vec<f64>],
     noise: &NoiseModel,
     seed: u64,
 ) -> Result<Vec<Vec<f64>>> {
-    run(program, inputs, Some((noise, seed)))
+    let mut results = run(program, inputs, Some((noise, seed)), &mut |_, _| {})?;
+    for (slots, v) in results.iter_mut().zip(&program.outputs) {
+        let modulus = noise.modulus(&program.values[*v]);
+        // No coefficient is larger than the largest slot.
+        if slots.iter().any(|v| !(v.abs() < modulus / 2.0)) {
+            engine::encoding::wrap_coefficients(slots, modulus);
+        }
+    }
+    Ok(results)
 }
 
 fn run(
     program: &Program,
     inputs: &[Vec<f64>],
     noise: Option<(&NoiseModel, u64)>,
+    observe: &mut dyn FnMut(ValueId, &[f64]),
 ) -> Result<Vec<Vec<f64>>> {
     if inputs.len() != program.inputs {
         return Err(Error::argument("number of input ciphertexts", inputs.len(), program.inputs));
@@ -54,6 +75,7 @@ fn run(
             }
         }
         for (dst, result) in instruction.dsts.iter().zip(results) {
+            observe(*dst, &result);
             values[*dst] = Some(result);
         }
         for v in instruction.op.operands() {

@@ -56,6 +56,11 @@ impl NoiseModel {
         2.0 * self.chain.slots as f64
     }
 
+    /// Modulus of a ciphertext, in units of its values: what is half as large or more wraps.
+    pub(crate) fn modulus(&self, info: &ValueInfo) -> f64 {
+        self.chain.modulus_bits(info.level).exp2() / info.scale
+    }
+
     /// Variance of a rounding, in coefficients.
     fn rounding(&self) -> f64 {
         (2.0 * self.n() / 3.0 + 1.0) / 12.0

@@ -1,5 +1,6 @@
 //! Networks: the description a person writes, its shapes, its weights, and the plain forward pass.
 
+mod check;
 mod describe;
 mod forward;
 mod model;

@@ -1,6 +1,6 @@
 //! Checking that a program is well formed: definitions before uses, levels and scales that agree.
 
-use super::{Instruction, Op, Program, ValueId, ValueInfo};
+use super::{Instruction, Op, Program, Term, ValueId, ValueInfo};
 use crate::chain::Chain;
 use crate::{Error, Result};
 
@@ -67,7 +67,11 @@ impl Program {
             return Err("belongs to a layer that there is not".into());
         }
         let ValueInfo { level, scale } = facts.operand;
-        let products = matches!(instruction.op, Op::Multiply { .. });
+        // Of products, only the results' scales must agree.
+        let products = match &instruction.op {
+            Op::Linear { terms, .. } => terms.iter().any(|t| t.plaintext.is_some()),
+            op => matches!(op, Op::Multiply { .. }),
+        };
         let agree = |v: &ValueId| {
             let info = self.values[*v];
             info.level == level && (products || same_scale(info.scale, scale))
@@ -96,11 +100,18 @@ impl Program {
         let outputs = instruction.dsts.len();
         match &instruction.op {
             Op::Linear { srcs, terms, .. } => {
-                let mut factors = terms.iter().map(|t| t.plaintext.map(|p| self.plaintexts.get(p)));
-                let first = factors.clone().next().flatten().flatten();
-                let agree = factors.all(|p| match (p, first) {
-                    (None, None) => true,
-                    (Some(Some(p)), Some(f)) => p.level == operand.level && p.scale == f.scale,
+                let product = |t: &Term| {
+                    let factor = match t.plaintext {
+                        None => return Some(None),
+                        Some(p) => self.plaintexts.get(p)?,
+                    };
+                    let source = self.values.get(*srcs.get(t.src as usize)?)?;
+                    (factor.level == operand.level).then_some(Some(source.scale * factor.scale))
+                };
+                let first = terms.first().and_then(product);
+                let agree = terms.iter().all(|t| match (product(t), first) {
+                    (Some(None), Some(None)) => true,
+                    (Some(Some(p)), Some(Some(f))) => same_scale(p, f),
                     _ => false,
                 });
                 let in_range = terms.iter().all(|t| {

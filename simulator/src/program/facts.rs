@@ -109,7 +109,11 @@ impl Program {
                     terms.iter().filter(|t| t.shift == 0).map(|t| t.src).collect();
                 let factors = terms.iter().filter_map(|t| t.plaintext);
                 let plaintexts: BTreeSet<_> = factors.clone().collect();
-                let first = terms.first().and_then(|t| self.plaintexts.get(t.plaintext?));
+                // All products have one scale.
+                let first = terms.first().and_then(|t| {
+                    let source = info(srcs.get(t.src as usize)).scale;
+                    Some(source * self.plaintexts.get(t.plaintext?)?.scale)
+                });
                 let shape = LinearShape {
                     sources: srcs.len(),
                     decomposed,
@@ -125,7 +129,7 @@ impl Program {
                     products: factors.count(),
                     rotations,
                     decomposed,
-                    product: product(first.map_or(1.0, |p| p.scale)),
+                    product: ValueInfo { scale: first.unwrap_or(operand.scale), ..operand },
                     rescale: *rescale,
                     ..plain(Primitive::Linear(shape))
                 }

@@ -9,6 +9,7 @@ mod check;
 mod facts;
 mod memory;
 mod plaintexts;
+pub mod room;
 
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ pub enum Op {
     /// rotations are accumulated in the extended basis and brought down once; without any rotation the
     /// special primes are not touched. Either all terms have plaintexts or none has.
     Linear {
-        /// Sources; all of one level and scale.
+        /// Sources; all of one level, and of one scale if the terms have no plaintexts. Else the products have one scale.
         srcs: Vec<ValueId>,
         /// The summands, ordered by destination, then source, then shift.
         terms: Vec<Term>,

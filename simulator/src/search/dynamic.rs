@@ -289,35 +289,55 @@ impl<'a> Programme<'a> {
         (self.watch.note)(&format!("digits of {digits}, {look}, {name} from {layouts} layouts"));
     }
 
+    /// The fewest ciphertexts that the image takes, if these are more than may be sent.
+    pub(crate) fn too_many_inputs(&self) -> Option<usize> {
+        let fewest = |space: &Space| {
+            let packings = self.packings(space).into_iter();
+            packings.map(|(_, _, layout)| layout.ciphertexts()).min()
+        };
+        match fewest(self.space) {
+            Some(_) => None,
+            None => fewest(&Space { max_inputs: usize::MAX, ..self.space.clone() }),
+        }
+    }
+
     /// The packed images.
     fn first(&self, repacks: usize, arena: &mut Vec<Node>) -> Result<Layer> {
-        let geometry = |form: Form| -> Option<ConvGeometry> {
-            match &self.blocks.first()?.stage(form)?.kind {
-                StageKind::Linear(l) => Some(l.geometry),
-                _ => None,
-            }
-        };
-        let Some(plain) = geometry(Form::Plain) else {
+        if self.blocks.is_empty() {
             return Err(Error::unsupported(&self.folded.name, "there is no linear layer"));
-        };
-        let patches = geometry(Form::Patches);
+        }
         let mut layer = Layer::new();
-        for packing in inputs(&plain, patches.as_ref(), self.chain.slots, self.space) {
-            let (form, g) = match (packing.patches, &patches) {
-                (true, Some(g)) => (Form::Patches, *g),
-                _ => (Form::Plain, plain),
-            };
-            let margin = if packing.padded { g.padding } else { 0 };
-            let margin = Margin { before: margin, after: margin };
-            let Ok(layout) = packing.layout.layout(self.chain.slots, g.input, margin) else {
-                continue;
-            };
+        for (packing, form, layout) in self.packings(self.space) {
             arena.push(Node { parent: None, choice: Choice::Input(packing) });
             let image = Held { value: 0, form, later: repacks, layout };
             let ways = layer.entry((repacks, vec![image])).or_default();
             keep(ways, (0.0, arena.len() - 1), self.space.keep);
         }
         Ok(layer)
+    }
+
+    /// Packings of the image for the first block, with the form in which it reads them.
+    fn packings(&self, space: &Space) -> Vec<(InputPacking, Form, Layout)> {
+        let geometry = |form: Form| -> Option<ConvGeometry> {
+            match &self.blocks.first()?.stage(form)?.kind {
+                StageKind::Linear(l) => Some(l.geometry),
+                _ => None,
+            }
+        };
+        let Some(plain) = geometry(Form::Plain) else { return Vec::new() };
+        let patches = geometry(Form::Patches);
+        let slots = self.chain.slots;
+        let packed = |packing: InputPacking| {
+            let (form, g) = match (packing.patches, &patches) {
+                (true, Some(g)) => (Form::Patches, *g),
+                _ => (Form::Plain, plain),
+            };
+            let margin = if packing.padded { g.padding } else { 0 };
+            let margin = Margin { before: margin, after: margin };
+            let layout = packing.layout.layout(slots, g.input, margin).ok()?;
+            Some((packing, form, layout))
+        };
+        inputs(&plain, patches.as_ref(), slots, space).into_iter().filter_map(packed).collect()
     }
 
     /// What each state may still spend, in its setting. Without a bound, a first look.

@@ -9,8 +9,8 @@ use crate::Result;
 use crate::chain::Chain;
 use crate::config::Configuration;
 use crate::fold::Folded;
-use crate::interpret::{NoiseModel, run_clear, run_noisy};
-use crate::lowering::{Lowered, lower};
+use crate::lowering::lower;
+use crate::precision::Precision;
 use crate::program::{Memory, PlaintextForm, Program};
 
 /// Price of one layer.
@@ -35,8 +35,8 @@ pub struct Evaluated {
     pub memory: Memory,
     /// Test accuracy of the variant, if measured.
     pub accuracy: Option<f64>,
-    /// Bits after the binary point in which every logit is right, by simulated noise; none if not simulated.
-    pub precision_bits: Option<f64>,
+    /// Precision of the results by simulated noise; none if not simulated.
+    pub precision: Option<Precision>,
 }
 
 /// Lowers a configuration without plaintext values, and prices it.
@@ -73,33 +73,8 @@ pub(super) fn priced(
         layers,
         memory: program.memory(chain, PlaintextForm::Stored),
         accuracy: None,
-        precision_bits: None,
+        precision: None,
     }
-}
-
-/// Simulates the noise of a configuration, lowered with plaintext values, on images (`[channel][row][column]`,
-/// normalised; a random one if there are none), and gives `-log2` of the largest error of any logit.
-pub(super) fn precision_bits(
-    lowered: &Lowered,
-    folded: &Folded,
-    configuration: &Configuration,
-    chain: &Chain,
-    images: &[Vec<f64>],
-    seed: u64,
-) -> Result<f64> {
-    let special_bits = f64::from(configuration.parameters.special_bits);
-    let model = NoiseModel::new(chain, special_bits);
-    let random = [random_image(folded.input.len(), seed)];
-    let images = if images.is_empty() { &random[..] } else { images };
-    let mut worst = 0.0f64;
-    for (k, image) in images.iter().enumerate() {
-        let slots = lowered.encode(image)?;
-        let exact = lowered.decode(&run_clear(&lowered.program, &slots)?)?;
-        let noisy = run_noisy(&lowered.program, &slots, &model, seed.wrapping_add(k as u64))?;
-        let noisy = lowered.decode(&noisy)?;
-        worst = exact.iter().zip(noisy).map(|(a, b)| (a - b).abs()).fold(worst, f64::max);
-    }
-    Ok(-worst.log2())
 }
 
 pub(super) fn random_image(len: usize, seed: u64) -> Vec<f64> {

@@ -8,21 +8,33 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Evaluated;
+use super::obstacle::Obstacle;
 use crate::{Error, Result};
 
-/// One line: a point and its best configurations, cheapest first. None means that there is no way to do it.
+/// What was found at a point.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Point {
+    /// The best configurations, cheapest first. None means that there is no way to do it.
+    pub found: Vec<Evaluated>,
+    /// Why there are no more.
+    #[serde(default)]
+    pub refused: Vec<Obstacle>,
+}
+
+/// One line: a point and what was found there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Variant, weights, parameters, space and pricer of the point.
     pub key: String,
     /// What was found there.
-    pub found: Vec<Evaluated>,
+    #[serde(flatten)]
+    pub point: Point,
 }
 
 /// Evaluated points, in memory and, if it has a file, there too.
 #[derive(Debug, Default)]
 pub struct Journal {
-    records: BTreeMap<String, Vec<Evaluated>>,
+    records: BTreeMap<String, Point>,
     file: Option<(PathBuf, File)>,
 }
 
@@ -58,7 +70,7 @@ impl Journal {
                 line: number,
                 reason: e.to_string(),
             })?;
-            journal.records.insert(record.key, record.found);
+            journal.records.insert(record.key, record.point);
             good += bytes as u64;
         }
         let file = reader.into_inner();
@@ -68,8 +80,8 @@ impl Journal {
     }
 
     /// What was found at a point, if it has been evaluated.
-    pub fn get(&self, key: &str) -> Option<&[Evaluated]> {
-        self.records.get(key).map(Vec::as_slice)
+    pub fn get(&self, key: &str) -> Option<&Point> {
+        self.records.get(key)
     }
 
     /// Number of points.
@@ -83,15 +95,15 @@ impl Journal {
     }
 
     /// Adds a point, in the file first.
-    pub fn insert(&mut self, key: String, found: Vec<Evaluated>) -> Result<()> {
+    pub fn insert(&mut self, key: String, point: Point) -> Result<()> {
         if let Some((path, file)) = &mut self.file {
-            let record = Record { key: key.clone(), found: found.clone() };
+            let record = Record { key: key.clone(), point: point.clone() };
             let fault = |e: std::io::Error| Error::Io { path: path.clone(), source: e };
             let mut line = serde_json::to_string(&record).map_err(|e| fault(e.into()))?;
             line.push('\n');
             file.write_all(line.as_bytes()).map_err(fault)?;
         }
-        self.records.insert(key, found);
+        self.records.insert(key, point);
         Ok(())
     }
 }

@@ -1,20 +1,27 @@
 //! The search itself: every variant, ring degree and key-switching shape; then limits and the best.
 
 use super::dynamic::{Path, Programme};
-use super::evaluate::{Evaluated, precision_bits, priced, random_image};
+use super::evaluate::{Evaluated, priced};
 use super::front::pareto_front;
-use super::journal::Journal;
+use super::journal::{Journal, Point};
+use super::obstacle::Obstacle;
 use super::price::{Memo, Pricer};
 use super::problem::blocks;
 use super::space::{Limits, Space};
+use super::survey::{Survey, looked_at};
 use super::watch::Watch;
+use crate::chain::Chain;
 use crate::config::{Configuration, ParameterChoice, ScalePlan};
 use crate::fold::{ActivationMethod, Folded, StageKind, Statistics};
 use crate::lowering::{Signature, lower};
+use crate::precision::Precision;
 use crate::{Error, Result};
 
 /// Images that value sizes are measured over, at most.
 const STATISTICS_IMAGES: usize = 16;
+
+/// Version of the keys of points: changes with what is found at a point of the same key.
+const KEYS: u32 = 2;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]
@@ -58,10 +65,19 @@ pub struct Outcome {
     pub front: Vec<Evaluated>,
     /// Every result, within the limits or not, cheapest first.
     pub all: Vec<Evaluated>,
+    /// Why there is not more, for each limit: what comes nearest to it.
+    pub obstacles: Vec<Obstacle>,
     /// Points evaluated now.
     pub evaluated: usize,
     /// Points taken from the journal.
     pub resumed: usize,
+}
+
+/// What all points of a candidate have in common.
+struct About<'a> {
+    candidate: &'a Candidate,
+    statistics: &'a Statistics,
+    images: &'a [Vec<f64>],
 }
 
 impl Search<'_> {
@@ -78,10 +94,13 @@ impl Search<'_> {
         let memo = Memo::new(self.pricer);
         let (mut evaluated, mut resumed) = (0, 0);
         let mut all: Vec<(usize, Evaluated)> = Vec::new();
+        let mut obstacles = Vec::new();
         for (index, candidate) in candidates.iter().enumerate() {
             let blocks = blocks(&candidate.folded)?;
             let depth = candidate.folded.levels();
-            let statistics = self.statistics(candidate)?;
+            let images = looked_at(&candidate.folded, self.images, self.seed);
+            let some = &images[..images.len().min(STATISTICS_IMAGES)];
+            let statistics = Statistics::measure(&candidate.folded, some)?;
             for &log_n in &self.space.log_n {
                 let mut programme = Programme::new(
                     &candidate.folded,
@@ -91,27 +110,42 @@ impl Search<'_> {
                     self.watch,
                     log_n,
                 );
+                if let Some(needed) = programme.too_many_inputs() {
+                    let allowed = self.space.max_inputs;
+                    obstacles.push(Obstacle::Inputs { log_n, needed, allowed });
+                    continue;
+                }
                 for (k, &special) in self.space.special.iter().enumerate() {
                     for repacks in 0..=self.space.repacks {
-                        let choices = self.space.parameters(log_n, special, depth + repacks);
-                        let mut paths = None;
+                        let levels = depth + repacks;
+                        let choices = self.space.parameters(log_n, special, levels);
+                        if choices.is_empty() {
+                            obstacles.push(self.insecure(log_n, special, levels));
+                        }
+                        let mut paths: Option<Vec<(Path, Option<Survey>)>> = None;
                         for parameters in choices {
                             let key = self.key(candidate, &parameters)?;
-                            if let Some(found) = journal.get(&key) {
+                            if let Some(point) = journal.get(&key) {
                                 resumed += 1;
-                                all.extend(found.iter().map(|e| (index, e.clone())));
+                                all.extend(point.found.iter().map(|e| (index, e.clone())));
+                                obstacles.extend(point.refused.iter().cloned());
                                 continue;
                             }
-                            // Prices do not depend on the sizes of the primes.
-                            let paths = match &paths {
+                            // Prices do not depend on the sizes of the primes, nor does what values reach.
+                            let paths = match &mut paths {
                                 Some(known) => known,
-                                None => paths.insert(programme.solve(k, repacks)?),
+                                none => {
+                                    let paths = programme.solve(k, repacks)?;
+                                    none.insert(paths.into_iter().map(|p| (p, None)).collect())
+                                }
                             };
-                            let found =
-                                self.finish(candidate, &statistics, &parameters, paths.clone())?;
+                            let about =
+                                About { candidate, statistics: &statistics, images: &images };
+                            let point = self.finish(&about, &parameters, paths)?;
                             evaluated += 1;
-                            journal.insert(key, found.clone())?;
-                            all.extend(found.into_iter().map(|e| (index, e)));
+                            journal.insert(key, point.clone())?;
+                            all.extend(point.found.into_iter().map(|e| (index, e)));
+                            obstacles.extend(point.refused);
                         }
                     }
                 }
@@ -128,83 +162,149 @@ impl Search<'_> {
             best: within.first().cloned(),
             per_variant,
             front: pareto_front(&within),
+            obstacles: Obstacle::nearest(
+                obstacles.into_iter().chain(all.iter().filter_map(|(_, e)| self.only_obstacle(e))),
+            ),
             all: all.into_iter().map(|(_, e)| e).collect(),
             evaluated,
             resumed,
         })
     }
 
-    fn statistics(&self, candidate: &Candidate) -> Result<Statistics> {
-        let folded = &candidate.folded;
-        if self.images.is_empty() {
-            return Statistics::measure(folded, &[random_image(folded.input.len(), self.seed)]);
-        }
-        Statistics::measure(folded, &self.images[..self.images.len().min(STATISTICS_IMAGES)])
+    /// Why a depth at a ring degree is insecure.
+    fn insecure(&self, log_n: u32, special: usize, levels: usize) -> Obstacle {
+        let least = self.space.least_parameters(log_n, special, levels);
+        let allowed_bits = engine::params::max_log_qp(log_n).unwrap_or(0);
+        Obstacle::Security { log_n, levels, needed_bits: least.log_qp(), allowed_bits }
     }
 
     /// Whether a result keeps to the limits.
     pub fn fits(&self, e: &Evaluated) -> bool {
-        let accurate = match (self.limits.accuracy_drop, self.reference_accuracy, e.accuracy) {
-            (Some(drop), Some(reference), Some(accuracy)) => reference - accuracy <= drop + 1e-12,
-            _ => true,
-        };
-        let small = self.limits.memory_bytes.is_none_or(|limit| e.memory.total_bytes() <= limit);
-        let precise = e.precision_bits.is_none_or(|bits| bits >= self.limits.precision_bits);
-        accurate && small && precise
+        self.is_accurate(e) && self.obstacles(e).next().is_none()
     }
 
-    /// Lowers the ways found. Precision depends on the parameters and the depth far more than on the layouts, so
-    /// it is simulated for the cheapest way and taken for the others of the point.
+    fn is_accurate(&self, e: &Evaluated) -> bool {
+        match (self.limits.accuracy_drop, self.reference_accuracy, e.accuracy) {
+            (Some(drop), Some(reference), Some(accuracy)) => reference - accuracy <= drop + 1e-12,
+            _ => true,
+        }
+    }
+
+    /// The limits, but for accuracy, that a result does not keep to.
+    fn obstacles(&self, e: &Evaluated) -> impl Iterator<Item = Obstacle> {
+        let log_n = e.configuration.parameters.log_n;
+        let needed = e.memory.total_bytes();
+        let memory = self.limits.memory_bytes.filter(|limit| needed > *limit);
+        let memory = memory.map(|allowed| Obstacle::Memory { log_n, needed, allowed });
+        let asked = self.limits.precision;
+        let imprecise = e.precision.filter(|p| !asked.is_met(p));
+        let precision =
+            imprecise.map(|p| Obstacle::Precision { log_n, found: asked.found(&p), asked });
+        memory.into_iter().chain(precision)
+    }
+
+    /// The one limit that a result does not keep to, if it is only one.
+    fn only_obstacle(&self, e: &Evaluated) -> Option<Obstacle> {
+        let mut all = self.obstacles(e).filter(|_| self.is_accurate(e));
+        let first = all.next()?;
+        all.next().is_none().then_some(first)
+    }
+
+    /// The scales of a point's programs, as far as they are not nominal.
+    fn scales(&self, about: &About<'_>, beside: f64, chain: &Chain) -> Result<Option<ScalePlan>> {
+        let (folded, statistics) = (&about.candidate.folded, about.statistics);
+        match self.space.activations {
+            ActivationMethod::PairedSquare => {
+                ScalePlan::new(folded, statistics, beside, chain).map(Some)
+            }
+            ActivationMethod::Square | ActivationMethod::Quadratic => {
+                ScalePlan::nominal(folded, statistics, beside, chain)
+            }
+        }
+    }
+
+    /// Lowers the ways found, and says what is in the way of those for which there is no room. Precision depends on the
+    /// parameters and the depth far more than on the layouts, so it is simulated once for each plan of scales.
     fn finish(
         &self,
-        candidate: &Candidate,
-        statistics: &Statistics,
+        about: &About<'_>,
         parameters: &ParameterChoice,
-        paths: Vec<Path>,
-    ) -> Result<Vec<Evaluated>> {
-        let (folded, chain) = (&candidate.folded, parameters.ideal_chain());
-        let scales = match self.space.activations {
-            ActivationMethod::PairedSquare => {
-                match ScalePlan::new(folded, statistics, 0.0, &chain) {
-                    Ok(plan) => Some(plan),
-                    // Primes without room for the values are no candidate.
-                    Err(Error::Configuration(_)) => return Ok(Vec::new()),
-                    Err(error) => return Err(error),
-                }
-            }
-            ActivationMethod::Square | ActivationMethod::Quadratic => None,
-        };
-        let mut found = Vec::with_capacity(paths.len());
-        let mut bits = None;
-        for path in paths {
-            let configuration = Configuration {
-                network: folded.name.clone(),
-                variant: candidate.variant.clone(),
-                activations: self.space.activations,
-                parameters: *parameters,
-                scales: scales.clone(),
-                input: path.input,
-                linear: path.linear,
-                pools: path.pools,
-                repacks: path.repacks,
-            };
-            let lowered = match lower(folded, &configuration, &chain, bits.is_none()) {
-                // Nor are those without room for values as large as the network's bounds.
-                Err(Error::Room { .. }) => continue,
-                other => other?,
-            };
-            let (program, threads) = (&lowered.program, self.space.threads);
-            let mut e = priced(program, &chain, &configuration, threads, self.pricer);
-            if bits.is_none() {
-                let (images, seed) = (self.images, self.seed);
-                bits =
-                    Some(precision_bits(&lowered, folded, &configuration, &chain, images, seed)?);
-            }
-            e.accuracy = candidate.accuracy;
-            e.precision_bits = bits;
-            found.push(e);
+        paths: &mut [(Path, Option<Survey>)],
+    ) -> Result<Point> {
+        let mut point = Point::default();
+        let mut known = Vec::new();
+        if paths.is_empty() {
+            point.refused.push(Obstacle::Layouts { log_n: parameters.log_n });
         }
-        Ok(found)
+        for (path, survey) in paths {
+            match self.evaluate(about, parameters, path, survey, &mut known) {
+                Ok(evaluated) => point.found.push(evaluated),
+                // Primes without room for the values are no candidate.
+                Err(error @ (Error::Room { .. } | Error::Configuration(_))) => {
+                    let (log_n, reason) = (parameters.log_n, error.to_string());
+                    point.refused.push(Obstacle::Room { log_n, reason });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        point.refused = Obstacle::nearest(point.refused);
+        Ok(point)
+    }
+
+    /// Lowers one way, and looks at what values reach if that is not known yet.
+    fn evaluate(
+        &self,
+        about: &About<'_>,
+        parameters: &ParameterChoice,
+        path: &Path,
+        survey: &mut Option<Survey>,
+        known: &mut Vec<(Option<ScalePlan>, Precision)>,
+    ) -> Result<Evaluated> {
+        let (candidate, images) = (about.candidate, about.images);
+        let (folded, chain) = (&candidate.folded, parameters.ideal_chain());
+        let beside = survey.as_ref().map_or(0.0, |s| s.beside);
+        let mut configuration = Configuration {
+            network: folded.name.clone(),
+            variant: candidate.variant.clone(),
+            activations: self.space.activations,
+            parameters: *parameters,
+            scales: self.scales(about, beside, &chain)?,
+            input: path.input,
+            linear: path.linear.clone(),
+            pools: path.pools.clone(),
+            repacks: path.repacks.clone(),
+        };
+        let is_known = |known: &[(Option<ScalePlan>, Precision)], c: &Configuration| {
+            known.iter().find(|(scales, _)| *scales == c.scales).map(|(_, p)| *p)
+        };
+        let values = survey.is_none() || is_known(known, &configuration).is_none();
+        let mut lowered = lower(folded, &configuration, &chain, values)?;
+        let survey = match survey {
+            Some(survey) => survey,
+            none => none.insert(Survey::new(&lowered, folded, images)?),
+        };
+        let scales = self.scales(about, survey.beside, &chain)?;
+        if scales != configuration.scales {
+            // What lies beside the results needs more room than they do.
+            configuration.scales = scales;
+            let values = is_known(known, &configuration).is_none();
+            lowered = lower(folded, &configuration, &chain, values)?;
+        }
+        survey.check_room(&lowered, &chain)?;
+        let precision = match is_known(known, &configuration) {
+            Some(precision) => precision,
+            None => {
+                let found =
+                    survey.precision(&lowered, &configuration, &chain, images, self.seed)?;
+                known.push((configuration.scales.clone(), found));
+                found
+            }
+        };
+        let threads = self.space.threads;
+        let mut e = priced(&lowered.program, &chain, &configuration, threads, self.pricer);
+        e.accuracy = candidate.accuracy;
+        e.precision = Some(precision);
+        Ok(e)
     }
 
     /// Everything that a point's result depends on.
@@ -231,7 +331,7 @@ impl Search<'_> {
             image.iter().enumerate().for_each(|(n, v)| images.add(n, k, *v));
         }
         Ok(format!(
-            "{}/{} {weights} {parameters} {space} {} images {images} seed {}",
+            "{KEYS} {}/{} {weights} {parameters} {space} {} images {images} seed {}",
             candidate.folded.name, candidate.variant, self.pricer_name, self.seed
         ))
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ParameterChoice;
 use crate::fold::ActivationMethod;
+use crate::precision::Demand;
 
 /// Families of layouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,31 +89,72 @@ impl Space {
     }
 
     /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
-    /// the word size allows, if any is large enough; with paired ones every size of `paired_prime_bits` that is secure.
+    /// the word size allows, if any is large enough; with paired ones every size of `paired_prime_bits` that is secure, or
+    /// else the largest below them that is.
     pub fn parameters(&self, log_n: u32, special: usize, levels: usize) -> Vec<ParameterChoice> {
-        let choice = |scale_bits, prime_bits, first_bits| {
-            let choice = ParameterChoice {
-                log_n,
-                scale_bits,
-                prime_bits,
-                first_bits,
-                special_bits: first_bits.max(prime_bits),
-                special,
-                alpha: special,
-                levels,
-            };
-            choice.secure().then_some(choice)
-        };
+        let shape = Shape { log_n, special, levels };
+        let listed = || self.paired_prime_bits.iter().map(|bits| shape.paired(*bits));
         if self.activations == ActivationMethod::PairedSquare {
-            return self
-                .paired_prime_bits
-                .iter()
-                .filter_map(|&bits| choice(bits / 2, bits, bits))
-                .collect();
+            let secure: Vec<_> = listed().filter(ParameterChoice::secure).collect();
+            if !secure.is_empty() {
+                return secure;
+            }
         }
-        let largest = self.max_prime_bits.saturating_sub(self.headroom_bits);
-        let mut sizes = (self.min_scale_bits..=largest).rev();
-        sizes.find_map(|bits| choice(bits, bits, bits + self.headroom_bits)).into_iter().collect()
+        self.sizes(shape).rev().find(ParameterChoice::secure).into_iter().collect()
+    }
+
+    /// The parameters of least modulus of a ring degree, key-switching shape and depth, secure or not.
+    pub fn least_parameters(&self, log_n: u32, special: usize, levels: usize) -> ParameterChoice {
+        let shape = Shape { log_n, special, levels };
+        let mut sizes = self.sizes(shape);
+        sizes.next().unwrap_or_else(|| shape.paired(LEAST_PRIME_BITS))
+    }
+
+    /// Parameters with ever larger primes: all sizes of use.
+    fn sizes(&self, shape: Shape) -> impl DoubleEndedIterator<Item = ParameterChoice> {
+        let paired = self.activations == ActivationMethod::PairedSquare;
+        let range = match paired {
+            true => {
+                let listed = self.paired_prime_bits.iter().copied().min();
+                LEAST_PRIME_BITS..=listed.unwrap_or(self.max_prime_bits)
+            }
+            false => self.min_scale_bits..=self.max_prime_bits.saturating_sub(self.headroom_bits),
+        };
+        let headroom = self.headroom_bits;
+        range.map(move |bits| match paired {
+            true => shape.paired(bits),
+            false => shape.choice(bits, bits, bits + headroom),
+        })
+    }
+}
+
+/// Smallest primes of any use where squares are not rescaled, in bits: scale and weights share them.
+const LEAST_PRIME_BITS: u32 = 32;
+
+/// All of parameters but the sizes of primes.
+#[derive(Clone, Copy)]
+struct Shape {
+    log_n: u32,
+    special: usize,
+    levels: usize,
+}
+
+impl Shape {
+    fn choice(self, scale_bits: u32, prime_bits: u32, first_bits: u32) -> ParameterChoice {
+        ParameterChoice {
+            log_n: self.log_n,
+            scale_bits,
+            prime_bits,
+            first_bits,
+            special_bits: first_bits.max(prime_bits),
+            special: self.special,
+            alpha: self.special,
+            levels: self.levels,
+        }
+    }
+
+    fn paired(self, bits: u32) -> ParameterChoice {
+        self.choice(bits / 2, bits, bits)
     }
 }
 
@@ -124,12 +166,12 @@ pub struct Limits {
     pub accuracy_drop: Option<f64>,
     /// Most memory.
     pub memory_bytes: Option<u64>,
-    /// Fewest bits after the binary point in which every logit must be right.
-    pub precision_bits: f64,
+    /// How precise the results must be.
+    pub precision: Demand,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { accuracy_drop: None, memory_bytes: None, precision_bits: 10.0 }
+        Self { accuracy_drop: None, memory_bytes: None, precision: Demand::Relative(10.0) }
     }
 }

@@ -1,0 +1,84 @@
+//! What the values of a program reach on images, and how precise its results are: one look for both.
+
+use super::evaluate::random_image;
+use crate::Result;
+use crate::chain::Chain;
+use crate::config::Configuration;
+use crate::fold::Folded;
+use crate::interpret::{NoiseModel, run_noisy, run_observed};
+use crate::lowering::Lowered;
+use crate::precision::Precision;
+use crate::program::ValueId;
+
+/// How many times what was seen on a few images there must be room for.
+const MARGIN: f64 = 8.0;
+
+/// What was seen. It does not depend on scales or primes.
+#[derive(Debug, Clone)]
+pub(super) struct Survey {
+    /// For each value, the largest slot of it, over all images; for results whose size the network bounds, the largest of
+    /// the slots that hold none.
+    reach: Vec<f64>,
+    /// The largest slot of the results that holds none.
+    pub(super) beside: f64,
+    /// The exact results of each image.
+    exact: Vec<Vec<f64>>,
+}
+
+/// The images that are looked at: a random one where there are none.
+pub(super) fn looked_at(folded: &Folded, images: &[Vec<f64>], seed: u64) -> Vec<Vec<f64>> {
+    match images {
+        [] => vec![random_image(folded.input.len(), seed)],
+        some => some.to_vec(),
+    }
+}
+
+impl Survey {
+    /// Runs a program, lowered with plaintext values, on plain images.
+    pub(super) fn new(lowered: &Lowered, folded: &Folded, images: &[Vec<f64>]) -> Result<Self> {
+        let program = &lowered.program;
+        let mut reach = vec![0.0f64; program.values.len()];
+        let (mut beside, mut exact) = (0.0f64, Vec::with_capacity(images.len()));
+        for image in images {
+            let slots = lowered.encode(image)?;
+            let mut observe = |v: ValueId, slots: &[f64]| {
+                reach[v] = slots.iter().fold(reach[v], |m, v| v.abs().max(m));
+            };
+            let outputs = run_observed(program, &slots, &mut observe)?;
+            beside = beside.max(lowered.beside(&outputs)?);
+            exact.push(lowered.decode(&outputs)?);
+        }
+        if folded.stages.last().is_some_and(|stage| stage.bound.is_some()) {
+            program.outputs.iter().for_each(|v| reach[*v] = beside);
+        }
+        Ok(Self { reach, beside, exact })
+    }
+
+    /// Checks that a program of the same instructions has room for what was seen and some more.
+    ///
+    /// # Errors
+    /// [`crate::Error::Room`].
+    pub(super) fn check_room(&self, lowered: &Lowered, chain: &Chain) -> Result<()> {
+        lowered.program.check_room(|v| self.reach[v], MARGIN, chain)
+    }
+
+    /// Precision of the results on the images of the survey, with simulated noise.
+    pub(super) fn precision(
+        &self,
+        lowered: &Lowered,
+        configuration: &Configuration,
+        chain: &Chain,
+        images: &[Vec<f64>],
+        seed: u64,
+    ) -> Result<Precision> {
+        let special_bits = f64::from(configuration.parameters.special_bits);
+        let model = NoiseModel::new(chain, special_bits);
+        let mut worst = Precision::EXACT;
+        for (k, (image, exact)) in images.iter().zip(&self.exact).enumerate() {
+            let slots = lowered.encode(image)?;
+            let noisy = run_noisy(&lowered.program, &slots, &model, seed.wrapping_add(k as u64))?;
+            worst = worst.least(Precision::of(&lowered.decode(&noisy)?, exact));
+        }
+        Ok(worst)
+    }
+}
