@@ -119,13 +119,16 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
         let accuracy = source.accuracy(name)?;
         let mut found = Vec::new();
         // Squares that are not rescaled are faster; where they are not precise enough, the others are looked at.
-        for activations in [ActivationMethod::PairedSquare, ActivationMethod::Square] {
+        let methods = [ActivationMethod::PairedSquare, ActivationMethod::Square];
+        for (pass, activations) in methods.into_iter().enumerate() {
             let space = wish.space(activations);
             let folded = Folded::new(&model, activations)?;
             let candidate = [Candidate { variant: name.clone(), folded, accuracy }];
             for (j, &log_n) in space.log_n.iter().enumerate() {
                 cancel::check()?;
-                let done = (k as f64 + j as f64 / space.log_n.len() as f64) / names.len() as f64;
+                let rings = space.log_n.len();
+                let part = (pass * rings + j) as f64 / (methods.len() * rings) as f64;
+                let done = (k as f64 + part) / names.len() as f64;
                 progress.set(done, &format!("{name}, N = 2^{log_n}"));
                 let part = Space { log_n: vec![log_n], ..space.clone() };
                 let search = Search {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::cancel;
 use crate::candidate::Paper;
-use crate::data::Images;
+use crate::images::Pictures;
 use crate::progress::Progress;
 
 pub use prepare::{Prepared, Setup};
@@ -43,7 +43,7 @@ pub struct Outcome {
 /// Runs every candidate on every image with `threads` threads: all on the first image, then all on the second, and so
 /// on, so that a change of the machine's speed meets all alike. Stops between images when cancelled; what was finished
 /// is returned.
-pub fn run(papers: Vec<Paper>, images: &Images, threads: usize) -> Result<Vec<Outcome>> {
+pub fn run(papers: Vec<Paper>, images: &Pictures, threads: usize) -> Result<Vec<Outcome>> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -64,7 +64,7 @@ pub fn run(papers: Vec<Paper>, images: &Images, threads: usize) -> Result<Vec<Ou
 
 type Running = (Prepared, Vec<Sample>, Vec<Vec<f64>>);
 
-fn execute(running: &mut [Running], images: &Images) -> Result<()> {
+fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
     let progress = Progress::new(&format!("encrypted inference of {} images", images.len()));
     let steps = (images.len() * running.len()) as f64;
     let mut done = 0.0;
