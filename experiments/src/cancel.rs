@@ -1,22 +1,44 @@
-//! Ctrl-C: the first asks long work to stop cleanly, the second ends the program at once.
+//! Ctrl-C and SIGTERM: the first asks long work to stop cleanly, the second ends the program at once.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::{Context, Result};
 
 use crate::exit::Failure;
+use crate::output::note;
 
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
-/// Installs the handler. Call once, at the start of the program.
+/// Installs the handler. Call once, at the start of the program. A hang-up is left to the system, so that `nohup` keeps
+/// its meaning.
+///
+/// # Errors
+/// What the system says.
 pub fn install() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if CANCELLED.swap(true, Relaxed) {
-            std::process::exit(i32::from(crate::exit::INTERRUPTED));
-        }
-        eprintln!("\nstopping at the next safe point; Ctrl-C again ends at once");
-    })
-    .context("installing the handler of Ctrl-C")
+    watch().context("installing the handler of Ctrl-C and SIGTERM")
+}
+
+#[cfg(unix)]
+fn watch() -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || signals.forever().for_each(|_| asked()))?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn watch() -> Result<()> {
+    Ok(ctrlc::set_handler(asked)?)
+}
+
+/// The user asks to stop.
+fn asked() {
+    if CANCELLED.swap(true, Relaxed) {
+        std::process::exit(i32::from(crate::exit::INTERRUPTED));
+    }
+    note("\nstopping at the next safe point; Ctrl-C again ends at once");
 }
 
 /// The flag that long work watches.

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::network::{LayerParameters, Model};
+use simulator::precision::Demand;
 use simulator::search::{
-    Candidate, Evaluated, Journal, Limits, Search, Space, Watch, pareto_front,
+    Candidate, Evaluated, Journal, Limits, Obstacle, Search, Space, Watch, pareto_front,
 };
 
 use crate::candidate::{self, Paper};
@@ -20,8 +21,8 @@ use crate::progress::Progress;
 use crate::report::LeftOut;
 use crate::{cancel, images};
 
-/// Bits of precision that logits must have.
-pub const MIN_BITS: f64 = 10.0;
+/// Bits of precision that logits must have, relative to the largest of an image: an error of 0.4 % of that.
+pub const MIN_BITS: f64 = 8.0;
 /// Bits by which a prediction of precision must exceed them: it is made on fewer images than will be run.
 const MARGIN_BITS: f64 = 1.0;
 /// Smallest scale looked at where squares are rescaled, in bits. Noise takes well over ten of them, so that fewer cannot
@@ -45,6 +46,8 @@ pub struct Wish {
     pub log_n: Vec<u32>,
     /// Most ciphertexts that the client sends for an image.
     pub max_inputs: usize,
+    /// How precise logits must be.
+    pub precision: Demand,
     /// Whether a quick answer will do.
     pub quick: bool,
     /// If set, look at this many variants only, those with the fewest weights.
@@ -68,6 +71,7 @@ impl Wish {
             space: search.space,
             log_n: search.log_n.clone(),
             max_inputs: usize::from(search.max_inputs),
+            precision: search.precision.demand(),
             quick: search.quick,
             smallest: None,
             memory_limit: resources.memory_limit(),
@@ -94,6 +98,8 @@ pub struct Found {
     pub evaluated: usize,
     /// Variants that were not searched.
     pub left_out: Vec<LeftOut>,
+    /// Where nothing was found for a variant: which limits are in the way, and what comes nearest to each.
+    pub obstacles: Vec<Obstacle>,
     /// Variants whose weights are random: their prices mean something, their precision little, their classes nothing.
     pub untrained: Vec<String>,
 }
@@ -112,20 +118,27 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
         None => Journal::new(),
     };
     let (mut within, mut best) = (Vec::new(), Vec::new());
+    let mut obstacles = Vec::new();
     let mut evaluated = 0;
     let progress = Progress::new(&format!("searching {} of {}", names.join(", "), network.name));
     for (k, name) in names.iter().enumerate() {
         let model = source.model(name)?;
         let accuracy = source.accuracy(name)?;
-        let mut found = Vec::new();
+        for (k, picture) in pictures.iter().enumerate() {
+            model.forward_checked(picture, &format!("generated image {}", k + 1))?;
+        }
+        let (mut found, mut refused) = (Vec::new(), Vec::new());
         // Squares that are not rescaled are faster; where they are not precise enough, the others are looked at.
-        for activations in [ActivationMethod::PairedSquare, ActivationMethod::Square] {
+        let methods = [ActivationMethod::PairedSquare, ActivationMethod::Square];
+        for (pass, activations) in methods.into_iter().enumerate() {
             let space = wish.space(activations);
             let folded = Folded::new(&model, activations)?;
             let candidate = [Candidate { variant: name.clone(), folded, accuracy }];
             for (j, &log_n) in space.log_n.iter().enumerate() {
                 cancel::check()?;
-                let done = (k as f64 + j as f64 / space.log_n.len() as f64) / names.len() as f64;
+                let rings = space.log_n.len();
+                let part = (pass * rings + j) as f64 / (methods.len() * rings) as f64;
+                let done = (k as f64 + part) / names.len() as f64;
                 progress.set(done, &format!("{name}, N = 2^{log_n}"));
                 let part = Space { log_n: vec![log_n], ..space.clone() };
                 let search = Search {
@@ -145,6 +158,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
                 cancel::check()?;
                 let outcome = outcome?;
                 evaluated += outcome.all.len();
+                refused.extend(outcome.obstacles);
                 found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
                 // A larger ring costs more for each slot: it is only for what no smaller one can do.
                 if !found.is_empty() {
@@ -155,6 +169,9 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
                 break;
             }
         }
+        if found.is_empty() {
+            obstacles.extend(refused);
+        }
         found.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
         best.extend(found.first().cloned());
         within.extend(found);
@@ -162,7 +179,27 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     progress.finish();
     best.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
     let untrained = names.into_iter().filter(|n| source.untrained(n).is_some()).collect();
-    Ok(Found { best, front: pareto_front(&within), evaluated, left_out, untrained })
+    let (front, obstacles) = (pareto_front(&within), Obstacle::nearest(obstacles));
+    Ok(Found { best, front, evaluated, left_out, obstacles, untrained })
+}
+
+impl Found {
+    /// The best of all.
+    ///
+    /// # Errors
+    /// If there is none: every limit that is in the way, with what comes nearest to it.
+    pub fn fastest(&self) -> Result<&Evaluated> {
+        self.best.first().ok_or_else(|| {
+            let left_out =
+                self.left_out.iter().map(|l| format!("{} {} (--max-drop)", l.name, l.reason));
+            let reasons: Vec<String> =
+                self.obstacles.iter().map(ToString::to_string).chain(left_out).collect();
+            anyhow!(
+                "no configuration keeps to the limits; nearest to each:\n  {}",
+                reasons.join("\n  ")
+            )
+        })
+    }
 }
 
 impl Wish {
@@ -220,7 +257,7 @@ impl Wish {
         Limits {
             accuracy_drop: None,
             memory_bytes: Some(self.memory_limit),
-            precision_bits: MIN_BITS + MARGIN_BITS,
+            precision: self.precision.plus(MARGIN_BITS),
         }
     }
 }
@@ -237,10 +274,8 @@ fn weights(model: &Model) -> usize {
 /// The fastest configuration that fulfils a wish, on paper.
 pub fn fastest(source: &Source, wish: &Wish, cost: &Cost) -> Result<Paper> {
     let found = search(source, wish, cost)?;
-    let Some(best) = found.best.into_iter().next() else {
-        bail!("no configuration fulfils the limits; allow a larger drop in accuracy or more memory")
-    };
-    paper(source, best.configuration, "chosen", wish.insecure, cost)
+    let configuration = found.fastest()?.configuration.clone();
+    paper(source, configuration, "chosen", wish.insecure, cost)
 }
 
 /// A configuration with the weights of its variant, priced.

@@ -8,14 +8,17 @@ use serde::Serialize;
 use simulator::network::{LayerKind, Model};
 
 use crate::cancel;
-use crate::data::Images;
+use crate::images::Pictures;
 use crate::progress::Progress;
 use crate::report::argmax;
+
+/// What the network's results are called among the peaks, and in the name of their bound.
+pub const OUTPUT: &str = "output";
 
 /// The largest value seen somewhere, beside the bound that the weights give for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Peak {
-    /// An activation, whose inputs are meant, or `output`.
+    /// An activation, whose inputs are meant, or [`OUTPUT`].
     pub layer: String,
     /// The largest in absolute value; not a number (null) where one was not.
     pub largest: f64,
@@ -45,6 +48,29 @@ pub struct Evaluation {
     pub interrupted: bool,
 }
 
+impl Evaluation {
+    /// By how much the accuracy may be below a recorded one, if it is known.
+    pub fn tolerance(&self, recorded: f64) -> f64 {
+        tolerance(recorded, self.images)
+    }
+
+    /// Whether the accuracy is further below a recorded one than chance explains.
+    pub fn falls_short(&self, recorded: f64) -> bool {
+        self.accuracy.is_some_and(|a| self.images > 0 && recorded - a > self.tolerance(recorded))
+    }
+}
+
+/// Chance of calling an accuracy too low that is not.
+const FALSE_ALARM: f64 = 1e-6;
+
+/// By how much the share of right classes among `images` may fall below `accuracy`, if each is right with that chance:
+/// less happens with a chance of at most [`FALSE_ALARM`], by Bernstein's inequality.
+fn tolerance(accuracy: f64, images: usize) -> f64 {
+    let (n, alarm) = (images as f64, -FALSE_ALARM.ln());
+    let variance = accuracy * (1.0 - accuracy);
+    (alarm / 3.0 + (alarm * alarm / 9.0 + 2.0 * alarm * variance * n).sqrt()) / n
+}
+
 /// What one image, or several, gave.
 #[derive(Clone)]
 struct Tally {
@@ -57,7 +83,7 @@ struct Tally {
 ///
 /// # Errors
 /// Images of another size than the network's input, and threads that cannot be started.
-pub fn evaluate(model: &Model, images: &Images, threads: usize) -> Result<Evaluation> {
+pub fn evaluate(model: &Model, images: &Pictures, threads: usize) -> Result<Evaluation> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -85,11 +111,11 @@ pub fn evaluate(model: &Model, images: &Images, threads: usize) -> Result<Evalua
     });
     progress.finish();
     let total = total?;
-    let correct = images.labels.as_ref().map(|_| total.correct);
+    let correct = images.labelled().then_some(total.correct);
     let names = activations
         .iter()
         .map(|&k| (model.network.layers[k].name.clone(), model.bounds.activations.get(&k).copied()))
-        .chain([("output".to_owned(), model.bounds.output)]);
+        .chain([(OUTPUT.to_owned(), model.bounds.output)]);
     Ok(Evaluation {
         images: total.images,
         correct,
@@ -142,7 +168,6 @@ mod tests {
     use simulator::network::Network;
 
     use super::*;
-    use crate::sample;
 
     fn model() -> Model {
         let network = "name = \"n\"\n[input]\nchannels = 1\nheight = 28\nwidth = 28\nmean = 0.5\nstd = 0.25\n\
@@ -155,7 +180,7 @@ mod tests {
 
     #[test]
     fn counts_and_peaks_are_those_of_the_images_one_by_one() {
-        let (mut model, images) = (model(), sample::digits(30, 2));
+        let (mut model, images) = (model(), Pictures::Digits { count: 30, seed: 2 });
         let (mut correct, mut peaks) = (0, [0.0f64; 3]);
         for k in 0..30 {
             let x = model.network.normalise(&images.image(k).unwrap()).unwrap();
@@ -192,9 +217,29 @@ mod tests {
     }
 
     #[test]
+    fn an_accuracy_falls_short_beyond_chance() {
+        let found = |correct: usize, images: usize| Evaluation {
+            images,
+            correct: Some(correct),
+            accuracy: Some(correct as f64 / images as f64),
+            peaks: Vec::new(),
+            interrupted: false,
+        };
+        // 99.43 % of 10,000: a deviation is 7.5 images.
+        assert!(
+            !found(9943, 10_000).falls_short(0.9943) && !found(9900, 10_000).falls_short(0.9943)
+        );
+        assert!(found(9880, 10_000).falls_short(0.9943) && found(3200, 10_000).falls_short(0.9943));
+        // Of few images, little can be said, even where all should be right.
+        assert!(!found(18, 20).falls_short(1.0) && found(6, 20).falls_short(0.99));
+        assert!(!found(0, 1).falls_short(0.99) && !found(10_000, 10_000).falls_short(0.5));
+        // As the binomial distribution has it: of 100 coins, 22 heads or fewer have a chance below one in a million.
+        assert!(!found(23, 100).falls_short(0.5) && found(15, 100).falls_short(0.5));
+    }
+
+    #[test]
     fn images_of_another_size_are_refused() {
-        let mut images = sample::digits(2, 1);
-        images.shape = (1, 14, 14);
+        let images = Pictures::Clouds { shape: (1, 14, 14), count: 2, seed: 1 };
         assert!(evaluate(&model(), &images, 1).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What the `spencnn` command is made of: data, embedded networks, candidates, execution, reports and sub-commands.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cancel;
 pub mod candidate;
 pub mod choose;
@@ -13,9 +15,11 @@ pub mod hear;
 pub mod images;
 pub mod memory;
 pub mod networks;
+pub mod output;
 pub mod profiles;
 pub mod progress;
 pub mod provenance;
+pub mod record;
 pub mod report;
 pub mod sample;
 pub mod units;

@@ -1,5 +1,7 @@
 //! The `spencnn` command.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

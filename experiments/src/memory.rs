@@ -3,8 +3,12 @@
 //! The command installs [`CountingAllocator`]; [`Phase`] then tells the peak of one phase of work. Beside it,
 //! [`resident_peak_bytes`] tells what the system counted for the whole life of the process (Linux).
 
+mod limits;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+pub use limits::available_bytes;
 
 static CURRENT: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -91,8 +95,25 @@ impl Phase {
 /// Peak resident memory of the process as Linux counts it (`VmHWM`); none elsewhere.
 pub fn resident_peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+    limits::kibibytes(&status, "VmHWM:")
+}
+
+/// Makes sure that the system would give that much memory now, and gives it back: what is predicted to be needed is
+/// asked for in one piece before the work, where a refusal is an error, and not piece by piece within it, where one ends
+/// the program.
+///
+/// # Errors
+/// A message where it would not.
+pub fn reserve(what: &str, bytes: u64) -> anyhow::Result<()> {
+    let mut block = Vec::<u8>::new();
+    let room = usize::try_from(bytes).ok().filter(|size| block.try_reserve_exact(*size).is_ok());
+    anyhow::ensure!(
+        room.is_some(),
+        "{what} is predicted to need {}, and the system does not give that much; free memory, or raise the limit of the \
+         process (ulimit -v)",
+        show_bytes(bytes)
+    );
+    Ok(())
 }
 
 /// Bytes from a size such as `8GB`, `512MiB`, `1.5 GiB` or `1000000`. Decimal units unless there is an `i`.
@@ -146,5 +167,17 @@ mod tests {
         assert!(parse_bytes("-1GB").is_err());
         assert_eq!(show_bytes(1_210_000_000), "1.21 GB");
         assert_eq!(show_bytes(999), "999 B");
+    }
+
+    #[test]
+    fn what_the_system_does_not_give_is_an_error() {
+        reserve("it", 1 << 20).unwrap();
+        for bytes in [1 << 62, u64::MAX] {
+            let error = reserve("it", bytes).unwrap_err().to_string();
+            assert!(
+                error.starts_with("it is predicted to need") && error.contains("ulimit"),
+                "{error}"
+            );
+        }
     }
 }

@@ -40,17 +40,17 @@ pub fn embedded() -> impl Iterator<Item = &'static str> {
 
 impl Source {
     /// An embedded network by its name, or else a description file (TOML).
-    pub fn open(name_or_file: &str) -> Result<Self> {
-        if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_file) {
+    pub fn open(name_or_file: impl AsRef<Path>) -> Result<Self> {
+        let path = name_or_file.as_ref();
+        if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| path == Path::new(name)) {
             let network =
                 Network::from_toml(text).with_context(|| format!("embedded network {name}"))?;
             return Ok(Self { network, folder: None });
         }
-        let path = Path::new(name_or_file);
         if !path.is_file() {
             let known: Vec<_> = embedded().collect();
             return Err(anyhow!(
-                "network {name_or_file:?} is neither a file nor one of the embedded networks ({})",
+                "network {path:?} is neither a file nor one of the embedded networks ({})",
                 known.join(", ")
             ));
         }

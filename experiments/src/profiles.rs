@@ -6,6 +6,8 @@ use anyhow::{Context, Result, anyhow};
 use costmodel::probe::{Drift, Probe};
 use costmodel::{CostModel, Machine, Profile};
 
+use crate::output::note;
+
 /// A name for a CPU that can be part of a file name: `intel-xeon-platinum-8488c`.
 pub fn slug(cpu: &str) -> String {
     let cleaned = cpu.to_ascii_lowercase().replace("(r)", "").replace("(tm)", "");
@@ -41,12 +43,12 @@ pub fn find(machine: &Machine, named: Option<&Path>) -> Result<Option<Calibratio
         if calibration.profile.machine.isa == machine.isa {
             return Ok(Some(calibration));
         }
-        eprintln!(
+        note(format_args!(
             "passing over {}: it was measured with the {} kernels, and this process runs the {} ones",
             path.display(),
             calibration.profile.machine.isa,
             machine.isa
-        );
+        ));
     }
     Ok(None)
 }

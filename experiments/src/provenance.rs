@@ -1,5 +1,6 @@
 //! Where a result comes from: program, machine, time and command line.
 
+use std::ffi::OsString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use costmodel::Machine;
@@ -67,11 +68,13 @@ fn file_name(path: &str) -> String {
 
 /// The arguments of this process, the program by its name alone.
 fn command_line() -> String {
-    let mut words: Vec<String> = std::env::args().collect();
-    if let Some(program) = words.first_mut() {
-        *program = "spencnn".into();
-    }
-    words.join(" ")
+    shown(std::env::args_os())
+}
+
+/// Arguments as text, the program by its name alone. Bytes that are no UTF-8 show as replacement characters.
+fn shown(arguments: impl Iterator<Item = OsString>) -> String {
+    let rest = arguments.skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("spencnn".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
 }
 
 /// A time in UTC, to the second.

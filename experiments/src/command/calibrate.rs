@@ -1,6 +1,6 @@
 //! `spencnn calibrate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::progress::Progress;
 use crate::provenance::REVISION;
 use crate::report::table;
-use crate::{cancel, profiles};
+use crate::{cancel, files, output, profiles};
 
 /// Measure the engine on this machine and fit the cost model
 ///
@@ -80,14 +80,17 @@ impl CalibrateArgs {
         };
         // Only a long calibration is worth resuming; a short one had better be measured in one go.
         let journal = self.full.then(|| path.with_extension("journal.jsonl"));
-        let profile = calibrate(&plan, &threads, &path, journal)?;
+        let profile = calibrate(&plan, &threads, &path, journal.as_deref())?;
         let summary = Summary::new(&profile, &path.display().to_string());
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&summary)?);
-        } else {
-            print!("{}", summary.text());
+        let text = if self.json { output::json(&summary)? } else { summary.text() };
+        let printed = output::results(&text);
+        profile.save(&path)?;
+        if let Some(journal) = journal {
+            // The profile holds everything now; a journal left behind would be resumed by mistake.
+            let _ = std::fs::remove_file(journal);
         }
-        Ok(())
+        output::note(format_args!("profile written to {}", path.display()));
+        printed
     }
 }
 
@@ -96,35 +99,26 @@ pub fn default_threads(machine: &Machine) -> Vec<usize> {
     if machine.threads > 1 { vec![1, machine.threads] } else { vec![1] }
 }
 
-/// Measures, fits and writes a profile.
+/// Measures and fits a profile that can be saved at `path`, which is checked before.
 pub fn calibrate(
     plan: &Plan,
     threads: &[usize],
-    path: &std::path::Path,
-    journal: Option<PathBuf>,
+    path: &Path,
+    journal: Option<&Path>,
 ) -> Result<Profile> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("making folder {}", folder.display()))?;
-    }
+    files::check_writable(path)?;
     let mut threads = threads.to_vec();
     threads.sort_unstable();
     threads.dedup();
     let progress = Progress::new(&format!("calibrating ({} plan, threads {threads:?})", plan.name));
     let mut tell = |p: &measure::Progress| progress.set(p.fraction, &p.activity);
-    let measured = measure::run(plan, &threads, &mut tell, cancel::flag(), journal.as_deref());
+    let measured = measure::run(plan, &threads, &mut tell, cancel::flag(), journal);
     progress.finish();
     let measured = match measured {
         Err(CostError::Cancelled) => return Err(Failure::Interrupted.into()),
         other => other.context("calibrating")?,
     };
-    let profile = Profile::new(measured, REVISION)?;
-    profile.save(path)?;
-    if let Some(journal) = journal {
-        // The profile holds everything now; a journal left behind would be resumed by mistake.
-        let _ = std::fs::remove_file(journal);
-    }
-    Ok(profile)
+    Ok(Profile::new(measured, REVISION)?)
 }
 
 impl Summary {
@@ -176,11 +170,10 @@ impl Summary {
             ]
         }));
         format!(
-            "{}, {} kernels\n\n{}errors are those on the points kept out\nprofile written to {} after {:.0} s\n",
+            "{}, {} kernels\n\n{}errors are those on the points kept out\nmeasured in {:.0} s\n",
             self.machine.cpu,
             self.machine.isa,
             table(rows),
-            self.profile,
             self.duration_seconds
         )
     }

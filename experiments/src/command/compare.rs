@@ -10,6 +10,7 @@ use super::options::{MachineArgs, NetworkArgs, PlaintextsArg, ResourceArgs, Sear
 use super::run::{Baselines, Job, Output};
 use crate::choose::{self, Wish};
 use crate::images;
+use crate::output::note;
 
 /// Run several variants of a network side by side: dense, grouped, pruned
 ///
@@ -55,16 +56,20 @@ pub struct CompareArgs {
 impl CompareArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
+        self.search.check_files()?;
+        let output = Output { json: self.json, plot: self.plot.as_deref() };
+        output.check_files()?;
         let source = self.network.open()?;
         let machine = Machine::detect();
         let threads = self.machine.threads(&machine);
+        self.resources.memory.check_network(&source.network, threads)?;
         let images =
             images::load(&source.network, self.data.as_deref(), self.images as usize, self.seed)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
         let wish = Wish::new(&self.search, &self.resources, threads);
         let (variants, left_out) = wish.admissible(&source)?;
         for left in left_out {
-            eprintln!("{} is not run: it {}", left.name, left.reason);
+            note(format_args!("{} is not run: it {}", left.name, left.reason));
         }
         let dense = source.baseline();
         let mut papers = Vec::new();
@@ -88,8 +93,7 @@ impl CompareArgs {
             baselines: self.baseline.list(),
             wish,
             seed: self.seed,
-            min_precision: choose::MIN_BITS,
         };
-        job.run(papers, &Output { json: self.json, plot: self.plot.as_deref() })
+        job.run(papers, &output)
     }
 }

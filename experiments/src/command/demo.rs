@@ -4,13 +4,15 @@ use anyhow::Result;
 use clap::Args;
 use costmodel::Machine;
 use costmodel::measure::Plan;
+use simulator::precision::Demand;
 
 use super::calibrate::{calibrate, default_threads};
-use super::options::{MachineArgs, PlaintextsArg, ResourceArgs, SpaceArg};
+use super::options::{MachineArgs, PlaintextsArg, ResourceArgs, SpaceArg, fraction};
 use super::run::{Baselines, Job, Output};
 use crate::choose::{self, Wish};
 use crate::images;
 use crate::networks::Source;
+use crate::output::note;
 use crate::profiles::{self, Calibration};
 
 /// Ring degree that the demonstration looks at, as a base-2 logarithm, and how many variants: enough to be fast, and
@@ -38,7 +40,7 @@ pub struct DemoArgs {
     #[command(flatten)]
     resources: ResourceArgs,
     /// Largest loss of accuracy against the dense variant, as a fraction
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.005)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_negative_numbers = true)]
     max_drop: f64,
     /// Seed of the generated digits
     #[arg(long, default_value_t = 1)]
@@ -54,6 +56,7 @@ impl DemoArgs {
         let machine = Machine::detect();
         let threads = self.machine.threads(&machine);
         let source = Source::open("lenet")?;
+        self.resources.memory.check_network(&source.network, threads)?;
         let calibration = self.calibration(&machine, threads)?;
         let cost = calibration.cost(threads)?;
         let wish = Wish {
@@ -62,6 +65,7 @@ impl DemoArgs {
             space: SpaceArg::Full,
             log_n: vec![RING],
             max_inputs: MAX_INPUTS,
+            precision: Demand::Relative(choose::MIN_BITS),
             quick: false,
             smallest: Some(VARIANTS),
             memory_limit: self.resources.memory_limit(),
@@ -79,7 +83,6 @@ impl DemoArgs {
             baselines: Baselines::Both.list(),
             wish,
             seed: self.seed,
-            min_precision: choose::MIN_BITS,
         };
         job.run(vec![chosen], &Output { json: self.json, plot: None })
     }
@@ -89,19 +92,21 @@ impl DemoArgs {
         let named = self.machine.profile.as_deref();
         match profiles::find(machine, named) {
             Ok(Some(found)) => {
-                eprintln!("profile of this machine: {}", found.path.display());
+                note(format_args!("profile of this machine: {}", found.path.display()));
                 return Ok(found);
             }
             Ok(None) => {
-                eprintln!("no profile for this machine ({}): measuring it first", machine.cpu)
+                let cpu = &machine.cpu;
+                note(format_args!("no profile for this machine ({cpu}): measuring it first"));
             }
             Err(error) if named.is_some() => return Err(error),
-            Err(error) => eprintln!("measuring this machine again: {error:#}"),
+            Err(error) => note(format_args!("measuring this machine again: {error:#}")),
         }
         let path = profiles::default_path(machine)?;
         let mut counts = default_threads(machine);
         counts.push(threads);
         let profile = calibrate(&Plan::quick(), &counts, &path, None)?;
+        profile.save(&path)?;
         Ok(Calibration { path, profile })
     }
 }

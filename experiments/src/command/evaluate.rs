@@ -1,18 +1,20 @@
 //! `spencnn evaluate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use costmodel::Machine;
 use serde::Serialize;
 
-use super::options::NetworkArgs;
-use crate::evaluate::{Evaluation, Peak, evaluate};
+use super::options::{MemoryArgs, NetworkArgs};
+use crate::evaluate::{Evaluation, OUTPUT, Peak, evaluate};
 use crate::exit::Failure;
+use crate::networks::Source;
+use crate::output::{self, note};
 use crate::provenance::Provenance;
 use crate::report::table;
-use crate::{cancel, images};
+use crate::{cancel, files, images, record};
 
 /// Images generated where there is no data set.
 const GENERATED: u32 = 100;
@@ -21,13 +23,16 @@ const GENERATED: u32 = 100;
 ///
 /// Runs the plain network in double precision. Prints its accuracy, and for each activation the largest input in
 /// absolute value beside the bound that the weights give for it (and the same for the results). Bounds are what
-/// encrypted inference relies on for room in its moduli: one that is exceeded fails the check.
+/// encrypted inference relies on for room in its moduli: one that is exceeded fails the check. So does an accuracy on a
+/// data set that is further below the recorded one than chance explains: the description's mean, std or contrast are then
+/// not those of the training, as a rule. With --write, the accuracy and bounds found are recorded in the network's files.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   spencnn evaluate --data ~/data                               LeNet's dense variant, all test images
   spencnn evaluate --network vgg5-slim --variant dense --data ~/data --images 1000
-  spencnn evaluate --variant g8-p50 --data ~/data --json > accuracy.json")]
+  spencnn evaluate --variant g8-p50 --data ~/data --json > accuracy.json
+  spencnn evaluate --network mine.toml --data ~/data --write   records accuracy and bounds in the network's files")]
 pub struct EvaluateArgs {
     #[command(flatten)]
     network: NetworkArgs,
@@ -46,6 +51,12 @@ pub struct EvaluateArgs {
     /// Seed of generated images
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Record the accuracy (of a data set) in the description, and bounds in the weights: 1.2 times the largest values
+    /// seen, and never less than they are now
+    #[arg(long)]
+    write: bool,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -57,6 +68,8 @@ struct EvaluateReport<'a> {
     variant: &'a str,
     image_source: &'a str,
     recorded_accuracy: Option<f64>,
+    /// By how much the accuracy may be below that.
+    accuracy_tolerance: Option<f64>,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
     provenance: Provenance,
@@ -70,6 +83,9 @@ impl EvaluateArgs {
             Some(name) => name.as_str(),
             None => source.baseline(),
         };
+        let files = self.write.then(|| self.own_files(&source, variant)).transpose()?;
+        let threads = self.threads.map_or_else(|| Machine::detect().threads, usize::from);
+        self.memory.check_network(&source.network, threads)?;
         let model = source.model(variant)?;
         let recorded_accuracy = source.accuracy(variant)?;
         let count = match (self.images, &self.data) {
@@ -79,37 +95,112 @@ impl EvaluateArgs {
         };
         let images =
             images::load(&source.network, self.data.as_deref(), count as usize, self.seed)?;
-        let threads = self.threads.map_or_else(|| Machine::detect().threads, usize::from);
         let evaluation = evaluate(&model, &images, threads)?;
-        if self.json {
-            let report = EvaluateReport {
+        let image_source = images.source();
+        let results = if self.json {
+            output::json(&EvaluateReport {
                 network: &source.network.name,
                 variant,
-                image_source: &images.source,
+                image_source: &image_source,
                 recorded_accuracy,
+                accuracy_tolerance: recorded_accuracy
+                    .filter(|_| self.data.is_some() && evaluation.accuracy.is_some())
+                    .map(|recorded| evaluation.tolerance(recorded)),
                 evaluation: &evaluation,
                 provenance: Provenance::now(None, self.seed),
-            };
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            })?
         } else {
-            println!("{}, {variant}, {}\n", source.network.name, images.source);
-            print!("{}", text(&evaluation, recorded_accuracy));
-        }
+            let head = format!("{}, {variant}, {image_source}\n\n", source.network.name);
+            head + &text(&evaluation, recorded_accuracy)
+        };
+        let printed = output::results(&results);
         cancel::check()?;
-        let over: Vec<String> = evaluation.peaks.iter().filter(|p| p.exceeds()).map(told).collect();
-        if over.is_empty() { Ok(()) } else { Err(Failure::Check(over.join("; ")).into()) }
+        let failures = self.failures(&evaluation, recorded_accuracy);
+        if failures.is_empty()
+            && let Some((description, weights)) = files
+        {
+            self.record(&evaluation, variant, &description, &weights)?;
+        }
+        printed?;
+        if failures.is_empty() { Ok(()) } else { Err(Failure::Check(failures.join("; ")).into()) }
+    }
+
+    /// What is wrong with the result.
+    fn failures(&self, found: &Evaluation, recorded: Option<f64>) -> Vec<String> {
+        // What exceeds a bound is recorded, but not what is no number.
+        let fails = |p: &&Peak| if self.write { !p.largest.is_finite() } else { p.exceeds() };
+        let mut failures: Vec<String> = found.peaks.iter().filter(fails).map(told).collect();
+        if let Some((recorded, accuracy)) =
+            recorded.zip(found.accuracy).filter(|(recorded, _)| found.falls_short(*recorded))
+        {
+            let text = format!(
+                "accuracy is {:.2} % of {} images, expected {:.2} % as the description records, less {:.2} % for chance: \
+                 see that mean, std and contrast are those of the training and that these are the right weights, or \
+                 remove the recorded accuracy",
+                100.0 * accuracy,
+                found.images,
+                100.0 * recorded,
+                100.0 * found.tolerance(recorded)
+            );
+            match self.data {
+                Some(_) => failures.push(text),
+                // Generated images are not those that the record is of.
+                None => note(format_args!("on generated images, {text}")),
+            }
+        }
+        failures
+    }
+
+    /// The description file and the weight file, if they are there to be written.
+    fn own_files(&self, source: &Source, variant: &str) -> Result<(PathBuf, PathBuf)> {
+        let description = PathBuf::from(&self.network.network);
+        if !description.is_file() || source.untrained(variant).is_some() {
+            bail!(
+                "--write needs a network with files of its own; name a description with --network, and one of the \
+                 variants that it describes"
+            );
+        }
+        let folder = description.parent().unwrap_or(Path::new(""));
+        let weights = folder.join(&source.network.variant(variant)?.weights);
+        files::check_writable(&description)?;
+        files::check_writable(&weights)?;
+        Ok((description, weights))
+    }
+
+    /// Records what was found.
+    fn record(
+        &self,
+        found: &Evaluation,
+        variant: &str,
+        description: &Path,
+        weights: &Path,
+    ) -> Result<()> {
+        record::write_bounds(weights, &record::bounds(found))?;
+        note(format_args!("bounds written to {}", weights.display()));
+        match found.accuracy.filter(|_| self.data.is_some()) {
+            Some(accuracy) => {
+                record::write_accuracy(description, variant, accuracy)?;
+                note(format_args!("accuracy written to {}", description.display()));
+            }
+            None => note("no accuracy is recorded: it is one of a data set with labels (--data)"),
+        }
+        Ok(())
     }
 }
 
 fn told(peak: &Peak) -> String {
-    let what = if peak.layer == "output" { "results" } else { "inputs" };
-    format!(
-        "{what} of {} reach {:.6}, over the bound of {:.6} in the weights: bound the network on these images too, or \
-         train it again with smaller values",
-        peak.layer,
-        peak.largest,
-        peak.bound.unwrap_or(f64::NAN)
-    )
+    let what = if peak.layer == OUTPUT { "results" } else { "inputs" };
+    match peak.bound.filter(|_| peak.largest.is_finite()) {
+        Some(bound) => format!(
+            "{what} of {} reach {:.6}, over the bound of {bound:.6} in the weights: bound the network on these images too \
+             (--write), or train it again with smaller values",
+            peak.layer, peak.largest
+        ),
+        None => format!(
+            "{what} of {} are not finite ({}): see that mean, std and contrast are those of the training",
+            peak.layer, peak.largest
+        ),
+    }
 }
 
 fn text(found: &Evaluation, recorded: Option<f64>) -> String {
@@ -130,10 +221,21 @@ fn text(found: &Evaluation, recorded: Option<f64>) -> String {
             p.bound.map_or("-".into(), |b| format!("{:.1} %", 100.0 * p.largest / b)),
         ]
     }));
+    let unbounded: Vec<&str> =
+        found.peaks.iter().filter(|p| p.bound.is_none()).map(|p| p.layer.as_str()).collect();
+    let unbounded = if unbounded.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "\nThe weights carry no bound of {}: nothing says whether these values are as in training. `evaluate --write` \
+             records bounds.\n",
+            unbounded.join(", ")
+        )
+    };
     let interrupted = if found.interrupted {
         "\nINTERRUPTED: results are of the images that were finished\n"
     } else {
         ""
     };
-    format!("{accuracy}{recorded}\n\n{}{interrupted}", table(rows))
+    format!("{accuracy}{recorded}\n\n{}{unbounded}{interrupted}", table(rows))
 }

@@ -1,14 +1,19 @@
 //! Options that several sub-commands share.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use costmodel::Machine;
+use simulator::network::Network;
+use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 
 use crate::candidate::Paper;
-use crate::memory::{parse_bytes, show_bytes};
+use crate::choose;
+use crate::files;
+use crate::memory::{self, parse_bytes, show_bytes};
 use crate::networks::Source;
 use crate::profiles::{self, Calibration};
 
@@ -46,7 +51,7 @@ impl MachineArgs {
 pub struct NetworkArgs {
     /// An embedded network (lenet, vgg5, vgg5-slim, hefnet, resnet20) or a description file
     #[arg(long, value_name = "NAME|FILE", default_value = "lenet")]
-    pub network: String,
+    pub network: OsString,
 }
 
 impl NetworkArgs {
@@ -56,12 +61,50 @@ impl NetworkArgs {
     }
 }
 
+/// How much memory.
+#[derive(Debug, Clone, Args)]
+pub struct MemoryArgs {
+    /// Refuse what is predicted to need more memory, before allocating it [default: nine tenths of what machine,
+    /// container and process (ulimit -v) leave]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub memory_limit: Option<u64>,
+}
+
+impl MemoryArgs {
+    /// The limit in bytes.
+    pub fn limit(&self) -> u64 {
+        self.memory_limit
+            .unwrap_or_else(|| memory::available_bytes().map_or(u64::MAX, |b| b / 10 * 9))
+    }
+
+    /// An error if `needed` bytes are over the limit.
+    pub fn check(&self, what: &str, needed: u64) -> Result<()> {
+        let limit = self.limit();
+        if needed > limit {
+            bail!(
+                "{what} is predicted to need {}, over the limit of {}; raise --memory-limit, or choose a smaller network, \
+                 variant or configuration",
+                show_bytes(needed),
+                show_bytes(limit)
+            );
+        }
+        Ok(())
+    }
+
+    /// An error if the weights of a network and the maps of a plain forward pass in each thread are over the limit: to
+    /// be asked before any of them is allocated.
+    pub fn check_network(&self, network: &Network, threads: usize) -> Result<()> {
+        let bytes = network.plain_bytes(threads);
+        self.check(&format!("network {} without encryption", network.name), bytes)
+    }
+}
+
 /// Limits, and permission to go below the security level.
 #[derive(Debug, Clone, Args)]
 pub struct ResourceArgs {
-    /// Refuse what is predicted to need more memory, before allocating it [default: nine tenths of what is free]
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
-    pub memory_limit: Option<u64>,
+    /// How much memory.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// Accept parameters below 128-bit security: for experiments, never for real data
     #[arg(long)]
     pub allow_insecure: bool,
@@ -70,29 +113,24 @@ pub struct ResourceArgs {
 impl ResourceArgs {
     /// The limit in bytes.
     pub fn memory_limit(&self) -> u64 {
-        self.memory_limit.unwrap_or_else(|| available_bytes().map_or(u64::MAX, |b| b / 10 * 9))
-    }
-
-    /// An error if `needed` is over the limit.
-    pub fn check(&self, what: &str, needed: u64) -> Result<()> {
-        let limit = self.memory_limit();
-        if needed > limit {
-            bail!(
-                "{what} is predicted to need {}, over the limit of {}; raise --memory-limit, take \
-                 --plaintexts auto, or leave out the baselines with --no-baselines",
-                show_bytes(needed),
-                show_bytes(limit)
-            );
-        }
-        Ok(())
+        self.memory.limit()
     }
 }
 
-/// Memory that a new process may take, as Linux estimates it; none elsewhere.
-fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+/// A number from 0 to 1. It is none of `nan`, `inf` and `-1`, which a plain number may be.
+pub fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err(format!("found {text:?}, expected a number from 0 to 1")),
+    }
+}
+
+/// A number that is neither infinite nor `nan`.
+pub fn finite(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(format!("found {text:?}, expected a finite number")),
+    }
 }
 
 /// How plaintexts are kept in a run.
@@ -151,7 +189,7 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub variant: Vec<String>,
     /// Largest loss of accuracy against the dense variant, as a fraction
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.005)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_negative_numbers = true)]
     pub max_drop: f64,
     /// Where to look
     #[arg(long, value_enum, default_value_t = SpaceArg::Full)]
@@ -162,10 +200,60 @@ pub struct SearchArgs {
     /// Most ciphertexts that the client sends for an image
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_inputs: u16,
+    /// How precise logits must be.
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
     /// Follow only the few cheapest layouts from layer to layer: a fast answer for a large network, seldom the best one
     #[arg(long)]
     pub quick: bool,
     /// Journal of everything evaluated (JSON lines); a search resumes from it
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+}
+
+/// How precise logits must be.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PrecisionArgs {
+    /// Fewest bits of precision of the logits, relative to the largest logit of an image: so many that its class stays
+    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS, value_parser = finite, allow_negative_numbers = true)]
+    pub min_precision: f64,
+    /// Count those bits after the binary point, whatever the size of the logits
+    #[arg(long)]
+    pub absolute_precision: bool,
+}
+
+impl PrecisionArgs {
+    /// What is asked for.
+    pub fn demand(self) -> Demand {
+        match self.absolute_precision {
+            true => Demand::Absolute(self.min_precision),
+            false => Demand::Relative(self.min_precision),
+        }
+    }
+}
+
+impl SearchArgs {
+    /// Checks, before any work, that the journal can be written.
+    pub fn check_files(&self) -> Result<()> {
+        self.journal.as_deref().map_or(Ok(()), files::check_appendable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_refused() {
+        assert_eq!(
+            (fraction("0.005"), fraction("1"), finite("-3.5")),
+            (Ok(0.005), Ok(1.0), Ok(-3.5))
+        );
+        for bad in ["nan", "inf", "-inf", "-0.1", "1.5", "", "1e999"] {
+            assert!(fraction(bad).unwrap_err().contains("from 0 to 1"), "{bad}");
+        }
+        for bad in ["nan", "NaN", "inf", "-inf", "1e999", "x"] {
+            assert!(finite(bad).unwrap_err().contains("a finite number"), "{bad}");
+        }
+    }
 }

@@ -13,14 +13,15 @@ use super::options::{
 };
 use crate::candidate::Paper;
 use crate::choose::{self, Wish};
-use crate::data::Images;
 use crate::exit::Failure;
-use crate::memory::show_bytes;
+use crate::images::{self, Pictures};
+use crate::memory::{self, show_bytes};
 use crate::networks::Source;
+use crate::output::{self, note};
 use crate::profiles::Cost;
 use crate::provenance::Provenance;
 use crate::report::{Circumstances, LeftOut, RunReport, plot, print};
-use crate::{cancel, execute, files, hear, images};
+use crate::{cancel, execute, files, hear};
 
 /// Run a configuration on really encrypted images, beside dense baselines
 ///
@@ -65,9 +66,6 @@ pub struct RunArgs {
     /// Run no baseline
     #[arg(long, conflicts_with = "baseline")]
     no_baselines: bool,
-    /// Fail when logits have fewer bits of precision
-    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS)]
-    min_precision: f64,
     /// Seed of generated images
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -93,9 +91,13 @@ pub enum Baselines {
 impl RunArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
+        self.search.check_files()?;
+        let output = Output { json: self.json, plot: self.plot.as_deref() };
+        output.check_files()?;
         let source = self.network.open()?;
         let machine = Machine::detect();
         let threads = self.machine.threads(&machine);
+        self.resources.memory.check_network(&source.network, threads)?;
         let count = self.images as usize;
         let images = images::load(&source.network, self.data.as_deref(), count, self.seed)?;
         let configuration =
@@ -122,9 +124,7 @@ impl RunArgs {
             baselines: if self.no_baselines { Vec::new() } else { self.baseline.list() },
             wish,
             seed: self.seed,
-            min_precision: self.min_precision,
         };
-        let output = Output { json: self.json, plot: self.plot.as_deref() };
         job.run(vec![chosen], &output)
     }
 }
@@ -161,7 +161,7 @@ pub struct Job<'a> {
     /// The network.
     pub source: &'a Source,
     /// What to run on.
-    pub images: Images,
+    pub images: Pictures,
     /// Predictions.
     pub cost: &'a Cost,
     /// Limits.
@@ -174,8 +174,6 @@ pub struct Job<'a> {
     pub wish: Wish,
     /// Seed of generated images.
     pub seed: u64,
-    /// Least precision of logits, in bits.
-    pub min_precision: f64,
 }
 
 /// How to tell the result.
@@ -186,11 +184,18 @@ pub struct Output<'a> {
     pub plot: Option<&'a Path>,
 }
 
+impl Output<'_> {
+    /// Checks, before any work, that the picture can be written.
+    pub fn check_files(&self) -> Result<()> {
+        self.plot.map_or(Ok(()), files::check_writable)
+    }
+}
+
 impl Job<'_> {
     /// Runs configurations, the one in question first, and the baselines that fit beside them, and reports.
     pub fn run(self, mut papers: Vec<Paper>, output: &Output<'_>) -> Result<()> {
         self.plaintexts.choose(&mut papers, self.resources.memory_limit());
-        self.resources.check("what is to be run", total_bytes(&papers))?;
+        self.resources.memory.check("what is to be run", total_bytes(&papers))?;
         let mut left_out = Vec::new();
         for &baseline in &self.baselines {
             cancel::check()?;
@@ -198,7 +203,8 @@ impl Job<'_> {
                 Ok(paper) => papers.push(paper),
                 Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
                 Err(error) => {
-                    eprintln!("leaving out baseline {}: {error:#}", baseline.name());
+                    let name = baseline.name();
+                    note(format_args!("leaving out baseline {name}: {error:#}"));
                     left_out.push(LeftOut {
                         name: baseline.name().into(),
                         reason: format!("{error:#}"),
@@ -207,7 +213,7 @@ impl Job<'_> {
             }
         }
         for paper in &papers {
-            eprintln!(
+            note(format_args!(
                 "{}: predicted {:.1} ms an image ({:.1} to {:.1}), {} at most, plaintexts {}",
                 paper.candidate.name,
                 paper.latency.median_ms,
@@ -215,13 +221,14 @@ impl Job<'_> {
                 paper.latency.high_ms,
                 show_bytes(paper.memory.total_bytes),
                 paper.plaintexts.name()
-            );
+            ));
         }
+        memory::reserve("what is to be run", total_bytes(&papers))?;
         let outcomes = execute::run(papers, &self.images, self.cost.threads)?;
         let about = Circumstances {
             threads: self.cost.threads,
-            image_source: self.images.source.clone(),
-            labels: self.images.labels.clone(),
+            image_source: self.images.source(),
+            labels: self.images.labels(outcomes.first().map_or(0, |o| o.samples.len())),
             interrupted: cancel::requested(),
             left_out,
             provenance: Provenance::now(Some(self.cost.source.clone()), self.seed),
@@ -229,16 +236,14 @@ impl Job<'_> {
         let Some(report) = RunReport::new(&outcomes, about) else {
             return Err(Failure::Interrupted.into());
         };
-        if output.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
-        } else {
-            print!("{}", print(&report));
-        }
+        let text = if output.json { output::json(&report)? } else { print(&report) };
+        let printed = output::results(&text);
         if let Some(path) = output.plot {
             files::write_atomically(path, plot(&report)?.as_bytes())?;
         }
+        printed?;
         cancel::check()?;
-        match report.failures(self.min_precision) {
+        match report.failures(self.wish.precision) {
             failures if failures.is_empty() => Ok(()),
             failures => Err(Failure::Check(failures.join("; ")).into()),
         }

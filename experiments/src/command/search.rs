@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use costmodel::Machine;
 use serde::Serialize;
@@ -10,10 +10,10 @@ use simulator::search::Evaluated;
 
 use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
 use crate::choose::{self, Found, Wish};
-use crate::files;
 use crate::memory::show_bytes;
 use crate::provenance::Provenance;
 use crate::report::table;
+use crate::{files, output};
 
 /// Find the fastest configuration for a network on this machine
 ///
@@ -55,41 +55,47 @@ struct SearchReport<'a> {
 impl SearchCommandArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
+        self.search.check_files()?;
+        self.out.as_deref().map_or(Ok(()), files::check_writable)?;
         let source = self.network.open()?;
         let machine = Machine::detect();
         let threads = self.machine.threads(&machine);
+        self.resources.memory.check_network(&source.network, threads)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
         let wish = Wish::new(&self.search, &self.resources, threads);
         let found = choose::search(&source, &wish, &cost)?;
-        let best = found.best.first().context(
-            "no configuration fulfils the limits; allow a larger drop in accuracy (--max-drop) or more memory",
-        )?;
+        let best = found.fastest()?;
+        let network = &source.network.name;
+        let results = if self.json {
+            let provenance = Provenance::now(Some(cost.source.clone()), 0);
+            output::json(&SearchReport { network, threads, found: &found, provenance })?
+        } else {
+            text(network, threads, &found)
+        };
+        let printed = output::results(&results);
         if let Some(path) = &self.out {
             files::write_atomically(path, best.configuration.to_toml()?.as_bytes())?;
-            eprintln!("best configuration written to {}", path.display());
+            output::note(format_args!("best configuration written to {}", path.display()));
         }
-        if self.json {
-            let provenance = Provenance::now(Some(cost.source.clone()), 0);
-            let report =
-                SearchReport { network: &source.network.name, threads, found: &found, provenance };
-            println!("{}", serde_json::to_string_pretty(&report)?);
-        } else {
-            println!(
-                "{}, {threads} threads, {} configurations evaluated\n",
-                source.network.name, found.evaluated
-            );
-            println!("best of each variant\n{}", points(&found.best));
-            for left in &found.left_out {
-                println!("{} was not searched: it {}", left.name, left.reason);
-            }
-            for name in &found.untrained {
-                println!("{name} has random weights: it tells latency and memory, not accuracy");
-            }
-            println!();
-            println!("Pareto front of latency, accuracy and memory\n{}", points(&found.front));
-        }
-        Ok(())
+        printed
     }
+}
+
+fn text(network: &str, threads: usize, found: &Found) -> String {
+    let evaluated = found.evaluated;
+    let left_out =
+        found.left_out.iter().map(|l| format!("{} was not searched: it {}\n", l.name, l.reason));
+    let untrained = found
+        .untrained
+        .iter()
+        .map(|n| format!("{n} has random weights: it tells latency and memory, not accuracy\n"));
+    format!(
+        "{network}, {threads} threads, {evaluated} configurations evaluated\n\nbest of each variant\n{}\n{}\n\
+         Pareto front of latency, accuracy and memory\n{}\n",
+        points(&found.best),
+        left_out.chain(untrained).collect::<String>(),
+        points(&found.front)
+    )
 }
 
 fn points(points: &[Evaluated]) -> String {
@@ -99,6 +105,7 @@ fn points(points: &[Evaluated]) -> String {
         "predicted ms",
         "memory",
         "logit bits",
+        "absolute",
         "N",
         "levels",
         "scale bits",
@@ -112,7 +119,8 @@ fn points(points: &[Evaluated]) -> String {
             p.accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a)),
             format!("{:.1}", p.latency_ms),
             show_bytes(p.memory.total_bytes()),
-            p.precision_bits.map_or("unknown".into(), |b| format!("{b:.1}")),
+            p.precision.map_or("unknown".into(), |p| format!("{:.1}", p.relative_bits)),
+            p.precision.map_or("unknown".into(), |p| format!("{:.1}", p.absolute_bits)),
             format!("2^{}", parameters.log_n),
             parameters.levels.to_string(),
             parameters.scale_bits.to_string(),

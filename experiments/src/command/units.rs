@@ -8,12 +8,12 @@ use serde::Serialize;
 use simulator::network::Weights;
 use simulator::pattern::Family;
 
-use super::options::NetworkArgs;
+use super::options::{MemoryArgs, NetworkArgs, fraction};
 use super::run::read_configuration;
-use crate::files;
 use crate::provenance::Provenance;
 use crate::report::table;
 use crate::units::{self, NetworkUnits, Pruning};
+use crate::{files, output};
 
 /// Write which weights of each layer one product of a configuration holds, for pruning them together
 ///
@@ -42,7 +42,7 @@ pub struct UnitsArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     layer: Vec<String>,
     /// Choose units to keep: this share of those present in each layer, 0 to 1
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", value_parser = fraction, allow_negative_numbers = true)]
     keep: Option<f64>,
     /// Which units are removed together
     #[arg(long, value_enum, default_value_t = FamilyArg::SubBlock, requires = "keep")]
@@ -53,6 +53,8 @@ pub struct UnitsArgs {
     /// Where to write the units (safetensors)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -79,7 +81,9 @@ struct UnitsReport<'a> {
 impl UnitsArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
+        files::check_writable(&self.out)?;
         let source = self.network.open()?;
+        self.memory.check_network(&source.network, 1)?;
         let configuration = read_configuration(&self.config, &source)?;
         let variant = self.variant.as_deref().unwrap_or(&configuration.variant);
         let model = source.model(variant)?;
@@ -87,7 +91,8 @@ impl UnitsArgs {
             .importance
             .as_deref()
             .map(|path| {
-                Weights::read(path).with_context(|| format!("reading scores {}", path.display()))
+                Weights::read_for(&model.network, path)
+                    .with_context(|| format!("reading scores {}", path.display()))
             })
             .transpose()?;
         let family = match self.family {
@@ -97,17 +102,17 @@ impl UnitsArgs {
         let pruning = self.keep.map(|keep| Pruning { keep, family });
         let found = units::find(&model, &configuration, &self.layer, pruning, importance.as_ref())?;
         let network = &source.network.name;
-        files::write_atomically(&self.out, &found.to_safetensors(network, variant)?)?;
-        eprintln!("units written to {}", self.out.display());
-        if self.json {
+        let results = if self.json {
             let provenance = Provenance::now(None, 0);
             let report = UnitsReport { network, variant, found: &found, provenance };
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            output::json(&report)?
         } else {
-            println!("{network}, {variant}\n");
-            print!("{}", text(&found));
-        }
-        Ok(())
+            format!("{network}, {variant}\n\n{}", text(&found))
+        };
+        let printed = output::results(&results);
+        files::write_atomically(&self.out, &found.to_safetensors(network, variant)?)?;
+        output::note(format_args!("units written to {}", self.out.display()));
+        printed
     }
 }
 

@@ -40,20 +40,28 @@ pub fn load(folder: &Path, split: Split, limit: Option<usize>) -> Result<Images,
 /// Adds the first `limit` records of a file; returns how many.
 fn append(path: &Path, limit: usize, images: &mut Images) -> Result<usize, DataError> {
     let wanted = limit.min(RECORDS);
-    // One byte more when a whole file is read, to notice one that is too long.
-    let bytes = files::read(path, wanted * RECORD + usize::from(wanted == RECORDS))?;
-    if bytes.len() > RECORDS * RECORD || !bytes.len().is_multiple_of(RECORD) || bytes.is_empty() {
-        let expected = format!("records of {RECORD} bytes, at most {RECORDS}");
-        return Err(DataError::format(path, "length", format!("{} bytes", bytes.len()), expected));
-    }
-    for record in bytes.chunks_exact(RECORD) {
-        if record[0] > 9 {
-            return Err(DataError::format(path, "a label", record[0], "a class from 0 to 9"));
+    let fault = |length: usize| {
+        let expected = format!("1 to {RECORDS} records of {RECORD} bytes");
+        DataError::format(path, "length", format!("{length} bytes"), expected)
+    };
+    let mut file = files::Contents::open(path)?;
+    let mut label = Vec::with_capacity(1);
+    for k in 0..wanted {
+        label.clear();
+        let there = file.append(1, &mut label)? + file.append(RECORD - 1, &mut images.pixels)?;
+        if there == 0 && k > 0 {
+            return Ok(k);
         }
-        if let Some(labels) = &mut images.labels {
-            labels.push(record[0]);
+        if there < RECORD {
+            return Err(fault(k * RECORD + there));
         }
-        images.pixels.extend_from_slice(&record[1..]);
+        if label[0] > 9 {
+            return Err(DataError::format(path, "a label", label[0], "a class from 0 to 9"));
+        }
+        images.labels.get_or_insert_default().push(label[0]);
     }
-    Ok(bytes.len() / RECORD)
+    if wanted == RECORDS && !file.at_end()? {
+        return Err(fault(RECORDS * RECORD + 1));
+    }
+    Ok(wanted)
 }

@@ -34,7 +34,7 @@ pub enum DataError {
         width: usize,
     },
     /// A file that could not be read or decompressed.
-    #[error("{}: {reason}; is the file complete?", path.display())]
+    #[error("{}: {reason}; is the file complete? `gzip -t` or `xz -t` tells", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -56,6 +56,11 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// A [`DataError::Read`].
+    pub(super) fn read(path: &std::path::Path, reason: &std::io::Error) -> Self {
+        Self::Read { path: path.to_owned(), reason: reason.to_string() }
+    }
+
     /// A [`DataError::Format`] from displayable parts.
     pub(super) fn format(
         path: &std::path::Path,

@@ -54,7 +54,9 @@ fn read_idx(
 ) -> Result<(usize, Vec<u8>), DataError> {
     let dimensions = extents.len() + 1;
     let header_len = 4 + 4 * dimensions;
-    let header = files::read(path, header_len)?;
+    let mut file = files::Contents::open(path)?;
+    let mut header = Vec::with_capacity(header_len);
+    file.append(header_len, &mut header)?;
     let magic = [0, 0, 8, dimensions as u8];
     if header.len() >= 4 && header[..4] != magic {
         return Err(DataError::format(
@@ -95,13 +97,12 @@ fn read_idx(
     }
     let record: usize = extents.iter().product();
     let wanted = limit.unwrap_or(count).min(count) * record;
-    // One byte more when everything is read, to notice a file that is too long.
-    let all = wanted == count * record;
-    let mut bytes = files::read(path, header_len + wanted + usize::from(all))?;
-    if bytes.len() != header_len + wanted {
-        let found = bytes.len().saturating_sub(header_len);
-        let found =
-            if found > wanted { format!("over {wanted} bytes") } else { format!("{found} bytes") };
+    let mut bytes = Vec::new();
+    let there = file.append(wanted, &mut bytes)?;
+    // A file that is too long is noticed when everything is read.
+    let longer = wanted == count * record && !file.at_end()?;
+    if there != wanted || longer {
+        let found = if longer { format!("over {wanted} bytes") } else { format!("{there} bytes") };
         return Err(DataError::format(
             path,
             "data after the header",
@@ -109,6 +110,5 @@ fn read_idx(
             format!("{wanted} bytes"),
         ));
     }
-    bytes.drain(..header_len);
     Ok((count, bytes))
 }

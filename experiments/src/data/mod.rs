@@ -49,7 +49,7 @@ impl Images {
         let length = self.image_len();
         let from = k.checked_mul(length)?;
         let bytes = self.pixels.get(from..from + length)?;
-        Some(bytes.iter().map(|v| f64::from(*v) / 255.0).collect())
+        Some(values(bytes))
     }
 
     /// Label of image number `k`, where it is known.
@@ -60,6 +60,11 @@ impl Images {
     fn image_len(&self) -> usize {
         self.shape.0 * self.shape.1 * self.shape.2
     }
+}
+
+/// Values from 0 to 1 of pixels of 8 bits.
+pub fn values(pixels: &[u8]) -> Vec<f64> {
+    pixels.iter().map(|v| f64::from(*v) / 255.0).collect()
 }
 
 /// The first `limit` images (all, if none) of the data set in `folder` whose images have `shape`

@@ -1,8 +1,11 @@
 use std::fs;
 use std::io::Write as _;
+use std::num::NonZeroU64;
 use std::path::Path;
 
-use super::{DataError, Split, load};
+use lzma_rust2::{CheckType, XzOptions, XzWriter};
+
+use super::{DataError, Images, Split, load};
 
 const MNIST: (usize, usize, usize) = (1, 28, 28);
 const CIFAR: (usize, usize, usize) = (3, 32, 32);
@@ -20,10 +23,17 @@ fn gz(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn xz_with(data: &[u8], check: CheckType, block: u64) -> Vec<u8> {
+    let mut options = XzOptions::with_preset(1);
+    options.set_check_sum_type(check);
+    options.set_block_size(NonZeroU64::new(block));
+    let mut writer = XzWriter::new(Vec::new(), options).unwrap();
+    writer.write_all(data).unwrap();
+    writer.finish().unwrap()
+}
+
 fn xz(data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    lzma_rs::xz_compress(&mut &data[..], &mut out).unwrap();
-    out
+    xz_with(data, CheckType::Crc64, 1 << 20)
 }
 
 /// Three images whose pixels are 0, 1, 2, with labels 7, 8, 9.
@@ -110,6 +120,62 @@ fn a_huge_claim_takes_no_memory() {
     assert!(error(mnist_folder(&large, &labels(), "").path(), MNIST).contains("784 bytes"));
 }
 
+/// Loads CIFAR-10 records from a file of this ending.
+fn cifar(ending: &str, bytes: &[u8], limit: Option<usize>) -> Result<Images, DataError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(format!("test_batch.bin{ending}")), bytes).unwrap();
+    load(folder.path(), CIFAR, Split::Test, limit)
+}
+
+#[test]
+fn every_valid_form_of_compression_is_read() {
+    let records = cifar_records(4);
+    let (head, tail) = records.split_at(5000);
+    let forms: [(&str, Vec<u8>); 9] = [
+        (".xz", xz_with(&records, CheckType::Sha256, 1 << 20)),
+        (".xz", xz_with(&records, CheckType::Crc32, 1 << 20)),
+        (".xz", xz_with(&records, CheckType::None, 1 << 20)),
+        (".xz", xz_with(&records, CheckType::Crc64, 4096)),
+        // Several streams, with padding between them and behind.
+        (
+            ".xz",
+            [&xz(head)[..], &[0; 8], &xz_with(tail, CheckType::Sha256, 4096), &[0; 4]].concat(),
+        ),
+        (".gz", [&gz(head)[..], &gz(tail)].concat()),
+        (".gz", [&gz(&records)[..], &[0; 512]].concat()),
+        (".gz", [&gz(head)[..], &gz(&[]), &gz(tail), &[0; 20_000]].concat()),
+        ("", records.clone()),
+    ];
+    for (k, (ending, bytes)) in forms.iter().enumerate() {
+        for limit in [None, Some(2)] {
+            let set = cifar(ending, bytes, limit).unwrap();
+            assert_eq!(set.len(), limit.unwrap_or(4), "form {k}");
+            assert_eq!(set.image(1).unwrap(), vec![1.0 / 255.0; 3072], "form {k}");
+        }
+    }
+    // What is behind the data must be padding, and checks must agree.
+    for (ending, bytes) in [
+        (".xz", [&xz(&records)[..], &[0; 3]].concat()),
+        (".xz", [&xz(&records)[..], b"more"].concat()),
+        (".gz", [&gz(&records)[..], b"more"].concat()),
+    ] {
+        assert!(matches!(cifar(ending, &bytes, None), Err(DataError::Read { .. })), "{ending}");
+    }
+}
+
+#[test]
+fn what_expands_beyond_a_data_set_is_not_expanded() {
+    // A thousand times as long as a file may be when decompressed, and refused for its first byte too many.
+    let mut huge = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    huge.write_all(&idx(&[3, 28, 28], &[])).unwrap();
+    (0..64).for_each(|_| huge.write_all(&[0; 1 << 20]).unwrap());
+    let folder = mnist_folder(&huge.finish().unwrap(), &gz(&labels()), ".gz");
+    assert!(error(folder.path(), MNIST).contains("over 2352 bytes"));
+    let records = vec![0; 10_001 * 3073];
+    let error = cifar(".xz", &xz(&records), None).unwrap_err().to_string();
+    assert!(error.contains("length is 30730001 bytes"), "{error}");
+}
+
 #[test]
 fn damaged_compression() {
     let mut packed = gz(&images());
@@ -153,7 +219,7 @@ fn damaged_cifar() {
     assert!(try_bytes("test_batch.bin", &cifar_records(11)).contains("a label is 10"));
     let mut packed = xz(&cifar_records(2));
     packed.truncate(packed.len() / 2);
-    assert!(try_bytes("test_batch.bin.xz", &packed).contains("xz:"));
+    assert!(try_bytes("test_batch.bin.xz", &packed).contains("is the file complete?"));
 }
 
 #[test]

@@ -5,10 +5,11 @@ mod prepare;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rayon::prelude::*;
 
 use crate::cancel;
 use crate::candidate::Paper;
-use crate::data::Images;
+use crate::images::Pictures;
 use crate::progress::Progress;
 
 pub use prepare::{Prepared, Setup};
@@ -45,12 +46,13 @@ pub struct Outcome {
 /// Runs every candidate on every image with `threads` threads: all on the first image, then all on the second, and so
 /// on, so that a change of the machine's speed meets all alike. Stops between images when cancelled; what was finished
 /// is returned.
-pub fn run(papers: Vec<Paper>, images: &Images, threads: usize) -> Result<Vec<Outcome>> {
+pub fn run(papers: Vec<Paper>, images: &Pictures, threads: usize) -> Result<Vec<Outcome>> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .with_context(|| format!("starting {threads} threads"))?;
     pool.install(|| {
+        papers.iter().try_for_each(|paper| check_bounds(paper, images))?;
         let mut outcomes = Vec::new();
         for paper in papers {
             cancel::check()?;
@@ -64,9 +66,21 @@ pub fn run(papers: Vec<Paper>, images: &Images, threads: usize) -> Result<Vec<Ou
     })
 }
 
+/// Checks, before anything is encrypted, that the network's values keep to their bounds on every image.
+fn check_bounds(paper: &Paper, images: &Pictures) -> Result<()> {
+    let model = &paper.candidate.model;
+    let what = || format!("configuration {} of {}", paper.candidate.name, model.network.name);
+    (0..images.len()).into_par_iter().try_for_each(|k| {
+        let Some(image) = images.image(k).filter(|_| !cancel::requested()) else { return Ok(()) };
+        let normalised = model.network.normalise(&image)?;
+        model.forward_checked(&normalised, &format!("image {}", k + 1)).with_context(what)?;
+        Ok(())
+    })
+}
+
 type Running = (Prepared, Vec<Sample>, Vec<Vec<f64>>);
 
-fn execute(running: &mut [Running], images: &Images) -> Result<()> {
+fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
     let progress = Progress::new(&format!("encrypted inference of {} images", images.len()));
     let steps = (images.len() * running.len()) as f64;
     let mut done = 0.0;
@@ -77,8 +91,9 @@ fn execute(running: &mut [Running], images: &Images) -> Result<()> {
             if cancel::requested() {
                 break;
             }
-            let normalised = prepared.paper().candidate.model.network.normalise(&image)?;
-            plain.push(prepared.paper().candidate.model.forward(&normalised)?);
+            let model = &prepared.paper().candidate.model;
+            let normalised = model.network.normalise(&image)?;
+            plain.push(model.forward(&normalised)?);
             samples.push(prepared.infer(&normalised)?);
             done += 1.0;
             progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use engine::buffer::AlignedBuf;
 use simulator::chain::Chain;
-use simulator::interpret::{Client, Session, run_clear};
+use simulator::interpret::{Client, Session, run_observed};
 
 use super::{Outcome, Running, Sample, ms, timed};
 use crate::candidate::{Paper, lower_candidate};
-use crate::data::Images;
 use crate::exit::Failure;
+use crate::images::Pictures;
 use crate::memory::Phase;
+use crate::output::note;
 
 /// Largest difference accepted between the lowered program on plain numbers and the network itself, relative to the
 /// largest logit: rounding of double precision, and nothing else.
@@ -47,10 +48,10 @@ pub struct Prepared {
 }
 
 /// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory.
-pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
+pub(super) fn prepare(paper: Paper, images: &Pictures) -> Result<Running> {
     let name = paper.candidate.name.clone();
     let what = || format!("preparing {name}");
-    eprintln!("preparing {name}: keys and plaintexts ...");
+    note(format_args!("preparing {name}: keys and plaintexts ..."));
     let image = images.image(0).context("there is no image to run on")?;
     let normalised = paper.candidate.model.network.normalise(&image)?;
     // Blocks recycled from another candidate would be missing from this one's account.
@@ -91,14 +92,20 @@ pub(super) fn prepare(paper: Paper, images: &Images) -> Result<Running> {
     Ok((Prepared { paper, setup, client, session }, Vec::new(), Vec::new()))
 }
 
-/// Runs the program on plain numbers and compares with the network.
+/// Runs the program on plain numbers, checks that the primes have room for them, and compares with the network.
 fn clear_error(paper: &Paper, program: &simulator::program::Program, image: &[f64]) -> Result<f64> {
     let slots = paper.lowered.encode(image)?;
-    let logits = paper.lowered.decode(&run_clear(program, &slots)?)?;
+    let mut reach = vec![0.0f64; program.values.len()];
+    let outputs = run_observed(program, &slots, &mut |v, slots| {
+        reach[v] = slots.iter().fold(reach[v], |m, v| v.abs().max(m));
+    })?;
+    program.check_room(|v| reach[v], 1.0, &Chain::from(&paper.params))?;
+    let logits = paper.lowered.decode(&outputs)?;
     let plain = paper.candidate.model.forward(image)?;
     let error = crate::report::largest_difference(&logits, &plain);
     let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
-    if error > CLEAR_TOLERANCE * largest {
+    // Where logits are infinite, so are the error and what would be tolerated.
+    if !error.is_finite() || error > CLEAR_TOLERANCE * largest {
         let name = &paper.candidate.name;
         let check = format!(
             "{name}: the lowered program differs from the network by {error:.2e} without encryption"

@@ -6,6 +6,7 @@ mod text;
 
 use serde::Serialize;
 use simulator::config::Configuration;
+use simulator::precision::{Demand, Precision};
 use simulator::program::PlaintextForm;
 
 use crate::candidate::{Latency, PredictedMemory};
@@ -14,8 +15,12 @@ use crate::memory;
 use crate::provenance::Provenance;
 
 pub use plot::plot;
+use statistics::Classes;
 pub use statistics::{argmax, largest_difference, median, quantile};
 pub use text::{comparison, percent, print, table};
+
+/// Bits reported of results without any error: those of a double.
+const MOST_BITS: f64 = 53.0;
 
 /// One layer of a candidate.
 #[derive(Debug, Clone, Serialize)]
@@ -80,8 +85,10 @@ pub struct CandidateReport {
     pub corrected_latency_ms: Option<f64>,
     /// Its error.
     pub corrected_prediction_error: Option<f64>,
-    /// Share of images whose class is that of the same network unencrypted.
-    pub class_agreement: f64,
+    /// Share of images whose class is that of the same network unencrypted; none for a network of one logit.
+    pub class_agreement: Option<f64>,
+    /// Images of another class between whose logit and the largest one there lies less than the measured noise.
+    pub ties_within_noise: usize,
     /// Share of images whose class is their label; none where labels are unknown.
     pub accuracy: Option<f64>,
     /// `-log2` of the largest error of any logit.
@@ -213,22 +220,30 @@ impl RunReport {
         std::iter::once(&self.chosen).chain(self.baselines.iter().map(|b| &b.candidate))
     }
 
-    /// What is wrong with the results: classes that differ, or less precision than `bits`. Nothing if all is well.
-    pub fn failures(&self, bits: f64) -> Vec<String> {
+    /// What is wrong with the results: classes that differ by more than noise, or less precision than is asked for. Nothing if
+    /// all is well.
+    pub fn failures(&self, asked: Demand) -> Vec<String> {
         let mut failures = Vec::new();
         for c in self.candidates() {
-            if c.class_agreement < 1.0 {
-                let wrong = ((1.0 - c.class_agreement) * self.images as f64).round();
+            let differing = (1.0 - c.class_agreement.unwrap_or(1.0)) * self.images as f64;
+            let wrong = differing.round() as usize - c.ties_within_noise;
+            if wrong > 0 {
                 failures.push(format!(
                     "{}: {wrong} of {} classes differ from the plain network's",
                     c.name, self.images
                 ));
             }
-            if c.logit_precision_bits < bits {
-                let found = c.logit_precision_bits;
+            let found = Precision {
+                absolute_bits: c.logit_precision_bits,
+                relative_bits: c.logit_relative_precision_bits,
+            };
+            if !asked.is_met(&found) {
                 failures.push(format!(
-                    "{}: logits have {found:.1} bits, expected at least {bits}",
-                    c.name
+                    "{}: logits have {:.1} bits {}, expected at least {}",
+                    c.name,
+                    asked.found(&found),
+                    asked.kind(),
+                    asked.bits()
                 ));
             }
         }
@@ -246,16 +261,13 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let measured = median(&latencies);
     let count = samples.len() as f64;
     let classes: Vec<usize> = samples.iter().map(|s| argmax(&s.logits)).collect();
-    let agreeing = classes.iter().zip(plain).filter(|(c, p)| **c == argmax(p)).count() as f64;
+    let logits: Vec<&[f64]> = samples.iter().map(|s| s.logits.as_slice()).collect();
+    let Classes { agreeing, ties } = Classes::of(&logits, plain);
     let accuracy = labels.map(|labels| {
         classes.iter().zip(labels).filter(|(c, l)| **c == usize::from(**l)).count() as f64 / count
     });
-    let errors: Vec<f64> =
-        samples.iter().zip(plain).map(|(s, p)| largest_difference(&s.logits, p)).collect();
-    let relative = errors
-        .iter()
-        .zip(plain)
-        .map(|(e, p)| e / p.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs())));
+    let pairs = logits.iter().zip(plain);
+    let precision = pairs.fold(Precision::EXACT, |p, (l, q)| p.least(Precision::of(l, q)));
     let error = |latency: Latency| latency.median_ms / measured - 1.0;
     CandidateReport {
         name: paper.candidate.name.clone(),
@@ -272,10 +284,11 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         prediction_error: error(paper.latency),
         corrected_latency_ms: paper.corrected.map(|l| l.median_ms),
         corrected_prediction_error: paper.corrected.map(error),
-        class_agreement: agreeing / count,
+        class_agreement: plain.iter().all(|p| p.len() > 1).then_some(agreeing as f64 / count),
+        ties_within_noise: ties,
         accuracy,
-        logit_precision_bits: -errors.iter().copied().fold(f64::MIN_POSITIVE, f64::max).log2(),
-        logit_relative_precision_bits: -relative.fold(f64::MIN_POSITIVE, f64::max).log2(),
+        logit_precision_bits: precision.absolute_bits.min(MOST_BITS),
+        logit_relative_precision_bits: precision.relative_bits.min(MOST_BITS),
         clear_error: setup.clear_error,
         peak_memory_bytes: PeakMemory {
             predicted: paper.memory.total_bytes,

@@ -110,7 +110,7 @@ fn facts(report: &RunReport) -> String {
             ),
         ),
         ("images", format!("{} ({})", report.images, report.image_source)),
-        ("same class as plain", format!("{:.2} %", 100.0 * c.class_agreement)),
+        ("same class as plain", classes(c)),
         ("accuracy here", share(c.accuracy)),
         (
             "accuracy, whole test set",
@@ -175,6 +175,17 @@ fn facts(report: &RunReport) -> String {
         let _ = writeln!(out, "{name:width$}  {value}");
         out
     })
+}
+
+fn classes(c: &CandidateReport) -> String {
+    let share = match c.class_agreement {
+        Some(share) => format!("{:.2} %", 100.0 * share),
+        None => return "one logit, judged by its error".into(),
+    };
+    match c.ties_within_noise {
+        0 => share,
+        ties => format!("{share}; {ties} tied within noise"),
+    }
 }
 
 /// The configuration in question and its baselines, one line each.

@@ -14,22 +14,26 @@ const COLOUR: f64 = 0.35;
 
 /// `count` images of `(channels, height, width)`. The same seed gives the same images on every machine.
 pub fn clouds(shape: (usize, usize, usize), count: usize, seed: u64) -> Images {
-    let (channels, height, width) = shape;
-    let mut pixels = Vec::with_capacity(count * channels * height * width);
-    for k in 0..count {
-        let mut rng = generator(seed, k);
-        let mean = rng.random_range(0.35..0.60);
-        let deviation = rng.random_range(0.12..0.24);
-        let common = field(height, width, &mut rng);
-        for _ in 0..channels {
-            let own = field(height, width, &mut rng);
-            let mixed = common.iter().zip(&own).map(|(c, o)| c + COLOUR * o).collect();
-            let values = normalised(mixed);
-            let pixel = |v: &f64| 255.0 * (mean + deviation * v).clamp(0.0, 1.0);
-            pixels.extend(values.iter().map(|v| pixel(v).round() as u8));
-        }
-    }
+    let pixels = (0..count).flat_map(|k| cloud(shape, seed, k)).collect();
     Images { source: format!("generated clouds, seed {seed}"), shape, pixels, labels: None }
+}
+
+/// Pixels of number `k` of the clouds of a seed.
+pub fn cloud(shape: (usize, usize, usize), seed: u64, k: usize) -> Vec<u8> {
+    let (channels, height, width) = shape;
+    let mut pixels = Vec::with_capacity(channels * height * width);
+    let mut rng = generator(seed, k);
+    let mean = rng.random_range(0.35..0.60);
+    let deviation = rng.random_range(0.12..0.24);
+    let common = field(height, width, &mut rng);
+    for _ in 0..channels {
+        let own = field(height, width, &mut rng);
+        let mixed = common.iter().zip(&own).map(|(c, o)| c + COLOUR * o).collect();
+        let values = normalised(mixed);
+        let pixel = |v: &f64| 255.0 * (mean + deviation * v).clamp(0.0, 1.0);
+        pixels.extend(values.iter().map(|v| pixel(v).round() as u8));
+    }
+    pixels
 }
 
 /// A smooth random field of mean 0 and deviation 1: each grid weighs half as much as the next coarser one.

@@ -12,32 +12,38 @@ mod strokes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub use clouds::clouds;
+pub use clouds::{cloud, clouds};
 
 use crate::data::Images;
+
+/// Channels, rows and columns of a digit.
+pub const DIGITS: (usize, usize, usize) = (1, render::SIDE, render::SIDE);
 
 /// A point: x to the right, y down. Strokes are drawn in the unit square.
 type Point = [f64; 2];
 
 /// `count` digits with their labels, in the order 0, 1, ..., 9, 0, ...; 1 x 28 x 28, white on black.
 pub fn digits(count: usize, seed: u64) -> Images {
-    let mut pixels = Vec::with_capacity(count * render::SIDE * render::SIDE);
-    let mut labels = Vec::with_capacity(count);
-    for k in 0..count {
-        let digit = k % 10;
-        let mut rng = generator(seed, k);
-        let mut lines = strokes::draw(digit, &mut rng);
-        distort(&mut lines, &mut rng);
-        let radius = rng.random_range(1.05..1.55);
-        pixels.extend(render::render(&lines, radius));
-        labels.push(digit as u8);
-    }
     Images {
         source: format!("generated digits, seed {seed}"),
-        shape: (1, render::SIDE, render::SIDE),
-        pixels,
-        labels: Some(labels),
+        shape: DIGITS,
+        pixels: (0..count).flat_map(|k| digit(seed, k)).collect(),
+        labels: Some((0..count).map(digit_label).collect()),
     }
+}
+
+/// Pixels of number `k` of the digits of a seed.
+pub fn digit(seed: u64, k: usize) -> Vec<u8> {
+    let mut rng = generator(seed, k);
+    let mut lines = strokes::draw(usize::from(digit_label(k)), &mut rng);
+    distort(&mut lines, &mut rng);
+    let radius = rng.random_range(1.05..1.55);
+    render::render(&lines, radius)
+}
+
+/// Label of number `k` of the digits of any seed.
+pub fn digit_label(k: usize) -> u8 {
+    (k % 10) as u8
 }
 
 /// A generator per image, so that an image does not depend on how many come before it.

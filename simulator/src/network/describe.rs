@@ -1,10 +1,12 @@
 //! Reading a network description (TOML), and inferring its shapes.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
 
+use super::size::{self, MOST_LAYERS};
 use super::{Layer, LayerKind, Network, Shape, Source, Variant};
 use crate::{Error, Result};
 
@@ -80,11 +82,17 @@ enum Kind {
     Shortcut,
 }
 
-/// Largest extent, channel count or kernel accepted: keeps products of shapes far from overflow.
+/// Largest extent, channel count or kernel accepted.
 const MAX_EXTENT: usize = 1 << 16;
+/// Longest description file, in bytes.
+const MOST_BYTES: u64 = 16 << 20;
 
 impl Network {
-    /// Reads a description from TOML text and checks every shape.
+    /// Reads a description from TOML text and checks every shape. Extents are at most 65536, and sizes within
+    /// [`super::MOST_VALUES`], [`super::MOST_NUMBERS`] and [`super::MOST_LAYERS`].
+    ///
+    /// # Errors
+    /// [`Error::Description`] and [`Error::Layer`], with the field in question.
     pub fn from_toml(text: &str) -> Result<Self> {
         let d: Description = toml::from_str(text).map_err(|e| Error::Description(e.to_string()))?;
         let input = Shape::new(d.input.channels, d.input.height, d.input.width);
@@ -92,16 +100,28 @@ impl Network {
         if extents.iter().any(|e| !(1..=MAX_EXTENT).contains(e)) {
             return Err(Error::layer("input", "shape", input, "extents from 1 to 65536"));
         }
+        size::check_map("input", extents)?;
         let mean = per_channel("mean", d.input.mean.clone(), 0.0, input.channels)?;
         let std = per_channel("std", d.input.std.clone(), 1.0, input.channels)?;
-        if std.iter().any(|s| *s <= 0.0 || !s.is_finite()) {
-            return Err(Error::layer("input", "std", format!("{std:?}"), "positive values"));
+        if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
+            return Err(Error::layer("input", "mean", bad, "a finite number"));
+        }
+        // An image is divided by it, so that its inverse must be a number too.
+        let divides = |s: f64| s > 0.0 && s.is_finite() && s.recip().is_finite();
+        if let Some(bad) = std.iter().find(|s| !divides(**s)) {
+            return Err(Error::layer("input", "std", bad, "a positive finite number"));
         }
         if let Some(c) = d.input.contrast.filter(|c| !(c.is_finite() && *c > 0.0)) {
-            return Err(Error::layer("input", "contrast", c, "a positive number"));
+            return Err(Error::layer("input", "contrast", c, "a positive finite number"));
         }
         if d.layer.is_empty() {
             return Err(Error::Description("there is no [[layer]]; describe at least one".into()));
+        }
+        if d.layer.len() > MOST_LAYERS {
+            let found = d.layer.len();
+            return Err(Error::Description(format!(
+                "{found} layers, expected at most {MOST_LAYERS}"
+            )));
         }
         let mut network = Network {
             name: d.name,
@@ -128,14 +148,25 @@ impl Network {
             }
             network.layers.push(built);
         }
+        size::check_network(&network)?;
         check_variants(&network)?;
         Ok(network)
     }
 
-    /// Reads a description file.
+    /// Reads a description file, of at most 16 MiB.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`Self::from_toml`].
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(io)?;
+        let mut text = String::new();
+        file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(io)?;
+        if text.len() as u64 > MOST_BYTES {
+            let fault =
+                format!("the file has over {MOST_BYTES} bytes; weights belong into another");
+            return Err(Error::Description(fault));
+        }
         Self::from_toml(&text)
     }
 
@@ -164,6 +195,7 @@ impl Network {
                 }
             }
         }
+        size::check_network(&out)?;
         Ok(out)
     }
 }
@@ -316,6 +348,7 @@ fn build(
             (LayerKind::Shortcut { out, stride }, output)
         }
     };
+    size::check_map(name, [output.channels, output.height, output.width])?;
     Ok(Layer { name: name.to_owned(), kind, sources, input, output })
 }
 

@@ -7,12 +7,14 @@ mod model;
 mod operations;
 mod random;
 mod ranges;
+mod size;
 mod weights;
 
 use serde::{Deserialize, Serialize};
 
 pub use model::{Bounds, LayerParameters, Model};
 pub use operations::{ConvGeometry, convolve, shortcut, sum_pool};
+pub use size::{MOST_LAYERS, MOST_NUMBERS, MOST_VALUES};
 pub use weights::{Tensor, Weights};
 
 /// Shape of a feature map: channels, height, width. Flattened in that order.

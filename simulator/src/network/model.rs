@@ -104,14 +104,18 @@ impl Model {
     }
 
     /// The named variant of a network, its weights read from `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Description`] for an unknown variant; those of [`Weights::read_for`] and of [`Self::new`].
     pub fn read_variant(
         network: &Network,
         variant: &str,
         folder: &std::path::Path,
     ) -> Result<Self> {
         let v = network.variant(variant)?;
-        let weights = Weights::read(&folder.join(&v.weights))?;
-        Self::new(network.with_groups(&v.groups)?, &weights)
+        let network = network.with_groups(&v.groups)?;
+        let weights = Weights::read_for(&network, &folder.join(&v.weights))?;
+        Self::new(network, &weights)
     }
 }
 

@@ -31,7 +31,13 @@ pub struct Tensor {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
+    /// Shapes of tensors of the file that were not read.
+    passed_over: BTreeMap<String, Vec<usize>>,
 }
+
+/// Most names in a message, and most characters of each.
+const MOST_NAMES: usize = 8;
+const MOST_CHARACTERS: usize = 60;
 
 impl Weights {
     /// Writes all tensors as 64-bit floats.
@@ -79,17 +85,51 @@ impl Weights {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Notes a tensor that was not read.
+    fn pass_over(&mut self, name: &str, shape: Vec<usize>) {
+        self.passed_over.insert(name.to_owned(), shape);
+    }
+
     /// The data of a tensor of exactly this shape.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] where there is none; it tells which names there are, the most alike first.
     pub fn expect_shape(&self, name: &str, shape: &[usize]) -> Result<&[f64]> {
-        let missing = |found: String| Error::Tensor {
+        let fault = |found: String| Error::Tensor {
             name: name.to_owned(),
             found,
             expected: format!("shape {shape:?}"),
         };
-        let tensor = self.get(name).ok_or_else(|| missing("no such tensor".into()))?;
-        if tensor.shape != shape {
-            return Err(missing(format!("shape {:?}", tensor.shape)));
+        match (self.get(name), self.passed_over.get(name)) {
+            (Some(tensor), _) if tensor.shape == shape => Ok(&tensor.data),
+            (Some(Tensor { shape, .. }), _) | (None, Some(shape)) => {
+                Err(fault(format!("shape {shape:?}")))
+            }
+            (None, None) => Err(fault(format!("no such tensor; {}", self.names_like(name)))),
         }
-        Ok(&tensor.data)
+    }
+
+    /// What tensors there are, the names most like `name` first.
+    fn names_like(&self, name: &str) -> String {
+        let mut names: Vec<&String> = self.tensors.keys().chain(self.passed_over.keys()).collect();
+        let likeness = |other: &str| {
+            // Long ones only cost time.
+            let cut: String = other.chars().take(4 * MOST_CHARACTERS).collect();
+            strsim::jaro_winkler(name, &cut)
+        };
+        names.sort_by_cached_key(|other| std::cmp::Reverse((likeness(other) * 1e9) as u64));
+        let shown: Vec<String> = names
+            .iter()
+            .take(MOST_NAMES)
+            .map(|name| match name.char_indices().nth(MOST_CHARACTERS) {
+                Some((end, _)) => format!("{:?}...", &name[..end]),
+                None => format!("{name:?}"),
+            })
+            .collect();
+        match names.len() {
+            0 => "the file has none".into(),
+            n if n <= MOST_NAMES => format!("the file has {}", shown.join(", ")),
+            n => format!("the file has {} and {} more", shown.join(", "), n - MOST_NAMES),
+        }
     }
 }

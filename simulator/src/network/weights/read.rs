@@ -7,6 +7,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{Weights, small};
+use crate::network::{MOST_NUMBERS, Network};
 use crate::{Error, Result};
 
 /// The tensors of a file.
@@ -18,9 +19,26 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`], and those of [`Self::from_bytes`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-        Self::from_bytes(&bytes)
+        Self::from_bytes(&bytes(path)?)
+    }
+
+    /// Reads of a safetensors file what may be a network's: tensors that are named for one of its layers and have no more
+    /// values than all the numbers of that layer. Of others, whatever they hold, only name and shape are kept, so that
+    /// reading takes no more memory than the file and the network.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`Self::from_bytes`].
+    pub fn read_for(network: &Network, path: &Path) -> Result<Self> {
+        let most: BTreeMap<&str, usize> = network
+            .layers
+            .iter()
+            .map(|l| (l.name.as_str(), l.numbers().unwrap_or(0).max(1)))
+            .chain([("output", 1)])
+            .collect();
+        let of_name = |name: &str| {
+            name.rsplit_once('.').and_then(|(layer, _)| most.get(layer)).copied().unwrap_or(0)
+        };
+        Self::parse(&bytes(path)?, &of_name)
     }
 
     /// Reads safetensors bytes: floating-point, rounded and sparse tensors. Other integer tensors (batch counters) are
@@ -30,6 +48,11 @@ impl Weights {
     /// [`Error::Tensor`] for bytes that are no safetensors file, a type not read, a value that is not finite, and a
     /// rounded or sparse tensor whose parts are missing or do not fit together.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::parse(bytes, &|_| MOST_NUMBERS)
+    }
+
+    /// Reads the tensors that have at most as many values as `most` says for their names.
+    fn parse(bytes: &[u8], most: &dyn Fn(&str) -> usize) -> Result<Self> {
         let file = SafeTensors::deserialize(bytes).map_err(|e| Error::Tensor {
             name: "(whole file)".into(),
             found: e.to_string(),
@@ -40,8 +63,10 @@ impl Weights {
             views.keys().filter_map(|name| small::sparse_part(name)).collect();
         let mut weights = Self::default();
         for name in sparse {
-            let (shape, data) = small::sparse(name, &views)?;
-            weights.insert(name, &shape, data)?;
+            match small::sparse(name, &views, most(name))? {
+                (shape, Some(data)) => weights.insert(name, &shape, data)?,
+                (shape, None) => weights.pass_over(name, shape),
+            }
         }
         for (name, view) in &views {
             if small::sparse_part(name).is_some() {
@@ -49,6 +74,10 @@ impl Weights {
             }
             if let Some(owner) = name.strip_suffix(small::STEP) {
                 small::check_owner(owner, &views)?;
+                continue;
+            }
+            if view.shape().iter().product::<usize>() > most(name) {
+                weights.pass_over(name, view.shape().to_vec());
                 continue;
             }
             let data = match view.dtype() {
@@ -60,6 +89,17 @@ impl Weights {
         }
         Ok(weights)
     }
+}
+
+/// The bytes of a weight file.
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    const MOST: u64 = (MOST_NUMBERS * size_of::<f64>()) as u64;
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    if length > MOST {
+        return Err(fault("(whole file)", format!("{length} bytes"), format!("at most {MOST}")));
+    }
+    std::fs::read(path).map_err(io)
 }
 
 /// The values of a floating-point tensor, which must be finite.

@@ -36,8 +36,12 @@ pub(super) fn rounded(name: &str, view: &TensorView<'_>, views: &Views<'_>) -> R
     Ok(integers.enumerate().map(|(k, q)| steps.value(k, q)).collect())
 }
 
-/// Shape and values of the dense tensor that a sparse one stands for.
-pub(super) fn sparse(name: &str, views: &Views<'_>) -> Result<(Vec<usize>, Vec<f64>)> {
+/// Shape and values of the dense tensor that a sparse one stands for; no values if there are over `most`.
+pub(super) fn sparse(
+    name: &str,
+    views: &Views<'_>,
+    most: usize,
+) -> Result<(Vec<usize>, Option<Vec<f64>>)> {
     if views.contains_key(name) {
         return Err(fault(name, "the tensor and also its sparse form", "one of them"));
     }
@@ -67,6 +71,9 @@ pub(super) fn sparse(name: &str, views: &Views<'_>) -> Result<(Vec<usize>, Vec<f
         let found = format!("{} values", values.shape()[0]);
         return Err(fault(&values_name, found, format!("{count}, one for each bit that is set")));
     }
+    if length > most {
+        return Ok((shape, None));
+    }
     let places = (0..length).filter(|k| bits[k / 8] >> (k % 8) & 1 == 1);
     let mut dense = vec![0.0; length];
     if values.dtype() == Dtype::I8 {
@@ -79,7 +86,7 @@ pub(super) fn sparse(name: &str, views: &Views<'_>) -> Result<(Vec<usize>, Vec<f
             dense[place] = value;
         }
     }
-    Ok((shape, dense))
+    Ok((shape, Some(dense)))
 }
 
 /// A part of a sparse tensor: a list of one of these types.
