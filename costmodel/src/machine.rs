@@ -44,7 +44,7 @@ impl Machine {
     /// The machine this runs on.
     pub fn detect() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::read(Path::new("/"), threads, engine::kernels::kernels().name)
+        Self::read(Path::new("/"), threads, engine::kernels::isa().unwrap_or("unavailable"))
     }
 
     /// Reads the description below a root directory; what is missing gets a default.
