@@ -66,7 +66,7 @@ impl Bench {
             set.depth,
             special,
             set.alpha,
-        );
+        )?;
         literal.allow_insecure = true;
         let params = Parameters::new(&literal)?;
         let secret = SecretKey::from_seed(&params, [42; 32]);
