@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::lines::LinesError;
+
 /// Result of a fallible cost-model operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -58,6 +60,17 @@ pub enum Error {
         /// What the system says.
         reason: String,
     },
+}
+
+impl From<LinesError> for Error {
+    fn from(error: LinesError) -> Self {
+        match error {
+            LinesError::Io { path, source } => Self::Io { path, source },
+            LinesError::Line { path, line, reason } => {
+                Self::Format { path, reason: format!("line {line}: {reason}") }
+            }
+        }
+    }
 }
 
 impl Error {

@@ -6,12 +6,15 @@
 //! - [`fit`]: what a unit of each sort of work costs here;
 //! - [`probe`]: a short test of how fast the machine is just now;
 //! - [`profile`]: all of that in a file;
+//! - [`lines`]: files that several processes append to, for journals;
 //! - [`model`] predicts.
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
+mod check;
 pub mod error;
 pub mod fit;
+pub mod lines;
 pub mod machine;
 pub mod measure;
 pub mod model;
@@ -23,7 +26,7 @@ pub mod profile;
 pub mod work;
 
 pub use error::{Error, Result};
-pub use machine::{Caches, Machine};
+pub use machine::{Caches, Machine, ThreadsBy};
 pub use model::{CostModel, Prediction};
 pub use operation::{Client, Operation, Residency};
 pub use primitive::{LinearShape, Primitive, Setting};

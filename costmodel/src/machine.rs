@@ -23,6 +23,44 @@ impl Default for Caches {
     }
 }
 
+/// What decides how many threads a process finds. A scheduler that shares a machine out may do so by neither of them; then
+/// a task sees all of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThreadsBy {
+    /// Nothing restricts this process: all CPUs.
+    AllCpus,
+    /// The CPUs that this process may run on.
+    Affinity,
+    /// The processor time that its control group may use.
+    CgroupQuota,
+    /// The system does not tell.
+    #[default]
+    Unknown,
+}
+
+impl ThreadsBy {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::AllCpus => "all CPUs",
+            Self::Affinity => "CPU affinity",
+            Self::CgroupQuota => "cgroup quota",
+            Self::Unknown => "the system",
+        }
+    }
+
+    /// From the threads that the standard library found, the least of what affinity and quota allow.
+    fn of(threads: usize, allowed: Option<usize>, cpus: Option<usize>) -> Self {
+        match (allowed, cpus) {
+            (Some(allowed), _) if threads < allowed => Self::CgroupQuota,
+            (Some(allowed), Some(cpus)) if allowed < cpus => Self::Affinity,
+            (Some(_), Some(_)) => Self::AllCpus,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// Description of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
@@ -32,6 +70,12 @@ pub struct Machine {
     pub isa: String,
     /// Hardware threads available to this process.
     pub threads: usize,
+    /// What that number was found by.
+    #[serde(default)]
+    pub threads_by: ThreadsBy,
+    /// CPUs of the machine that are switched on, whoever may use them; 0 where the system does not tell.
+    #[serde(default)]
+    pub cpus: usize,
     /// Installed memory, in bytes.
     pub memory_bytes: u64,
     /// Caches of one core.
@@ -44,7 +88,7 @@ impl Machine {
     /// The machine this runs on.
     pub fn detect() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::read(Path::new("/"), threads, engine::kernels::kernels().name)
+        Self::read(Path::new("/"), threads, engine::kernels::isa().unwrap_or("unavailable"))
     }
 
     /// Reads the description below a root directory; what is missing gets a default.
@@ -54,12 +98,18 @@ impl Machine {
         let cpu = field(&cpuinfo, "model name").or_else(|| field(&cpuinfo, "Model"));
         let kib = field(&meminfo, "MemTotal")
             .and_then(|v| v.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()));
+        let status = fs::read_to_string(root.join("proc/self/status")).unwrap_or_default();
+        let online = fs::read_to_string(root.join("sys/devices/system/cpu/online"));
+        let allowed = field(&status, "Cpus_allowed_list").and_then(|list| cpus_of(&list));
+        let cpus = online.ok().and_then(|list| cpus_of(&list));
         let caches = caches(&root.join("sys/devices/system/cpu/cpu0/cache"));
         Self {
             cpu: cpu.unwrap_or_else(|| "unknown".into()),
             isa: isa.into(),
             threads,
-            memory_bytes: kib.unwrap_or(0) * 1024,
+            threads_by: ThreadsBy::of(threads, allowed, cpus),
+            cpus: cpus.unwrap_or(0),
+            memory_bytes: kib.unwrap_or(0).saturating_mul(1024),
             caches: caches.unwrap_or_default(),
             caches_known: caches.is_some(),
         }
@@ -70,6 +120,15 @@ impl Machine {
 pub(crate) fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0)
+}
+
+/// CPUs of a list such as `0-3,8`.
+fn cpus_of(list: &str) -> Option<usize> {
+    list.trim().split(',').try_fold(0_usize, |sum, part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        sum.checked_add(last.checked_sub(first)?.checked_add(1)?)
+    })
 }
 
 /// The value of the first `key : value` line.
@@ -111,7 +170,7 @@ fn size_bytes(text: &str) -> Option<u64> {
         "G" => 1 << 30,
         _ => return None,
     };
-    digits.parse::<u64>().ok().map(|n| n * unit)
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -124,6 +183,11 @@ mod tests {
         assert_eq!(size_bytes("16M"), Some(16 << 20));
         assert_eq!(size_bytes("100"), Some(100));
         assert_eq!(size_bytes("1X"), None);
+        assert_eq!(size_bytes("18446744073709551615G"), None);
+        assert_eq!(cpus_of("0-3,8\n"), Some(5));
+        for wrong in ["", "3-1", "x", "0-18446744073709551615"] {
+            assert_eq!(cpus_of(wrong), None, "{wrong}");
+        }
         assert_eq!(size_bytes("K"), None);
     }
 
@@ -151,6 +215,20 @@ mod tests {
         assert!(machine.caches_known);
         let expected = Caches { l1_bytes: 48 << 10, l2_bytes: 2 << 20, l3_bytes: 2 << 20 };
         assert_eq!(machine.caches, expected);
+        assert_eq!((machine.threads_by, machine.cpus), (ThreadsBy::Unknown, 0));
+        // A node of 64 CPUs.
+        write("sys/devices/system/cpu/online", "0-63\n");
+        for (allowed, threads, by) in [
+            ("0-63", 64, ThreadsBy::AllCpus),
+            ("0-63", 2, ThreadsBy::CgroupQuota),
+            ("0-1,8,10-11", 5, ThreadsBy::Affinity),
+            ("0-1,8,10-11", 4, ThreadsBy::CgroupQuota),
+        ] {
+            write("proc/self/status", &format!("Name:\tx\nCpus_allowed_list:\t{allowed}\n"));
+            let machine = Machine::read(root.path(), threads, "scalar");
+            let found = (machine.threads, machine.threads_by, machine.cpus);
+            assert_eq!(found, (threads, by, 64), "{allowed}");
+        }
         let nowhere = Machine::read(&root.path().join("nowhere"), 1, "scalar");
         assert_eq!((nowhere.cpu.as_str(), nowhere.caches_known), ("unknown", false));
     }

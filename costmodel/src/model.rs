@@ -23,6 +23,10 @@ const PER_THREAD_STEP: f64 = 0.15;
 /// Smallest relative deviation claimed.
 const MIN_DEVIATION: f64 = 0.01;
 
+/// Points from which on Student's distribution is taken to be as it is with so many: it is the normal one but for a
+/// thousandth, and its quantiles take the longer to compute the more there are.
+const MANY: usize = 1000;
+
 /// A predicted time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
@@ -186,7 +190,7 @@ impl CostModel {
             PER_THREAD_STEP * beyond,
         ];
         let deviation = deviation.iter().map(|d| d * d).sum::<f64>().sqrt();
-        let points = spread.points.max(2) as f64;
+        let points = spread.points.clamp(2, MANY) as f64;
         let quantile = StudentsT::new(0.0, 1.0, points - 1.0)
             .map_or(2.0, |t| t.inverse_cdf(0.5 + COVERAGE / 2.0));
         (quantile * deviation * (1.0 + 1.0 / points).sqrt()).exp()

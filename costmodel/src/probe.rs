@@ -78,7 +78,7 @@ impl Probe {
 
 /// Buffer of the memory part: 64 MiB, or twice the last-level cache where that is more, up to 256 MiB.
 fn stream_bytes(caches: &Caches) -> u64 {
-    (2 * caches.l3_bytes).clamp(64 << 20, 256 << 20)
+    caches.l3_bytes.saturating_mul(2).clamp(64 << 20, 256 << 20)
 }
 
 /// Reads a buffer in the current pool.

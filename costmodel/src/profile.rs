@@ -4,22 +4,25 @@
 //! the program; it holds the raw points as well as the fit, so that a better fit can be made of it later.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::{Checked, MAX_FILE, MAX_SECONDS, at, within};
 use crate::error::{Error, Result};
 use crate::fit::{self, Fit};
 use crate::machine::Machine;
 use crate::measure::Measurements;
 use crate::point::Point;
 use crate::probe::Probe;
-use crate::work::Feature;
 
 /// Version of the format; it changes when the meaning of a field or of the work counts does.
 pub const VERSION: u32 = 1;
+
+/// Largest load average.
+const MAX_LOAD: f64 = 1e9;
 
 /// Everything a calibration found out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,10 +73,18 @@ impl Profile {
     /// Reads a profile.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Format`] for anything that is not a profile or contradicts itself, [`Error::Version`].
+    /// [`Error::Io`], [`Error::Version`]; [`Error::Format`] for more than 64 MiB, for anything that is not a profile or
+    /// contradicts itself, and for numbers that no measurement gives: infinite ones and those that are none, times above a
+    /// day, unit costs above a second, counts above 2^24, more than 2^16 threads, and parameters beyond the engine's limits.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(Error::io(path))?;
         let format = |reason: String| Error::Format { path: path.into(), reason };
+        let mut text = String::new();
+        fs::File::open(path)
+            .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
+            .map_err(Error::io(path))?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(format(format!("it is longer than {MAX_FILE} bytes")));
+        }
         // The version comes first: another version's fields may differ.
         let header: Header = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
         if header.version != VERSION {
@@ -107,47 +118,26 @@ impl Profile {
     }
 
     /// Checks that the parts agree; tells what does not.
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked {
+        within("load_average", self.load_average, 0.0..=MAX_LOAD)?;
+        within("duration_seconds", self.duration_seconds, 0.0..=MAX_SECONDS)?;
+        at("machine", self.machine.check())?;
+        for (i, probe) in self.probes.iter().enumerate() {
+            at(format!("probes[{i}]"), probe.check())?;
+        }
         if self.fits.is_empty() {
             return Err("no fit".into());
+        }
+        for (i, fit) in self.fits.iter().enumerate() {
+            at(format!("fits[{i}] (threads = {})", fit.threads), fit.check())?;
         }
         if self.fits.windows(2).any(|pair| pair[0].threads >= pair[1].threads) {
             return Err("fits are not ordered by thread count".into());
         }
-        for fit in &self.fits {
-            let threads = fit.threads;
-            if fit.unit_costs.len() != Feature::COUNT {
-                let found = fit.unit_costs.len();
-                return Err(format!(
-                    "{found} unit costs for {threads} threads, expected {}",
-                    Feature::COUNT
-                ));
-            }
-            for feature in Feature::ALL {
-                match fit.unit_costs.get(feature.unit_name()) {
-                    Some(cost) if cost.is_finite() && *cost >= 0.0 => {}
-                    Some(cost) => {
-                        return Err(format!(
-                            "{} is {cost} for {threads} threads",
-                            feature.unit_name()
-                        ));
-                    }
-                    None => {
-                        return Err(format!("no {} for {threads} threads", feature.unit_name()));
-                    }
-                }
-            }
-            if fit.unit_costs.values().all(|&cost| cost == 0.0) {
-                return Err(format!("all unit costs are zero for {threads} threads"));
-            }
+        for (i, point) in self.points.iter().enumerate() {
+            at(format!("points[{i}]"), point.check())?;
         }
-        let bad = |p: &&Point| {
-            !(p.time.median_ns.is_finite() && p.time.median_ns > 0.0) || p.time.samples == 0
-        };
-        match self.points.iter().find(bad) {
-            Some(point) => Err(format!("a point without a positive time: {:?}", point.operation)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// The probe made at calibration with a number of threads.

@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = Keys::new(setting)?;
     let set = Set::new(&keys, setting.limbs)?;
     let names: Vec<&str> = OPERATIONS.iter().map(|(name, _)| *name).collect();
-    let isa = engine::kernels::kernels().name;
+    let isa = engine::kernels::isa()?;
     println!("{}", json!({ "set": describe(setting), "isa": isa, "primitives": names }));
     for line in std::io::stdin().lock().lines() {
         let line = line?;

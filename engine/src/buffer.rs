@@ -100,9 +100,9 @@ impl AlignedBuf {
     /// size, and returned to it when dropped. Not for secrets: what was written stays in memory.
     pub fn scratch(len: usize) -> Self {
         let recycled = {
-            let mut pool = pool();
+            let (mut pool, most) = (pool(), len.saturating_add(len / 4));
             let capacity =
-                pool.range(len..=len + len / 4).find(|(_, list)| !list.is_empty()).map(|(&c, _)| c);
+                pool.range(len..=most).find(|(_, list)| !list.is_empty()).map(|(&c, _)| c);
             capacity.and_then(|c| pool.get_mut(&c)).and_then(Vec::pop)
         };
         let mut buffer = recycled.unwrap_or_else(|| Self::zeroed(len));

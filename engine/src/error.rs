@@ -23,6 +23,14 @@ pub enum Error {
         /// The limit, in bits.
         limit: u32,
     },
+    /// An instruction set that is forced and that this processor does not have, or nobody.
+    #[error("SPENCNN_ISA is {found:?}, expected one of {expected} on this processor, or unset")]
+    Isa {
+        /// What the variable says.
+        found: String,
+        /// What it may say here.
+        expected: String,
+    },
     /// A value has the wrong level for an operation.
     #[error("{what}: level is {found}, expected {expected}")]
     Level {

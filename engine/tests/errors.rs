@@ -29,7 +29,7 @@ fn term(dst: usize, src: usize, shift: usize, plaintext: Option<usize>) -> Linea
 
 #[test]
 fn parameters() {
-    let good = ParametersLiteral::uniform(13, 46, 46, 2, (1, 46), 1);
+    let good = ParametersLiteral::uniform(13, 46, 46, 2, (1, 46), 1).unwrap();
     assert_eq!(text(Parameters::new(&good)), "no error");
     let with = |change: fn(&mut ParametersLiteral)| {
         let mut literal = good.clone();
@@ -61,11 +61,8 @@ fn parameters() {
         literal.chain = Chain::Bits { first, scale: scale.to_vec(), special: special.to_vec() };
         text(Parameters::new(&literal))
     };
-    assert_eq!(
-        bits(46, &[46], &[]),
-        "parameters: 2 scale and 0 special primes, expected 1 to 64 and 1 to 16"
-    );
-    assert!(bits(46, &[46; 64], &[50]).starts_with("parameters: 65 scale and 1 special primes"));
+    assert_eq!(bits(46, &[46], &[]), "parameters: 0 special primes, expected 1 to 16");
+    assert_eq!(bits(46, &[46; 64], &[50]), "parameters: 64 levels, expected at most 63");
     assert_eq!(
         bits(51, &[46], &[46]),
         "parameters: no 51-bit primes for N = 2^13: prime sizes go from log2(N) + 2 to 50 bits"
@@ -83,19 +80,44 @@ fn parameters() {
         format!("parameters: prime {} occurs twice, expected distinct primes", q[0])
     );
     let large = (1 << 50) + 1;
-    assert_eq!(explicit(&[large], &p), format!("parameters: prime {large} has more than 50 bits"));
     assert_ne!(explicit(&[q[0] + 2], &p), "no error");
-    assert_ne!(explicit(&[0], &p), "no error");
-    assert_ne!(explicit(&[1], &p), "no error");
+    for bad in [0, 1, large] {
+        let expected = format!("parameters: prime {bad}, expected one of 2 to 50 bits");
+        assert_eq!(explicit(&[bad], &p), expected);
+    }
+    assert_eq!(explicit(&[], &p), "parameters: no prime q_0, expected at least that one");
+}
+
+#[test]
+fn absurd_counts_of_primes_take_no_memory() {
+    let uniform = |depth, special| text(ParametersLiteral::uniform(13, 46, 46, depth, special, 1));
+    for absurd in [64, 4_000_000_000, usize::MAX] {
+        let expected = format!("parameters: {absurd} levels, expected at most 63");
+        assert_eq!(uniform(absurd, (1, 46)), expected);
+        let expected = format!("parameters: {absurd} special primes, expected 1 to 16");
+        assert_eq!(uniform(2, (absurd, 46)), expected);
+    }
+}
+
+#[test]
+fn what_is_read_cannot_accept_insecure_parameters() {
+    let mut literal = ParametersLiteral::uniform(12, 46, 46, 2, (1, 46), 1).unwrap();
+    literal.allow_insecure = true;
+    let mut written = serde_json::to_value(&literal).unwrap();
+    let read: ParametersLiteral = serde_json::from_value(written.clone()).unwrap();
+    assert!(matches!(Parameters::new(&read), Err(engine::Error::Insecure { .. })));
+    written["allow_insecure"] = true.into();
+    let error = serde_json::from_value::<ParametersLiteral>(written).unwrap_err();
+    assert!(error.to_string().contains("allow_insecure"), "{error}");
 }
 
 #[test]
 fn insecure_parameters_are_accepted_only_by_name() {
-    let mut literal = ParametersLiteral::uniform(12, 46, 46, 2, (1, 46), 1);
+    let mut literal = ParametersLiteral::uniform(12, 46, 46, 2, (1, 46), 1).unwrap();
     assert!(Parameters::new(&literal).is_err());
     literal.allow_insecure = true;
     assert!(!Parameters::new(&literal).unwrap().is_secure());
-    let secure = ParametersLiteral::uniform(13, 46, 46, 2, (1, 46), 1);
+    let secure = ParametersLiteral::uniform(13, 46, 46, 2, (1, 46), 1).unwrap();
     assert!(Parameters::new(&secure).unwrap().is_secure());
 }
 

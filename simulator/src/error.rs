@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use costmodel::lines::LinesError;
+
 /// Result of a fallible simulator operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -151,6 +153,15 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl From<LinesError> for Error {
+    fn from(error: LinesError) -> Self {
+        match error {
+            LinesError::Io { path, source } => Self::Io { path, source },
+            LinesError::Line { path, line, reason } => Self::Journal { path, line, reason },
+        }
+    }
 }
 
 impl Error {

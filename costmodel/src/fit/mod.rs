@@ -71,7 +71,8 @@ impl Fit {
 /// Fits every thread count among the points.
 ///
 /// # Errors
-/// [`Error::Fit`] when a thread count has too few points or a time is not positive.
+/// [`Error::Fit`] when a thread count has too few points, a time is not positive, or a number is one that
+/// [`crate::Profile::load`] refuses.
 pub fn fit(points: &[Point], caches: &Caches) -> Result<Vec<Fit>> {
     let threads: BTreeSet<usize> = points.iter().map(|p| p.setting.threads).collect();
     if threads.is_empty() {
@@ -93,10 +94,7 @@ fn count<'a>(points: &[&'a Point], caches: &Caches) -> Vec<Row<'a>> {
 
 fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit> {
     let points: Vec<&Point> = points.iter().filter(|p| p.setting.threads == threads).collect();
-    let positive = |p: &Point| p.time.median_ns.is_finite() && p.time.median_ns > 0.0;
-    if let Some(point) = points.iter().find(|p| !positive(p)) {
-        return Err(Error::Fit(format!("the time of {:?} is not positive", point.operation)));
-    }
+    points.iter().try_for_each(|p| p.check()).map_err(Error::Fit)?;
     let training: Vec<&Point> = points.iter().copied().filter(|p| !p.is_held_out()).collect();
     if training.len() < MIN_POINTS {
         return Err(Error::Fit(format!(

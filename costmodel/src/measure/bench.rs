@@ -66,7 +66,7 @@ impl Bench {
             set.depth,
             special,
             set.alpha,
-        );
+        )?;
         literal.allow_insecure = true;
         let params = Parameters::new(&literal)?;
         let secret = SecretKey::from_seed(&params, [42; 32]);
@@ -83,7 +83,7 @@ impl Bench {
         let operands = |&l: &usize| Ok((l, Operands::random(&evaluator, l, share)?));
         let levels = set.levels.iter().map(operands).collect::<Result<_>>()?;
         // Half as much again as the last level holds, so that little of what was there survives.
-        let words = (caches.l3_bytes * 3 / 2).clamp(8 << 20, 384 << 20) / 8;
+        let words = (caches.l3_bytes / 2).saturating_mul(3).clamp(8 << 20, 384 << 20) / 8;
         Ok(Self {
             encoder: Encoder::new(&params),
             values: (0..params.slots()).map(|i| (i as f64).sin()).collect(),

@@ -1,16 +1,17 @@
 //! A record of finished measurements, so that a long calibration can go on after an interruption.
 //!
-//! One JSON object a line: first what is being measured and where, then one line for each finished visit. A last line cut
-//! short by an interruption is dropped.
+//! One JSON object a line: first what is being measured and where, then one line for each finished visit; see
+//! [`crate::lines`].
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, from_value};
 
 use super::plan::Plan;
+use crate::check::{Checked, MAX_NS, MAX_SECONDS, within};
 use crate::error::{Error, Result};
+use crate::lines::Lines;
 use crate::machine::Machine;
 use crate::operation::Operation;
 use crate::probe::Probe;
@@ -37,21 +38,39 @@ pub(super) struct Visit {
     pub samples_ns: Vec<Vec<Vec<f64>>>,
 }
 
+impl Visit {
+    /// Checks that this is a visit of the plan, with times that can be computed with.
+    fn check(&self, plan: &Plan, threads: usize) -> Checked {
+        within("pass", self.pass, 0..=plan.passes.saturating_sub(1))?;
+        within("set", self.set, 0..=plan.sets.len().saturating_sub(1))?;
+        within("seconds", self.seconds, 0.0..=MAX_SECONDS)?;
+        let cases = plan.sets.get(self.set).map_or(0, |set| plan.cases(set).len());
+        within("number of operations", self.operations.len(), cases..=cases)?;
+        within("number of lists in samples_ns", self.samples_ns.len(), threads..=threads)?;
+        for lists in &self.samples_ns {
+            within("number of cases in samples_ns", lists.len(), cases..=cases)?;
+            lists.iter().flatten().try_for_each(|&ns| within("samples_ns", ns, 0.0..=MAX_NS))?;
+        }
+        Ok(())
+    }
+}
+
 /// An open journal.
 pub(super) struct Journal {
-    path: PathBuf,
-    file: File,
+    lines: Lines,
     /// The probes at the start of the calibration.
     pub probes: Vec<Probe>,
-    /// Visits finished before.
+    /// Visits finished before, each once.
     pub finished: Vec<Visit>,
 }
 
 impl Journal {
-    /// Opens a journal, or starts it when there is none. `probe` is called for a new one.
+    /// Opens a journal, or starts it when there is none: `probe` is called then, while other processes wait. What has no
+    /// complete header is none yet, and its visits are nobody's.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Format`] for a file that is no journal of this plan on this machine; whatever `probe` says.
+    /// [`Error::Io`]; [`Error::Format`] for a file that is no journal of this plan on this machine, with times of at most a
+    /// day and visits of at most a year; whatever `probe` says.
     pub fn open(
         path: &Path,
         plan: &Plan,
@@ -60,25 +79,44 @@ impl Journal {
         probe: impl FnOnce() -> Result<Vec<Probe>>,
     ) -> Result<Self> {
         let description = format!("{plan:?} threads {threads:?}");
-        if path.exists() {
-            let (header, finished, length) = read(path)?;
-            if header.plan != description || header.machine != *machine {
-                let reason =
-                    "this journal belongs to another plan or machine: remove it, or name another"
-                        .into();
-                return Err(Error::Format { path: path.into(), reason });
+        let format = |reason: String| Error::Format { path: path.into(), reason };
+        let mut lines = Lines::open(path)?;
+        let mut locked = lines.lock()?;
+        let (mut header, mut finished) = (None::<Header>, Vec::<Visit>::new());
+        for (line, value) in locked.read::<Value>()? {
+            let at = |reason: String| format(format!("line {line}: {reason}"));
+            if value.get("plan").is_some() {
+                let found: Header = from_value(value).map_err(|e| at(e.to_string()))?;
+                if found.plan != description || found.machine != *machine {
+                    return Err(at(
+                        "this journal belongs to another plan or machine: remove it, or name another"
+                            .into(),
+                    ));
+                }
+                found.probes.iter().try_for_each(Probe::check).map_err(at)?;
+                header.get_or_insert(found);
+                continue;
             }
-            let file = OpenOptions::new().append(true).open(path).map_err(Error::io(path))?;
-            file.set_len(length).map_err(Error::io(path))?;
-            return Ok(Self { path: path.into(), file, probes: header.probes, finished });
+            let visit: Visit = from_value(value).map_err(|e| at(e.to_string()))?;
+            if header.is_none() {
+                continue;
+            }
+            visit.check(plan, threads.len()).map_err(at)?;
+            // Processes that share a journal may both have made a visit.
+            if !finished.iter().any(|v| (v.pass, v.set) == (visit.pass, visit.set)) {
+                finished.push(visit);
+            }
         }
-        let file =
-            OpenOptions::new().append(true).create_new(true).open(path).map_err(Error::io(path))?;
-        let mut journal = Self { path: path.into(), file, probes: probe()?, finished: Vec::new() };
-        let header =
-            Header { plan: description, machine: machine.clone(), probes: journal.probes.clone() };
-        journal.write(&header)?;
-        Ok(journal)
+        let probes = match header {
+            Some(header) => header.probes,
+            None => {
+                let (machine, probes) = (machine.clone(), probe()?);
+                locked.append(&Header { plan: description, machine, probes: probes.clone() })?;
+                probes
+            }
+        };
+        drop(locked);
+        Ok(Self { lines, probes, finished })
     }
 
     /// Records a finished visit.
@@ -86,74 +124,9 @@ impl Journal {
     /// # Errors
     /// [`Error::Io`].
     pub fn append(&mut self, visit: &Visit) -> Result<()> {
-        self.write(visit)
+        Ok(self.lines.append(visit)?)
     }
-
-    fn write(&mut self, value: &impl Serialize) -> Result<()> {
-        let mut line = serde_json::to_string(value)
-            .map_err(|e| Error::Format { path: self.path.clone(), reason: e.to_string() })?;
-        line.push('\n');
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        written.map_err(Error::io(&self.path))
-    }
-}
-
-/// Reads the complete lines of a journal, and tells how many bytes they have.
-fn read(path: &Path) -> Result<(Header, Vec<Visit>, u64)> {
-    let text = fs::read_to_string(path).map_err(Error::io(path))?;
-    let complete = text.rfind('\n').map_or(0, |end| end + 1);
-    let format = |e: serde_json::Error| Error::Format { path: path.into(), reason: e.to_string() };
-    let mut lines = text[..complete].lines();
-    let header = serde_json::from_str(lines.next().unwrap_or_default()).map_err(format)?;
-    let visits =
-        lines.map(serde_json::from_str).collect::<std::result::Result<_, _>>().map_err(format)?;
-    Ok((header, visits, complete as u64))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::operation::Client;
-
-    fn probes() -> Result<Vec<Probe>> {
-        Ok(vec![Probe { threads: 1, ntt_median_ns: 1.5, stream_median_ns: 2.5, stream_bytes: 64 }])
-    }
-
-    fn visit(pass: usize) -> Visit {
-        Visit {
-            pass,
-            set: 0,
-            seconds: 0.5,
-            operations: vec![Client::Decode.into()],
-            samples_ns: vec![vec![vec![1.25, 2.0], vec![]]],
-        }
-    }
-
-    #[test]
-    fn resumes_after_an_interruption() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.jsonl");
-        let (plan, machine) = (Plan::tiny(), Machine::detect());
-        let open =
-            |probe: fn() -> Result<Vec<Probe>>| Journal::open(&path, &plan, &[1], &machine, probe);
-        let mut journal = open(probes).unwrap();
-        journal.append(&visit(0)).unwrap();
-        journal.append(&visit(1)).unwrap();
-        drop(journal);
-        // The last line is cut short.
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, &text[..text.len() - 7]).unwrap();
-        let never = || -> Result<Vec<Probe>> { Err(Error::Cancelled) };
-        let mut journal = open(never).unwrap();
-        assert_eq!(journal.finished, vec![visit(0)]);
-        assert_eq!(journal.probes, probes().unwrap());
-        journal.append(&visit(2)).unwrap();
-        drop(journal);
-        assert_eq!(open(never).unwrap().finished, vec![visit(0), visit(2)]);
-        // Another thread count is another plan.
-        let other = Journal::open(&path, &plan, &[2], &machine, never);
-        assert!(matches!(other, Err(Error::Format { .. })));
-        fs::write(&path, "no journal\n").unwrap();
-        assert!(matches!(open(never), Err(Error::Format { .. })));
-    }
-}
+mod tests;

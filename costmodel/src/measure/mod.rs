@@ -195,7 +195,8 @@ struct Clock {
 
 impl Clock {
     fn new(plan: &Plan, visits: &[Visit]) -> Self {
-        let before = visits.iter().map(|v| Duration::from_secs_f64(v.seconds.max(0.0))).sum();
+        let before =
+            visits.iter().map(|v| Duration::try_from_secs_f64(v.seconds).unwrap_or_default()).sum();
         Self { budget: plan.budget, before, start: Instant::now() }
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use engine::params::limits;
+
 use super::shapes::{self, LinearSpec};
+use crate::check::MAX_SECONDS;
 use crate::error::{Error, Result};
 use crate::operation::{Client, Residency};
 
@@ -10,6 +13,9 @@ use crate::operation::{Client, Residency};
 const PRIME_BITS: u32 = 46;
 /// Bits of primes whose transforms correct between stages.
 const WIDE_PRIME_BITS: u32 = 50;
+
+/// Most passes over a plan's sets.
+const MAX_PASSES: usize = 1000;
 
 /// A parameter set to measure. It need not be secure: costs do not depend on that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,10 +144,10 @@ impl Plan {
         }
     }
 
-    /// Checks a plan.
+    /// Checks a plan: a year and 1000 passes at most, and sets that the engine accepts.
     ///
     /// # Errors
-    /// [`Error::Plan`].
+    /// [`Error::Plan`], [`Error::Engine`].
     pub(super) fn check(&self) -> Result<()> {
         let fail = |reason: String| Err(Error::Plan(reason));
         if self.sets.is_empty() || self.passes == 0 {
@@ -151,7 +157,16 @@ impl Plan {
                 self.passes
             ));
         }
+        if self.passes > MAX_PASSES || self.budget.as_secs_f64() > MAX_SECONDS {
+            return fail(format!(
+                "{} passes in {:?}, expected at most {MAX_PASSES} in {MAX_SECONDS} seconds",
+                self.passes, self.budget
+            ));
+        }
         for set in &self.sets {
+            limits::check_log_n(set.log_n)?;
+            limits::check_counts(set.depth, set.special)?;
+            limits::check_digit_limbs(set.alpha, set.depth)?;
             if set.levels.is_empty() || set.levels.iter().any(|&l| l == 0 || l > set.depth) {
                 return fail(format!(
                     "levels {:?}, expected some of 1 to {}",

@@ -37,7 +37,7 @@ impl Counter {
 
     /// Drop to a lower level: the limbs that stay are copied by one thread.
     pub(super) fn drop_level(&mut self, to: usize) {
-        self.copy(2.0 * (to + 1) as f64);
+        self.copy(2.0 * (to as f64 + 1.0));
     }
 
     fn copy(&mut self, limbs: f64) {

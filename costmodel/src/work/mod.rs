@@ -113,7 +113,7 @@ impl Counter {
             amounts: [0.0; Feature::COUNT],
             n: f64::from(setting.log_n).exp2(),
             log_n: f64::from(setting.log_n),
-            limbs: (setting.level + 1) as f64,
+            limbs: setting.level as f64 + 1.0,
             special: setting.special as f64,
             alpha: setting.alpha.max(1) as f64,
             threads: setting.threads.max(1) as f64,

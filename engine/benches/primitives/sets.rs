@@ -85,7 +85,7 @@ impl Keys {
     pub fn new(setting: &Setting) -> Result<Self> {
         let Setting { log_n, limbs, special, digit_limbs, bits, .. } = *setting;
         let literal =
-            ParametersLiteral::uniform(log_n, bits, bits, limbs - 1, (special, bits), digit_limbs);
+            ParametersLiteral::uniform(log_n, bits, bits, limbs - 1, (special, bits), digit_limbs)?;
         let params = Parameters::new(&literal)?;
         let level = params.max_level();
         let secret = SecretKey::from_seed(&params, [1; 32]);

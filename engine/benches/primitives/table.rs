@@ -109,7 +109,7 @@ impl Results {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let document = Document {
             cpu: cpu(),
-            isa: engine::kernels::kernels().name,
+            isa: engine::kernels::isa().map_err(std::io::Error::other)?,
             revision: revision(),
             unix_seconds: since_epoch.map_or(0, |d| d.as_secs()),
             command: env::args().skip(1).collect(),

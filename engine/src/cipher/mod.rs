@@ -1,7 +1,30 @@
 //! Plaintexts and ciphertexts.
 
-use crate::params::Parameters;
+use crate::params::{Parameters, limits};
 use crate::poly::{Form, RnsPoly};
+use crate::{Error, Result};
+
+/// Least base-2 logarithm of a scale.
+const MIN_LOG: f64 = -limits::MAX_LOG_SCALE;
+/// Largest base-2 logarithm of a scale: that of a product of two nominal ones.
+const MAX_LOG: f64 = 2.0 * limits::MAX_LOG_SCALE;
+
+/// Checks a scale: from 2^-100 to 2^200, and at most the modulus of its level, above which no message fits.
+pub(crate) fn check_scale(
+    what: &'static str,
+    scale: f64,
+    params: &Parameters,
+    level: usize,
+) -> Result<()> {
+    let modulus = |i| (params.modulus(i).value() as f64).log2();
+    let most = (0..=level.min(params.max_level())).map(modulus).sum::<f64>().min(MAX_LOG);
+    // The logarithm of what is negative is not a number, and in no range.
+    if (MIN_LOG..=most).contains(&scale.log2()) {
+        return Ok(());
+    }
+    let found = format!("{scale:e}");
+    Err(Error::argument(what, found, format!("2^{MIN_LOG} to 2^{most:.1} at level {level}")))
+}
 
 /// An encoded message: one polynomial in NTT form.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use crate::params::{Parameters, ParametersLiteral};
 use crate::poly::{Automorphism, Form, RnsPoly};
 
 fn parameters(log_n: u32, bits: u32, depth: usize) -> Parameters {
-    let mut literal = ParametersLiteral::uniform(log_n, bits, bits, depth, (1, bits), 1);
+    let mut literal = ParametersLiteral::uniform(log_n, bits, bits, depth, (1, bits), 1).unwrap();
     literal.allow_insecure = true;
     // The special prime must not be below the digits.
     literal.chain = match literal.chain {

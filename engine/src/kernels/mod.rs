@@ -4,7 +4,7 @@
 //! range of its inputs and outputs. All lengths are multiples of 8 words and all slices of one call
 //! have the same length unless said otherwise (a kernel panics when its caller breaks this). Outputs
 //! are canonical but for one, so all tables give identical words. The table is chosen once, at run time, by
-//! [`kernels`]; the variable `SPENCNN_ISA` forces one.
+//! [`kernels`]; the variable `SPENCNN_ISA` forces one. Tables are the engine's own: to others there is only their name.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod fma;
@@ -13,18 +13,20 @@ mod ifma;
 mod scalar;
 mod shape;
 
+use std::ffi::{OsStr, OsString};
 use std::sync::OnceLock;
 
 use crate::modulus::{Modulus, ShoupScalar};
 use crate::ntt::NttTable;
+use crate::{Error, Result};
 
 /// Words of one digit and component that follow each other in [`KeyWords`]: what an inner product sums in registers at
 /// once. Chunks of a key product are multiples of it.
-pub const KEY_WORDS: usize = 32;
+pub(crate) const KEY_WORDS: usize = 32;
 
 /// A chunk of a key-switching key: `[chunk length / KEY_WORDS][digit][component][KEY_WORDS]`.
 #[derive(Clone, Copy)]
-pub struct KeyWords<'a> {
+pub(crate) struct KeyWords<'a> {
     /// The words.
     pub words: &'a [u64],
     /// Digits of the key.
@@ -32,7 +34,7 @@ pub struct KeyWords<'a> {
 }
 
 /// Arguments of [`Kernels::key_product`].
-pub struct KeyProduct<'a> {
+pub(crate) struct KeyProduct<'a> {
     /// Digit limbs, one slice per digit, words in `[0, 2q)`, all over the same source chunk.
     pub digits: &'a [&'a [u64]],
     /// The key for the same chunk, words in `[0, q)`; it has at least as many digits.
@@ -49,7 +51,7 @@ pub struct KeyProduct<'a> {
 /// every Galois automorphism does in bit-reversed NTT order:
 /// `out[8 * (target[b] >> 3) + t] = in[8 * b + tables[target[b] & 7][t]]`.
 #[derive(Clone, Copy)]
-pub struct BlockPermutation<'a> {
+pub(crate) struct BlockPermutation<'a> {
     /// For each source block: `destination_block << 3 | table_index`, destinations within the chunk.
     pub target: &'a [u32],
     /// The eight lane permutations that occur for this automorphism.
@@ -58,7 +60,7 @@ pub struct BlockPermutation<'a> {
 
 /// One implementation of every inner loop.
 #[allow(clippy::type_complexity, reason = "the field comments name the arguments")]
-pub struct Kernels {
+pub(crate) struct Kernels {
     /// Name of the instruction set: `scalar`, `avx2`, `avx512`, `avx512ifma`.
     pub name: &'static str,
     /// Forward negacyclic NTT in place: natural order in, bit-reversed out. `[0, 2q) -> [0, q)`.
@@ -69,8 +71,6 @@ pub struct Kernels {
     pub add: fn(&mut [u64], &[u64], &Modulus),
     /// `a -= b`, all in `[0, q)`.
     pub sub: fn(&mut [u64], &[u64], &Modulus),
-    /// `a = -a`, in `[0, q)`.
-    pub neg: fn(&mut [u64], &Modulus),
     /// `out = a * b`, `[0, 2q) x [0, q) -> [0, q)`.
     pub mul: fn(&mut [u64], &[u64], &[u64], &Modulus),
     /// `out = a * b + c`, `[0, 2q) x [0, q) + [0, q) -> [0, q)`. Arguments: out, a, b, c.
@@ -119,31 +119,46 @@ pub struct Kernels {
 /// The variable that forces an instruction set.
 const ISA_VARIABLE: &str = "SPENCNN_ISA";
 
-/// The kernels in use: those that `SPENCNN_ISA` names, or the fastest that this processor has.
+/// The table in use, or what `SPENCNN_ISA` says when that names none. Chosen once.
+fn choice() -> &'static std::result::Result<&'static Kernels, OsString> {
+    static CHOICE: OnceLock<std::result::Result<&'static Kernels, OsString>> = OnceLock::new();
+    CHOICE.get_or_init(|| choose(std::env::var_os(ISA_VARIABLE), &available()))
+}
+
+/// The table of the forced name, or the last one; the name if there is no such table.
+fn choose(
+    forced: Option<OsString>,
+    available: &[&'static Kernels],
+) -> std::result::Result<&'static Kernels, OsString> {
+    match forced {
+        Some(name) => available.iter().copied().find(|k| name == k.name).ok_or(name),
+        None => Ok(available.last().copied().unwrap_or(&scalar::KERNELS)),
+    }
+}
+
+/// An instruction set that is forced and cannot be had.
+fn unavailable(name: &OsStr) -> Error {
+    let names: Vec<_> = available().iter().map(|kernels| kernels.name).collect();
+    Error::Isa { found: name.to_string_lossy().into_owned(), expected: names.join(", ") }
+}
+
+/// Name of the kernels in use: `scalar`, `avx2`, `avx512` or `avx512ifma`; the one that the variable `SPENCNN_ISA` names,
+/// or without it the fastest that this processor has.
 ///
-/// Chosen once. A name that is unknown, or not available here, is reported on the standard error
-/// stream and otherwise ignored.
-pub fn kernels() -> &'static Kernels {
-    static CHOICE: OnceLock<&'static Kernels> = OnceLock::new();
-    CHOICE.get_or_init(|| {
-        let available = available();
-        let best = available.last().copied().unwrap_or(&scalar::KERNELS);
-        let Some(name) = std::env::var_os(ISA_VARIABLE) else { return best };
-        available.iter().copied().find(|kernels| name == kernels.name).unwrap_or_else(|| {
-            let names: Vec<_> = available.iter().map(|kernels| kernels.name).collect();
-            eprintln!(
-                "warning: {ISA_VARIABLE}={} is not one of {}: using {}",
-                name.to_string_lossy(),
-                names.join(", "),
-                best.name
-            );
-            best
-        })
-    })
+/// # Errors
+/// [`Error::Isa`] when the variable names none, or one that this processor lacks. No table of constants can be made then,
+/// hence no parameters.
+pub fn isa() -> Result<&'static str> {
+    choice().as_ref().map(|kernels| kernels.name).map_err(|name| unavailable(name))
+}
+
+/// The kernels in use. Where [`isa`] is an error they are the portable ones, which nothing reaches: transforms need tables.
+pub(crate) fn kernels() -> &'static Kernels {
+    choice().as_ref().copied().unwrap_or(&scalar::KERNELS)
 }
 
 /// All tables that this processor can run, slowest first.
-pub fn available() -> Vec<&'static Kernels> {
+pub(crate) fn available() -> Vec<&'static Kernels> {
     let mut tables = vec![&scalar::KERNELS];
     #[cfg(target_arch = "x86_64")]
     {

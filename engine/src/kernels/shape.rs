@@ -1,6 +1,7 @@
 //! What all instruction sets share: checks of slice lengths, which the unsafe kernels rely on, and constants.
 //!
-//! A wrong length is a mistake of the engine itself, never of its user, hence a panic and no error.
+//! A wrong length is a mistake of the engine itself, never of its user, hence a panic and no error. Products of
+//! lengths are checked, so that none wraps.
 
 use super::{BlockPermutation, KEY_WORDS, KeyProduct, KeyWords};
 use crate::modulus::Modulus;
@@ -30,6 +31,16 @@ impl Lift {
 #[inline]
 pub(super) fn require_len(found: usize, expected: usize) {
     assert!(found == expected, "kernel slice of {found} words, expected {expected}");
+}
+
+/// Panics unless the slice has as many words as the factors multiply to, which may be more than can be counted.
+#[inline]
+fn require_product(found: usize, factors: &[usize]) {
+    let expected = factors.iter().try_fold(1_usize, |product, &f| product.checked_mul(f));
+    assert!(
+        expected == Some(found),
+        "kernel slice of {found} words, expected {factors:?} together"
+    );
 }
 
 /// Panics unless the length is a whole number of 8-word blocks.
@@ -76,7 +87,7 @@ pub(super) fn require_targets(outs: &[&mut [u64]], consts: &[&[u64]], moduli: &[
 #[inline]
 pub(super) fn require_permutation(permutation: &BlockPermutation<'_>, len: usize) {
     require_blocks(len);
-    require_len(permutation.target.len() * 8, len);
+    require_product(len, &[permutation.target.len(), 8]);
 }
 
 /// Panics unless all parts of the key product are over chunks of `len` words.
@@ -89,7 +100,7 @@ pub(super) fn require_key_product(product: &KeyProduct<'_>, len0: usize, len1: u
     require_slices(product.digits, count, len0);
     let KeyWords { words, digits } = product.key;
     assert!(digits >= count, "key of {digits} digits for a product of {count}");
-    require_len(words.len(), 2 * digits * len0);
+    require_product(words.len(), &[2, digits, len0]);
     if let Some((words, _)) = product.add0 {
         require_len(words.len(), len0);
     }

@@ -97,14 +97,12 @@ fn additions() {
     for_each(|kernels, m, pattern, rng| {
         let q = m.value();
         let (a, b) = (words(rng, pattern, LEN, q), words(rng, pattern, LEN, q));
-        let (mut sum, mut difference, mut negative) = (a.clone(), a.clone(), a.clone());
+        let (mut sum, mut difference) = (a.clone(), a.clone());
         (kernels.add)(&mut sum, &b, m);
         (kernels.sub)(&mut difference, &b, m);
-        (kernels.neg)(&mut negative, m);
         for t in 0..LEN {
             assert_eq!(sum[t], (a[t] + b[t]) % q);
             assert_eq!(difference[t], (a[t] + q - b[t]) % q);
-            assert_eq!(negative[t], (q - a[t]) % q);
         }
     });
 }
@@ -308,6 +306,60 @@ fn permutations_of_blocks() {
         (kernels.permute)(&mut out, &input, BlockPermutation { target: &target, tables: &tables });
         assert_eq!(out, permuted(&input, &target, &tables));
     }
+}
+
+/// Whether the key product of `count` digits over `words` words accepts a key that says to have `digits` digits.
+fn accepts_key(kernels: &Kernels, words: usize, count: usize, key: KeyWords<'_>) -> bool {
+    let m = Modulus::new(97).unwrap();
+    let zeros = vec![0; words];
+    let product = KeyProduct {
+        digits: &vec![&zeros[..]; count],
+        key,
+        next_key: None,
+        add0: None,
+        permutation: None,
+    };
+    let (mut out0, mut out1) = (zeros.clone(), zeros.clone());
+    let run = std::panic::AssertUnwindSafe(|| {
+        (kernels.key_product)(&mut out0, &mut out1, &product, &m);
+    });
+    std::panic::catch_unwind(run).is_ok()
+}
+
+#[test]
+fn lengths_that_wrap_are_refused() {
+    for kernels in available() {
+        for words in [KEY_WORDS, 8 * KEY_WORDS] {
+            let key = vec![0; 2 * 3 * words];
+            assert!(accepts_key(kernels, words, 3, KeyWords { words: &key, digits: 3 }));
+            // So many digits that the words of the key would be 2^64, that is 0, or 2^64 and those there are.
+            let wrapping = usize::MAX / (2 * words) + 1;
+            for (words_left, digits) in [(0, wrapping), (key.len(), wrapping + 3)] {
+                let key = KeyWords { words: &key[..words_left], digits };
+                assert!(!accepts_key(kernels, words, 3, key), "{} {digits}", kernels.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels_are_forced_by_name() {
+    let available = available();
+    let best = available[available.len() - 1].name;
+    let chosen = |name: Option<&str>| {
+        choose(name.map(OsString::from), &available).map(|kernels| kernels.name)
+    };
+    assert_eq!(chosen(None), Ok(best));
+    for kernels in &available {
+        assert_eq!(chosen(Some(kernels.name)), Ok(kernels.name));
+    }
+    for wrong in ["", "AVX2", "avx1024"] {
+        assert_eq!(chosen(Some(wrong)), Err(wrong.into()));
+    }
+    // One that exists, but not on this processor.
+    assert!(choose(Some("avx2".into()), &available[..1]).is_err());
+    let message = unavailable(OsStr::new("avx1024")).to_string();
+    assert!(message.contains("\"avx1024\"") && message.contains(best), "{message}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use crate::buffer::AlignedBuf;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::fma;
-use crate::kernels::kernels;
+use crate::kernels::{isa, kernels};
 use crate::modulus::{Modulus, ShoupScalar};
 use crate::params::primes::primitive_root_2n;
 use crate::{Error, Result};
@@ -58,8 +58,10 @@ impl NttTable {
     /// Tables for `N = 2^log_n` and a prime `q = 1 mod 2N`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `log_n` is outside 5..=17 or the modulus is not such a prime.
+    /// [`Error::Argument`] if `log_n` is outside 5..=17 or the modulus is not such a prime; [`Error::Isa`] when kernels are
+    /// forced that cannot be had.
     pub fn new(modulus: Modulus, log_n: u32) -> Result<Self> {
+        isa()?;
         if !(MIN_LOG_N..=MAX_LOG_N).contains(&log_n) {
             return Err(Error::argument("log2 of the ring degree", log_n, "5 to 17"));
         }

@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits;
+use crate::Result;
+
 /// Unchecked description of a parameter set; [`super::Parameters::new`] checks it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParametersLiteral {
     /// Base-2 logarithm of the ring degree N, 11 to 17.
     pub log_n: u32,
@@ -13,8 +17,9 @@ pub struct ParametersLiteral {
     pub log_scale: f64,
     /// Limbs per key-switching digit; dnum is then `ceil(limbs / digit_limbs)`.
     pub digit_limbs: usize,
-    /// Accept parameters below 128-bit security. Every report then says so.
-    #[serde(default)]
+    /// Accept parameters below 128-bit security. Every report then says so. Only the calling program can, never what it
+    /// reads: a written literal has no such field, and one that names it is refused.
+    #[serde(skip)]
     pub allow_insecure: bool,
 }
 
@@ -43,6 +48,9 @@ pub enum Chain {
 impl ParametersLiteral {
     /// The usual shape: one first prime, `depth` scale primes of one size near the scale, `special`
     /// primes of one size.
+    ///
+    /// # Errors
+    /// [`crate::Error::Parameters`] for more primes than [`limits`] allows: no list is made of them.
     pub fn uniform(
         log_n: u32,
         first: u32,
@@ -50,8 +58,9 @@ impl ParametersLiteral {
         depth: usize,
         special: (usize, u32),
         digit_limbs: usize,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        limits::check_counts(depth, special.0)?;
+        Ok(Self {
             log_n,
             chain: Chain::Bits {
                 first,
@@ -61,6 +70,6 @@ impl ParametersLiteral {
             log_scale: f64::from(scale),
             digit_limbs,
             allow_insecure: false,
-        }
+        })
     }
 }

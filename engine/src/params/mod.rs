@@ -1,6 +1,7 @@
 //! Parameters: a literal that a person writes becomes an immutable checked set through one
 //! constructor.
 
+pub mod limits;
 mod literal;
 pub mod primes;
 mod security;

@@ -1,11 +1,15 @@
 //! Primes that allow a negacyclic NTT, and their roots of unity.
 
 use crate::modulus::{MAX_BITS, Modulus};
+use crate::ntt::MAX_LOG_N;
 use crate::{Error, Result};
 
 /// Witnesses with which the Miller-Rabin test is exact for every 64-bit number
 /// (Sorenson, Webster, "Strong pseudoprimes to twelve prime bases", 2017).
 const WITNESSES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
+
+/// Most primes that are searched for at once.
+const MAX_COUNT: usize = 4096;
 
 /// Whether `n` is prime; exact for all 64-bit numbers.
 pub fn is_prime(n: u64) -> bool {
@@ -58,8 +62,14 @@ fn pow_mod(mut base: u64, mut exponent: u64, n: u64) -> u64 {
 /// The sequence is deterministic: for given `bits` and `log_n` the same primes come in the same order.
 ///
 /// # Errors
-/// [`Error::Parameters`] if there are not so many primes, or if `bits` leaves no room for `2N`.
+/// [`Error::Parameters`] if there are not so many primes, or if `bits` leaves no room for `2N`; for `log_n` above 17 and
+/// counts above 4096.
 pub fn ntt_primes(bits: u32, log_n: u32, count: usize, exclude: &[u64]) -> Result<Vec<u64>> {
+    if log_n > MAX_LOG_N || count > MAX_COUNT {
+        return Err(Error::Parameters(format!(
+            "{count} primes for N = 2^{log_n}, expected at most {MAX_COUNT} and N up to 2^{MAX_LOG_N}"
+        )));
+    }
     if bits > MAX_BITS || bits < log_n + 2 {
         return Err(Error::Parameters(format!(
             "no {bits}-bit primes for N = 2^{log_n}: prime sizes go from log2(N) + 2 to {MAX_BITS} bits"
@@ -95,8 +105,15 @@ pub fn ntt_primes(bits: u32, log_n: u32, count: usize, exclude: &[u64]) -> Resul
 /// The smallest primitive `2N`-th root of unity modulo the prime `q = 1 mod 2N`, `N = 2^log_n`.
 ///
 /// # Errors
-/// [`Error::Argument`] if `q` is not such a prime below 2^50.
+/// [`Error::Argument`] if `q` is not such a prime below 2^50, or `log_n` above 17.
 pub fn primitive_root_2n(q: u64, log_n: u32) -> Result<u64> {
+    if log_n > MAX_LOG_N {
+        return Err(Error::argument(
+            "log2 of the ring degree",
+            log_n,
+            format!("at most {MAX_LOG_N}"),
+        ));
+    }
     let order = 2_u64 << log_n;
     if q % order != 1 || !is_prime(q) {
         return Err(Error::argument(
@@ -180,7 +197,11 @@ mod tests {
         assert!(ntt_primes(51, 13, 1, &[]).is_err());
         assert!(ntt_primes(14, 13, 1, &[]).is_err());
         assert!(ntt_primes(18, 13, 100, &[]).is_err());
+        assert!(ntt_primes(50, 5, usize::MAX, &[]).is_err());
+        assert!(ntt_primes(50, u32::MAX, 1, &[]).is_err());
         assert!(primitive_root_2n(65_537, 16).is_err());
+        assert!(primitive_root_2n(65_537, 63).is_err());
+        assert!(primitive_root_2n(65_537, u32::MAX).is_err());
         assert!(primitive_root_2n((1 << 15) + 1, 10).is_err());
     }
 

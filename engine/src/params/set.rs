@@ -7,14 +7,11 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::literal::{Chain, ParametersLiteral};
-use super::{max_log_qp, primes};
+use super::{limits, max_log_qp, primes};
 use crate::modulus::Modulus;
 use crate::ntt::NttTable;
 use crate::rns::RnsTables;
 use crate::{Error, Result};
-
-/// Largest prime accepted, in bits: a product of two residues then fits the 52-bit multiply-add.
-const MAX_PRIME_BITS: u32 = 50;
 
 /// Stable identity of a parameter set: SHA-256 over N, the primes, the scale and the digit size.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,9 +56,7 @@ impl Parameters {
     /// [`Error::Insecure`] beyond the 128-bit table unless `allow_insecure` is set.
     pub fn new(literal: &ParametersLiteral) -> Result<Self> {
         let log_n = literal.log_n;
-        if !(11..=17).contains(&log_n) {
-            return Err(Error::Parameters(format!("log N is {log_n}, expected 11 to 17")));
-        }
+        limits::check_log_n(log_n)?;
         let (q, p) = resolve(literal)?;
         check(literal, &q, &p)?;
         let moduli = q.iter().chain(&p).map(|&m| Modulus::new(m)).collect::<Result<Vec<_>>>()?;
@@ -197,8 +192,15 @@ fn log2_product(primes: &[u64]) -> f64 {
 /// The primes a literal asks for.
 fn resolve(literal: &ParametersLiteral) -> Result<(Vec<u64>, Vec<u64>)> {
     match &literal.chain {
-        Chain::Explicit { q, p } => Ok((q.clone(), p.clone())),
+        Chain::Explicit { q, p } => {
+            let Some(levels) = q.len().checked_sub(1) else {
+                return Err(Error::Parameters("no prime q_0, expected at least that one".into()));
+            };
+            limits::check_counts(levels, p.len())?;
+            Ok((q.clone(), p.clone()))
+        }
         Chain::Bits { first, scale, special } => {
+            limits::check_counts(scale.len(), special.len())?;
             let mut used = Vec::new();
             let mut take = |bits: u32| -> Result<u64> {
                 let prime = primes::ntt_primes(bits, literal.log_n, 1, &used)?[0];
@@ -217,30 +219,18 @@ fn resolve(literal: &ParametersLiteral) -> Result<(Vec<u64>, Vec<u64>)> {
 
 fn check(literal: &ParametersLiteral, q: &[u64], p: &[u64]) -> Result<()> {
     let fail = |message: String| Err(Error::Parameters(message));
-    if q.is_empty() || p.is_empty() || q.len() > 64 || p.len() > 16 {
-        return fail(format!(
-            "{} scale and {} special primes, expected 1 to 64 and 1 to 16",
-            q.len(),
-            p.len()
-        ));
-    }
     let mut all: Vec<u64> = q.iter().chain(p).copied().collect();
     all.sort_unstable();
     if let Some(pair) = all.windows(2).find(|w| w[0] == w[1]) {
         return fail(format!("prime {} occurs twice, expected distinct primes", pair[0]));
     }
-    if let Some(large) = all.iter().find(|&&m| m >> MAX_PRIME_BITS != 0) {
-        return fail(format!("prime {large} has more than {MAX_PRIME_BITS} bits"));
+    let most = limits::MAX_PRIME_BITS;
+    if let Some(bad) = all.iter().find(|&&m| m < 2 || m >> most != 0) {
+        return fail(format!("prime {bad}, expected one of 2 to {most} bits"));
     }
-    let log_scale = literal.log_scale;
-    if !(log_scale.is_finite() && (10.0..=100.0).contains(&log_scale)) {
-        return fail(format!("scale is 2^{log_scale}, expected 2^10 to 2^100"));
-    }
-    let alpha = literal.digit_limbs;
-    if alpha == 0 || alpha > q.len() {
-        return fail(format!("{alpha} limbs a digit, expected 1 to {}", q.len()));
-    }
-    let digit = q.chunks(alpha).map(log2_product).fold(0.0, f64::max);
+    limits::check_log_scale(literal.log_scale)?;
+    limits::check_digit_limbs(literal.digit_limbs, q.len() - 1)?;
+    let digit = q.chunks(literal.digit_limbs).map(log2_product).fold(0.0, f64::max);
     let special = log2_product(p);
     // Key-switching noise is (digit / P) times a large factor: P below the digit would drown the message.
     if special < digit - 0.01 {

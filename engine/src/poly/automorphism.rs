@@ -91,7 +91,7 @@ impl Automorphism {
     }
 
     /// The permutation of the values of source chunk `source` into their destination chunk.
-    pub fn permutation(&self, source: usize) -> BlockPermutation<'_> {
+    pub(crate) fn permutation(&self, source: usize) -> BlockPermutation<'_> {
         let blocks = CHUNK_WORDS / BLOCK;
         BlockPermutation {
             target: &self.target[source * blocks..(source + 1) * blocks],

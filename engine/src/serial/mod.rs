@@ -35,8 +35,8 @@ pub use public::{
 };
 
 /// Version of the format that is written, and the only one that is read. A change of what a stored seed expands to is a
-/// new version.
-pub const FORMAT_VERSION: u16 = 2;
+/// new version. The third has no security flag in parameters.
+pub const FORMAT_VERSION: u16 = 3;
 
 /// Kinds of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,15 +4,12 @@ use std::io::{Read, Write};
 
 use super::Kind;
 use super::frame::{Sink, Source, packed_bytes};
-use crate::cipher::{Ciphertext, Plaintext};
+use crate::cipher::{Ciphertext, Plaintext, check_scale};
 use crate::keys::{SecretKey, expand};
-use crate::params::{Chain, Parameters, ParametersLiteral};
+use crate::params::{Chain, Parameters, ParametersLiteral, limits};
 use crate::poly::{Form, RnsPoly};
 use crate::sampling::{self, Seed};
 use crate::{Error, Result};
-
-/// Most primes of either sort that are read; [`Parameters::new`] decides how many are valid.
-const MAX_PRIMES: usize = 256;
 
 /// `c1` is stored.
 const WHOLE: u8 = 0;
@@ -25,13 +22,12 @@ const SEEDED: u8 = 1;
 /// [`Error::Io`].
 pub fn write_parameters(writer: impl Write, params: &Parameters) -> Result<()> {
     let (q, p) = (params.q(), params.p());
-    let length = (4 + 4 + 8 + 1 + 2 * 2 + 8 * (q.len() + p.len())) as u64;
+    let length = (4 + 4 + 8 + 2 * 2 + 8 * (q.len() + p.len())) as u64;
     let mut sink = Sink::open(writer, Kind::Parameters, params.fingerprint(), length)?;
     let literal = params.literal();
     sink.bytes(&literal.log_n.to_le_bytes())?;
     sink.bytes(&(literal.digit_limbs as u32).to_le_bytes())?;
     sink.bytes(&literal.log_scale.to_le_bytes())?;
-    sink.bytes(&[u8::from(literal.allow_insecure)])?;
     for primes in [q, p] {
         sink.bytes(&(primes.len() as u16).to_le_bytes())?;
         for prime in primes {
@@ -41,27 +37,21 @@ pub fn write_parameters(writer: impl Write, params: &Parameters) -> Result<()> {
     sink.finish()
 }
 
-/// Reads parameters and checks them as [`Parameters::new`] does. Their literal lists the primes.
+/// Reads parameters and checks them as [`Parameters::new`] does. Their literal lists the primes. `allow_insecure` accepts
+/// those below 128-bit security; nothing in the file can.
 ///
 /// # Errors
 /// [`Error::Decode`] for anything damaged, [`Error::Io`], and those of [`Parameters::new`].
-pub fn read_parameters(reader: impl Read) -> Result<Parameters> {
+pub fn read_parameters(reader: impl Read, allow_insecure: bool) -> Result<Parameters> {
     let mut source = Source::open(reader, Kind::Parameters)?;
     let log_n = source.u32()?;
     let digit_limbs = source.u32()? as usize;
     let log_scale = f64::from_le_bytes(source.array()?);
-    let allow_insecure = match source.u8()? {
-        0 => false,
-        1 => true,
-        other => return Err(source.error(format!("the security flag is {other}, expected 0 or 1"))),
-    };
     let mut primes = [Vec::new(), Vec::new()];
-    for list in &mut primes {
+    for (list, most) in primes.iter_mut().zip([limits::MAX_LEVELS + 1, limits::MAX_SPECIAL]) {
         let count = usize::from(source.u16()?);
-        if count > MAX_PRIMES {
-            return Err(
-                source.error(format!("there are {count} primes, expected at most {MAX_PRIMES}"))
-            );
+        if count > most {
+            return Err(source.error(format!("there are {count} primes, expected at most {most}")));
         }
         for _ in 0..count {
             list.push(source.u64()?);
@@ -89,7 +79,8 @@ pub fn read_parameters(reader: impl Read) -> Result<Parameters> {
 /// Writes a ciphertext.
 ///
 /// # Errors
-/// [`Error::Argument`] when the ciphertext does not fit the parameters; [`Error::Io`].
+/// [`Error::Argument`] when the ciphertext does not fit the parameters, or its scale is one that [`read_ciphertext`]
+/// refuses; [`Error::Io`].
 pub fn write_ciphertext(
     writer: impl Write,
     params: &Parameters,
@@ -108,6 +99,7 @@ pub fn write_ciphertext(
             return Err(Error::argument("ciphertext to write", found, expected));
         }
     }
+    check_scale("scale of a ciphertext to write", *scale, params, c0.level())?;
     let length = 1 + 8 + 2 + 2 * poly_bytes(params, c0.level());
     let mut sink = Sink::open(writer, Kind::Ciphertext, params.fingerprint(), length)?;
     write_head(&mut sink, WHOLE, *scale, c0.level())?;
@@ -120,13 +112,15 @@ pub fn write_ciphertext(
 /// from. The file holds nothing secret.
 ///
 /// # Errors
-/// [`Error::Level`] when the plaintext's level is above the parameters'; [`Error::Io`].
+/// [`Error::Level`] when the plaintext's level is above the parameters'; [`Error::Argument`] for a scale that
+/// [`read_ciphertext`] refuses; [`Error::Io`].
 pub fn write_seeded_ciphertext(
     writer: impl Write,
     secret: &SecretKey,
     plaintext: &Plaintext,
 ) -> Result<()> {
     let params = secret.params();
+    check_scale("scale of a plaintext to write", plaintext.scale, params, plaintext.level())?;
     let mut rng = sampling::os_rng();
     let seed = sampling::fresh_seed(&mut rng);
     let Ciphertext { c0, scale, .. } = secret.encrypt_seeded(plaintext, seed, &mut rng)?;
@@ -138,7 +132,8 @@ pub fn write_seeded_ciphertext(
     sink.finish()
 }
 
-/// Reads a ciphertext of either form.
+/// Reads a ciphertext of either form. Its scale is from 2^-100 to 2^200, and at most the modulus of its level: beyond that
+/// there is no room for a message.
 ///
 /// # Errors
 /// [`Error::Decode`] for anything damaged, [`Error::ForeignParameters`], [`Error::Io`].
@@ -149,10 +144,8 @@ pub fn read_ciphertext(reader: impl Read, params: &Parameters) -> Result<Ciphert
         return Err(source.error(format!("its form is {form}, expected {WHOLE} or {SEEDED}")));
     }
     let scale = f64::from_le_bytes(source.array()?);
-    if !(scale.is_normal() && scale > 0.0) {
-        return Err(source.error(format!("scale is {scale}, expected a positive finite number")));
-    }
     let level = read_level(&mut source, params)?;
+    check_scale("scale", scale, params, level).map_err(|e| source.error(e.to_string()))?;
     let bytes = poly_bytes(params, level);
     let (c0, c1) = if form == SEEDED {
         let seed: Seed = source.array()?;

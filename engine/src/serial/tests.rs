@@ -1,5 +1,7 @@
 //! Round trips, and readers against every kind of damage.
 
+mod limits;
+
 use std::io::Read;
 
 use super::frame::HEADER_BYTES;
@@ -11,7 +13,7 @@ use crate::params::{Parameters, ParametersLiteral};
 use crate::{Error, Result};
 
 fn parameters(depth: usize) -> Parameters {
-    let mut literal = ParametersLiteral::uniform(11, 30, 21, depth, (1, 30), 1);
+    let mut literal = ParametersLiteral::uniform(11, 30, 21, depth, (1, 30), 1).unwrap();
     literal.allow_insecure = true;
     Parameters::new(&literal).unwrap()
 }
@@ -55,7 +57,7 @@ fn objects() -> Vec<(&'static str, Vec<u8>, Check)> {
         (
             "parameters",
             bytes(|out| write_parameters(out, &params)),
-            check(|bytes, _| read_parameters(bytes).map(drop)),
+            check(|bytes, _| read_parameters(bytes, true).map(drop)),
         ),
         (
             "secret key",
@@ -92,10 +94,10 @@ fn same(a: &Ciphertext, b: &Ciphertext) -> bool {
 #[test]
 fn parameters_round_trip() {
     for params in [parameters(0), parameters(3)] {
-        let read = read_parameters(&bytes(|out| write_parameters(out, &params))[..]).unwrap();
+        let file = bytes(|out| write_parameters(out, &params));
+        let read = read_parameters(&file[..], true).unwrap();
         assert_eq!(read, params);
         assert_eq!((read.q(), read.p()), (params.q(), params.p()));
-        assert_eq!(read.literal().allow_insecure, params.literal().allow_insecure);
     }
 }
 
@@ -176,7 +178,7 @@ fn objects_follow_each_other_in_a_stream() {
         write_secret_key_unprotected(out, &secret)
     });
     let mut stream = &stream[..];
-    let params = read_parameters(&mut stream).unwrap();
+    let params = read_parameters(&mut stream, true).unwrap();
     read_ciphertext(&mut stream, &params).unwrap();
     read_secret_key_unprotected(&mut stream, &params).unwrap();
     assert!(stream.is_empty());
@@ -254,7 +256,8 @@ impl Read for Endless<'_> {
 fn declared_lengths_and_counts_are_not_believed() {
     let params = parameters(2);
     let header = |kind: Kind, length: u64| {
-        let mut header = b"SPENCNN\0\x02\0".to_vec();
+        let mut header = b"SPENCNN\0".to_vec();
+        header.extend(FORMAT_VERSION.to_le_bytes());
         header.extend((kind as u16).to_le_bytes());
         header.extend(params.fingerprint().0);
         header.extend(length.to_le_bytes());
@@ -306,9 +309,9 @@ fn declared_lengths_and_counts_are_not_believed() {
         reason(read_ciphertext(Endless { start: &start, read: 0 }, &params).map(drop))
     };
     assert_eq!(ciphertext(&[2]), "its form is 2, expected 0 or 1");
-    assert_eq!(ciphertext(&[0]), "scale is 0, expected a positive finite number");
     let scaled = |rest: &[u8]| [&[0][..], &1024_f64.to_le_bytes()[..], rest].concat();
     assert_eq!(ciphertext(&scaled(&[3, 0])), "level is 3, expected at most 2");
+    assert_eq!(ciphertext(&[0]), "scale: found 0e0, expected 2^-100 to 2^30.0 at level 0");
     let q = params.modulus(0).value();
     let word = scaled(&[&[0, 0][..], &(q as u32).to_le_bytes()[..]].concat());
     assert_eq!(ciphertext(&word), format!("a residue is {q}, expected below {q}"));
@@ -332,9 +335,12 @@ fn errors_say_what_the_object_is() {
         message(&file, &params),
         "decoding a ciphertext: the object is of unknown kind 77, expected a ciphertext"
     );
-    // The first version, whose seeds expanded in another way.
-    file[8] = 1;
-    assert_eq!(message(&file, &params), "decoding a ciphertext: format version is 1, expected 2");
+    // The first version, whose seeds expanded in another way, and the second, whose parameters had a security flag.
+    for old in [1, 2] {
+        file[8] = old;
+        let expected = format!("decoding a ciphertext: format version is {old}, expected 3");
+        assert_eq!(message(&file, &params), expected);
+    }
     file[0] = b'X';
     assert_eq!(
         message(&file, &params),
@@ -394,5 +400,5 @@ impl std::io::Write for Broken {
 fn failing_devices_are_named() {
     let params = parameters(1);
     assert_eq!(write_parameters(Broken, &params).unwrap_err().to_string(), "parameters: full");
-    assert_eq!(read_parameters(Broken).unwrap_err().to_string(), "parameters: broken");
+    assert_eq!(read_parameters(Broken, true).unwrap_err().to_string(), "parameters: broken");
 }

@@ -1,15 +1,14 @@
 //! JSON-lines journal of evaluated points: a search resumes from it, and shards merge by concatenation.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use costmodel::lines::Lines;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Evaluated;
 use super::obstacle::Obstacle;
-use crate::{Error, Result};
+use crate::Result;
 
 /// What was found at a point.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -35,7 +34,7 @@ pub struct Record {
 #[derive(Debug, Default)]
 pub struct Journal {
     records: BTreeMap<String, Point>,
-    file: Option<(PathBuf, File)>,
+    file: Option<Lines>,
 }
 
 impl Journal {
@@ -44,39 +43,17 @@ impl Journal {
         Self::default()
     }
 
-    /// Opens a file, creating it if there is none, and reads its points. A last line without its end is what
-    /// an interruption leaves: it is cut off. Any other line that cannot be read is an error.
+    /// Opens a file, creating it if there is none, and reads its points. Several processes may have it open: each adds to
+    /// it what it finds, and sees what was there when it opened it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Journal`] for a line that is no point, but for those that an interruption cut short;
+    /// [`crate::Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .append(true)
-            .open(path)
-            .map_err(io)?;
-        let mut reader = BufReader::new(file);
-        let mut journal = Self::new();
-        let (mut line, mut number, mut good) = (String::new(), 0, 0u64);
-        loop {
-            line.clear();
-            let bytes = reader.read_line(&mut line).map_err(io)?;
-            if bytes == 0 || !line.ends_with('\n') {
-                break;
-            }
-            number += 1;
-            let record: Record = serde_json::from_str(&line).map_err(|e| Error::Journal {
-                path: path.to_owned(),
-                line: number,
-                reason: e.to_string(),
-            })?;
-            journal.records.insert(record.key, record.point);
-            good += bytes as u64;
-        }
-        let file = reader.into_inner();
-        file.set_len(good).map_err(io)?;
-        journal.file = Some((path.to_owned(), file));
-        Ok(journal)
+        let mut file = Lines::open(path)?;
+        let records = file.lock()?.read::<Record>()?;
+        let records = records.into_iter().map(|(_, record)| (record.key, record.point)).collect();
+        Ok(Self { records, file: Some(file) })
     }
 
     /// What was found at a point, if it has been evaluated.
@@ -95,15 +72,15 @@ impl Journal {
     }
 
     /// Adds a point, in the file first.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`].
     pub fn insert(&mut self, key: String, point: Point) -> Result<()> {
-        if let Some((path, file)) = &mut self.file {
-            let record = Record { key: key.clone(), point: point.clone() };
-            let fault = |e: std::io::Error| Error::Io { path: path.clone(), source: e };
-            let mut line = serde_json::to_string(&record).map_err(|e| fault(e.into()))?;
-            line.push('\n');
-            file.write_all(line.as_bytes()).map_err(fault)?;
+        let record = Record { key, point };
+        if let Some(file) = &mut self.file {
+            file.append(&record)?;
         }
-        self.records.insert(key, point);
+        self.records.insert(record.key, record.point);
         Ok(())
     }
 }

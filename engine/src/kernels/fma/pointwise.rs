@@ -36,14 +36,6 @@ pub(super) fn sub<L: Lanes>(a: &mut [u64], b: &[u64], modulus: &Modulus) {
     each!(L, a = |x: a, y: b| prime.lift_words(x.sub_words(y)));
 }
 
-/// `a = -a`.
-#[inline(always)]
-pub(super) fn neg<L: Lanes>(a: &mut [u64], modulus: &Modulus) {
-    let prime = Prime::<L>::new(modulus);
-    let zero = L::splat_word(0);
-    each!(L, a = |x: a| prime.lift_words(zero.sub_words(x)));
-}
-
 /// `out = a * b`.
 #[inline(always)]
 pub(super) fn mul<L: Lanes>(out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus) {

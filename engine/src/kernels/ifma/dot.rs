@@ -48,9 +48,9 @@ fn key_product_as<const WIDE: bool>(
     }
 }
 
-/// Where the words of a key for the group at `start` are, if there are any.
+/// Where the words of a key for the group at `start` are, if there are any: of a key to be asked for, nobody checks that.
 fn at_group(key: KeyWords<'_>, start: usize) -> *const u64 {
-    key.words.as_ptr().wrapping_add(2 * key.digits * start)
+    key.words.as_ptr().wrapping_add(key.digits.wrapping_mul(2 * start))
 }
 
 /// Vectors of a group of [`KEY_WORDS`].

@@ -44,7 +44,6 @@ table! {
     ntt_inverse = inverse::inverse, (table: &NttTable, a: &mut [u64]);
     add = pointwise::add, (a: &mut [u64], b: &[u64], modulus: &Modulus);
     sub = pointwise::sub, (a: &mut [u64], b: &[u64], modulus: &Modulus);
-    neg = pointwise::neg, (a: &mut [u64], modulus: &Modulus);
     mul = pointwise::mul, (out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus);
     mul_add = pointwise::mul_add,
         (out: &mut [u64], a: &[u64], b: &[u64], c: &[u64], modulus: &Modulus);

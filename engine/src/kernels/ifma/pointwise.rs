@@ -44,13 +44,6 @@ pub(super) fn sub(a: &mut [u64], b: &[u64], modulus: &Modulus) {
     });
 }
 
-/// `a = -a`.
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-pub(super) fn neg(a: &mut [u64], modulus: &Modulus) {
-    let prime = Prime::new(modulus);
-    update(a, |x| prime.correct(_mm512_sub_epi64(prime.q, x)));
-}
-
 /// Products of two variable factors.
 struct Product {
     prime: Prime,

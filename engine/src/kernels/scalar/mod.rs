@@ -13,7 +13,6 @@ pub(super) static KERNELS: Kernels = Kernels {
     ntt_inverse: ntt::inverse,
     add: pointwise::add,
     sub: pointwise::sub,
-    neg: pointwise::neg,
     mul: pointwise::mul,
     mul_add: pointwise::mul_add,
     mul_sub: pointwise::mul_sub,

@@ -20,13 +20,6 @@ pub(super) fn sub(a: &mut [u64], b: &[u64], modulus: &Modulus) {
     }
 }
 
-/// `a = -a`.
-pub(super) fn neg(a: &mut [u64], modulus: &Modulus) {
-    for x in a {
-        *x = modulus.neg(*x);
-    }
-}
-
 /// `out = a * b`.
 pub(super) fn mul(out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus) {
     require_len(a.len(), out.len());

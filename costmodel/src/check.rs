@@ -1,0 +1,179 @@
+//! What the numbers in profiles and journals may be: they are checked when read, before anything is computed with them.
+//!
+//! Every check tells what does not hold, field first.
+
+use std::ops::RangeInclusive;
+
+use engine::params::limits;
+
+use crate::fit::{ErrorSummary, Fit, Spread};
+use crate::machine::Machine;
+use crate::operation::Operation;
+use crate::point::{Point, Timing};
+use crate::primitive::{Primitive, Setting};
+use crate::probe::Probe;
+use crate::work::Feature;
+
+/// The result of a check.
+pub(crate) type Checked = Result<(), String>;
+
+/// Largest file that is read, in bytes.
+pub(crate) const MAX_FILE: u64 = 64 << 20;
+/// Most threads.
+pub(crate) const MAX_THREADS: usize = 1 << 16;
+/// Largest number of points, samples, rotations, terms and so on.
+const MAX_COUNT: usize = 1 << 24;
+/// Longest time of one operation, in nanoseconds: a day.
+pub(crate) const MAX_NS: f64 = 86_400e9;
+/// Longest calibration, in seconds: a year.
+pub(crate) const MAX_SECONDS: f64 = 365.0 * 86_400.0;
+/// Largest cost of a unit of work, in nanoseconds: a second.
+const MAX_UNIT_NS: f64 = 1e9;
+/// Largest relative error or deviation.
+const MAX_RELATIVE: f64 = 1e12;
+/// Largest cache, in bytes.
+const MAX_CACHE: u64 = 1 << 40;
+/// Largest buffer of a probe, in bytes.
+const MAX_STREAM: u64 = 1 << 32;
+
+/// A number in a range; never one that is not a number.
+pub(crate) fn within<T: PartialOrd + std::fmt::Display>(
+    field: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Checked {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{field} is {value}, expected {} to {}", range.start(), range.end()))
+}
+
+/// A time in nanoseconds, above zero.
+pub(crate) fn time(field: &str, ns: f64) -> Checked {
+    within(field, ns, f64::MIN_POSITIVE..=MAX_NS)
+        .map_err(|_| format!("{field} is {ns}, expected above 0 and at most {MAX_NS} ns"))
+}
+
+/// What is checked by a method of its own, with its place before what is wrong there.
+pub(crate) fn at(place: impl std::fmt::Display, checked: Checked) -> Checked {
+    checked.map_err(|reason| format!("{place}: {reason}"))
+}
+
+impl Timing {
+    fn check(&self) -> Checked {
+        within("samples", self.samples, 1..=MAX_COUNT)?;
+        time("median_ns", self.median_ns)?;
+        time("low_quartile_ns", self.low_quartile_ns)?;
+        time("high_quartile_ns", self.high_quartile_ns)
+    }
+}
+
+impl Setting {
+    fn check(&self) -> Checked {
+        within("setting.log_n", self.log_n, limits::MIN_LOG_N..=limits::MAX_LOG_N)?;
+        within("setting.level", self.level, 0..=limits::MAX_LEVELS)?;
+        within("setting.special", self.special, 1..=limits::MAX_SPECIAL)?;
+        within("setting.alpha", self.alpha, 1..=limits::MAX_LEVELS + 1)?;
+        within("setting.threads", self.threads, 1..=MAX_THREADS)
+    }
+}
+
+impl Operation {
+    fn check(&self) -> Checked {
+        let count = |field: &str, value: usize| within(field, value, 0..=MAX_COUNT);
+        match self {
+            Self::Primitive(Primitive::RotateHoisted { rotations }) => {
+                count("rotations", *rotations)
+            }
+            Self::Primitive(Primitive::SumSquares { terms, .. }) => count("terms", *terms),
+            Self::Primitive(Primitive::DropLevel { to }) => {
+                within("to", *to, 0..=limits::MAX_LEVELS)
+            }
+            Self::Primitive(Primitive::Linear(shape)) => {
+                count("sources", shape.sources)?;
+                count("decomposed", shape.decomposed)?;
+                count("rotations", shape.rotations)?;
+                count("unrotated", shape.unrotated)?;
+                count("terms", shape.terms)?;
+                count("plaintexts", shape.plaintexts)?;
+                count("outputs", shape.outputs)
+            }
+            Self::Primitive(_) | Self::Client(_) => Ok(()),
+        }
+    }
+}
+
+impl Point {
+    /// Checks that there is a positive time, and that the work can be counted.
+    pub(crate) fn check(&self) -> Checked {
+        self.setting.check()?;
+        at("operation", self.operation.check())?;
+        at(format!("time of {:?}", self.operation), self.time.check())
+    }
+}
+
+impl Probe {
+    /// Checks that there are positive times.
+    pub(crate) fn check(&self) -> Checked {
+        within("threads", self.threads, 1..=MAX_THREADS)?;
+        within("stream_bytes", self.stream_bytes, 1..=MAX_STREAM)?;
+        time("ntt_median_ns", self.ntt_median_ns)?;
+        time("stream_median_ns", self.stream_median_ns)
+    }
+}
+
+impl Machine {
+    /// Checks that there is a thread and a cache.
+    pub(crate) fn check(&self) -> Checked {
+        within("threads", self.threads, 1..=MAX_THREADS)?;
+        within("cpus", self.cpus, 0..=MAX_THREADS)?;
+        within("caches.l1_bytes", self.caches.l1_bytes, 1..=MAX_CACHE)?;
+        within("caches.l2_bytes", self.caches.l2_bytes, 1..=MAX_CACHE)?;
+        within("caches.l3_bytes", self.caches.l3_bytes, 1..=MAX_CACHE)
+    }
+}
+
+impl ErrorSummary {
+    fn check(&self) -> Checked {
+        within("points", self.points, 0..=MAX_COUNT)?;
+        within("median_relative", self.median_relative, 0.0..=MAX_RELATIVE)?;
+        within("p90_relative", self.p90_relative, 0.0..=MAX_RELATIVE)?;
+        within("max_relative", self.max_relative, 0.0..=MAX_RELATIVE)
+    }
+}
+
+impl Spread {
+    fn check(&self) -> Checked {
+        within("points", self.points, 0..=MAX_COUNT)?;
+        within("relative_deviation", self.relative_deviation, 0.0..=MAX_RELATIVE)
+    }
+}
+
+impl Fit {
+    /// Checks that every sort of work has a cost, some of them above zero.
+    pub(crate) fn check(&self) -> Checked {
+        within("threads", self.threads, 1..=MAX_THREADS)?;
+        within("min_log_n", self.min_log_n, limits::MIN_LOG_N..=limits::MAX_LOG_N)?;
+        within("max_log_n", self.max_log_n, self.min_log_n..=limits::MAX_LOG_N)?;
+        within("last_level_bytes", self.last_level_bytes, 1..=MAX_CACHE)?;
+        within("noise_relative", self.noise_relative, 0.0..=MAX_RELATIVE)?;
+        within("number of unit_costs", self.unit_costs.len(), Feature::COUNT..=Feature::COUNT)?;
+        for feature in Feature::ALL {
+            let name = feature.unit_name();
+            let cost = self.unit_costs.get(name).ok_or_else(|| format!("no {name}"))?;
+            within(name, *cost, 0.0..=MAX_UNIT_NS)?;
+        }
+        if self.unit_costs.values().all(|&cost| cost == 0.0) {
+            return Err("all unit costs are zero".into());
+        }
+        at("training", self.training.check())?;
+        at("held_out", self.held_out.check())?;
+        for (name, spread) in &self.families {
+            at(format!("families.{name}"), spread.check())?;
+        }
+        for (name, summary) in &self.unseen_rings {
+            at(format!("unseen_rings.{name}"), summary.check())?;
+        }
+        Ok(())
+    }
+}

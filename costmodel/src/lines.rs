@@ -1,0 +1,196 @@
+//! Files of JSON lines that several processes append to: the mechanics of journals.
+//!
+//! Every access holds the file's lock, so that lines never mix. An append is one write of whole lines behind whatever
+//! is there, and nothing is ever cut: a process that is killed in the middle of it leaves a line that ends before its
+//! JSON does. Readers skip such a line, and the next append starts on a fresh one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest line that is read, in bytes.
+const MAX_LINE: u64 = 64 << 20;
+
+/// What can go wrong with such a file.
+#[derive(Debug, thiserror::Error)]
+pub enum LinesError {
+    /// It cannot be opened, locked, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line that is none of this file's.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// An open file of JSON lines.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    /// Opens a file, creating it if there is none.
+    ///
+    /// # Errors
+    /// [`LinesError::Io`].
+    pub fn open(path: &Path) -> Result<Self, LinesError> {
+        let options = OpenOptions::new().create(true).read(true).append(true).open(path);
+        let file = options.map_err(|source| LinesError::Io { path: path.into(), source })?;
+        Ok(Self { path: path.into(), file })
+    }
+
+    /// Waits for other processes to be done with the file, and keeps them off until the result is dropped.
+    ///
+    /// # Errors
+    /// [`LinesError::Io`], on a file system without locks for one.
+    pub fn lock(&mut self) -> Result<Locked<'_>, LinesError> {
+        if let Err(e) = self.file.lock() {
+            let text = format!("it cannot be locked: {e}; keep it on a file system that has locks");
+            return Err(self.fault(io::Error::new(e.kind(), text)));
+        }
+        Ok(Locked { lines: self })
+    }
+
+    /// [`Locked::append`] under a lock of its own.
+    ///
+    /// # Errors
+    /// [`LinesError::Io`].
+    pub fn append(&mut self, value: &impl Serialize) -> Result<(), LinesError> {
+        self.lock()?.append(value)
+    }
+
+    fn fault(&self, source: io::Error) -> LinesError {
+        LinesError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// A file that no other process touches meanwhile.
+#[derive(Debug)]
+pub struct Locked<'a> {
+    lines: &'a mut Lines,
+}
+
+impl Locked<'_> {
+    /// All values, each with the number of its line. Lines that end before their JSON does are skipped.
+    ///
+    /// # Errors
+    /// [`LinesError::Line`] for any other line that is no such value, or longer than 64 MiB; [`LinesError::Io`].
+    pub fn read<T: DeserializeOwned>(&mut self) -> Result<Vec<(usize, T)>, LinesError> {
+        let Lines { path, file } = &mut *self.lines;
+        let io = |source| LinesError::Io { path: path.clone(), source };
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let mut reader = BufReader::new(file);
+        let (mut values, mut bytes) = (Vec::new(), Vec::new());
+        for line in 1.. {
+            bytes.clear();
+            let count = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(io)?;
+            if count == 0 {
+                break;
+            }
+            let fault = |reason| LinesError::Line { path: path.clone(), line, reason };
+            if count as u64 == MAX_LINE {
+                return Err(fault(format!("it is longer than {MAX_LINE} bytes")));
+            }
+            // The end of the line would go on with a string that ends too early.
+            match serde_json::from_slice(bytes.trim_ascii_end()) {
+                Ok(value) => values.push((line, value)),
+                Err(e) if e.is_eof() => {}
+                Err(e) => return Err(fault(e.to_string())),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Adds a line, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`LinesError::Io`].
+    pub fn append(&mut self, value: &impl Serialize) -> Result<(), LinesError> {
+        self.write(value).map_err(|source| self.lines.fault(source))
+    }
+
+    fn write(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let file = &mut self.lines.file;
+        let mut line = Vec::new();
+        if file.seek(SeekFrom::End(0))? > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                line.push(b'\n');
+            }
+        }
+        serde_json::to_writer(&mut line, value)?;
+        line.push(b'\n');
+        file.write_all(&line)?;
+        file.sync_data()
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // What cannot be unlocked is when the file is closed.
+        let _ = self.lines.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn read(path: &Path) -> Result<Vec<(usize, Vec<String>)>, LinesError> {
+        Lines::open(path)?.lock()?.read()
+    }
+
+    #[test]
+    fn a_torn_line_is_skipped_and_kept_and_the_next_one_is_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let value = |text: &str| vec![text.to_owned(), "ä\n\"".to_owned()];
+        Lines::open(&path).unwrap().append(&value("first")).unwrap();
+        let first = fs::read(&path).unwrap();
+        for kept in 0..first.len() {
+            // Wherever a second line was torn.
+            fs::write(&path, [&first[..], &first[..kept]].concat()).unwrap();
+            let before = read(&path).unwrap();
+            // Only its end of line is missing when it is whole.
+            let whole = kept + 1 == first.len();
+            assert_eq!(before.len(), 1 + usize::from(whole), "{kept}");
+            assert_eq!(fs::read(&path).unwrap().len(), first.len() + kept);
+            Lines::open(&path).unwrap().append(&value("next")).unwrap();
+            let after = read(&path).unwrap();
+            assert_eq!(after[..before.len()], before, "{kept}");
+            assert_eq!(after[before.len()..], [(2 + usize::from(kept > 0), value("next"))]);
+        }
+    }
+
+    #[test]
+    fn other_lines_are_errors_with_their_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        assert!(read(&path).unwrap().is_empty());
+        fs::write(&path, "[\"a\"]\n[\"b\n[\"c\"]\n[4]\n").unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, LinesError::Line { line: 4, .. }), "{error}");
+        assert!(error.to_string().contains("line 4: invalid type"), "{error}");
+        fs::write(&path, b"\xff\xfe\n").unwrap();
+        assert!(matches!(read(&path), Err(LinesError::Line { line: 1, .. })));
+    }
+}
