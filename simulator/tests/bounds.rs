@@ -237,9 +237,17 @@ fn a_search_chooses_nothing_that_has_no_room() {
         }
         outcome.all
     };
-    // Ten bits are between the scale and the first prime of rescaled squares, one of them for the sign.
-    assert!(!found(ActivationMethod::Square, 511.0).is_empty());
-    assert!(found(ActivationMethod::Square, 513.0).is_empty());
+    // Ten bits are between the scale and the first prime of rescaled squares, one of them for the sign and one to spare:
+    // beyond, the scale of the results gives way.
+    for (bound, less) in [(255.0, 0.0), (256.0, 0.0), (512.0, 1.0), (1024.0, 2.0)] {
+        let all = found(ActivationMethod::Square, bound);
+        assert!(!all.is_empty());
+        for e in all {
+            let nominal = f64::from(e.configuration.parameters.scale_bits);
+            let scale = e.configuration.scales.map(|plan| plan.layer("fc2").unwrap().log2());
+            assert_eq!(scale, (less > 0.0).then_some(nominal - less), "{bound}");
+        }
+    }
     // Where squares are not rescaled, the scale of the results follows their bound: a bit to spare, one for the sign.
     for (bound, bits) in [(16.0, 4), (4096.0, 12)] {
         let all = found(ActivationMethod::PairedSquare, bound);

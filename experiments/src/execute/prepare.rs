@@ -99,7 +99,7 @@ fn clear_error(paper: &Paper, program: &simulator::program::Program, image: &[f6
     let outputs = run_observed(program, &slots, &mut |v, slots| {
         reach[v] = slots.iter().fold(reach[v], |m, v| v.abs().max(m));
     })?;
-    program.check_room(|v| reach[v], 1.0, &Chain::from(&paper.params))?;
+    program.check_room(|v| reach[v], 0.0, &Chain::from(&paper.params))?;
     let logits = paper.lowered.decode(&outputs)?;
     let plain = paper.candidate.model.forward(image)?;
     let error = crate::report::largest_difference(&logits, &plain);

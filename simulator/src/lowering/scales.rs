@@ -13,10 +13,12 @@
 use crate::chain::Chain;
 use crate::config::ScalePlan;
 use crate::fold::{Folded, Origin, StageKind, Statistics};
+use crate::program::room::MARGIN_BITS;
 use crate::{Error, Result};
 
-/// Room left above the largest value seen, in bits: values up to this factor larger still decrypt.
-const HEADROOM_BITS: f64 = 3.0;
+/// Room left above the largest value seen, in bits: what is asked of a program, and a little, as scales are rounded and
+/// primes lie beside their nominal sizes.
+const HEADROOM_BITS: f64 = MARGIN_BITS + 0.01;
 /// Room left above a known bound of the results, in bits: primes lie a little beside their nominal sizes.
 const BOUND_HEADROOM_BITS: f64 = 1.0;
 
@@ -56,7 +58,7 @@ impl ScalePlan {
                 let way = Way::to(folded, k, part);
                 let Some(before) = way.linear else {
                     // The image's scale costs nothing: half for it, half for the weights.
-                    image.get_or_insert(total / (1.0 + f64::from(way.squares)));
+                    image.get_or_insert(total / f64::from(2 + way.squares));
                     continue;
                 };
                 if scales[before].is_some() {

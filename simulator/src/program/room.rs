@@ -16,6 +16,9 @@ use super::{Program, ValueId, ValueInfo};
 use crate::chain::Chain;
 use crate::{Error, Result};
 
+/// How many times what was seen on a few images there must be room for, in bits.
+pub const MARGIN_BITS: f64 = 3.0;
+
 /// Checks that values of at most `bound` have room at their level and scale.
 ///
 /// # Errors
@@ -37,20 +40,21 @@ pub fn check(layer: &str, bound: f64, info: ValueInfo, chain: &Chain) -> Result<
 
 impl Program {
     /// Checks that products of ciphertexts and results have room if their slots are at most what `reach` says of a value,
-    /// times `margin`.
+    /// times `2^margin_bits`.
     ///
     /// # Errors
     /// [`Error::Room`] for the first that has not.
     pub fn check_room(
         &self,
         reach: impl Fn(ValueId) -> f64,
-        margin: f64,
+        margin_bits: f64,
         chain: &Chain,
     ) -> Result<()> {
         for instruction in &self.instructions {
             let product = self.facts(instruction).ciphertext_products > 0;
             for v in instruction.dsts.iter().filter(|v| product || self.outputs.contains(v)) {
-                check(&self.layers[instruction.layer], margin * reach(*v), self.values[*v], chain)?;
+                let bound = reach(*v) * margin_bits.exp2();
+                check(&self.layers[instruction.layer], bound, self.values[*v], chain)?;
             }
         }
         Ok(())

@@ -9,9 +9,7 @@ use crate::interpret::{NoiseModel, run_noisy, run_observed};
 use crate::lowering::Lowered;
 use crate::precision::Precision;
 use crate::program::ValueId;
-
-/// How many times what was seen on a few images there must be room for.
-const MARGIN: f64 = 8.0;
+use crate::program::room::MARGIN_BITS;
 
 /// What was seen. It does not depend on scales or primes.
 #[derive(Debug, Clone)]
@@ -59,7 +57,7 @@ impl Survey {
     /// # Errors
     /// [`crate::Error::Room`].
     pub(super) fn check_room(&self, lowered: &Lowered, chain: &Chain) -> Result<()> {
-        lowered.program.check_room(|v| self.reach[v], MARGIN, chain)
+        lowered.program.check_room(|v| self.reach[v], MARGIN_BITS, chain)
     }
 
     /// Precision of the results on the images of the survey, with simulated noise.

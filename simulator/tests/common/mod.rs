@@ -1,6 +1,9 @@
 //! Small networks and helpers that several tests share.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod found;
+pub mod layers;
+
 pub mod ops;
 
 use rand::{Rng, SeedableRng};

@@ -1,0 +1,85 @@
+//! Searching a small network, and running what the search returns.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use engine::params::Parameters;
+use simulator::chain::Chain;
+use simulator::fold::{ActivationMethod, Folded};
+use simulator::interpret::{Client, Session, run_clear};
+use simulator::lowering::lower;
+use simulator::network::Model;
+use simulator::precision::{Demand, Precision};
+use simulator::program::PlaintextForm;
+use simulator::search::{
+    Candidate, Evaluated, Journal, Limits, Outcome, Search, Space, Watch, WorkPricer,
+};
+
+/// Few parameter sets, small rings: secure ones all the same.
+pub fn space(activations: ActivationMethod) -> Space {
+    Space {
+        log_n: vec![13, 14],
+        special: vec![1],
+        activations,
+        max_inputs: 16,
+        max_ciphertexts: 16,
+        keep: 4,
+        paired_prime_bits: vec![46],
+        ..Space::default()
+    }
+}
+
+/// A search on the images given (normalised).
+pub fn search(
+    model: &Model,
+    space: &Space,
+    demand: Demand,
+    images: &[Vec<f64>],
+) -> simulator::Result<Outcome> {
+    let folded = Folded::new(model, space.activations)?;
+    let limits = Limits { precision: demand, ..Limits::default() };
+    let search = Search {
+        space,
+        limits: &limits,
+        pricer: &WorkPricer,
+        pricer_name: "work",
+        reference_accuracy: None,
+        images,
+        seed: 1,
+        watch: Watch::default(),
+    };
+    let candidate = Candidate { variant: "v".into(), folded, accuracy: None };
+    search.run(&[candidate], &mut Journal::new())
+}
+
+/// Checks a configuration on plain slots: the network's results but for roundings of double precision.
+#[track_caller]
+pub fn check_clear(model: &Model, e: &Evaluated, image: &[f64]) {
+    let folded = Folded::new(model, e.configuration.activations).unwrap();
+    let chain = e.configuration.parameters.ideal_chain();
+    let lowered = lower(&folded, &e.configuration, &chain, true).unwrap();
+    lowered.program.check(&chain).unwrap();
+    let slots = lowered.encode(image).unwrap();
+    let results = lowered.decode(&run_clear(&lowered.program, &slots).unwrap()).unwrap();
+    let bits = Precision::of(&results, &model.forward(image).unwrap()).relative_bits;
+    // Double precision has 53; squares of squares and sums of hundreds of them lose some.
+    assert!(bits > 30.0, "{bits} bits: {:?}", e.configuration);
+}
+
+/// Runs a configuration encrypted, and gives its precision; the instructions must be the priced ones.
+#[track_caller]
+pub fn encrypted(model: &Model, e: &Evaluated, image: &[f64]) -> Precision {
+    let folded = Folded::new(model, e.configuration.activations).unwrap();
+    let params = Parameters::new(&e.configuration.parameters.literal()).unwrap();
+    let chain = Chain::from(&params);
+    let lowered = lower(&folded, &e.configuration, &chain, true).unwrap();
+    let client = Client::new(&params);
+    let keys = Arc::new(client.evaluation_keys(&lowered.program).unwrap());
+    let inputs = client.encrypt(&lowered.program, &lowered.encode(image).unwrap()).unwrap();
+    let form = PlaintextForm::Stored;
+    let session = Session::prepare(&params, keys, lowered.program.clone(), form).unwrap();
+    let execution = session.run(inputs).unwrap();
+    execution.check(&lowered.program).unwrap();
+    let results = lowered.decode(&client.decrypt(&execution.outputs).unwrap()).unwrap();
+    Precision::of(&results, &model.forward(image).unwrap())
+}
