@@ -1,5 +1,6 @@
 //! A configuration on paper: its parameters, its program, and what it is predicted to take.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -11,7 +12,7 @@ use simulator::config::Configuration;
 use simulator::fold::Folded;
 use simulator::lowering::{Lowered, lower};
 use simulator::network::Model;
-use simulator::program::{PlaintextForm, Program};
+use simulator::program::{PlaintextForm, PlaintextSpec, Program};
 
 use crate::profiles::Cost;
 
@@ -91,8 +92,8 @@ pub struct Paper {
     pub plaintexts: PlaintextForm,
     /// Predicted peak memory, with plaintexts in that form.
     pub memory: PredictedMemory,
-    /// Predicted time of encoding every plaintext once.
-    pub encode_ms: f64,
+    /// Predicted times of encoding every plaintext once, and once for every instruction that reads it.
+    encode_ms: [f64; 2],
 }
 
 impl Paper {
@@ -124,7 +125,12 @@ impl Paper {
             .collect();
         let plaintexts = PlaintextForm::Stored;
         let memory = PredictedMemory::new(program, &chain, plaintexts);
-        let encode_ms = encode_ms(program, &chain, &cost.raw, cost.threads);
+        let once = program.plaintexts.iter();
+        let read = program.instructions.iter().flat_map(|i| program.facts(i).plaintexts);
+        let encode_ms = [
+            encode_ms(once, &chain, &cost.raw, cost.threads),
+            encode_ms(read.map(|p| &program.plaintexts[p]), &chain, &cost.raw, cost.threads),
+        ];
         Ok(Self {
             candidate,
             params,
@@ -142,6 +148,13 @@ impl Paper {
     pub fn set_plaintexts(&mut self, form: PlaintextForm) {
         self.memory = self.memory_with(form);
         self.plaintexts = form;
+    }
+
+    /// Predicted time of encoding in milliseconds, in the form that plaintexts are kept in: before the first image, or
+    /// for every image.
+    pub fn encode_ms(&self) -> f64 {
+        let [once, read] = self.encode_ms;
+        if self.plaintexts == PlaintextForm::Stored { once } else { read }
     }
 
     /// Predicted peak memory with plaintexts in another form.
@@ -196,11 +209,17 @@ fn price(
     (layers, all)
 }
 
-/// Predicted time of encoding every plaintext once, in milliseconds: each on one thread, `threads` at a time.
-fn encode_ms(program: &Program, chain: &Chain, model: &CostModel, threads: usize) -> f64 {
-    let one = |level: usize, extended: bool| {
-        model.predict_encode(&chain.setting(level, 1), extended).median_ms
+/// Predicted time of encoding plaintexts, in milliseconds: each on one thread, `threads` at a time.
+fn encode_ms<'a>(
+    plaintexts: impl Iterator<Item = &'a PlaintextSpec>,
+    chain: &Chain,
+    model: &CostModel,
+    threads: usize,
+) -> f64 {
+    let mut shapes: BTreeMap<(usize, bool), u32> = BTreeMap::new();
+    plaintexts.for_each(|p| *shapes.entry((p.level, p.extended)).or_default() += 1);
+    let price = |((level, extended), count): ((usize, bool), u32)| {
+        f64::from(count) * model.predict_encode(&chain.setting(level, 1), extended).median_ms
     };
-    let all: f64 = program.plaintexts.iter().map(|p| one(p.level, p.extended)).sum();
-    all / threads.max(1) as f64
+    shapes.into_iter().map(price).sum::<f64>() / threads.max(1) as f64
 }

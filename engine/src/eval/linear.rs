@@ -13,23 +13,22 @@ use rayon::prelude::*;
 use super::decompose::{Decomposition, Digits};
 use super::mod_down::divided;
 use super::plan::{LinearPlan, Summand};
-use super::rows::{Rows, by_limb, groups};
 use super::{Evaluator, common_level};
 use crate::buffer::AlignedBuf;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::{KeyProduct, KeyWords, kernels};
 use crate::keys::GaloisKey;
-use crate::poly::{Automorphism, CHUNK_WORDS, Form, RnsPoly};
+use crate::poly::{Automorphism, CHUNK_WORDS};
 use crate::{Error, Result};
 
 /// Chunks that one parallel task takes within a limb.
 const CHUNKS_PER_TASK: usize = 4;
 
 /// Everything a limb task reads.
-struct Job<'a> {
-    evaluator: &'a Evaluator,
-    plan: &'a LinearPlan,
-    operands: &'a Operands<'a>,
+pub(super) struct Job<'a> {
+    pub(super) evaluator: &'a Evaluator,
+    pub(super) plan: &'a LinearPlan,
+    pub(super) operands: &'a Operands<'a>,
     plaintexts: &'a [&'a Plaintext],
     /// Per source, its decomposition if the plan rotates it.
     decompositions: Vec<Option<&'a Decomposition<'a>>>,
@@ -37,27 +36,14 @@ struct Job<'a> {
     keys: Vec<Option<&'a GaloisKey>>,
 }
 
-/// Makes the plaintexts of a linear operation when they are needed.
-pub trait PlaintextSource {
-    /// What can go wrong.
-    type Error: From<Error>;
-
-    /// The plaintexts of these numbers (each once, ascending), in their order; they are not needed any more when it is
-    /// called again.
-    ///
-    /// # Errors
-    /// When they cannot be made.
-    fn provide(&mut self, numbers: &[usize]) -> std::result::Result<&[Plaintext], Self::Error>;
-}
-
 /// Sources of a linear operation, checked and decomposed.
-struct Operands<'a> {
+pub(super) struct Operands<'a> {
     sources: &'a [&'a Ciphertext],
     /// Per source, its decomposition if anything rotates it.
     decompositions: Vec<Option<Decomposition<'a>>>,
-    level: usize,
+    pub(super) level: usize,
     /// Whether the sums are in the extended basis.
-    extended: bool,
+    pub(super) extended: bool,
 }
 
 impl Evaluator {
@@ -83,49 +69,8 @@ impl Evaluator {
         }))
     }
 
-    /// As [`Self::linear`], with plaintexts that are asked for when they are needed, at most `most` at a time (one at
-    /// least). One that several rotations meet may be asked for several times.
-    ///
-    /// Where all fit at once, that is [`Self::linear`]; otherwise sums are kept in the basis they are made in, and every
-    /// batch is added to them. Batches follow the sources, so that digits are made again as seldom as possible.
-    ///
-    /// # Errors
-    /// Those of `plaintexts`, and as for [`Self::linear`].
-    pub fn linear_in_batches<P: PlaintextSource>(
-        &self,
-        plan: &LinearPlan,
-        sources: &[&Ciphertext],
-        most: usize,
-        plaintexts: &mut P,
-    ) -> std::result::Result<Vec<Ciphertext>, P::Error> {
-        if plan.plaintexts <= most.max(1) {
-            let all: Vec<usize> = (0..plan.plaintexts).collect();
-            let batch: Vec<&Plaintext> = match all.is_empty() {
-                true => Vec::new(),
-                false => plaintexts.provide(&all)?.iter().collect(),
-            };
-            return Ok(self.linear(plan, sources, &batch)?);
-        }
-        let operands = self.operands(plan, sources)?;
-        let mut scales = vec![None; plan.outputs.len()];
-        let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended, Form::Ntt);
-        let mut sums: Vec<RnsPoly> = (0..2 * plan.outputs.len()).map(|_| sum()).collect();
-        for (k, batch) in plan.batches(most).iter().enumerate() {
-            let plaintexts: Vec<&Plaintext> =
-                plaintexts.provide(&batch.plaintexts)?.iter().collect();
-            self.check_factors(&batch.plan, &operands, &plaintexts, &mut scales)?;
-            self.job(&batch.plan, &operands, &plaintexts)?.add_to(&mut sums, k > 0);
-        }
-        Ok(self.finish(plan, &operands, &scales, |positions, outputs| {
-            for (position, outputs) in positions.zip(outputs) {
-                let limbs = outputs.into_iter().zip(&sums);
-                limbs.for_each(|(out, sum)| out.copy_from_slice(sum.limb(position)));
-            }
-        }))
-    }
-
     /// Divides the sums that `compute` makes limb by limb, and makes the destinations.
-    fn finish(
+    pub(super) fn finish(
         &self,
         plan: &LinearPlan,
         operands: &Operands<'_>,
@@ -201,7 +146,7 @@ impl Evaluator {
     }
 
     /// Checks the sources of a plan, and decomposes those that are rotated.
-    fn operands<'a>(
+    pub(super) fn operands<'a>(
         &'a self,
         plan: &LinearPlan,
         sources: &'a [&'a Ciphertext],
@@ -235,7 +180,7 @@ impl Evaluator {
         plan.rotated.iter().map(|r| key(r.galois).transpose()).collect()
     }
 
-    fn job<'a>(
+    pub(super) fn job<'a>(
         &'a self,
         plan: &'a LinearPlan,
         operands: &'a Operands<'a>,
@@ -254,7 +199,7 @@ impl Evaluator {
 
     /// Checks the plaintexts of a plan, and that the products of one destination have one scale, in `scales` once it is
     /// known.
-    fn check_factors(
+    pub(super) fn check_factors(
         &self,
         plan: &LinearPlan,
         operands: &Operands<'_>,
@@ -296,34 +241,8 @@ impl Evaluator {
 }
 
 impl Job<'_> {
-    /// Adds this plan's sums to `sums`, or writes them there if nothing is there yet.
-    fn add_to(&self, sums: &mut [RnsPoly], there: bool) {
-        let params = &self.evaluator.params;
-        let (level, polys) = (self.operands.level, sums.len());
-        let size = self.plan.group_limbs(params, level);
-        let limbs = by_limb(sums.iter_mut().map(RnsPoly::limbs_mut));
-        groups(0, limbs, size).into_par_iter().for_each(|(positions, outputs)| {
-            if !there {
-                return self.limbs(positions, outputs);
-            }
-            let mut rows = Rows::new(polys * positions.len(), params.n());
-            let mut values = rows.rows_mut();
-            let lists = positions.clone().map(|_| values.by_ref().take(polys).collect()).collect();
-            drop(values);
-            self.limbs(positions.clone(), lists);
-            let outputs = positions.zip(outputs).flat_map(|(position, outputs)| {
-                let modulus = params.modulus(params.limb_index(level, position));
-                outputs.into_iter().map(move |out| (out, modulus))
-            });
-            let outputs: Vec<_> = outputs.enumerate().collect();
-            outputs.into_par_iter().for_each(|(i, (out, modulus))| {
-                (kernels().add)(out, rows.row(i), modulus);
-            });
-        });
-    }
-
     /// Computes a few adjacent limbs of every output component, given limb by limb.
-    fn limbs(&self, positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>) {
+    pub(super) fn limbs(&self, positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>) {
         let n = self.evaluator.params.n();
         let digits = Digits::new(&self.decompositions, positions.clone(), n);
         positions.into_par_iter().zip(outputs).for_each(|(position, outputs)| {

@@ -1,6 +1,7 @@
 //! Homomorphic operations.
 
 mod basic;
+mod batches;
 mod decompose;
 mod linear;
 mod mod_down;
@@ -15,7 +16,7 @@ use crate::keys::EvaluationKeys;
 use crate::params::Parameters;
 use crate::{Error, Result};
 
-pub use linear::PlaintextSource;
+pub use batches::PlaintextSource;
 pub use plan::{LinearPlan, LinearTerm, PlanShape};
 
 /// Relative difference up to which two scales count as equal. Scales are products and quotients of a few

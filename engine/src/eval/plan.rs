@@ -52,14 +52,6 @@ pub struct LinearPlan {
     pub(super) rescale: bool,
 }
 
-/// A part of a plan: some of its summands.
-pub(super) struct Batch {
-    /// Those summands. Its destinations are the whole plan's, some perhaps without any.
-    pub plan: LinearPlan,
-    /// Its plaintexts, by their numbers in the whole plan.
-    pub plaintexts: Vec<usize>,
-}
-
 impl LinearPlan {
     /// Checks and orders the terms of a linear operation.
     ///
@@ -113,53 +105,6 @@ impl LinearPlan {
         let outputs =
             (0..elements.len()).map(|i| vec![Summand { rotated: i, plaintext: 0 }]).collect();
         Self { sources: 1, rotated, outputs, plaintexts: 0, rescale: false }
-    }
-
-    /// Parts of the plan of at most `most` plaintexts each (one at least), whose sums are together those of the plan.
-    /// Summands follow their sources, then the rotations.
-    pub(super) fn batches(&self, most: usize) -> Vec<Batch> {
-        let outputs = self.outputs.iter().enumerate();
-        let mut summands: Vec<(usize, usize, usize, usize)> = outputs
-            .flat_map(|(output, summands)| summands.iter().map(move |s| (output, s)))
-            .map(|(output, s)| (self.rotated[s.rotated].source, s.rotated, output, s.plaintext))
-            .collect();
-        summands.sort_unstable();
-        let mut batches = Vec::new();
-        let (mut first, mut plaintexts) = (0, BTreeSet::new());
-        for (i, &(.., plaintext)) in summands.iter().enumerate() {
-            if plaintexts.len() >= most.max(1) && !plaintexts.contains(&plaintext) {
-                batches.push(self.part(&summands[first..i], std::mem::take(&mut plaintexts)));
-                first = i;
-            }
-            plaintexts.insert(plaintext);
-        }
-        batches.push(self.part(&summands[first..], plaintexts));
-        batches
-    }
-
-    /// The plan of some summands (source, rotated, output, plaintext) and their plaintexts.
-    fn part(
-        &self,
-        summands: &[(usize, usize, usize, usize)],
-        plaintexts: BTreeSet<usize>,
-    ) -> Batch {
-        let used: BTreeSet<usize> = summands.iter().map(|s| s.1).collect();
-        let number = |of: &BTreeSet<usize>| -> BTreeMap<usize, usize> {
-            of.iter().enumerate().map(|(i, &k)| (k, i)).collect()
-        };
-        let (rotated, numbers) = (number(&used), number(&plaintexts));
-        let mut outputs = vec![Vec::new(); self.outputs.len()];
-        for (_, r, output, p) in summands {
-            outputs[*output].push(Summand { rotated: rotated[r], plaintext: numbers[p] });
-        }
-        let plan = Self {
-            sources: self.sources,
-            rotated: used.iter().map(|&r| self.rotated[r]).collect(),
-            outputs,
-            plaintexts: plaintexts.len(),
-            rescale: self.rescale,
-        };
-        Batch { plan, plaintexts: plaintexts.into_iter().collect() }
     }
 
     /// Whether anything is rotated, so that the sums live in the extended basis.

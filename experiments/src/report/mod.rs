@@ -304,7 +304,7 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
             PlaintextForm::Stored => setup.prepare_ms,
             PlaintextForm::OnDemand { .. } => median(&of(&|s| s.encode_ms)),
         },
-        predicted_encode_ms: paper.encode_ms,
+        predicted_encode_ms: paper.encode_ms(),
         encrypt_ms: median(&of(&|s| s.encrypt_ms)),
         decrypt_ms: median(&of(&|s| s.decrypt_ms)),
         upload_bytes: setup.upload_bytes,

@@ -46,11 +46,16 @@ impl PlaintextSpec {
 impl Program {
     /// How many of an instruction's plaintexts are encoded at a time.
     pub fn plaintext_batch(&self, facts: &Facts, chain: &Chain, form: PlaintextForm) -> usize {
-        let PlaintextForm::OnDemand { batch_bytes } = form else { return facts.plaintexts.len() };
+        let all = facts.plaintexts.len();
+        let PlaintextForm::OnDemand { batch_bytes } = form else { return all };
+        let most = batch_bytes / self.largest_plaintext(facts, chain).max(1);
+        usize::try_from(most).unwrap_or(usize::MAX).max(1).min(all)
+    }
+
+    /// Bytes of an instruction's largest plaintext, encoded; zero without any.
+    fn largest_plaintext(&self, facts: &Facts, chain: &Chain) -> u64 {
         let own = facts.plaintexts.iter().filter_map(|p| self.plaintexts.get(*p));
-        let each = own.map(|p| p.encoded_bytes(chain)).max().unwrap_or(1).max(1);
-        let most = usize::try_from(batch_bytes / each).unwrap_or(usize::MAX);
-        most.max(1).min(facts.plaintexts.len())
+        own.map(|p| p.encoded_bytes(chain)).max().unwrap_or(0)
     }
 
     /// Bytes of plaintexts: of all encodings; or, on demand, of all slot values and the largest batch of encodings.
@@ -59,9 +64,8 @@ impl Program {
             return self.plaintexts.iter().map(|p| p.encoded_bytes(chain)).sum();
         }
         let batch = |facts: Facts| {
-            let own = facts.plaintexts.iter().filter_map(|p| self.plaintexts.get(*p));
-            let each = own.map(|p| p.encoded_bytes(chain)).max().unwrap_or(0);
-            each * self.plaintext_batch(&facts, chain, form) as u64
+            let count = self.plaintext_batch(&facts, chain, form) as u64;
+            count * self.largest_plaintext(&facts, chain)
         };
         let largest = self.instructions.iter().map(|i| batch(self.facts(i))).max().unwrap_or(0);
         let values = (size_of::<f64>() * self.slots * self.plaintexts.len()) as u64;
