@@ -104,7 +104,9 @@ impl DemoArgs {
         let mut counts = default_threads(machine);
         counts.push(threads);
         let profile = calibrate(&Plan::quick(), &counts, &path, None)?;
-        profile.save(&path)?;
+        if let Err(error) = profile.save(&path) {
+            note(format_args!("the profile is used and not kept: {error}"));
+        }
         Ok(Calibration { path, profile })
     }
 }
