@@ -39,7 +39,7 @@ pub struct DemoArgs {
     #[command(flatten)]
     resources: ResourceArgs,
     /// Largest loss of accuracy against the dense variant, as a fraction
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_hyphen_values = true)]
     max_drop: f64,
     /// Seed of the generated digits
     #[arg(long, default_value_t = 1)]

@@ -146,7 +146,7 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub variant: Vec<String>,
     /// Largest loss of accuracy against the dense variant, as a fraction
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_hyphen_values = true)]
     pub max_drop: f64,
     /// Where to look
     #[arg(long, value_enum, default_value_t = SpaceArg::Full)]

@@ -62,7 +62,7 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "baseline")]
     no_baselines: bool,
     /// Fail when logits have fewer bits of precision
-    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS, value_parser = finite, allow_negative_numbers = true)]
+    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS, value_parser = finite, allow_hyphen_values = true)]
     min_precision: f64,
     /// Seed of generated images
     #[arg(long, default_value_t = 1)]
