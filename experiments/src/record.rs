@@ -102,7 +102,10 @@ mod tests {
         assert_eq!(with_accuracy(text, "b", 1.0).unwrap(), format!("{text}accuracy = 1.0\n"));
         let inline = "variant = [{ name = \"a\", weights = \"w\" }] # one\n";
         let found = with_accuracy(inline, "a", 0.25).unwrap();
-        assert_eq!(found, "variant = [{ name = \"a\", weights = \"w\", accuracy = 0.25 }] # one\n");
+        assert_eq!(
+            found,
+            "variant = [{ name = \"a\", weights = \"w\" , accuracy = 0.25 }] # one\n"
+        );
         let error = with_accuracy(text, "c", 0.5).unwrap_err().to_string();
         assert_eq!(error, "there is no variant \"c\"");
         assert!(with_accuracy("name = \"n\"\n", "c", 0.5).is_err());

@@ -123,7 +123,7 @@ fn units_are_written_for_every_layer() {
     let all = ["--keep", "0.25", "--importance", scores];
     assert!(stderr(run(&all).code(2)).contains("conv1.taylor"));
     assert!(stderr(run(&["--layer", "pool1"]).code(2)).contains("pool1"));
-    assert!(stderr(run(&["--keep", "1.5"]).code(2)).contains("share to keep"));
+    assert!(stderr(run(&["--keep", "1.5"]).code(2)).contains("a number from 0 to 1"));
     run(&["--family", "rotation-aligned"]).code(2);
     let text = stdout(run(&["--keep", "0.5", "--family", "rotation-aligned"]).success());
     assert!(text.contains("kept importance") && text.contains("fc1"), "{text}");

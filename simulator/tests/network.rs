@@ -257,3 +257,125 @@ fn damaged_weight_files_are_errors() {
     assert!(w.insert("x", &[usize::MAX, 3], vec![0.0]).is_err());
     assert!(Model::new(parse(TWO).unwrap(), &Weights::default()).is_err());
 }
+
+#[test]
+fn sizes_are_refused_before_anything_of_their_size_is_allocated() {
+    let layer = |text: &str| format!("[[layer]]\nname = \"l\"\n{text}\n");
+    let conv =
+        |name: &str, text: &str| format!("[[layer]]\nname = \"{name}\"\nkind = \"conv\"\n{text}\n");
+    let cases = [
+        (layer("kind = \"fc\"\nout = 1000000000000"), "layer l: out is 1000000000000"),
+        (layer("kind = \"conv\"\nout = 2\nkernel = 1000000000"), "layer l: kernel is 1000000000"),
+        (layer("kind = \"avgpool\"\nkernel = 1000000000"), "layer l: kernel is 1000000000"),
+        (
+            layer("kind = \"shortcut\"\nout = 4\nstride = 1000000000"),
+            "layer l: stride is 1000000000",
+        ),
+        (
+            layer("kind = \"shortcut\"\nout = 9000000000000000000"),
+            "layer l: out is 9000000000000000000",
+        ),
+        // Each extent is within its limit, and their product is terabytes, or more than can be counted.
+        (
+            conv("l", "out = 65536\nkernel = 40000\npadding = 39999"),
+            "layer l: size of the map is 65536x40003x40003",
+        ),
+        (
+            conv("a", "out = 65536\nkernel = 1")
+                + &conv("l", "out = 65536\nkernel = 16\npadding = 8"),
+            "layer l: number of weights up to here is 1099",
+        ),
+        (
+            (0..40)
+                .map(|k| conv(&format!("l{k}"), "out = 65536\nkernel = 1\ngroups = 2"))
+                .collect(),
+            "layer l2: number of weights up to here is",
+        ),
+        (
+            (0..5000)
+                .map(|k| format!("[[layer]]\nname = \"l{k}\"\nkind = \"flatten\"\n"))
+                .collect(),
+            "5000 layers, expected at most 4096",
+        ),
+    ];
+    for (layers, expected) in cases {
+        let error = parse(&layers).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error:?} does not say {expected:?}");
+    }
+    let image = "name = \"n\"\n[input]\nchannels = 65536\nheight = 65536\nwidth = 65536\n";
+    let error = Network::from_toml(&format!("{image}{}", layer("kind = \"flatten\""))).unwrap_err();
+    assert!(
+        error.to_string().contains("layer input: size of the map is 65536x65536x65536"),
+        "{error}"
+    );
+    // A variant's groups may make of few weights too many.
+    let grouped = conv("a", "out = 65536\nkernel = 1")
+        + &conv("l", "out = 65536\nkernel = 3\ngroups = 65536");
+    let network =
+        parse(&(grouped + "[[variant]]\nname = \"v\"\nweights = \"w\"\ngroups = { l = 1 }\n"));
+    assert!(network.unwrap_err().to_string().contains("layer l: number of weights"));
+}
+
+#[test]
+fn the_memory_of_a_network_is_known_before_it_is_taken() {
+    // conv, norm, activation, fc; the variant has a single group.
+    let numbers = (4 * 2 * 9 + 4) + 4 * 4 + 3 * 4 + (64 * 3 + 3);
+    let maps = 32 + 3 * 64 + 3;
+    assert_eq!(parse(TWO).unwrap().plain_bytes(2), 8 * (3 * numbers + 2 * maps));
+}
+
+#[test]
+fn means_and_deviations_are_numbers() {
+    for (field, good) in [("mean", "[0.5, 0.25]"), ("std", "2.0"), ("contrast", "0.5")] {
+        let text = format!("{HEAD}contrast = 0.5\n{TWO}");
+        Network::from_toml(&text).unwrap();
+        for bad in ["nan", "inf", "-inf", "0.0", "-1.0", "1e-320"] {
+            if field == "mean" && ["0.0", "-1.0", "1e-320"].contains(&bad)
+                || field == "contrast" && bad == "1e-320"
+            {
+                continue;
+            }
+            let bad = text.replace(&format!("{field} = {good}"), &format!("{field} = {bad}"));
+            let error = Network::from_toml(&bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("layer input: {field} is ")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_tensor_names_those_that_are_there() {
+    let mut w = Weights::default();
+    for name in ["conv1.weight", "conv1.bias", "fc.bias", "fc.weights"] {
+        w.insert(name, &[1], vec![0.0]).unwrap();
+    }
+    let error = w.expect_shape("fc.weight", &[3, 64]).unwrap_err().to_string();
+    let wanted = "weight tensor fc.weight: found no such tensor; the file has \"fc.weights\", ";
+    assert!(error.starts_with(wanted), "{error}");
+    assert!(error.contains("conv1.bias") && error.ends_with("expected shape [3, 64]"), "{error}");
+    // However many there are, and whatever they are called, the message stays short.
+    for k in 0..10_000 {
+        w.insert(&format!("{k}\u{1b}{}", "x".repeat(200)), &[0], vec![]).unwrap();
+    }
+    let error = w.expect_shape("fc.weight", &[3, 64]).unwrap_err().to_string();
+    assert!(error.contains("\"fc.weights\"") && error.contains(" and 9996 more"), "{error}");
+    assert!(error.len() < 1000 && !error.contains('\u{1b}'), "{error}");
+    let none = Weights::default().expect_shape("fc.weight", &[3]).unwrap_err().to_string();
+    assert!(none.contains("the file has none"), "{none}");
+}
+
+#[test]
+fn reading_for_a_network_takes_only_what_may_be_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dense.safetensors");
+    let mut w = weights();
+    w.insert("conv.weight", &[4, 2, 3, 3], vec![0.5; 72]).unwrap();
+    w.insert("optimizer.state", &[1000], vec![1.0; 1000]).unwrap();
+    w.insert("fc.weight", &[300, 64], vec![1.0; 19200]).unwrap();
+    w.write(&path).unwrap();
+    let network = parse(TWO).unwrap();
+    let dense = network.with_groups(&network.variant("dense").unwrap().groups).unwrap();
+    let read = Weights::read_for(&dense, &path).unwrap();
+    assert!(read.get("conv.weight").is_some() && read.get("optimizer.state").is_none());
+    let error = Model::read_variant(&network, "dense", folder.path()).unwrap_err().to_string();
+    assert!(error.contains("fc.weight: found shape [300, 64], expected shape [3, 64]"), "{error}");
+}

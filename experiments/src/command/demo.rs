@@ -40,7 +40,7 @@ pub struct DemoArgs {
     #[command(flatten)]
     resources: ResourceArgs,
     /// Largest loss of accuracy against the dense variant, as a fraction
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_hyphen_values = true)]
     max_drop: f64,
     /// Seed of the generated digits
     #[arg(long, default_value_t = 1)]
@@ -106,7 +106,9 @@ impl DemoArgs {
         let mut counts = default_threads(machine);
         counts.push(threads);
         let profile = calibrate(&Plan::quick(), &counts, &path, None)?;
-        profile.save(&path)?;
+        if let Err(error) = profile.save(&path) {
+            note(format_args!("the profile is used and not kept: {error}"));
+        }
         Ok(Calibration { path, profile })
     }
 }

@@ -189,7 +189,7 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub variant: Vec<String>,
     /// Largest loss of accuracy against the dense variant, as a fraction
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_hyphen_values = true)]
     pub max_drop: f64,
     /// Where to look
     #[arg(long, value_enum, default_value_t = SpaceArg::Full)]
@@ -215,7 +215,7 @@ pub struct SearchArgs {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct PrecisionArgs {
     /// Fewest bits of precision of the logits, relative to the largest logit of an image: so many that its class stays
-    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS, value_parser = finite, allow_negative_numbers = true)]
+    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS, value_parser = finite, allow_hyphen_values = true)]
     pub min_precision: f64,
     /// Count those bits after the binary point, whatever the size of the logits
     #[arg(long)]

@@ -42,7 +42,7 @@ pub struct UnitsArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     layer: Vec<String>,
     /// Choose units to keep: this share of those present in each layer, 0 to 1
-    #[arg(long, value_name = "FRACTION", value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRACTION", value_parser = fraction, allow_hyphen_values = true)]
     keep: Option<f64>,
     /// Which units are removed together
     #[arg(long, value_enum, default_value_t = FamilyArg::SubBlock, requires = "keep")]
