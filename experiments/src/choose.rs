@@ -14,7 +14,7 @@ use simulator::search::{
 };
 
 use crate::candidate::{self, Paper};
-use crate::command::{ResourceArgs, SearchArgs, SpaceArg};
+use crate::command::{PlaintextsArg, ResourceArgs, SearchArgs, SpaceArg};
 use crate::networks::Source;
 use crate::profiles::Cost;
 use crate::progress::Progress;
@@ -28,6 +28,12 @@ const MARGIN_BITS: f64 = 1.0;
 /// Smallest scale looked at where squares are rescaled, in bits. Noise takes well over ten of them, so that fewer cannot
 /// leave logits with as many bits as they must have.
 const LEAST_SCALE_BITS: u32 = 26;
+/// Numbers of special primes, which are limbs of a key-switching digit as well, up to ring degrees of 2^15; and beyond,
+/// where there is room for many, and few digits keep the keys small.
+const SPECIAL: [usize; 4] = [1, 2, 3, 4];
+const SPECIAL_LARGE: [usize; 4] = [4, 5, 6, 8];
+/// The least of those ring degrees, as a base-2 logarithm.
+const LARGE_RING: u32 = 16;
 /// Images on which precision is predicted.
 const PICTURES: usize = 4;
 /// Seed of those images, and of the simulated noise.
@@ -48,6 +54,8 @@ pub struct Wish {
     pub max_inputs: usize,
     /// How precise logits must be.
     pub precision: Demand,
+    /// How plaintexts are kept.
+    pub plaintexts: PlaintextsArg,
     /// Whether a quick answer will do.
     pub quick: bool,
     /// If set, look at this many variants only, those with the fewest weights.
@@ -72,6 +80,7 @@ impl Wish {
             log_n: search.log_n.clone(),
             max_inputs: usize::from(search.max_inputs),
             precision: search.precision.demand(),
+            plaintexts: search.plaintexts,
             quick: search.quick,
             smallest: None,
             memory_limit: resources.memory_limit(),
@@ -140,7 +149,8 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
                 let part = (pass * rings + j) as f64 / (methods.len() * rings) as f64;
                 let done = (k as f64 + part) / names.len() as f64;
                 progress.set(done, &format!("{name}, N = 2^{log_n}"));
-                let part = Space { log_n: vec![log_n], ..space.clone() };
+                let special = if log_n >= LARGE_RING { &SPECIAL_LARGE[..] } else { &SPECIAL[..] };
+                let part = Space { log_n: vec![log_n], special: special.to_vec(), ..space.clone() };
                 let search = Search {
                     space: &part,
                     limits: &wish.limits(),
@@ -257,6 +267,7 @@ impl Wish {
         Limits {
             accuracy_drop: None,
             memory_bytes: Some(self.memory_limit),
+            on_demand: self.plaintexts != PlaintextsArg::Stored,
             precision: self.precision.plus(MARGIN_BITS),
         }
     }

@@ -44,8 +44,12 @@ fn search<'a>(space: &'a Space, limits: &'a Limits) -> Search<'a> {
     }
 }
 
-const ANY: Limits =
-    Limits { accuracy_drop: None, memory_bytes: None, precision: Demand::Absolute(-100.0) };
+const ANY: Limits = Limits {
+    accuracy_drop: None,
+    memory_bytes: None,
+    on_demand: true,
+    precision: Demand::Absolute(-100.0),
+};
 
 /// Runs a configuration on plain slots and compares with the network.
 #[track_caller]

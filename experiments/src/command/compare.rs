@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use costmodel::Machine;
 
-use super::options::{MachineArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs};
+use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
 use super::run::{Baselines, Job, Output};
 use crate::choose::{self, Wish};
 use crate::images;
@@ -36,9 +36,6 @@ pub struct CompareArgs {
     machine: MachineArgs,
     #[command(flatten)]
     resources: ResourceArgs,
-    /// How plaintexts are kept
-    #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]
-    plaintexts: PlaintextsArg,
     /// Baselines to run beside them
     #[arg(long, value_enum, default_value_t = Baselines::Both)]
     baseline: Baselines,
@@ -89,7 +86,6 @@ impl CompareArgs {
             images,
             cost: &cost,
             resources: &self.resources,
-            plaintexts: self.plaintexts,
             baselines: self.baseline.list(),
             wish,
             seed: self.seed,

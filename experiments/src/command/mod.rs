@@ -16,7 +16,9 @@ pub use calibrate::CalibrateArgs;
 pub use compare::CompareArgs;
 pub use demo::DemoArgs;
 pub use evaluate::EvaluateArgs;
-pub use options::{MachineArgs, MemoryArgs, NetworkArgs, ResourceArgs, SearchArgs, SpaceArg};
+pub use options::{
+    MachineArgs, MemoryArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs, SpaceArg,
+};
 pub use run::RunArgs;
 pub use search::SearchCommandArgs;
 pub use units::UnitsArgs;

@@ -194,12 +194,15 @@ pub struct SearchArgs {
     /// Where to look
     #[arg(long, value_enum, default_value_t = SpaceArg::Full)]
     pub space: SpaceArg,
-    /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15]
+    /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15, 16; the first that will do]
     #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(12..=17))]
     pub log_n: Vec<u32>,
     /// Most ciphertexts that the client sends for an image
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_inputs: u16,
+    /// How plaintexts are kept
+    #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]
+    pub plaintexts: PlaintextsArg,
     /// How precise logits must be.
     #[command(flatten)]
     pub precision: PrecisionArgs,

@@ -8,9 +8,7 @@ use clap::{Args, ValueEnum};
 use costmodel::Machine;
 use simulator::config::Configuration;
 
-use super::options::{
-    MachineArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs, total_bytes,
-};
+use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs, total_bytes};
 use crate::candidate::Paper;
 use crate::choose::{self, Wish};
 use crate::exit::Failure;
@@ -57,9 +55,6 @@ pub struct RunArgs {
     machine: MachineArgs,
     #[command(flatten)]
     resources: ResourceArgs,
-    /// How plaintexts are kept
-    #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]
-    plaintexts: PlaintextsArg,
     /// Baselines to run beside it
     #[arg(long, value_enum, default_value_t = Baselines::Both)]
     baseline: Baselines,
@@ -120,7 +115,6 @@ impl RunArgs {
             images,
             cost: &cost,
             resources: &self.resources,
-            plaintexts: self.plaintexts,
             baselines: if self.no_baselines { Vec::new() } else { self.baseline.list() },
             wish,
             seed: self.seed,
@@ -166,8 +160,6 @@ pub struct Job<'a> {
     pub cost: &'a Cost,
     /// Limits.
     pub resources: &'a ResourceArgs,
-    /// How plaintexts are kept.
-    pub plaintexts: PlaintextsArg,
     /// Baselines wanted.
     pub baselines: Vec<Baselines>,
     /// How baseline B is searched for, but for the variant.
@@ -194,7 +186,7 @@ impl Output<'_> {
 impl Job<'_> {
     /// Runs configurations, the one in question first, and the baselines that fit beside them, and reports.
     pub fn run(self, mut papers: Vec<Paper>, output: &Output<'_>) -> Result<()> {
-        self.plaintexts.choose(&mut papers, self.resources.memory_limit());
+        self.wish.plaintexts.choose(&mut papers, self.resources.memory_limit());
         self.resources.memory.check("what is to be run", total_bytes(&papers))?;
         let mut left_out = Vec::new();
         for &baseline in &self.baselines {
@@ -265,7 +257,7 @@ impl Job<'_> {
         };
         let limit = self.resources.memory_limit();
         let left = limit.saturating_sub(total_bytes(before));
-        self.plaintexts.choose(std::slice::from_mut(&mut paper), left);
+        self.wish.plaintexts.choose(std::slice::from_mut(&mut paper), left);
         let together = total_bytes(before) + paper.memory.total_bytes;
         if together > limit {
             bail!(

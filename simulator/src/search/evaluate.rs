@@ -31,8 +31,10 @@ pub struct Evaluated {
     pub latency_ms: f64,
     /// The same by layer.
     pub layers: Vec<LayerPrice>,
-    /// Predicted memory.
+    /// Predicted memory with all plaintexts encoded beforehand.
     pub memory: Memory,
+    /// The same with plaintexts encoded when they are needed.
+    pub memory_on_demand: Memory,
     /// Test accuracy of the variant, if measured.
     pub accuracy: Option<f64>,
     /// Precision of the results by simulated noise; none if not simulated.
@@ -72,6 +74,7 @@ pub(super) fn priced(
         latency_ms,
         layers,
         memory: program.memory(chain, PlaintextForm::Stored),
+        memory_on_demand: program.memory(chain, PlaintextForm::ON_DEMAND),
         accuracy: None,
         precision: None,
     }

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
-const KEYS: u32 = 2;
+const KEYS: u32 = 3;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]
@@ -193,7 +193,11 @@ impl Search<'_> {
     /// The limits, but for accuracy, that a result does not keep to.
     fn obstacles(&self, e: &Evaluated) -> impl Iterator<Item = Obstacle> {
         let log_n = e.configuration.parameters.log_n;
-        let needed = e.memory.total_bytes();
+        let stored = e.memory.total_bytes();
+        let needed = match self.limits.on_demand {
+            true => stored.min(e.memory_on_demand.total_bytes()),
+            false => stored,
+        };
         let memory = self.limits.memory_bytes.filter(|limit| needed > *limit);
         let memory = memory.map(|allowed| Obstacle::Memory { log_n, needed, allowed });
         let asked = self.limits.precision;

@@ -57,7 +57,7 @@ pub struct Space {
 impl Default for Space {
     fn default() -> Self {
         Self {
-            log_n: vec![13, 14, 15],
+            log_n: vec![13, 14, 15, 16],
             special: vec![1, 2, 3, 4],
             max_prime_bits: 46,
             headroom_bits: 10,
@@ -166,12 +166,19 @@ pub struct Limits {
     pub accuracy_drop: Option<f64>,
     /// Most memory.
     pub memory_bytes: Option<u64>,
+    /// Whether plaintexts may be encoded when they are needed, where stored ones do not fit.
+    pub on_demand: bool,
     /// How precise the results must be.
     pub precision: Demand,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { accuracy_drop: None, memory_bytes: None, precision: Demand::Relative(10.0) }
+        Self {
+            accuracy_drop: None,
+            memory_bytes: None,
+            on_demand: true,
+            precision: Demand::Relative(10.0),
+        }
     }
 }
