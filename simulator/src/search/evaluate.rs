@@ -34,6 +34,7 @@ pub struct Evaluated {
     /// Predicted memory with all plaintexts encoded beforehand.
     pub memory: Memory,
     /// The same with plaintexts encoded when they are needed.
+    #[serde(default)]
     pub memory_on_demand: Memory,
     /// Test accuracy of the variant, if measured.
     pub accuracy: Option<f64>,
