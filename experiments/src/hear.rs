@@ -68,7 +68,7 @@ fn parameters(network: &Network) -> Result<ParameterChoice> {
     let levels = linear_layers(network).count() + 2 * activations;
     let choice = |log_n| ParameterChoice {
         log_n,
-        scale_bits: SCALE_BITS,
+        scale_bits: Some(SCALE_BITS),
         prime_bits: SCALE_BITS,
         first_bits: FIRST_BITS,
         special_bits: SPECIAL_BITS,

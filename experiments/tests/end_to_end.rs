@@ -47,7 +47,17 @@ fn run_prints_one_object_with_every_field() {
     assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
     let predicted: f64 = layers.iter().map(|l| l["predicted_ms"].as_f64().unwrap()).sum();
     assert!((predicted - number("/predicted_latency_ms")).abs() < 1e-9 * predicted);
-    for field in ["revision", "cpu", "isa", "profile", "seed", "date", "command"] {
+    for field in [
+        "revision",
+        "cpu",
+        "isa",
+        "machine_threads_by",
+        "machine_cpus",
+        "profile",
+        "seed",
+        "date",
+        "command",
+    ] {
         assert!(report["provenance"].get(field).is_some(), "no provenance.{field}");
     }
 }

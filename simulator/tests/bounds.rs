@@ -28,7 +28,7 @@ fn bounded(bounds: &[(usize, f64)], output: Option<f64>) -> Model {
 
 fn attempt(m: &Model, c: &Configuration) -> simulator::Result<()> {
     let folded = Folded::new(m, c.activations)?;
-    lower(&folded, c, &c.parameters.ideal_chain(), false).map(|_| ())
+    lower(&folded, c, &c.parameters.ideal_chain().unwrap(), false).map(|_| ())
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn squares_and_window_sums_need_room_at_their_level() {
     // Not rescaled: level 1 of 42 + 46 bits at scale 2^50; at level 3 four squares are summed.
     let mut c = phased(13, 8);
     c.activations = ActivationMethod::PairedSquare;
-    (c.parameters.scale_bits, c.parameters.prime_bits, c.parameters.levels) = (25, 46, 4);
+    (c.parameters.scale_bits, c.parameters.prime_bits, c.parameters.levels) = (Some(25), 46, 4);
     check_threshold(
         &c,
         |x| bounded(&[(8, input((37f64.exp2() * x).sqrt()))], None),
@@ -232,7 +232,7 @@ fn a_search_chooses_nothing_that_has_no_room() {
         let mut journal = Journal::new();
         let outcome = search.run(&[candidate], &mut journal).unwrap();
         for e in &outcome.all {
-            let chain = e.configuration.parameters.ideal_chain();
+            let chain = e.configuration.parameters.ideal_chain().unwrap();
             lower(&folded, &e.configuration, &chain, false).unwrap();
         }
         outcome.all
@@ -243,7 +243,7 @@ fn a_search_chooses_nothing_that_has_no_room() {
         let all = found(ActivationMethod::Square, bound);
         assert!(!all.is_empty());
         for e in all {
-            let nominal = f64::from(e.configuration.parameters.scale_bits);
+            let nominal = f64::from(e.configuration.parameters.prime_bits);
             let scale = e.configuration.scales.map(|plan| plan.layer("fc2").unwrap().log2());
             assert_eq!(scale, (less > 0.0).then_some(nominal - less), "{bound}");
         }

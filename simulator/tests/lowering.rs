@@ -15,7 +15,7 @@ use simulator::network::Model;
 
 /// A chain whose moduli are not powers of two, so that a wrong scale shows.
 fn chain(c: &Configuration) -> Chain {
-    let mut chain = c.parameters.ideal_chain();
+    let mut chain = c.parameters.ideal_chain().unwrap();
     for (k, q) in chain.moduli.iter_mut().enumerate() {
         *q *= 1.0 + 1e-5 * (k as f64 + 1.0);
     }
@@ -210,7 +210,7 @@ fn squares_that_share_the_next_rescale() {
     let m = model(lenet(8, 8, 8, 1));
     let mut c = phased(13, 8);
     c.activations = ActivationMethod::PairedSquare;
-    c.parameters.scale_bits = 25;
+    c.parameters.scale_bits = Some(25);
     c.parameters.prime_bits = 46;
     c.parameters.levels = 4;
     let program = check(&m, &c).program;

@@ -26,11 +26,11 @@ fn precision_follows_the_scale() {
     let image = image(&m.network, 4);
     let error = |bits: u32, seed: u64| {
         let mut c = phased(13, 16);
-        c.parameters.scale_bits = bits;
+        c.parameters.scale_bits = Some(bits);
         c.parameters.prime_bits = bits;
         c.parameters.first_bits = bits + 10;
         c.parameters.special_bits = bits + 10;
-        let chain = c.parameters.ideal_chain();
+        let chain = c.parameters.ideal_chain().unwrap();
         let l = lower(&folded, &c, &chain, true).unwrap();
         let x = l.encode(&image).unwrap();
         let exact = l.decode(&run_clear(&l.program, &x).unwrap()).unwrap();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use costmodel::machine::describe_threads;
 use costmodel::measure::{self, Plan};
 use costmodel::{Error as CostError, Machine, Profile};
 use serde::Serialize;
@@ -170,9 +171,10 @@ impl Summary {
             ]
         }));
         format!(
-            "{}, {} kernels\n\n{}errors are those on the points kept out\nmeasured in {:.0} s\n",
+            "{}, {} kernels, {}\n\n{}errors are those on the points kept out\nmeasured in {:.0} s\n",
             self.machine.cpu,
             self.machine.isa,
+            describe_threads(self.machine.threads, self.machine.threads_by, self.machine.cpus),
             table(rows),
             self.duration_seconds
         )

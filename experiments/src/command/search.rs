@@ -108,7 +108,7 @@ fn points(points: &[Evaluated]) -> String {
         "absolute",
         "N",
         "levels",
-        "scale bits",
+        "prime bits",
         "digits of",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -123,7 +123,7 @@ fn points(points: &[Evaluated]) -> String {
             p.precision.map_or("unknown".into(), |p| format!("{:.1}", p.absolute_bits)),
             format!("2^{}", parameters.log_n),
             parameters.levels.to_string(),
-            parameters.scale_bits.to_string(),
+            parameters.prime_bits.to_string(),
             parameters.alpha.to_string(),
         ]
     }));

@@ -148,7 +148,8 @@ pub fn lower(
                 let repack =
                     configuration.repacks.iter().find(|r| repack_name(&r.layer) == stage.name);
                 let choice = repack.map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
-                let output = choice.layout.layout(chain.slots, stage.output, Default::default())?;
+                let output = choice.layout.layout(chain.slots, stage.output, Default::default());
+                let output = output.map_err(|e| e.of_layer(&stage.name))?;
                 let layouts: Vec<&Layout> = sources.iter().map(|s| &s.layout).collect();
                 let diagonals =
                     Diagonals::new(&stage.name, linear, &layouts, &output, choice.fold, values)?;

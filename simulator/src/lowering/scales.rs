@@ -11,7 +11,7 @@
 //! without the scales. Values and weights enter by their sizes only, so any gain of a folded network cancels.
 
 use crate::chain::Chain;
-use crate::config::ScalePlan;
+use crate::config::{SCALES_MILLIBITS, ScalePlan};
 use crate::fold::{Folded, Origin, StageKind, Statistics};
 use crate::program::room::MARGIN_BITS;
 use crate::{Error, Result};
@@ -204,12 +204,12 @@ impl Rounding {
     }
 }
 
-/// Scales of 2^-40 to 2^200. Less than one is of use where values are large.
 fn millibits(bits: f64) -> Result<i32> {
-    if !(-40.0..200.0).contains(&bits) {
+    let rounded = (bits * 1000.0).round() as i32;
+    if bits.is_nan() || !SCALES_MILLIBITS.contains(&rounded) {
         return Err(Error::Configuration(format!(
             "a scale of 2^{bits:.1} is of no use: use larger primes"
         )));
     }
-    Ok((bits * 1000.0).round() as i32)
+    Ok(rounded)
 }

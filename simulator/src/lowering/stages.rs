@@ -44,6 +44,7 @@ pub(crate) fn prepare<'a>(
     c: &Configuration,
     slots: usize,
 ) -> Result<Prepared<'a>> {
+    c.check()?;
     check_names(folded, c)?;
     let mut stages: Vec<Cow<'a, Stage>> = Vec::new();
     let mut forms = BTreeMap::new();
@@ -136,7 +137,7 @@ pub(crate) fn prepare<'a>(
             margin = Margin { before: g.padding, after: g.padding };
         }
     }
-    let input = c.input.layout.layout(slots, shape, margin)?;
+    let input = c.input.layout.layout(slots, shape, margin).map_err(|e| e.of_layer("input"))?;
     let pieces = pieces(stages);
     let depths = depths(&pieces);
     Ok(Prepared { pieces, depths, forms, input, patches })

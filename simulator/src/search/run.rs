@@ -175,7 +175,7 @@ impl Search<'_> {
     fn insecure(&self, log_n: u32, special: usize, levels: usize) -> Obstacle {
         let least = self.space.least_parameters(log_n, special, levels);
         let allowed_bits = engine::params::max_log_qp(log_n).unwrap_or(0);
-        Obstacle::Security { log_n, levels, needed_bits: least.log_qp(), allowed_bits }
+        Obstacle::Security { log_n, levels, needed_bits: least.log_qp() as u32, allowed_bits }
     }
 
     /// Whether a result keeps to the limits.
@@ -265,14 +265,19 @@ impl Search<'_> {
         known: &mut Vec<(Option<ScalePlan>, Precision)>,
     ) -> Result<Evaluated> {
         let (candidate, images) = (about.candidate, about.images);
-        let (folded, chain) = (&candidate.folded, parameters.ideal_chain());
+        let (folded, chain) = (&candidate.folded, parameters.ideal_chain()?);
         let beside = survey.as_ref().map_or(0.0, |s| s.beside);
+        let scaled = |scales: &Option<ScalePlan>| ParameterChoice {
+            scale_bits: parameters.scale_bits.filter(|_| scales.is_none()),
+            ..*parameters
+        };
+        let scales = self.scales(about, beside, &chain)?;
         let mut configuration = Configuration {
             network: folded.name.clone(),
             variant: candidate.variant.clone(),
             activations: self.space.activations,
-            parameters: *parameters,
-            scales: self.scales(about, beside, &chain)?,
+            parameters: scaled(&scales),
+            scales,
             input: path.input,
             linear: path.linear.clone(),
             pools: path.pools.clone(),
@@ -290,6 +295,7 @@ impl Search<'_> {
         let scales = self.scales(about, survey.beside, &chain)?;
         if scales != configuration.scales {
             // What lies beside the results needs more room than they do.
+            configuration.parameters = scaled(&scales);
             configuration.scales = scales;
             let values = is_known(known, &configuration).is_none();
             lowered = lower(folded, &configuration, &chain, values)?;

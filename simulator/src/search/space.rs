@@ -143,7 +143,7 @@ impl Shape {
     fn choice(self, scale_bits: u32, prime_bits: u32, first_bits: u32) -> ParameterChoice {
         ParameterChoice {
             log_n: self.log_n,
-            scale_bits,
+            scale_bits: Some(scale_bits),
             prime_bits,
             first_bits,
             special_bits: first_bits.max(prime_bits),

@@ -56,7 +56,7 @@ pub fn search(
 #[track_caller]
 pub fn check_clear(model: &Model, e: &Evaluated, image: &[f64]) {
     let folded = Folded::new(model, e.configuration.activations).unwrap();
-    let chain = e.configuration.parameters.ideal_chain();
+    let chain = e.configuration.parameters.ideal_chain().unwrap();
     let lowered = lower(&folded, &e.configuration, &chain, true).unwrap();
     lowered.program.check(&chain).unwrap();
     let slots = lowered.encode(image).unwrap();
@@ -70,7 +70,7 @@ pub fn check_clear(model: &Model, e: &Evaluated, image: &[f64]) {
 #[track_caller]
 pub fn encrypted(model: &Model, e: &Evaluated, image: &[f64]) -> Precision {
     let folded = Folded::new(model, e.configuration.activations).unwrap();
-    let params = Parameters::new(&e.configuration.parameters.literal()).unwrap();
+    let params = Parameters::new(&e.configuration.parameters.literal().unwrap()).unwrap();
     let chain = Chain::from(&params);
     let lowered = lower(&folded, &e.configuration, &chain, true).unwrap();
     let client = Client::new(&params);

@@ -114,7 +114,7 @@ pub fn raster(log_n: u32, activations: ActivationMethod) -> Configuration {
         activations,
         parameters: ParameterChoice {
             log_n,
-            scale_bits: 32,
+            scale_bits: Some(32),
             prime_bits: 32,
             first_bits: 42,
             special_bits: 42,

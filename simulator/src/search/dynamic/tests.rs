@@ -82,7 +82,7 @@ fn prices_are_exact(space: &Space) {
                         activations: space.activations,
                         parameters: crate::config::ParameterChoice {
                             log_n: 10,
-                            scale_bits: 30,
+                            scale_bits: Some(30),
                             prime_bits: 30,
                             first_bits: 40,
                             special_bits: 40,
