@@ -285,11 +285,20 @@ fn linear_operands() {
     b.scale *= 4.0;
     assert_eq!(
         run(&resting, &[&a, &b], &[&plain, &plain]),
+        "products of one linear sum: scales 2^62.000000 and 2^60.000000 differ; \
+         choose plaintext scales so that they agree"
+    );
+    // Sources of different scales meet where their products agree; without plaintexts there are none.
+    assert_eq!(run(&resting, &[&a, &b], &[&plain, &encode(2, 28.0, false)]), "no error");
+    let bare = |src: usize| LinearTerm { dst: 0, src, shift: 0, plaintext: None };
+    let sum = LinearPlan::new(&setup.params, 2, 1, &[bare(0), bare(1)], false).unwrap();
+    assert_eq!(
+        run(&sum, &[&a, &b], &[]),
         "linear: scales 2^32.000000 and 2^30.000000 differ; choose plaintext scales so that they agree"
     );
     assert_eq!(
         run(&resting, &[&a, &a], &[&plain, &encode(2, 31.0, false)]),
-        "plaintexts of one linear sum: scales 2^31.000000 and 2^30.000000 differ; \
+        "products of one linear sum: scales 2^61.000000 and 2^60.000000 differ; \
          choose plaintext scales so that they agree"
     );
     assert_eq!(
