@@ -332,7 +332,7 @@ fn linear_operands() {
     assert_eq!(batches(&[&plain]), "linear plaintexts: found 0, expected 1");
     assert_eq!(
         batches(&[&plain, &encode(2, 31.0, false)]),
-        "plaintexts of one linear sum: scales 2^31.000000 and 2^30.000000 differ; \
+        "products of one linear sum: scales 2^61.000000 and 2^60.000000 differ; \
          choose plaintext scales so that they agree"
     );
 }
