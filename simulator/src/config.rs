@@ -212,11 +212,9 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Reads TOML.
+    /// Reads TOML. Numbers are checked by [`Self::check`], which lowering calls.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let read: Self = toml::from_str(text).map_err(|e| Error::Configuration(e.to_string()))?;
-        read.check()?;
-        Ok(read)
+        toml::from_str(text).map_err(|e| Error::Configuration(e.to_string()))
     }
 
     /// Checks parameters and scales; the rest is checked against the network when it is lowered.
@@ -321,7 +319,8 @@ mod tests {
         let plan = |layer: &str| {
             format!("[scales]\ninput_millibits = 40000\nlayers_millibits = [[\"fc\", {layer}]]")
         };
-        let read = |bits: &str, scales: &str| Configuration::from_toml(&text(bits, scales));
+        let read =
+            |bits: &str, scales: &str| Configuration::from_toml(&text(bits, scales))?.check();
         read("scale_bits = 30", "").unwrap();
         read("", &plan("30000")).unwrap();
         for (bits, scales, told) in [

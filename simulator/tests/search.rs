@@ -167,7 +167,11 @@ fn limits_choose_among_results() {
     assert_eq!(accurate.best.unwrap().configuration.variant, "dense");
     assert_eq!(accurate.per_variant.len(), 1);
     let most = best.memory.total_bytes() - 1;
-    let small = with(&Limits { memory_bytes: Some(most), ..ANY });
+    // Plaintexts on demand take less, for the same program.
+    assert!(best.memory_on_demand.total_bytes() < most);
+    let demanded = with(&Limits { memory_bytes: Some(most), ..ANY }).best.unwrap();
+    assert_eq!(demanded.configuration, best.configuration);
+    let small = with(&Limits { memory_bytes: Some(most), on_demand: false, ..ANY });
     assert!(
         small
             .best

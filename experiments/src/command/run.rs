@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use costmodel::Machine;
 use simulator::config::Configuration;
 
-use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs, total_bytes};
+use super::options::{
+    MachineArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs, total_bytes,
+};
 use crate::candidate::Paper;
 use crate::choose::{self, Wish};
 use crate::exit::Failure;
@@ -187,7 +189,11 @@ impl Job<'_> {
     /// Runs configurations, the one in question first, and the baselines that fit beside them, and reports.
     pub fn run(self, mut papers: Vec<Paper>, output: &Output<'_>) -> Result<()> {
         self.wish.plaintexts.choose(&mut papers, self.resources.memory_limit());
-        self.resources.memory.check("what is to be run", total_bytes(&papers))?;
+        let what = match self.wish.plaintexts {
+            PlaintextsArg::Stored => "what is to be run (--plaintexts auto takes less)",
+            PlaintextsArg::OnDemand | PlaintextsArg::Auto => "what is to be run",
+        };
+        self.resources.memory.check(what, total_bytes(&papers))?;
         let mut left_out = Vec::new();
         for &baseline in &self.baselines {
             cancel::check()?;
