@@ -14,6 +14,7 @@ use simulator::lowering::{Lowered, lower};
 use simulator::network::Model;
 use simulator::program::{PlaintextForm, PlaintextSpec, Program};
 
+use crate::baseline_hear::Shares;
 use crate::profiles::Cost;
 
 /// A configuration to run, with the network it belongs to.
@@ -92,6 +93,8 @@ pub struct Paper {
     pub plaintexts: PlaintextForm,
     /// Predicted peak memory, with plaintexts in that form.
     pub memory: PredictedMemory,
+    /// For baseline A, what of its predicted time its own choices take.
+    pub shares: Option<Shares>,
     /// Predicted times of encoding every plaintext once, and once for every instruction that reads it.
     encode_ms: [f64; 2],
 }
@@ -143,6 +146,7 @@ impl Paper {
             corrected,
             plaintexts,
             memory,
+            shares: None,
             encode_ms,
         })
     }

@@ -2,6 +2,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod baseline_hear;
 pub mod cancel;
 pub mod candidate;
 pub mod choose;
@@ -11,7 +12,6 @@ pub mod evaluate;
 pub mod execute;
 pub mod exit;
 pub mod files;
-pub mod hear;
 pub mod images;
 pub mod memory;
 pub mod networks;

@@ -21,7 +21,7 @@ use crate::output::{self, note};
 use crate::profiles::Cost;
 use crate::provenance::Provenance;
 use crate::report::{Circumstances, LeftOut, RunReport, plot, print};
-use crate::{cancel, execute, files, hear};
+use crate::{baseline_hear, cancel, execute, files};
 
 /// Run a configuration on really encrypted images, beside dense baselines
 ///
@@ -188,16 +188,17 @@ impl Output<'_> {
 impl Job<'_> {
     /// Runs configurations, the one in question first, and the baselines that fit beside them, and reports.
     pub fn run(self, mut papers: Vec<Paper>, output: &Output<'_>) -> Result<()> {
-        self.wish.plaintexts.choose(&mut papers, self.resources.memory_limit());
+        let limit = self.resources.memory_limit();
+        self.wish.plaintexts.choose(&mut papers, limit);
         let what = match self.wish.plaintexts {
             PlaintextsArg::Stored => "what is to be run (--plaintexts auto takes less)",
             PlaintextsArg::OnDemand | PlaintextsArg::Auto => "what is to be run",
         };
-        self.resources.memory.check(what, total_bytes(&papers))?;
+        self.resources.memory.check(what, self.largest(&papers))?;
         let mut left_out = Vec::new();
         for &baseline in &self.baselines {
             cancel::check()?;
-            match self.baseline(baseline, &papers) {
+            match self.baseline(baseline) {
                 Ok(paper) => papers.push(paper),
                 Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
                 Err(error) => {
@@ -221,14 +222,20 @@ impl Job<'_> {
                 paper.plaintexts.name()
             ));
         }
-        memory::reserve("what is to be run", total_bytes(&papers))?;
-        let outcomes = execute::run(papers, &self.images, self.cost.threads)?;
+        let interleaved = total_bytes(&papers) <= limit;
+        if !interleaved {
+            note("together they do not fit the memory: one after the other, each on all images");
+        }
+        let needed = if interleaved { total_bytes(&papers) } else { self.largest(&papers) };
+        memory::reserve("what is to be run", needed)?;
+        let outcomes = execute::run(papers, &self.images, self.cost.threads, interleaved)?;
         let about = Circumstances {
             threads: self.cost.threads,
             image_source: self.images.source(),
             labels: self.images.labels(outcomes.first().map_or(0, |o| o.samples.len())),
             interrupted: cancel::requested(),
             left_out,
+            interleaved,
             provenance: Provenance::now(Some(self.cost.source.clone()), self.seed),
         };
         let Some(report) = RunReport::new(&outcomes, about) else {
@@ -247,13 +254,20 @@ impl Job<'_> {
         }
     }
 
-    /// A baseline on paper, if it fits the memory beside the candidates before it.
-    fn baseline(&self, which: Baselines, before: &[Paper]) -> Result<Paper> {
+    /// The most memory that one of several candidates needs.
+    fn largest(&self, papers: &[Paper]) -> u64 {
+        papers.iter().map(|p| p.memory.total_bytes).max().unwrap_or(0)
+    }
+
+    /// A baseline on paper, if it fits the memory by itself.
+    fn baseline(&self, which: Baselines) -> Result<Paper> {
         let dense = self.source.baseline();
+        let limit = self.resources.memory_limit();
         let mut paper = match which {
             Baselines::A => {
                 let model = Arc::new(self.source.model(dense)?);
-                hear::baseline(model, dense, self.source.accuracy(dense)?, self.cost)?
+                let accuracy = self.source.accuracy(dense)?;
+                baseline_hear::baseline(&model, dense, accuracy, self.cost, limit)?
             }
             Baselines::B | Baselines::Both => {
                 let mut paper = choose::fastest(self.source, &self.wish.only(dense), self.cost)?;
@@ -261,17 +275,13 @@ impl Job<'_> {
                 paper
             }
         };
-        let limit = self.resources.memory_limit();
-        let left = limit.saturating_sub(total_bytes(before));
-        self.wish.plaintexts.choose(std::slice::from_mut(&mut paper), left);
-        let together = total_bytes(before) + paper.memory.total_bytes;
-        if together > limit {
-            bail!(
-                "it needs {}, which with what is run beside it is {}, over the limit of {}",
-                show_bytes(paper.memory.total_bytes),
-                show_bytes(together),
-                show_bytes(limit)
-            );
+        self.wish.plaintexts.choose(std::slice::from_mut(&mut paper), limit);
+        let needed = paper.memory.total_bytes;
+        if needed > limit {
+            bail!("it needs {}, over the limit of {}", show_bytes(needed), show_bytes(limit));
+        }
+        if which == Baselines::A {
+            paper.shares = Some(baseline_hear::shares(&paper, self.cost)?);
         }
         Ok(paper)
     }
@@ -281,7 +291,7 @@ impl Baselines {
     /// Name in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Self::A => hear::NAME,
+            Self::A => baseline_hear::NAME,
             Self::B => "B (fastest dense)",
             Self::Both => "A and B",
         }

@@ -43,26 +43,46 @@ pub struct Outcome {
     pub plain: Vec<Vec<f64>>,
 }
 
-/// Runs every candidate on every image with `threads` threads: all on the first image, then all on the second, and so
-/// on, so that a change of the machine's speed meets all alike. Stops between images when cancelled; what was finished
-/// is returned.
-pub fn run(papers: Vec<Paper>, images: &Pictures, threads: usize) -> Result<Vec<Outcome>> {
+/// Runs every candidate on every image with `threads` threads. If `interleaved`, all on the first image, then all on the
+/// second, and so on, so that a change of the machine's speed meets all alike; else one candidate after the other, so that
+/// one at a time is in memory. Stops between images when cancelled; what was finished is returned.
+///
+/// # Errors
+/// Those of preparing and running a candidate; values that exceed their bounds, before anything is encrypted.
+pub fn run(
+    papers: Vec<Paper>,
+    images: &Pictures,
+    threads: usize,
+    interleaved: bool,
+) -> Result<Vec<Outcome>> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .with_context(|| format!("starting {threads} threads"))?;
     pool.install(|| {
         papers.iter().try_for_each(|paper| check_bounds(paper, images))?;
+        let groups: Vec<Vec<Paper>> = match interleaved {
+            true => vec![papers],
+            false => papers.into_iter().map(|paper| vec![paper]).collect(),
+        };
         let mut outcomes = Vec::new();
-        for paper in papers {
-            cancel::check()?;
-            outcomes.push(prepare::prepare(paper, images)?);
+        for group in groups {
+            let mut running = Vec::new();
+            for paper in group {
+                cancel::check()?;
+                running.push(prepare::prepare(paper, images)?);
+            }
+            execute(&mut running, images)?;
+            outcomes.extend(
+                running
+                    .into_iter()
+                    .map(|(prepared, samples, plain)| prepared.finish(samples, plain)),
+            );
+            if cancel::requested() {
+                break;
+            }
         }
-        execute(&mut outcomes, images)?;
-        Ok(outcomes
-            .into_iter()
-            .map(|(prepared, samples, plain)| prepared.finish(samples, plain))
-            .collect())
+        Ok(outcomes)
     })
 }
 

@@ -9,6 +9,7 @@ use simulator::config::Configuration;
 use simulator::precision::{Demand, Precision};
 use simulator::program::PlaintextForm;
 
+use crate::baseline_hear::Shares;
 use crate::candidate::{Latency, PredictedMemory};
 use crate::execute::Outcome;
 use crate::memory;
@@ -97,6 +98,8 @@ pub struct CandidateReport {
     pub logit_relative_precision_bits: f64,
     /// Largest difference of a logit between the program on plain numbers and the network.
     pub clear_error: f64,
+    /// For baseline A, what of its predicted time its own choices take.
+    pub shares: Option<Shares>,
     /// Peak memory.
     pub peak_memory_bytes: PeakMemory,
     /// Layers in order.
@@ -160,6 +163,8 @@ pub struct RunReport {
     pub baselines: Vec<BaselineReport>,
     /// Baselines that were not run.
     pub baselines_left_out: Vec<LeftOut>,
+    /// Whether all candidates ran on each image in turn; else one after the other, as memory did not hold them together.
+    pub interleaved: bool,
     /// Peak resident memory of the whole process as the system counts it, all candidates together.
     pub process_resident_peak_bytes: Option<u64>,
     /// How it was made.
@@ -178,6 +183,8 @@ pub struct Circumstances {
     pub interrupted: bool,
     /// Baselines that were not run.
     pub left_out: Vec<LeftOut>,
+    /// Whether all candidates ran on each image in turn.
+    pub interleaved: bool,
     /// How it was made.
     pub provenance: Provenance,
 }
@@ -195,6 +202,7 @@ impl RunReport {
         let chosen_report = candidate(chosen, labels);
         let baselines = baselines
             .iter()
+            .filter(|outcome| !outcome.samples.is_empty())
             .map(|outcome| {
                 let candidate = candidate(outcome, labels);
                 let speedup = candidate.measured_latency_ms / chosen_report.measured_latency_ms;
@@ -210,6 +218,7 @@ impl RunReport {
             chosen: chosen_report,
             baselines,
             baselines_left_out: about.left_out,
+            interleaved: about.interleaved,
             process_resident_peak_bytes: memory::resident_peak_bytes(),
             provenance: about.provenance,
         })
@@ -290,6 +299,7 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         logit_precision_bits: precision.absolute_bits.min(MOST_BITS),
         logit_relative_precision_bits: precision.relative_bits.min(MOST_BITS),
         clear_error: setup.clear_error,
+        shares: paper.shares,
         peak_memory_bytes: PeakMemory {
             predicted: paper.memory.total_bytes,
             measured: setup.peak_memory_bytes,

@@ -221,8 +221,25 @@ pub fn comparison(report: &RunReport) -> String {
             .iter()
             .map(|b: &BaselineReport| comparison_row(&b.candidate, Some(b.speedup))),
     );
-    let note = "speed-up: of the first line over that one, both run here, image by image in turn\n";
-    table(rows) + note
+    let how = match report.interleaved {
+        true => "image by image in turn",
+        false => "one after the other, as memory does not hold them together",
+    };
+    let mut note = format!("speed-up: of the first line over that one, both run here, {how}\n");
+    for b in &report.baselines {
+        if let Some(shares) = &b.candidate.shares {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                note,
+                "{}: of {:.1} ms predicted, {:.1} are its number of digits, {:.1} reading plaintexts",
+                b.candidate.name,
+                b.candidate.predicted_latency_ms,
+                shares.digit_choice_ms,
+                shares.plaintext_reading_ms
+            );
+        }
+    }
+    table(rows) + &note
 }
 
 fn comparison_row(c: &CandidateReport, speedup: Option<f64>) -> Vec<String> {
