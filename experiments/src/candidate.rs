@@ -91,7 +91,10 @@ pub struct Paper {
 impl Paper {
     /// Lowers and prices a candidate. With `insecure`, parameters below 128-bit security are accepted.
     pub fn new(candidate: Candidate, cost: &Cost, insecure: bool) -> Result<Self> {
-        let what = || format!("configuration {}", candidate.name);
+        let what = || {
+            let variant = &candidate.configuration.variant;
+            format!("variant {variant} of network {}", candidate.model.network.name)
+        };
         let params = parameters(&candidate.configuration, insecure).with_context(what)?;
         let chain = Chain::from(&params);
         let lowered = lower_candidate(&candidate, &chain, false).with_context(what)?;
@@ -133,7 +136,7 @@ pub fn lower_candidate(candidate: &Candidate, chain: &Chain, values: bool) -> Re
 
 /// The parameters that a configuration asks for.
 pub fn parameters(configuration: &Configuration, insecure: bool) -> Result<Parameters> {
-    let mut literal = configuration.parameters.literal();
+    let mut literal = configuration.parameters.literal()?;
     literal.allow_insecure = insecure;
     Ok(Parameters::new(&literal)?)
 }

@@ -82,7 +82,7 @@ pub fn find(
     importance: Option<&Weights>,
 ) -> Result<NetworkUnits> {
     let folded = Folded::new(model, configuration.activations)?;
-    let chain = configuration.parameters.ideal_chain();
+    let chain = configuration.parameters.ideal_chain()?;
     let placed = lower(&folded, configuration, &chain, false)?.linear;
     let linear = |l: &Layer| matches!(l.kind, LayerKind::Conv { .. } | LayerKind::Fc { .. });
     if let Some(unknown) =

@@ -1,6 +1,6 @@
 //! Configurations: everything needed to lower a network again.
 
-use engine::params::ParametersLiteral;
+use engine::params::{ParametersLiteral, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::fold::ActivationMethod;
@@ -32,22 +32,56 @@ pub struct ParameterChoice {
 }
 
 impl ParameterChoice {
-    /// Bits of all primes together.
-    pub fn log_qp(&self) -> u32 {
-        self.first_bits
-            + self.prime_bits * self.levels as u32
-            + self.special_bits * self.special as u32
+    /// Bits of all primes together; 2^64 - 1 for more.
+    pub fn log_qp(&self) -> u64 {
+        let all = |bits: u32, count: usize| u64::from(bits).saturating_mul(count as u64);
+        u64::from(self.first_bits)
+            .saturating_add(all(self.prime_bits, self.levels))
+            .saturating_add(all(self.special_bits, self.special))
     }
 
     /// Whether these parameters stay within 128-bit security, with a bit to spare for primes that lie a little
     /// above their nominal sizes.
     pub fn secure(&self) -> bool {
-        engine::params::max_log_qp(self.log_n).is_some_and(|limit| self.log_qp() < limit)
+        engine::params::max_log_qp(self.log_n).is_some_and(|limit| self.log_qp() < limit.into())
+    }
+
+    /// Checks every field against the engine's limits ([`engine::params::limits`]), so that lists may be made of them; rings
+    /// may be smaller than those it computes with.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the name of the field.
+    pub fn check(&self) -> Result<()> {
+        let within = |what, found: u64, least: u64, most: u64| {
+            if (least..=most).contains(&found) {
+                return Ok(());
+            }
+            Err(Error::argument(what, found, format!("{least} to {most}")))
+        };
+        let prime = u64::from(limits::MAX_PRIME_BITS);
+        let (levels, special) = (limits::MAX_LEVELS as u64, limits::MAX_SPECIAL as u64);
+        within("parameters.log_n", self.log_n.into(), 1, limits::MAX_LOG_N.into())?;
+        within(
+            "parameters.scale_bits",
+            self.scale_bits.into(),
+            limits::MIN_LOG_SCALE as u64,
+            limits::MAX_LOG_SCALE as u64,
+        )?;
+        within("parameters.prime_bits", self.prime_bits.into(), 1, prime)?;
+        within("parameters.first_bits", self.first_bits.into(), 1, prime)?;
+        within("parameters.special_bits", self.special_bits.into(), 1, prime)?;
+        within("parameters.special", self.special as u64, 1, special)?;
+        within("parameters.alpha", self.alpha as u64, 1, levels + 1)?;
+        within("parameters.levels", self.levels as u64, 0, levels)
     }
 
     /// What the engine makes the parameters from.
-    pub fn literal(&self) -> ParametersLiteral {
-        ParametersLiteral {
+    ///
+    /// # Errors
+    /// Those of [`Self::check`].
+    pub fn literal(&self) -> Result<ParametersLiteral> {
+        self.check()?;
+        Ok(ParametersLiteral {
             log_n: self.log_n,
             chain: engine::params::Chain::Bits {
                 first: self.first_bits,
@@ -57,11 +91,15 @@ impl ParameterChoice {
             log_scale: f64::from(self.scale_bits),
             digit_limbs: self.alpha,
             allow_insecure: false,
-        }
+        })
     }
 
     /// A chain of ideal moduli, each exactly a power of two: for pricing, before primes are chosen.
-    pub fn ideal_chain(&self) -> crate::lowering::Chain {
+    ///
+    /// # Errors
+    /// Those of [`Self::check`].
+    pub fn ideal_chain(&self) -> Result<crate::lowering::Chain> {
+        self.check()?;
         let mut chain = crate::lowering::Chain::uniform(
             self.log_n,
             self.levels,
@@ -71,7 +109,7 @@ impl ParameterChoice {
         );
         chain.scale = f64::from(self.scale_bits).exp2();
         chain.moduli[0] = f64::from(self.first_bits).exp2();
-        chain
+        Ok(chain)
     }
 }
 
@@ -190,4 +228,54 @@ impl Configuration {
 
 fn missing(kind: &str, layer: &str) -> Error {
     Error::Configuration(format!("no {kind} choice for layer {layer:?}; add one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sets a field.
+    type Set = fn(&mut ParameterChoice, u64);
+
+    #[test]
+    fn absurd_parameters_are_refused_before_memory_is_taken() {
+        let good = ParameterChoice {
+            log_n: 13,
+            scale_bits: 32,
+            prime_bits: 32,
+            first_bits: 42,
+            special_bits: 42,
+            special: 1,
+            alpha: 1,
+            levels: 3,
+        };
+        good.literal().unwrap();
+        assert_eq!(good.ideal_chain().unwrap().moduli.len(), 4);
+        let absurd = [64, 4_000_000_000, 1_000_000_000_000, usize::MAX as u64];
+        let fields: [(&str, Set); 8] = [
+            ("log_n", |p, x| p.log_n = x as u32),
+            ("scale_bits", |p, x| p.scale_bits = (x as u32).max(101)),
+            ("prime_bits", |p, x| p.prime_bits = (x as u32).max(51)),
+            ("first_bits", |p, x| p.first_bits = (x as u32).max(51)),
+            ("special_bits", |p, x| p.special_bits = (x as u32).max(51)),
+            ("special", |p, x| p.special = x as usize),
+            ("alpha", |p, x| p.alpha = x.max(65) as usize),
+            ("levels", |p, x| p.levels = x as usize),
+        ];
+        for (field, set) in fields {
+            for value in absurd {
+                let mut choice = good;
+                set(&mut choice, value);
+                for error in [choice.literal().err(), choice.ideal_chain().err()] {
+                    let error = error.unwrap().to_string();
+                    assert!(error.starts_with(&format!("parameters.{field} is ")), "{error}");
+                }
+            }
+        }
+        // Neither does the sum of bits wrap.
+        let most = ParameterChoice { levels: usize::MAX, prime_bits: u32::MAX, ..good };
+        assert_eq!(most.log_qp(), u64::MAX);
+        // 2^32 levels of 32 bits are 0 when counted in 32 bits.
+        assert!(!ParameterChoice { levels: 1 << 32, ..good }.secure());
+    }
 }

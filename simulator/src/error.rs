@@ -155,6 +155,14 @@ impl Error {
         Self::Layout { what, found: found.to_string(), expected: expected.to_string() }
     }
 
+    /// The same error with the layer that it is about, where it does not name one.
+    pub fn of_layer(self, layer: &str) -> Self {
+        match self {
+            Self::Layout { what, found, expected } => Self::layer(layer, what, found, expected),
+            other => other,
+        }
+    }
+
     /// An [`Error::Argument`] from displayable parts.
     pub fn argument(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
         Self::Argument { what, found: found.to_string(), expected: expected.to_string() }

@@ -27,7 +27,7 @@ fn bounded(bounds: &[(usize, f64)], output: Option<f64>) -> Model {
 
 fn attempt(m: &Model, c: &Configuration) -> simulator::Result<()> {
     let folded = Folded::new(m, c.activations)?;
-    lower(&folded, c, &c.parameters.ideal_chain(), false).map(|_| ())
+    lower(&folded, c, &c.parameters.ideal_chain().unwrap(), false).map(|_| ())
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_search_chooses_nothing_that_has_no_room() {
         let mut journal = Journal::new();
         let outcome = search.run(&[candidate], &mut journal).unwrap();
         for e in &outcome.all {
-            let chain = e.configuration.parameters.ideal_chain();
+            let chain = e.configuration.parameters.ideal_chain().unwrap();
             lower(&folded, &e.configuration, &chain, false).unwrap();
         }
         outcome.all

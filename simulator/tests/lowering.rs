@@ -14,7 +14,7 @@ use simulator::network::Model;
 
 /// A chain whose moduli are not powers of two, so that a wrong scale shows.
 fn chain(c: &Configuration) -> Chain {
-    let mut chain = c.parameters.ideal_chain();
+    let mut chain = c.parameters.ideal_chain().unwrap();
     for (k, q) in chain.moduli.iter_mut().enumerate() {
         *q *= 1.0 + 1e-5 * (k as f64 + 1.0);
     }

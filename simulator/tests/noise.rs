@@ -29,7 +29,7 @@ fn precision_follows_the_scale() {
         c.parameters.prime_bits = bits;
         c.parameters.first_bits = bits + 10;
         c.parameters.special_bits = bits + 10;
-        let chain = c.parameters.ideal_chain();
+        let chain = c.parameters.ideal_chain().unwrap();
         let l = lower(&folded, &c, &chain, true).unwrap();
         let x = l.encode(&image).unwrap();
         let exact = l.decode(&run_clear(&l.program, &x).unwrap()).unwrap();

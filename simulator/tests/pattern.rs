@@ -87,7 +87,7 @@ fn fully_connected_units_are_diagonals() {
 
 fn lowered(model: &Model, c: &Configuration) -> Lowered {
     let folded = Folded::new(model, c.activations).unwrap();
-    lower(&folded, c, &c.parameters.ideal_chain(), false).unwrap()
+    lower(&folded, c, &c.parameters.ideal_chain().unwrap(), false).unwrap()
 }
 
 fn products(l: &Lowered, layer: &str) -> usize {

@@ -12,11 +12,18 @@ mod spec;
 
 use std::collections::BTreeSet;
 
+use engine::params::limits;
+
 use crate::network::Shape;
 use crate::{Error, Result};
 
 pub use pack::{pack, unpack};
 pub use spec::{ChannelOrder, LayoutSpec};
+
+/// Most slots of a ciphertext, and the largest distance between rows or columns.
+pub const MAX_SLOTS: usize = 1 << (limits::MAX_LOG_N - 1);
+/// Most values of a map with its margin, over all channels.
+pub const MAX_VALUES: usize = 1 << 22;
 
 /// Rows and columns of explicit zeros around a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -71,15 +78,25 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Checks that everything fits and that no two values meet in a slot.
+    /// Checks that everything fits, that no two values meet in a slot, and that no ciphertext is beyond those of the
+    /// channels. Nothing else here is meant for a layout that does not pass.
+    ///
+    /// # Errors
+    /// [`Error::Layout`], also above [`MAX_SLOTS`] or [`MAX_VALUES`].
     pub fn check(&self) -> Result<()> {
-        for (what, v) in [("slots", self.slots), ("tile", self.tile), ("period", self.period)] {
+        check_slots(self.slots)?;
+        for (what, v) in [("tile", self.tile), ("period", self.period)] {
             if !v.is_power_of_two() || v > self.slots {
                 return Err(Error::layout(what, v, format!("a power of two up to {}", self.slots)));
             }
         }
         if !matches!(self.phases, 1 | 2 | 4) {
             return Err(Error::layout("phases", self.phases, "1, 2 or 4"));
+        }
+        for (what, v) in [("row", self.row), ("col", self.col)] {
+            if v > MAX_SLOTS {
+                return Err(Error::layout(what, v, format!("at most {MAX_SLOTS}")));
+            }
         }
         if self.channels.len() != self.shape.channels {
             return Err(Error::layout(
@@ -88,36 +105,42 @@ impl Layout {
                 self.shape.channels,
             ));
         }
-        let offsets = self.offsets();
-        let unique: BTreeSet<_> = offsets.iter().copied().collect();
-        if unique.len() != offsets.len() {
+        let (rows, cols) = self.first_phase()?;
+        let last = rows.saturating_sub(1) * self.row + cols.saturating_sub(1) * self.col;
+        let outside = |slot: usize| {
+            let expected =
+                format!("less than the period, {}; use a larger tile or fewer blocks", self.period);
+            Error::layout("last slot of a channel", slot, expected)
+        };
+        if last >= self.period {
+            return Err(outside(last));
+        }
+        let offsets: BTreeSet<usize> =
+            (0..rows).flat_map(|y| (0..cols).map(move |x| y * self.row + x * self.col)).collect();
+        if offsets.len() != rows * cols {
             return Err(Error::layout(
                 "rows and columns",
                 "overlapping",
                 "a wider row or column distance",
             ));
         }
-        let last = unique.last().copied().unwrap_or(0);
-        let places: BTreeSet<_> = self.channels.iter().collect();
-        if last < self.tile && places.len() == self.channels.len() {
-            let aligned = self.channels.iter().all(|p| p.base % self.tile == 0);
-            if aligned && self.channels.iter().all(|p| p.base < self.period) {
-                return Ok(());
+        for place in &self.channels {
+            if place.ct >= self.channels.len() {
+                let expected = format!("less than the {} channels", self.channels.len());
+                return Err(Error::layout("ciphertext of a channel", place.ct, expected));
             }
+            if place.base >= self.period || place.base + last >= self.period {
+                return Err(outside(place.base.saturating_add(last)));
+            }
+        }
+        let places: BTreeSet<_> = self.channels.iter().collect();
+        let aligned = || self.channels.iter().all(|p| p.base % self.tile == 0);
+        if last < self.tile && places.len() == self.channels.len() && aligned() {
+            return Ok(());
         }
         let mut seen = BTreeSet::new();
         for place in &self.channels {
-            if place.base + last >= self.period {
-                return Err(Error::layout(
-                    "last slot of a channel",
-                    place.base + last,
-                    format!(
-                        "less than the period, {}; use a larger tile or fewer blocks",
-                        self.period
-                    ),
-                ));
-            }
-            for o in &unique {
+            for o in &offsets {
                 if !seen.insert((place.ct, place.base + o)) {
                     return Err(Error::layout("two channels", "overlapping", "a larger tile"));
                 }
@@ -126,18 +149,27 @@ impl Layout {
         Ok(())
     }
 
-    /// Distinct offsets of the margin and the map in the first phase (the fullest one).
-    fn offsets(&self) -> Vec<usize> {
-        let rows = self.extent(self.shape.height).div_ceil(self.phases);
-        let cols = self.extent(self.shape.width).div_ceil(self.phases);
-        (0..rows)
-            .flat_map(|y| (0..cols).map(move |x| (y, x)))
-            .map(|(y, x)| y * self.row + x * self.col)
-            .collect()
-    }
-
-    fn extent(&self, map: usize) -> usize {
-        map + self.margin.before + self.margin.after
+    /// Rows and columns in the first phase, the fullest one, with the margin; none of them more than the period, and not too
+    /// many over all channels.
+    fn first_phase(&self) -> Result<(usize, usize)> {
+        let Margin { before, after } = self.margin;
+        let extent = |map: usize| {
+            let whole = map.checked_add(before)?.checked_add(after)?;
+            Some(whole.div_ceil(self.phases)).filter(|&rows| rows <= self.period)
+        };
+        let found = extent(self.shape.height).zip(extent(self.shape.width));
+        let fits = |(rows, cols): &(usize, usize)| {
+            let values = rows.checked_mul(*cols)?.checked_mul(self.phases.pow(2))?;
+            Some(values.checked_mul(self.channels.len())? <= MAX_VALUES)
+        };
+        found.filter(|extents| fits(extents) == Some(true)).ok_or_else(|| {
+            let found = format!("{} with {before} before and {after} after it", self.shape);
+            let expected = format!(
+                "rows and columns of a phase within the period of {}, at most {MAX_VALUES} values",
+                self.period
+            );
+            Error::layout("map", found, expected)
+        })
     }
 
     /// Ciphertexts that hold channels, not counting phases.
@@ -161,11 +193,11 @@ impl Layout {
     }
 
     fn coordinate(&self, at: isize, distance: usize) -> Coordinate {
-        let at = at + self.margin.before as isize;
+        let at = at.saturating_add_unsigned(self.margin.before);
         let p = self.phases as isize;
         Coordinate {
             phase: at.rem_euclid(p) as usize,
-            offset: at.div_euclid(p) * distance as isize,
+            offset: at.div_euclid(p).saturating_mul(distance as isize),
         }
     }
 
@@ -212,8 +244,16 @@ impl Layout {
             return false;
         }
         let (r, c) = (self.row_at(y), self.col_at(x));
-        let offset = (r.offset + c.offset).rem_euclid(self.tile as isize) as usize;
+        let offset = r.offset.saturating_add(c.offset).rem_euclid(self.tile as isize) as usize;
         let aligned = self.channels.iter().all(|p| p.base % self.tile == 0);
         aligned && !used[r.phase * self.phases + c.phase].contains(&offset)
     }
+}
+
+/// Checks the slots of a ciphertext.
+fn check_slots(slots: usize) -> Result<()> {
+    if slots.is_power_of_two() && slots <= MAX_SLOTS {
+        return Ok(());
+    }
+    Err(Error::layout("slots", slots, format!("a power of two up to {MAX_SLOTS}")))
 }

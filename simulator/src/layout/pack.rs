@@ -4,7 +4,11 @@ use super::Layout;
 use crate::{Error, Result};
 
 /// Slot vectors of a map (`[channel][row][column]`), one per ciphertext, replicas included; zero elsewhere.
+///
+/// # Errors
+/// Those of [`Layout::check`]; [`Error::Argument`] for another number of values than the map has.
 pub fn pack(layout: &Layout, map: &[f64]) -> Result<Vec<Vec<f64>>> {
+    layout.check()?;
     if map.len() != layout.shape.len() {
         return Err(Error::argument("length of a map", map.len(), layout.shape.len()));
     }
@@ -21,7 +25,11 @@ pub fn pack(layout: &Layout, map: &[f64]) -> Result<Vec<Vec<f64>>> {
 }
 
 /// The map (`[channel][row][column]`) held by slot vectors.
+///
+/// # Errors
+/// Those of [`Layout::check`]; [`Error::Argument`] for other numbers of vectors or slots than the layout has.
 pub fn unpack(layout: &Layout, ciphertexts: &[Vec<f64>]) -> Result<Vec<f64>> {
+    layout.check()?;
     if ciphertexts.len() != layout.ciphertexts() {
         return Err(Error::argument(
             "number of slot vectors",

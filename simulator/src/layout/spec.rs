@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, Margin, Place};
+use super::{Layout, MAX_VALUES, Margin, Place, check_slots};
 use crate::network::Shape;
 use crate::{Error, Result};
 
@@ -48,7 +48,14 @@ pub struct LayoutSpec {
 impl LayoutSpec {
     /// One-phase raster layout with as many blocks as fit.
     pub fn raster(order: ChannelOrder, row: usize, tile: usize, slots: usize) -> Self {
-        Self { order, phases: 1, row, col: 1, tile, blocks: (slots / tile).max(1) }
+        Self {
+            order,
+            phases: 1,
+            row,
+            col: 1,
+            tile,
+            blocks: slots.checked_div(tile).unwrap_or(0).max(1),
+        }
     }
 
     /// Units of a fully connected layer: one per `tile` slots, repeating after `blocks` of them.
@@ -57,7 +64,15 @@ impl LayoutSpec {
     }
 
     /// The layout of a map. A linear stage writes exact zeros elsewhere, so the result is clean.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] with the field that does not fit; those of [`Layout::check`].
     pub fn layout(&self, slots: usize, shape: Shape, margin: Margin) -> Result<Layout> {
+        check_slots(slots)?;
+        if shape.channels > MAX_VALUES {
+            let expected = format!("at most {MAX_VALUES}");
+            return Err(Error::layout("number of channels", shape.channels, expected));
+        }
         if !self.blocks.is_power_of_two() || !self.tile.is_power_of_two() {
             return Err(Error::layout(
                 "tile and blocks",
@@ -104,7 +119,7 @@ impl LayoutSpec {
                     .collect()
             }
             ChannelOrder::Spill { step } => {
-                if step == 0 || step > self.tile || shape.area() != 1 {
+                if step == 0 || step > self.tile || (shape.height, shape.width) != (1, 1) {
                     return Err(Error::layout(
                         "spilling units",
                         format!("step {step} in tiles of {} for a map {shape}", self.tile),

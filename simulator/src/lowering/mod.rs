@@ -143,7 +143,10 @@ pub fn lower(
                     .iter()
                     .find(|r| repack_name(&r.layer) == stage.name)
                     .map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
-                let output = choice.layout.layout(chain.slots, stage.output, Default::default())?;
+                let output = choice
+                    .layout
+                    .layout(chain.slots, stage.output, Default::default())
+                    .map_err(|e| e.of_layer(&stage.name))?;
                 let diagonals = Diagonals::new(
                     &stage.name,
                     linear,

@@ -98,7 +98,7 @@ pub(crate) fn prepare<'a>(
             margin = Margin { before: g.padding, after: g.padding };
         }
     }
-    let input = c.input.layout.layout(slots, shape, margin)?;
+    let input = c.input.layout.layout(slots, shape, margin).map_err(|e| e.of_layer("input"))?;
     Ok(Prepared { stages, forms, input, patches })
 }
 

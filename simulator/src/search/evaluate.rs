@@ -45,7 +45,7 @@ pub fn evaluate(
     threads: usize,
     pricer: &dyn Pricer,
 ) -> Result<Evaluated> {
-    let chain = configuration.parameters.ideal_chain();
+    let chain = configuration.parameters.ideal_chain()?;
     let lowered = lower(folded, configuration, &chain, false)?;
     Ok(priced(&lowered.program, &chain, configuration, threads, pricer))
 }

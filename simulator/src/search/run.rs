@@ -162,7 +162,7 @@ impl Search<'_> {
         parameters: &ParameterChoice,
         paths: Vec<Path>,
     ) -> Result<Vec<Evaluated>> {
-        let (folded, chain) = (&candidate.folded, parameters.ideal_chain());
+        let (folded, chain) = (&candidate.folded, parameters.ideal_chain()?);
         let scales = match self.space.activations {
             ActivationMethod::PairedSquare => {
                 match ScalePlan::new(folded, statistics, &chain) {
