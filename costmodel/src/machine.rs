@@ -43,9 +43,9 @@ impl ThreadsBy {
     /// In words.
     pub fn describe(self) -> &'static str {
         match self {
-            Self::AllCpus => "all CPUs",
-            Self::Affinity => "CPU affinity",
-            Self::CgroupQuota => "cgroup quota",
+            Self::AllCpus => "the number of CPUs",
+            Self::Affinity => "the CPU affinity",
+            Self::CgroupQuota => "the cgroup quota",
             Self::Unknown => "the system",
         }
     }
@@ -82,6 +82,12 @@ pub struct Machine {
     pub caches: Caches,
     /// Whether the system told the cache sizes; otherwise they are assumed.
     pub caches_known: bool,
+}
+
+/// A number of threads in words, with what it was found by and the CPUs there are, if that is known.
+pub fn describe_threads(threads: usize, by: ThreadsBy, cpus: usize) -> String {
+    let of = if cpus > 0 { format!(" of {cpus} CPUs") } else { String::new() };
+    format!("{threads} hardware threads{of}, as {} says", by.describe())
 }
 
 impl Machine {

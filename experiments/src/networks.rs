@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use simulator::network::{LayerKind, Model, Network, Weights};
 
 /// Descriptions embedded in the program: name and text.
@@ -118,8 +118,9 @@ impl Source {
         self.network.baseline.as_deref().or(first).unwrap_or(UNTRAINED)
     }
 
-    /// The network with that many groups in every convolution whose channels they divide.
-    fn with_groups(&self, groups: usize) -> simulator::Result<Network> {
+    /// The network with that many groups in every convolution whose channels they divide; an error if more than one group
+    /// divides none.
+    fn with_groups(&self, groups: usize) -> Result<Network> {
         let divided: BTreeMap<String, usize> = self
             .network
             .layers
@@ -134,6 +135,19 @@ impl Source {
             })
             .map(|l| (l.name.clone(), groups))
             .collect();
-        self.network.with_groups(&divided)
+        if groups > 1 && divided.is_empty() {
+            let channels = self.network.layers.iter().filter_map(|l| match l.kind {
+                LayerKind::Conv { out, .. } => {
+                    Some(format!("{} ({} to {out})", l.name, l.input.channels))
+                }
+                _ => None,
+            });
+            let channels = channels.collect::<Vec<_>>().join(", ");
+            bail!(
+                "{groups} groups divide the channels of no convolution: {}; name another number",
+                if channels.is_empty() { "there is none".to_owned() } else { channels }
+            );
+        }
+        Ok(self.network.with_groups(&divided)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use costmodel::probe::{Drift, Probe};
 use costmodel::{CostModel, Machine, Profile};
 
@@ -27,10 +27,15 @@ pub fn default_path(machine: &Machine) -> Result<PathBuf> {
     Ok(home()?.join("profiles").join(format!("{}.toml", slug(&machine.cpu))))
 }
 
-/// The profile named, or else the one kept for this machine, or else one in `./profiles`; none if there is none.
+/// The profile named, or else the one kept for this machine, or else one in `./profiles`; none if there is none. A named one
+/// that was measured with other kernels than this process runs is an error; others are passed over, and that is told.
 pub fn find(machine: &Machine, named: Option<&Path>) -> Result<Option<Calibration>> {
     if let Some(path) = named {
-        return Calibration::load(path).map(Some);
+        let calibration = Calibration::load(path)?;
+        if let Some(reason) = calibration.other_kernels(machine) {
+            bail!("{reason}; calibrate with these, name another profile, or set SPENCNN_ISA");
+        }
+        return Ok(Some(calibration));
     }
     let shipped = Path::new("profiles").join(format!("{}.toml", slug(&machine.cpu)));
     for path in [default_path(machine)?, shipped] {
@@ -38,15 +43,10 @@ pub fn find(machine: &Machine, named: Option<&Path>) -> Result<Option<Calibratio
             continue;
         }
         let calibration = Calibration::load(&path)?;
-        if calibration.profile.machine.isa == machine.isa {
-            return Ok(Some(calibration));
+        match calibration.other_kernels(machine) {
+            Some(reason) => eprintln!("passing over a profile: {reason}"),
+            None => return Ok(Some(calibration)),
         }
-        eprintln!(
-            "passing over {}: it was measured with the {} kernels, and this process runs the {} ones",
-            path.display(),
-            calibration.profile.machine.isa,
-            machine.isa
-        );
     }
     Ok(None)
 }
@@ -66,6 +66,18 @@ impl Calibration {
         let profile = Profile::load(path)
             .context("reading the calibration profile; `spencnn calibrate` makes one")?;
         Ok(Self { path: path.to_owned(), profile })
+    }
+
+    /// In words, that it was measured with other kernels than those of `machine`, if so.
+    fn other_kernels(&self, machine: &Machine) -> Option<String> {
+        let measured = &self.profile.machine.isa;
+        (*measured != machine.isa).then(|| {
+            format!(
+                "{} was measured with the {measured} kernels, and this process runs the {} ones",
+                self.path.display(),
+                machine.isa
+            )
+        })
     }
 
     /// What predicts: as calibrated, and corrected for how fast the machine is now. The correction needs a probe

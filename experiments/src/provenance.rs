@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use costmodel::Machine;
+use costmodel::{Machine, ThreadsBy};
 use serde::Serialize;
 
 /// The revision that this program was built from; `unknown` outside a git checkout.
@@ -21,8 +21,12 @@ pub struct Provenance {
     pub cpu: String,
     /// Instruction set of the engine's kernels.
     pub isa: String,
-    /// Hardware threads of the machine.
+    /// Hardware threads that this process found.
     pub machine_threads: usize,
+    /// What that number was found by.
+    pub machine_threads_by: ThreadsBy,
+    /// CPUs of the machine that are switched on, whoever may use them; 0 where the system does not tell.
+    pub machine_cpus: usize,
     /// Memory of the machine.
     pub machine_memory_bytes: u64,
     /// First-level data cache of a core.
@@ -48,6 +52,8 @@ impl Provenance {
             cpu: machine.cpu,
             isa: machine.isa,
             machine_threads: machine.threads,
+            machine_threads_by: machine.threads_by,
+            machine_cpus: machine.cpus,
             machine_memory_bytes: machine.memory_bytes,
             l1_bytes: machine.caches.l1_bytes,
             l2_bytes: machine.caches.l2_bytes,

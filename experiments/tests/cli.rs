@@ -97,3 +97,53 @@ fn a_configuration_for_another_network_is_refused() {
         stderr(tiny.spencnn().args(["run", "--config"]).arg(tiny.configuration()).assert().code(2));
     assert!(text.contains("\"tiny\"") && text.contains("--network"), "{text}");
 }
+
+#[test]
+fn a_forced_instruction_set_that_cannot_be_had_ends_with_2() {
+    for command in ["calibrate", "search", "run", "demo", "compare", "evaluate", "units"] {
+        let mut arguments = vec![command];
+        if command == "units" {
+            arguments.extend(["--config", "none.toml", "--out", "none.safetensors"]);
+        }
+        let assert = spencnn().env("SPENCNN_ISA", "sse9").args(arguments).assert().code(2);
+        let text = stderr(assert);
+        assert!(text.contains("SPENCNN_ISA is \"sse9\"") && text.contains("scalar"), "{text}");
+    }
+}
+
+#[test]
+fn a_named_profile_of_other_kernels_is_refused() {
+    let tiny = Tiny::new();
+    let here = engine::kernels::isa().unwrap();
+    let profile = fs::read_to_string(tiny.path("profile.toml")).unwrap();
+    let other = if here == "avx2" { "scalar" } else { "avx2" };
+    let from = format!("isa = \"{here}\"");
+    assert!(profile.contains(&from));
+    fs::write(tiny.path("profile.toml"), profile.replace(&from, &format!("isa = \"{other}\"")))
+        .unwrap();
+    let text = stderr(tiny.run().arg("--allow-insecure").assert().code(2));
+    for word in ["profile.toml", here, other, "kernels"] {
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[test]
+fn configuration_errors_name_their_place_once() {
+    let tiny = Tiny::new();
+    let configuration = fs::read_to_string(tiny.configuration()).unwrap();
+    let check = |from: &str, to: &str, words: &[&str]| {
+        assert!(configuration.contains(from));
+        fs::write(tiny.configuration(), configuration.replacen(from, to, 1)).unwrap();
+        let text = stderr(tiny.run().arg("--allow-insecure").assert().code(2));
+        assert!(text.matches("configuration").count() <= 1, "{text}");
+        for word in ["tiny", "dense"].iter().chain(words) {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    };
+    check("levels = 3", "levels = 4000000000", &["parameters.levels is 4000000000"]);
+    check("levels = 3", "levels = 9223372036854775807", &["parameters.levels"]);
+    check("special = 1\n", "special = 1000000000000\n", &["parameters.special is"]);
+    check("tile = 64, blocks = 4", "tile = 48, blocks = 4", &["layer conv1", "tile and blocks"]);
+    check("row = 8", "row = 4611686018427387904", &["layer input", "row is 4611686018427387904"]);
+    check("\"fc1\"", "\"fc9\"", &["fc9"]);
+}

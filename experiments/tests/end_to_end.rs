@@ -50,7 +50,17 @@ fn run_prints_one_object_with_every_field() {
     assert!(
         number("/peak_memory_bytes/measured") > 0.0 && number("/peak_memory_bytes/predicted") > 0.0
     );
-    for field in ["revision", "cpu", "isa", "profile", "seed", "date", "command"] {
+    for field in [
+        "revision",
+        "cpu",
+        "isa",
+        "machine_threads_by",
+        "machine_cpus",
+        "profile",
+        "seed",
+        "date",
+        "command",
+    ] {
         assert!(report["provenance"].get(field).is_some(), "no provenance.{field}");
     }
 }

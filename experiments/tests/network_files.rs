@@ -159,6 +159,11 @@ fn untrained_variants_have_weights_and_no_accuracy() {
     for unknown in ["random-g", "random-g0", "random-g1", "random-8", "randomly"] {
         assert!(source.model(unknown).is_err() && source.accuracy(unknown).is_err(), "{unknown}");
     }
+    // A number that divides nothing is no way to ask for the dense network.
+    for ignored in ["random-g7", "random-g1000000007"] {
+        let error = format!("{:#}", source.model(ignored).unwrap_err());
+        assert!(error.contains(ignored) && error.contains("conv1 (1 to "), "{error}");
+    }
     assert_eq!((source.baseline(), source.variants().len()), ("dense", 7));
     // A network that describes no variant has this one.
     let folder = tempfile::tempdir().unwrap();
@@ -168,4 +173,5 @@ fn untrained_variants_have_weights_and_no_accuracy() {
     let source = Source::open(path.to_str().unwrap()).unwrap();
     assert_eq!((source.baseline(), source.variants()), ("random", vec!["random".to_owned()]));
     assert_eq!(source.model("random").unwrap().forward(&[0.5; 32]).unwrap().len(), 3);
+    assert!(source.model("random-g2").is_err(), "there is no convolution");
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use costmodel::machine::describe_threads;
 use costmodel::measure::{self, Plan};
 use costmodel::{Error as CostError, Machine, Profile};
 use serde::Serialize;
@@ -176,9 +177,10 @@ impl Summary {
             ]
         }));
         format!(
-            "{}, {} kernels\n\n{}errors are those on the points kept out\nprofile written to {} after {:.0} s\n",
+            "{}, {} kernels, {}\n\n{}errors are those on the points kept out\nprofile written to {} after {:.0} s\n",
             self.machine.cpu,
             self.machine.isa,
+            describe_threads(self.machine.threads, self.machine.threads_by, self.machine.cpus),
             table(rows),
             self.profile,
             self.duration_seconds

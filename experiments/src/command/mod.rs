@@ -67,6 +67,8 @@ fn version() -> &'static str {
 impl Cli {
     /// Carries out the command.
     pub fn execute(self) -> Result<()> {
+        // Forced kernels that cannot be had are an error whatever the command.
+        engine::kernels::isa()?;
         match self.command {
             Command::Calibrate(args) => args.execute(),
             Command::Search(args) => args.execute(),

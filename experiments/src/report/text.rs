@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use costmodel::machine::describe_threads;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
@@ -152,7 +153,15 @@ fn facts(report: &RunReport) -> String {
                 if c.secure { "128-bit security" } else { "INSECURE" }
             ),
         ),
-        ("machine", format!("{}, {} kernels", p.cpu, p.isa)),
+        (
+            "machine",
+            format!(
+                "{}, {} kernels, {}",
+                p.cpu,
+                p.isa,
+                describe_threads(p.machine_threads, p.machine_threads_by, p.machine_cpus)
+            ),
+        ),
         ("made by", format!("revision {}, {}, seed {}", p.revision, p.date, p.seed)),
     ];
     if let Some(bytes) = report.process_resident_peak_bytes {
