@@ -99,14 +99,11 @@ fn read(values: &[Option<Vec<f64>>], v: ValueId) -> Result<&[f64]> {
     })
 }
 
-fn plaintext(program: &Program, p: PlaintextId) -> Result<&[f64]> {
-    program.plaintexts.get(p).and_then(|p| p.values.as_deref()).ok_or_else(|| {
-        Error::argument(
-            "a plaintext",
-            format!("number {p}, without values"),
-            "one with values; lower with values",
-        )
-    })
+fn plaintext(program: &Program, p: PlaintextId) -> Result<Vec<f64>> {
+    let spec = program.plaintexts.get(p).ok_or_else(|| {
+        Error::argument("a plaintext", format!("number {p}"), "one that the program has")
+    })?;
+    spec.slot_values(program.slots)
 }
 
 fn step(
@@ -135,7 +132,7 @@ fn step(
                             Some(p) => sum
                                 .iter_mut()
                                 .zip(x)
-                                .zip(plaintext(program, p)?)
+                                .zip(&plaintext(program, p)?)
                                 .for_each(|((s, x), p)| *s += p * x),
                         }
                     }
@@ -154,7 +151,7 @@ fn step(
         Op::Add { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x + y),
         Op::Sub { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x - y),
         Op::AddPlain { src, plaintext: p } => {
-            zip(read(values, *src)?, plaintext(program, *p)?, |x, y| x + y)
+            zip(read(values, *src)?, &plaintext(program, *p)?, |x, y| x + y)
         }
         // Slots are real here, so conjugation changes nothing.
         Op::Rescale { src } | Op::DropLevel { src, .. } | Op::Conjugate { src } => {

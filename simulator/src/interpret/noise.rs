@@ -133,7 +133,7 @@ impl Added {
             for t in mine {
                 let spec = t.plaintext.map(|p| &program.plaintexts[p]);
                 let square = spec.map_or(1.0, |p| {
-                    let mean = p.values.as_ref().map_or(1.0, |v| {
+                    let mean = p.slot_values(program.slots).map_or(1.0, |v| {
                         v.iter().map(|x| x * x).sum::<f64>() / v.len().max(1) as f64
                     });
                     mean * p.scale * p.scale

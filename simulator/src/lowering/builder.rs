@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::chain::Chain;
 use crate::program::{
-    Instruction, Op, PlaintextId, PlaintextSpec, Program, Term, ValueId, ValueInfo,
+    Instruction, Op, PlaintextId, PlaintextSpec, Program, SlotSource, Term, ValueId, ValueInfo,
 };
 use crate::{Error, Result};
 
@@ -75,8 +75,14 @@ impl<'a> Builder<'a> {
         extended: bool,
         make: impl FnOnce() -> Vec<f64>,
     ) -> PlaintextId {
-        let values = self.values.then(|| Arc::from(make()));
-        self.program.plaintexts.push(PlaintextSpec { values, level, scale, extended });
+        let values_bytes = (size_of::<f64>() * self.program.slots) as u64;
+        let values = self.values.then(|| Arc::new(make()) as Arc<dyn SlotSource>);
+        self.add_plaintext(PlaintextSpec { values, values_bytes, level, scale, extended })
+    }
+
+    /// Registers a plaintext.
+    pub(crate) fn add_plaintext(&mut self, spec: PlaintextSpec) -> PlaintextId {
+        self.program.plaintexts.push(spec);
         self.program.plaintexts.len() - 1
     }
 

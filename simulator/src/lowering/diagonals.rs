@@ -1,5 +1,7 @@
 //! The weights of a linear stage, sorted by the rotation that brings each input to its output.
 
+use std::sync::Arc;
+
 use super::alike::Alike;
 use super::found::{Found, KeyMap, Unseen};
 use super::outline::Outline;
@@ -43,8 +45,10 @@ pub struct Contents {
     pub first: usize,
     /// Identity of the entries relative to the first base, so that moving all of them changes `first` only.
     pub signature: Signature,
-    /// The entries, unless for pricing only.
-    pub entries: Vec<Entry>,
+    /// Number of entries; what an outline leaves out is not counted.
+    pub count: usize,
+    /// The entries, unless for pricing only; a plaintext keeps those that it is drawn from.
+    pub entries: Arc<Vec<Entry>>,
 }
 
 /// All weights of a linear stage between two layouts.
@@ -53,7 +57,7 @@ pub struct Diagonals {
     /// Distinct diagonals, ascending, each with its contents.
     pub diagonals: Vec<(Diagonal, Contents)>,
     /// Position sets: ascending offsets.
-    pub sets: Vec<Vec<usize>>,
+    pub sets: Arc<Vec<Vec<usize>>>,
     /// Ciphertexts of the output.
     pub outputs: usize,
     /// Slots.
@@ -246,6 +250,9 @@ impl Sorting<'_> {
     fn sorted(&self, channels: impl Iterator<Item = usize> + Clone) -> Result<Diagonals> {
         let mut all = self.of(channels)?;
         all.diagonals.sort_by_key(|(key, _)| *key);
+        all.diagonals
+            .iter_mut()
+            .for_each(|(_, contents)| Arc::make_mut(&mut contents.entries).shrink_to_fit());
         Ok(all)
     }
 
@@ -268,7 +275,7 @@ impl Sorting<'_> {
         }
         Ok(Diagonals {
             diagonals: found.diagonals,
-            sets,
+            sets: Arc::new(sets),
             outputs,
             slots: output.slots,
             input_periods,
@@ -403,9 +410,12 @@ impl Sorting<'_> {
                                 _ => *w,
                             };
                             contents.signature.add(relative, set, known);
+                            contents.count += 1;
                             if matches!(fill, Fill::Entries) {
                                 let (base, set) = (base as u32, set as u32);
-                                contents.entries.push(Entry { base, set, weight: *w });
+                                // Nothing else has them yet.
+                                let entries = Arc::make_mut(&mut contents.entries);
+                                entries.push(Entry { base, set, weight: *w });
                             }
                         }
                     }

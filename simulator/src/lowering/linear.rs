@@ -1,17 +1,18 @@
 //! Instructions of a linear stage.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::State;
 use super::builder::{Builder, Product};
 use super::diagonals::Diagonals;
 use super::found::KeyMap;
-use super::schedule::LinearPlan;
+use super::schedule::{Drawing, LinearPlan};
 use super::signature::Signature;
 use crate::Result;
 use crate::config::Schedule;
 use crate::layout::Layout;
-use crate::program::{PlaintextId, ValueId};
+use crate::program::{PlaintextId, PlaintextSpec, SlotSource, ValueId};
 
 /// How a linear stage is emitted once its diagonals are known.
 pub(crate) struct LinearEmission<'a> {
@@ -55,13 +56,21 @@ impl LinearEmission<'_> {
         inputs: &[ValueId],
         extended: bool,
     ) -> Vec<PlaintextId> {
-        (0..plan.plaintexts.len())
-            .map(|k| {
-                let info = b.info(inputs[plan.source(self.diagonals, k)]);
-                let scale = self.scale * b.chain.moduli[info.level] / info.scale;
-                b.plaintext(info.level, scale, extended, || plan.values(self.diagonals, k))
+        let mut add = |k: usize| {
+            let info = b.info(inputs[plan.source(self.diagonals, k)]);
+            let (parts, giant) = &plan.plaintexts[k];
+            let values_bytes = Drawing::bytes_of(self.diagonals, parts);
+            let draw =
+                || Arc::new(Drawing::new(self.diagonals, parts, *giant)) as Arc<dyn SlotSource>;
+            b.add_plaintext(PlaintextSpec {
+                values: b.values.then(draw),
+                values_bytes,
+                level: info.level,
+                scale: self.scale * b.chain.moduli[info.level] / info.scale,
+                extended,
             })
-            .collect()
+        };
+        (0..plan.plaintexts.len()).map(&mut add).collect()
     }
 
     fn fused(

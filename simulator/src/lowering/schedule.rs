@@ -1,11 +1,13 @@
 //! Diagonals under a [`Schedule`]: its products and partial sums.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::diagonals::{Diagonal, Diagonals};
+use super::diagonals::{Diagonal, Diagonals, Entry};
 use super::found::KeyMap;
 use super::signature::Signature;
 use crate::config::{BlockSplit, Schedule};
+use crate::program::SlotSource;
 
 /// One product: `plaintext * Rot(source, shift)` added into a partial sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,23 +91,6 @@ impl LinearPlan {
         self.plaintexts[plaintext].0.first().map_or(0, |k| diagonals.diagonals[*k].0.input)
     }
 
-    /// Slot values of a plaintext; the diagonals must have their entries.
-    pub fn values(&self, diagonals: &Diagonals, plaintext: usize) -> Vec<f64> {
-        let mut out = vec![0.0; diagonals.slots];
-        let (parts, giant) = &self.plaintexts[plaintext];
-        for &k in parts {
-            for e in &diagonals.diagonals[k].1.entries {
-                for offset in &diagonals.sets[e.set as usize] {
-                    let first = (e.base as usize + giant + offset) & (diagonals.period - 1);
-                    for slot in (first..diagonals.slots).step_by(diagonals.period) {
-                        out[slot] += e.weight;
-                    }
-                }
-            }
-        }
-        out
-    }
-
     /// Distinct non-zero giant rotations plus distinct non-zero (source, shift) pairs, and products.
     pub fn rotations_and_products(&self) -> (usize, usize) {
         let giants = self.partials.iter().filter(|p| p.giant != 0).count();
@@ -147,5 +132,45 @@ impl<'a> Cut<'a> {
         // Periods are powers of two, so that masking is the residue.
         let shift = (total - giant) as usize & (self.diagonals.input_periods[d.input] - 1);
         (giant as usize & (self.diagonals.period - 1), shift)
+    }
+}
+
+/// What the slot values of a plaintext are drawn from: the entries of diagonals, moved by a giant rotation.
+#[derive(Debug)]
+pub(crate) struct Drawing {
+    entries: Vec<Arc<Vec<Entry>>>,
+    sets: Arc<Vec<Vec<usize>>>,
+    period: usize,
+    giant: usize,
+}
+
+impl Drawing {
+    /// Of some diagonals, which must have their entries.
+    pub(crate) fn new(diagonals: &Diagonals, parts: &[usize], giant: usize) -> Self {
+        let entries = parts.iter().map(|k| Arc::clone(&diagonals.diagonals[*k].1.entries));
+        let sets = Arc::clone(&diagonals.sets);
+        Self { entries: entries.collect(), sets, period: diagonals.period, giant }
+    }
+
+    /// Bytes of the entries of some diagonals, whether they are there or not.
+    pub(crate) fn bytes_of(diagonals: &Diagonals, parts: &[usize]) -> u64 {
+        let entries: usize = parts.iter().map(|k| diagonals.diagonals[*k].1.count).sum();
+        (entries * size_of::<Entry>()) as u64
+    }
+}
+
+impl SlotSource for Drawing {
+    fn fill(&self, slots: &mut [f64]) {
+        slots.fill(0.0);
+        for e in self.entries.iter().flat_map(|list| list.iter()) {
+            for offset in &self.sets[e.set as usize] {
+                let first = (e.base as usize + self.giant + offset) & (self.period - 1);
+                slots.iter_mut().skip(first).step_by(self.period).for_each(|s| *s += e.weight);
+            }
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.entries.iter().map(|list| size_of_val(list.as_slice()) as u64).sum()
     }
 }

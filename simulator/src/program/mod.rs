@@ -10,6 +10,7 @@ mod facts;
 mod memory;
 mod plaintexts;
 pub mod room;
+mod slot_values;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub use analysis::LayerCounts;
 pub use facts::Facts;
 pub use memory::Memory;
 pub use plaintexts::PlaintextForm;
+pub use slot_values::SlotSource;
 
 /// Index of a ciphertext value in a [`Program`]. Values are numbered in the order of their definition,
 /// the inputs first.
@@ -126,8 +128,10 @@ pub struct ValueInfo {
 /// A plaintext of a program: slot values, and how they are to be encoded.
 #[derive(Debug, Clone)]
 pub struct PlaintextSpec {
-    /// Slot values (`slots` of them), or none in a program lowered for pricing only.
-    pub values: Option<Arc<[f64]>>,
+    /// Where its slot values come from, or none in a program lowered for pricing only.
+    pub values: Option<Arc<dyn SlotSource>>,
+    /// Bytes that these keep, or would.
+    pub values_bytes: u64,
     /// Level at which it meets a ciphertext.
     pub level: usize,
     /// Scale of the encoding.

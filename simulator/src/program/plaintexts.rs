@@ -14,7 +14,8 @@ const BATCH_BYTES: u64 = 256 << 20;
 pub enum PlaintextForm {
     /// Encoded once: the fastest inference.
     Stored,
-    /// As slot values, encoded whenever an instruction needs them and dropped after it: a few times less memory.
+    /// As what makes their slot values, encoded whenever an instruction needs them and dropped after it: many times less
+    /// memory.
     OnDemand {
         /// The most bytes of encoded plaintexts at a time (one plaintext at least). An instruction with more adds up its
         /// result batch by batch.
@@ -58,7 +59,7 @@ impl Program {
         own.map(|p| p.encoded_bytes(chain)).max().unwrap_or(0)
     }
 
-    /// Bytes of plaintexts: of all encodings; or, on demand, of all slot values and the largest batch of encodings.
+    /// Bytes of plaintexts: of all encodings; or, on demand, of what makes all slot values and the largest batch of encodings.
     pub(super) fn plaintexts_bytes(&self, chain: &Chain, form: PlaintextForm) -> u64 {
         if form == PlaintextForm::Stored {
             return self.plaintexts.iter().map(|p| p.encoded_bytes(chain)).sum();
@@ -68,7 +69,6 @@ impl Program {
             count * self.largest_plaintext(&facts, chain)
         };
         let largest = self.instructions.iter().map(|i| batch(self.facts(i))).max().unwrap_or(0);
-        let values = (size_of::<f64>() * self.slots * self.plaintexts.len()) as u64;
-        values + largest
+        self.plaintexts.iter().map(|p| p.values_bytes).sum::<u64>() + largest
     }
 }

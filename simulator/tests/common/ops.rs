@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use engine::params::{self, Parameters, ParametersLiteral};
 use simulator::chain::Chain;
-use simulator::program::{Instruction, Op, PlaintextSpec, Program, Term, ValueId, ValueInfo};
+use simulator::program::{
+    Instruction, Op, PlaintextSpec, Program, SlotSource, Term, ValueId, ValueInfo,
+};
 
 /// A small insecure ring of three levels; digits of two limbs.
 pub fn parameters() -> Parameters {
@@ -48,9 +50,10 @@ impl Ops {
     /// A plaintext of the given level and scale.
     pub fn plaintext(&mut self, info: ValueInfo, extended: bool) -> usize {
         let id = self.program.plaintexts.len();
-        let values = Some(Arc::from(slots(self.chain.slots, id + 5)));
+        let values: Arc<dyn SlotSource> = Arc::new(slots(self.chain.slots, id + 5));
         self.program.plaintexts.push(PlaintextSpec {
-            values,
+            values_bytes: values.bytes(),
+            values: Some(values),
             level: info.level,
             scale: info.scale,
             extended,

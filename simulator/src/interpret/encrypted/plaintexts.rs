@@ -35,7 +35,10 @@ impl Plaintexts {
         specs: Vec<PlaintextSpec>,
         form: PlaintextForm,
     ) -> Result<Self> {
-        specs.iter().try_for_each(|spec| values(spec).map(drop))?;
+        if specs.iter().any(|spec| spec.values.is_none()) {
+            let expected = "one lowered with values";
+            return Err(Error::argument("program", "lowered for pricing only", expected));
+        }
         Ok(match form {
             PlaintextForm::Stored => Self::Stored(
                 specs.into_par_iter().map(|s| encode(&encoder, &s)).collect::<Result<_>>()?,
@@ -49,8 +52,7 @@ impl Plaintexts {
         match self {
             Self::Stored(all) => all.iter().map(|p| p.poly.bytes()).sum(),
             Self::OnDemand(own) => {
-                let values = own.specs.iter().filter_map(|s| s.values.as_deref());
-                values.map(size_of_val).sum()
+                own.specs.iter().filter_map(|s| s.values.as_ref()).map(|v| v.bytes() as usize).sum()
             }
         }
     }
@@ -107,19 +109,15 @@ impl PlaintextSource for Batches<'_> {
             Plaintext { poly, scale: spec.scale }
         }));
         buffers.par_iter_mut().zip(specs).try_for_each(|(buffer, spec)| -> Result<()> {
-            Ok(encoder.encode_into(values(spec)?, spec.scale, buffer)?)
+            let values = spec.slot_values(encoder.params().slots())?;
+            Ok(encoder.encode_into(&values, spec.scale, buffer)?)
         })?;
         *time += start.elapsed();
         Ok(buffers)
     }
 }
 
-fn values(spec: &PlaintextSpec) -> Result<&[f64]> {
-    spec.values.as_deref().ok_or_else(|| {
-        Error::argument("program", "lowered for pricing only", "one lowered with values")
-    })
-}
-
 fn encode(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
-    Ok(encoder.encode(values(spec)?, spec.level, spec.scale, spec.extended)?)
+    let values = spec.slot_values(encoder.params().slots())?;
+    Ok(encoder.encode(&values, spec.level, spec.scale, spec.extended)?)
 }
