@@ -70,7 +70,7 @@ pub fn baseline(
                 refused.push(format!("{} needs {}", way.name(), show_bytes(needed)));
                 continue;
             }
-            return way.cheapest(parameters, |configuration| {
+            return way.cheapest(parameters, memory_limit, |configuration| {
                 let candidate = Candidate {
                     name: way.name(),
                     model: Arc::clone(model),
@@ -168,10 +168,12 @@ impl Way<'_> {
         Ok(form(PlaintextForm::Stored).min(form(PlaintextForm::ON_DEMAND)))
     }
 
-    /// The better schedule of each layer.
+    /// The better schedule of each layer; kernel-first for all where that takes more than `memory_limit` bytes: every
+    /// schedule has rotations, and so keys, of its own.
     fn cheapest(
         &self,
         parameters: ParameterChoice,
+        memory_limit: u64,
         price: impl Fn(Configuration) -> Result<Paper>,
     ) -> Result<Paper> {
         let both = [Schedule::KERNEL_FIRST.unfused(), Schedule::CHANNEL_FIRST.unfused()];
@@ -185,7 +187,9 @@ impl Way<'_> {
             true => both[0],
             false => both[1],
         };
-        price(self.configuration(parameters, better))
+        let mixed = price(self.configuration(parameters, better))?;
+        let least = mixed.memory_with(PlaintextForm::ON_DEMAND).total_bytes;
+        Ok(if least.min(mixed.memory.total_bytes) <= memory_limit { mixed } else { kernel })
     }
 
     /// Slots of a row and of a whole map, both powers of two.

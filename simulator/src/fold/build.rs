@@ -1,8 +1,7 @@
 //! Folding a model into stages.
 
 use super::affine::{Affine, Sum, Value};
-use super::bound::{largest_result, largest_root};
-use super::complete::{Squares, depends_on_range};
+use super::complete::depends_on_range;
 use super::linear::{LinearPart, LinearStage};
 use super::transform::merge_window;
 use super::{ActivationMethod, Folded, Origin, Quadratic, Stage, StageKind};
@@ -11,20 +10,20 @@ use crate::{Error, Result};
 
 /// What a layer gives, and the shape of it; a flatten leaves the map that it flattens.
 #[derive(Debug, Clone)]
-struct Known {
-    value: Value,
-    shape: Shape,
+pub(super) struct Known {
+    pub(super) value: Value,
+    pub(super) shape: Shape,
     /// Whether several layers read it: then it is not to be changed any more.
-    shared: bool,
+    pub(super) shared: bool,
 }
 
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     model: &'a Model,
-    stages: Vec<Stage>,
+    pub(super) stages: Vec<Stage>,
     /// For each stage, whether more than one layer reads what it gives.
-    shared: Vec<bool>,
+    pub(super) shared: Vec<bool>,
     /// What the image is, then each layer so far.
-    known: Vec<Known>,
+    pub(super) known: Vec<Known>,
     /// How many layers read the image, and each layer.
     readers: Vec<usize>,
 }
@@ -144,7 +143,7 @@ fn subsample(input: Shape, output: Shape, stride: usize) -> LinearPart {
 }
 
 /// A factor for every channel as a convolution of its own.
-fn pointwise(shape: Shape) -> LinearPart {
+pub(super) fn pointwise(shape: Shape) -> LinearPart {
     super::linear::depthwise_identity(shape).main
 }
 
@@ -174,7 +173,13 @@ impl Builder<'_> {
     }
 
     /// Adds a stage that reads `sources`.
-    fn push(&mut self, name: &str, kind: StageKind, sources: Vec<Origin>, output: Shape) -> Origin {
+    pub(super) fn push(
+        &mut self,
+        name: &str,
+        kind: StageKind,
+        sources: Vec<Origin>,
+        output: Shape,
+    ) -> Origin {
         let input = self.shape(sources[0]);
         // A window's sum is at most as many times what it sums.
         let bound = match kind {
@@ -188,7 +193,7 @@ impl Builder<'_> {
         Origin::Stage(self.stages.len() - 1)
     }
 
-    fn shape(&self, origin: Origin) -> Shape {
+    pub(super) fn shape(&self, origin: Origin) -> Shape {
         match origin {
             Origin::Image => self.model.network.input,
             Origin::Stage(k) => self.stages[k].output,
@@ -204,7 +209,7 @@ impl Builder<'_> {
     }
 
     /// Notes a bound of what a stage gives.
-    fn limit(&mut self, origin: Origin, bound: Option<f64>) {
+    pub(super) fn limit(&mut self, origin: Origin, bound: Option<f64>) {
         if let Origin::Stage(k) = origin {
             self.stages[k].bound = bound.or(self.stages[k].bound);
         }
@@ -242,7 +247,7 @@ impl Builder<'_> {
     }
 
     /// A sum as a stage.
-    fn stage(&mut self, sum: Sum) -> Origin {
+    pub(super) fn stage(&mut self, sum: Sum) -> Origin {
         let output = sum.output();
         let (sources, mut parts): (Vec<_>, Vec<_>) = sum.parts.into_iter().unzip();
         let shortcuts = parts.split_off(1);
@@ -252,7 +257,12 @@ impl Builder<'_> {
     }
 
     /// Averages over windows of the image as a convolution.
-    fn window_sum(&self, name: String, (kernel, stride): (usize, usize), output: Shape) -> Sum {
+    pub(super) fn window_sum(
+        &self,
+        name: String,
+        (kernel, stride): (usize, usize),
+        output: Shape,
+    ) -> Sum {
         let input = self.model.network.input;
         let geometry = ConvGeometry {
             input,
@@ -334,7 +344,13 @@ impl Builder<'_> {
     }
 
     /// Channel `k` is channel `rows[k].0` of number `read` times `rows[k].1`, plus `shift[k]`.
-    fn scaled(&self, name: &str, read: usize, rows: &[(usize, f64)], shift: &[f64]) -> Value {
+    pub(super) fn scaled(
+        &self,
+        name: &str,
+        read: usize,
+        rows: &[(usize, f64)],
+        shift: &[f64],
+    ) -> Value {
         if let Value::Affine(origin, affine) = &self.known[read].value {
             return Value::Affine(*origin, affine.then(rows, shift));
         }
@@ -352,93 +368,6 @@ impl Builder<'_> {
         a.parts.append(&mut b.parts);
         a.bias.iter_mut().zip(&b.bias).for_each(|(y, v)| *y += v);
         Value::Sum(a)
-    }
-
-    /// A value as the channels of a stage, without factors or constants left over.
-    fn plain(&mut self, name: &str, value: Value, shape: Shape, shared: bool) -> Origin {
-        let (origin, affine) = match value {
-            Value::Sum(sum) => return self.stage(sum),
-            Value::Pooled { kernel, stride, name } => {
-                let sum = self.window_sum(name, (kernel, stride), shape);
-                return self.stage(sum);
-            }
-            Value::Affine(origin, affine) => (origin, affine),
-        };
-        if affine.is_identity() && origin != Origin::Image {
-            return origin;
-        }
-        if !shared && self.absorb(origin, &affine) {
-            return origin;
-        }
-        let shape = Shape { channels: affine.terms.len(), ..shape };
-        let (part, bias) = affine.before(&pointwise(shape));
-        self.stage(Sum { name: format!("{name}.affine"), parts: vec![(origin, part)], bias })
-    }
-
-    /// Puts factors and constants into the linear stage before, if only pools lie between and nothing else reads any of
-    /// them. Tells whether it did.
-    fn absorb(&mut self, origin: Origin, affine: &Affine) -> bool {
-        let Some(factors) = affine.diagonal() else { return false };
-        let (mut at, mut windows) = (origin, 1.0);
-        loop {
-            let Origin::Stage(k) = at else { return false };
-            if self.shared[k] {
-                return false;
-            }
-            match &mut self.stages[k].kind {
-                StageKind::SumPool { kernel, .. } => {
-                    windows *= (*kernel * *kernel) as f64;
-                    at = self.stages[k].sources[0];
-                }
-                StageKind::Linear(stage) => {
-                    let area = stage.geometry.output.area();
-                    stage.parts_mut().for_each(|part| part.scale_outputs(&factors));
-                    for (k, b) in stage.bias.iter_mut().enumerate() {
-                        let channel = k / area;
-                        *b = *b * factors[channel] + affine.shift[channel] / windows;
-                    }
-                    return true;
-                }
-                StageKind::Square { .. } | StageKind::Quadratic(_) => return false,
-            }
-        }
-    }
-
-    fn square(
-        &mut self,
-        name: &str,
-        read: usize,
-        q: &Quadratic,
-        bound: Option<f64>,
-        range: f64,
-        rescale: bool,
-    ) -> Value {
-        let (shape, shared) = (self.known[read].shape, self.known[read].shared);
-        if q.a.iter().all(|v| *v == 0.0) {
-            let rows: Vec<_> = q.b.iter().copied().enumerate().collect();
-            return self.scaled(name, read, &rows, &q.c);
-        }
-        let squares = Squares::new(q, &vec![range; shape.channels]);
-        let value = self.scaled(name, read, &squares.rows, &squares.shift);
-        let origin = self.plain(name, value, shape, shared);
-        let bound = bound.map(|r| largest_root(&squares.rows, &squares.shift, r));
-        self.limit(origin, bound);
-        let held = Shape { channels: squares.rows.len(), ..shape };
-        let square = self.push(name, StageKind::Square { rescale }, vec![origin], held);
-        self.limit(square, bound.map(|v| v * v));
-        let affine =
-            Affine { terms: squares.terms, shift: squares.constants, from: squares.rows.len() };
-        Value::Affine(square, affine)
-    }
-
-    fn quadratic(&mut self, name: &str, read: usize, q: Quadratic, bound: Option<f64>) -> Value {
-        let known = self.known[read].clone();
-        let origin = self.plain(name, known.value, known.shape, known.shared);
-        self.limit(origin, bound);
-        let result = bound.map(|r| largest_result(&q, r));
-        let stage = self.push(name, StageKind::Quadratic(q), vec![origin], known.shape);
-        self.limit(stage, result);
-        Value::Affine(stage, Affine::identity(known.shape.channels))
     }
 
     fn finish(mut self) -> Result<Folded> {

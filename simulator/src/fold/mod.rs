@@ -14,6 +14,7 @@
 //!     \______________________________/
 //! ```
 
+mod activate;
 mod affine;
 mod bound;
 mod build;
