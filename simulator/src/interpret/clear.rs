@@ -37,7 +37,7 @@ pub fn run_noisy(
     for (slots, v) in results.iter_mut().zip(&program.outputs) {
         let modulus = noise.modulus(&program.values[*v]);
         // No coefficient is larger than the largest slot.
-        if slots.iter().any(|v| !(v.abs() < modulus / 2.0)) {
+        if slots.iter().any(|v| v.is_nan() || v.abs() >= modulus / 2.0) {
             engine::encoding::wrap_coefficients(slots, modulus);
         }
     }

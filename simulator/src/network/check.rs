@@ -17,7 +17,8 @@ impl Model {
             let largest = values
                 .iter()
                 .fold(0.0f64, |m, v| if v.is_nan() { f64::NAN } else { v.abs().max(m) });
-            if broken.is_none() && !(largest <= bound * (1.0 + BOUND_TOLERANCE)) {
+            let exceeds = largest.is_nan() || largest > bound * (1.0 + BOUND_TOLERANCE);
+            if broken.is_none() && exceeds {
                 let (layer, image) = (layer.to_owned(), image.to_owned());
                 broken = Some(Error::Bound { layer, image, found: largest, bound });
             }
