@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 use simulator::Error;
 use simulator::config::Configuration;
 use simulator::fold::Folded;
 use simulator::lowering::{Placed, lower};
-use simulator::network::{Layer, LayerKind, LayerParameters, Model, Weights};
+use simulator::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Weights};
 use simulator::pattern::{Family, Pattern, UnitMap};
 
 /// Ending of the name of a layer's scores in a file of importance.
@@ -98,25 +98,57 @@ pub fn find(
         if !wanted {
             continue;
         }
-        let placed = placed
-            .iter()
-            .find(|p| p.layer == layer.name)
-            .ok_or_else(|| anyhow!("layer {} is not in the lowered network", layer.name))?;
-        match UnitMap::placed(placed) {
-            Ok(map) => {
-                let what = || format!("units of layer {}", layer.name);
-                let scores = scores(layer, placed, weight, importance).with_context(what)?;
-                found.layers.push(
-                    of_layer(layer, placed, map, (weight, &scores), pruning).with_context(what)?,
-                );
-            }
+        let (placed, map) = match own(layer, &placed).and_then(|p| Ok((p, UnitMap::placed(p)?))) {
+            Ok(found) => found,
             Err(Error::Unsupported { reason, .. }) => {
                 found.without.push(Without { layer: layer.name.clone(), reason });
+                continue;
             }
             Err(error) => return Err(error.into()),
-        }
+        };
+        let what = || format!("units of layer {}", layer.name);
+        let scores = scores(layer, placed, weight, importance).with_context(what)?;
+        let units = of_layer(layer, placed, map, (weight, &scores), pruning);
+        found.layers.push(units.with_context(what)?);
     }
     Ok(found)
+}
+
+/// Where a layer is placed, if it is computed with just its own weights. Folding changes a layer's convolution where it
+/// splits an activation beside it into two squares, or where the layer does a pool of the image; the sum of a residual
+/// block is one layer, by the name of its last convolution.
+fn own<'a>(layer: &Layer, placed: &'a [Placed]) -> simulator::Result<&'a Placed> {
+    let Some(found) = placed.iter().find(|p| p.layer == layer.name) else {
+        return Err(Error::unsupported(
+            &layer.name,
+            "it is computed as a part of another layer: of a sum, or not at all where nothing reads it",
+        ));
+    };
+    let g = &found.geometry;
+    let own = layer.convolution().unwrap_or(ConvGeometry {
+        input: g.input,
+        output: layer.output,
+        kernel: (g.input.height, g.input.width),
+        stride: 1,
+        padding: 0,
+        groups: 1,
+    });
+    if *g == own && g.input.len() == layer.input.len() {
+        return Ok(found);
+    }
+    let show = |g: &ConvGeometry| {
+        let (height, width) = g.kernel;
+        format!("{} to {}, kernel {height}x{width}, {} groups", g.input, g.output, g.groups)
+    };
+    Err(Error::unsupported(
+        &layer.name,
+        format!(
+            "it is computed as another convolution ({}) than its own ({}), as an activation beside it takes two squares a \
+             channel, or a pool before it is done with it; its weights are not those of the products",
+            show(g),
+            show(&ConvGeometry { input: layer.input, ..own })
+        ),
+    ))
 }
 
 /// Shape of a layer's weights in a file.
