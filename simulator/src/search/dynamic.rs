@@ -6,6 +6,7 @@ use std::sync::Arc;
 use costmodel::{Primitive, Setting};
 use rayon::prelude::*;
 
+use super::beam::{Held, Key, Layer, Ways, cut, keep};
 use super::candidates::inputs;
 use super::edges::{Budget, Edge, Edges, Tail, Terms};
 use super::price::Memo;
@@ -35,21 +36,6 @@ pub(crate) struct Path {
     pub(crate) repacks: Vec<LinearChoice>,
 }
 
-/// How a value that some block still has to read lies.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Held {
-    /// Its number.
-    value: usize,
-    /// The form in which it is read.
-    form: Form,
-    /// Repacks still to come when it was made: with its block they tell its level.
-    later: usize,
-    layout: Layout,
-}
-
-/// What lies between two blocks: repacks still to come, and the values, ascending.
-type Key = (usize, Vec<Held>);
-
 /// What a block reads: the form of its first part, and the layouts of all.
 type Read = (usize, Form, Vec<Layout>);
 
@@ -74,12 +60,6 @@ struct Step<'e> {
     setting: usize,
     extra: f64,
 }
-
-/// Costs and last nodes of the best ways to a state, ascending.
-type Ways = Vec<(f64, usize)>;
-
-/// The states before a block.
-type Layer = BTreeMap<Key, Ways>;
 
 /// A dynamic programme for one variant and ring degree, under every key-switching shape.
 pub(crate) struct Programme<'a> {
@@ -149,6 +129,11 @@ impl<'a> Programme<'a> {
         all
     }
 
+    /// The number of a setting.
+    fn setting(&self, special: usize, later: usize) -> usize {
+        special * (self.space.repacks + 1) + later
+    }
+
     fn terms(&self, block: usize) -> Terms<'_> {
         Terms {
             space: self.space,
@@ -171,11 +156,11 @@ impl<'a> Programme<'a> {
         let mut layer = self.first(repacks, &mut arena)?;
         let reserves = self.reserves(special);
         for block in 0..self.blocks.len() {
-            let setting = |later: usize| special * (self.space.repacks + 1) + later;
             // What may be spent before the block, and up to its end.
             let (before_it, through_it) = (bound - reserves[block], bound - reserves[block + 1]);
             if block > 0 {
-                cut(&mut layer, beam, before_it);
+                let ahead = |key: &Key| self.ahead(block, special, key, true);
+                cut(&mut layer, beam, through_it, ahead);
                 self.find_repacks(block, &layer, special, before_it);
                 let before = layer.clone();
                 let after = self.blocks[block - 1].last_name();
@@ -185,7 +170,12 @@ impl<'a> Programme<'a> {
                         let mut values = values.clone();
                         values[at].layout = edge.tails[0].layout.clone();
                         values[at].later = later - 1;
-                        let step = Step { edge, tail: 0, setting: setting(later), extra: 0.0 };
+                        let step = Step {
+                            edge,
+                            tail: 0,
+                            setting: self.setting(special, later),
+                            extra: 0.0,
+                        };
                         let choice = |c: LinearChoice| Choice::Repack(c);
                         let to = (later - 1, values);
                         self.relax(
@@ -194,14 +184,15 @@ impl<'a> Programme<'a> {
                     }
                 }
             }
-            cut(&mut layer, beam, before_it);
+            let ahead = |key: &Key| self.ahead(block, special, key, false);
+            cut(&mut layer, beam, through_it, ahead);
             self.note(block, special, layer.len(), beam.is_some());
             self.find_edges(block, &layer, special, through_it);
             self.watch.check()?;
             let mut next = Layer::new();
             let name = &self.blocks[block].plain.name;
             for ((later, values), ways) in &layer {
-                let setting = setting(*later);
+                let setting = self.setting(special, *later);
                 let extra = self.drops(block, *later, values, special);
                 for edge in self.edges[&self.read(block, values)].clone().edges.iter() {
                     for (tail, result) in edge.tails.iter().enumerate() {
@@ -254,7 +245,7 @@ impl<'a> Programme<'a> {
     /// What it costs to bring the values that a block reads down to its level.
     fn drops(&self, block: usize, later: usize, values: &[Held], special: usize) -> f64 {
         let to = self.blocks[block].levels + later;
-        let base = self.settings(block)[special * (self.space.repacks + 1) + later];
+        let base = self.settings(block)[self.setting(special, later)];
         let cost = |held: &Held| {
             let after = match held.value.checked_sub(1) {
                 None => self.blocks.iter().map(|b| b.levels).max().unwrap_or(0),
@@ -274,13 +265,32 @@ impl<'a> Programme<'a> {
 
     /// What each block and all after it cost at least, and nothing after the last.
     fn reserves(&self, special: usize) -> Vec<f64> {
-        let later = self.space.repacks + 1;
         let mut reserves = vec![0.0; self.blocks.len() + 1];
-        for (k, block) in self.blocks.iter().enumerate().rev() {
-            let least = self.terms(k).least_ms(block, special * later..(special + 1) * later);
-            reserves[k] = reserves[k + 1] + least;
+        for k in (0..self.blocks.len()).rev() {
+            reserves[k] = reserves[k + 1] + self.reserve(k, special);
         }
         reserves
+    }
+
+    /// What a block costs at least, whatever the layouts and however many repacks are still to come.
+    fn reserve(&self, block: usize, special: usize) -> f64 {
+        let (terms, slots) = (self.terms(block), self.chain.slots);
+        (0..=self.space.repacks)
+            .map(|later| self.setting(special, later))
+            .map(|k| terms.least_ms(&self.blocks[block], Form::Plain, slots, k))
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// What a block costs at least from a state: many products where the maps that it reads leave most slots empty. If
+    /// they may still be repacked before it, the least of all.
+    fn ahead(&self, block: usize, special: usize, (later, values): &Key, moves: bool) -> f64 {
+        if moves && self.repackable(block, *later, values).is_some() {
+            return self.reserve(block, special);
+        }
+        let (_, form, layouts) = self.read(block, values);
+        let filled = layouts.iter().map(Layout::filled).max().unwrap_or(self.chain.slots);
+        let setting = self.setting(special, *later);
+        self.terms(block).least_ms(&self.blocks[block], form, filled, setting)
     }
 
     fn note(&self, block: usize, special: usize, layouts: usize, first: bool) {
@@ -344,7 +354,7 @@ impl<'a> Programme<'a> {
     fn budget(&self, special: usize, later: usize, ways: &Ways, bound: f64) -> Budget {
         let spent = ways.first().map_or(0.0, |w| w.0);
         let open = bound.is_infinite().then_some(f64::INFINITY);
-        Budget { setting: special * (self.space.repacks + 1) + later, most: bound - spent, open }
+        Budget { setting: self.setting(special, later), most: bound - spent, open }
     }
 
     /// Computes the edges of states not met before, and those that were put aside and are affordable now.
@@ -437,31 +447,6 @@ impl<'a> Programme<'a> {
             }
         }
         ends.iter().filter_map(|(cost, node)| path(*cost, *node, arena)).collect()
-    }
-}
-
-/// Adds a way, keeping the `most` cheapest. Of ways with one price, as symmetric layouts have, the earliest stays.
-fn keep(ways: &mut Ways, way: (f64, usize), most: usize) {
-    let same = |w: &(f64, usize)| (w.0 - way.0).abs() <= 1e-9 * way.0.abs();
-    if ways.iter().any(same) {
-        return;
-    }
-    let at = ways.partition_point(|w| w.0 <= way.0);
-    ways.insert(at, way);
-    ways.truncate(most.max(1));
-}
-
-/// Drops ways over the bound, and all but the cheapest states.
-fn cut(layer: &mut Layer, beam: Option<usize>, bound: f64) {
-    layer.values_mut().for_each(|ways| ways.retain(|w| w.0 <= bound));
-    layer.retain(|_, ways| !ways.is_empty());
-    // The packed images all cost nothing: a beam over them would be blind.
-    if let Some(beam) = beam.filter(|b| layer.len() > *b && layer.values().any(|w| w[0].0 > 0.0)) {
-        let mut costs: Vec<(f64, Key)> = layer.iter().map(|(k, w)| (w[0].0, k.clone())).collect();
-        costs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-        for (_, key) in costs.drain(beam..) {
-            layer.remove(&key);
-        }
     }
 }
 
