@@ -14,6 +14,7 @@ mod positions;
 mod scales;
 mod schedule;
 mod signature;
+mod sorting;
 mod stages;
 
 use crate::chain::Chain;

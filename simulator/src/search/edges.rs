@@ -303,7 +303,7 @@ impl Terms<'_> {
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
         let diagonals = Diagonals::counted(name, linear, outline, (inputs, output), fold, most)?;
-        let all = least(diagonals.diagonals.len(), output.ciphertexts());
+        let all = least(diagonals.total(), output.ciphertexts());
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(all));
         }
