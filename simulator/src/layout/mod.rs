@@ -182,6 +182,16 @@ impl Layout {
         self.channel_ciphertexts() * self.phases * self.phases
     }
 
+    /// Slots of the fullest ciphertext that hold a value, copies included.
+    pub(crate) fn filled(&self) -> usize {
+        let mut channels = vec![0; self.channel_ciphertexts()];
+        self.channels.iter().for_each(|place| channels[place.ct] += 1);
+        let most = channels.into_iter().max().unwrap_or(0);
+        let side = |extent: usize| extent.div_ceil(self.phases);
+        let copies = self.slots / self.period.max(1);
+        most * side(self.shape.height) * side(self.shape.width) * copies
+    }
+
     /// Where a row lies; `y` may be in the margin or outside of everything.
     pub fn row_at(&self, y: isize) -> Coordinate {
         self.coordinate(y, self.row)

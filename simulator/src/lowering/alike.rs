@@ -2,7 +2,7 @@
 //!
 //! In a layer without groups or zero weights, where its channels lie is all that decides which diagonals lead from one
 //! ciphertext to another, and which of them could share a plaintext. So ciphertexts that hold their channels at the same
-//! slots, in the same order, have the same diagonals with other weights: one of each kind has to be looked at.
+//! slots, in the same order, have the same diagonals with other weights: one of each kind is looked at, and stands for all.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,12 @@ impl Alike {
     /// Whether a ciphertext is the first of its kind.
     pub(super) fn leads(&self, ct: usize) -> bool {
         !self.kinds[ct].is_empty()
+    }
+
+    /// How many each ciphertext stands for, those of every phase of one channel ciphertext after the other.
+    pub(super) fn copies(&self, phases: usize) -> Vec<usize> {
+        let all = self.kinds.iter().map(Vec::len);
+        all.flat_map(|copies| std::iter::repeat_n(copies, phases * phases)).collect()
     }
 
     /// Those of the kind that `leader` is the first of, ascending.

@@ -10,6 +10,11 @@ use crate::config::Schedule;
 /// A product: its key (output, giant, input, shift) and the identity of its plaintext's part.
 type Product = (u64, Signature);
 
+/// The output or input ciphertext in the upper half of half a key.
+fn ciphertext(half: u64) -> usize {
+    (half >> 16) as usize
+}
+
 /// Shapes of the one or two linear instructions that a fused stage consists of before any fold and bias: the
 /// products, and the rotations of partial sums if there are any. The last one rescales unless a fold follows. They
 /// equal what lowering makes.
@@ -41,44 +46,60 @@ pub(crate) fn count(
         }
         same
     });
+    let [outs, ins] = &diagonals.copies;
     let mut rotated: Vec<u64> = products.iter().map(|p| p.0 & 0xffff_ffff).collect();
     let mut partials: Vec<u64> = products.iter().map(|p| p.0 >> 32).collect();
-    let mut plaintexts: Vec<Signature> = products.iter().map(|p| p.1).collect();
-    let mut terms = products.len();
+    // Those of different outputs or inputs that are alike have other weights each.
+    let copies = |key: u64| outs[ciphertext(key >> 32)] * ins[ciphertext(key & 0xffff_ffff)];
+    let mut plaintexts: Vec<(Signature, usize)> =
+        products.iter().map(|p| (p.1, copies(p.0))).collect();
+    let mut terms: usize = plaintexts.iter().map(|p| p.1).sum();
     partials.dedup();
     // An output that no weight reaches is a product of the first input with zero.
-    let mut reached: Vec<u64> = partials.iter().map(|p| p >> 16).collect();
+    let mut reached: Vec<usize> = partials.iter().map(|p| ciphertext(*p)).collect();
     reached.dedup();
-    for output in 0..diagonals.outputs as u64 {
+    let mut idle = 0;
+    for output in (0..diagonals.outputs).filter(|k| outs[*k] > 0) {
         if reached.binary_search(&output).is_err() {
-            partials.push(output << 16);
-            rotated.push(0);
-            plaintexts.push(Signature::default());
-            terms += 1;
+            partials.push((output as u64) << 16);
+            idle += outs[output];
         }
+    }
+    if idle > 0 {
+        terms += idle;
+        plaintexts.push((Signature::default(), 1));
     }
     rotated.sort_unstable();
     rotated.dedup();
     plaintexts.sort_unstable();
-    plaintexts.dedup();
-    partials.sort_unstable();
-    let distinct = |list: &mut dyn Iterator<Item = u64>| {
-        let mut list: Vec<u64> = list.collect();
-        list.dedup();
-        list.len()
+    plaintexts.dedup_by_key(|p| p.0);
+    let is_turned = |half: &u64| *half & 0xffff != 0;
+    let rotations = |turned: bool| -> usize {
+        rotated.iter().filter(|r| is_turned(r) == turned).map(|r| ins[ciphertext(*r)]).sum()
     };
+    let distinct = |list: &mut dyn Iterator<Item = u64>| -> usize {
+        let mut list: Vec<usize> = list.map(ciphertext).collect();
+        list.dedup();
+        list.into_iter().map(|input| ins[input]).sum()
+    };
+    // Idle outputs take the first input alone, not all that it stands for.
+    let first = usize::from(idle > 0 && rotated.first() != Some(&0));
+    let new = usize::from(first > 0 && rotated.first().is_none_or(|r| ciphertext(*r) != 0));
+    let outputs = |turned: bool| -> usize {
+        partials.iter().filter(|p| is_turned(p) == turned).map(|p| outs[ciphertext(*p)]).sum()
+    };
+    let (turned, still) = (outputs(true), outputs(false));
+    let sums = turned + still;
     let first = LinearShape {
-        sources: distinct(&mut rotated.iter().map(|r| r >> 16)),
-        decomposed: distinct(&mut rotated.iter().filter(|r| **r & 0xffff != 0).map(|r| r >> 16)),
-        rotations: rotated.iter().filter(|r| **r & 0xffff != 0).count(),
-        unrotated: rotated.iter().filter(|r| **r & 0xffff == 0).count(),
+        sources: distinct(&mut rotated.iter().copied()) + new,
+        decomposed: distinct(&mut rotated.iter().copied().filter(is_turned)),
+        rotations: rotations(true),
+        unrotated: rotations(false) + first,
         terms,
-        plaintexts: plaintexts.len(),
-        outputs: partials.len(),
+        plaintexts: plaintexts.iter().map(|p| p.1).sum(),
+        outputs: sums,
         rescale: !folds,
     };
-    let sums = partials.len();
-    let turned = partials.iter().filter(|p| **p & 0xffff != 0).count();
     if diagonals.summed(sums, turned) {
         return (Primitive::Linear(first), None);
     }

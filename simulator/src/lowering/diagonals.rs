@@ -64,6 +64,9 @@ pub struct Diagonals {
     pub input_periods: Vec<usize>,
     /// Period of every plaintext: the largest period of any layout.
     pub period: usize,
+    /// How many outputs, and how many inputs, each stands for: 1 if it is there for itself, more if for all that are alike
+    /// ([`super::alike`]), 0 if another does. Only a count has any but ones.
+    pub(crate) copies: [Vec<usize>; 2],
 }
 
 /// Rotation of a weight split into fold offset and rotation parts.
@@ -84,6 +87,7 @@ pub(crate) struct Splitter {
     mask: usize,
     tile: usize,
     period: usize,
+    /// Whether outputs are single values: rows and columns then have no part in a rotation.
     pub(super) lump: bool,
 }
 
@@ -167,12 +171,12 @@ impl Diagonals {
         entries: bool,
     ) -> Result<Self> {
         let fill = if entries { Fill::Entries } else { Fill::Signatures };
-        let all = 0..stage.geometry.output.channels;
-        Sorting { name, stage, inputs, output, mask, fill, most: usize::MAX }.sorted(all)
+        let all: Vec<usize> = (0..stage.geometry.output.channels).collect();
+        Sorting { name, stage, inputs, output, mask, fill, most: usize::MAX }.sorted(&all)
     }
 
-    /// The same without entries, and without looking at each weight where the stage has an outline. Gives up, with
-    /// those found by then, beyond `most` diagonals.
+    /// The same for [`super::count`] only: without entries, without looking at each weight where the stage has an outline,
+    /// and with one of the ciphertexts that are alike. Gives up, with those found by then, beyond `most` diagonals.
     pub(crate) fn counted(
         name: &str,
         stage: &LinearStage,
@@ -182,8 +186,8 @@ impl Diagonals {
         most: usize,
     ) -> Result<Self> {
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);
-        let all = 0..stage.geometry.output.channels;
-        Sorting { name, stage, inputs, output, mask, fill, most }.sorted(all)
+        let all: Vec<usize> = (0..stage.geometry.output.channels).collect();
+        Sorting { name, stage, inputs, output, mask, fill, most }.sorted(&all)
     }
 
     /// A number that the diagonals are no fewer than: those of one output channel per ciphertext.
@@ -195,11 +199,18 @@ impl Diagonals {
         mask: usize,
     ) -> Result<usize> {
         let mut seen = vec![false; output.channel_ciphertexts()];
-        let some = (0..output.channels.len())
-            .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true));
+        let some: Vec<usize> = (0..output.channels.len())
+            .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true))
+            .collect();
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);
         let sorting = Sorting { name, stage, inputs, output, mask, fill, most: usize::MAX };
-        Ok(sorting.of(some)?.diagonals.len())
+        Ok(sorting.of(&some)?.total())
+    }
+
+    /// How many there are, those of ciphertexts that others stand for included.
+    pub(crate) fn total(&self) -> usize {
+        let [outs, ins] = &self.copies;
+        self.diagonals.iter().map(|(d, _)| outs[d.output] * ins[d.input]).sum()
     }
 
     /// Whether so many partial sums, of which `turned` are to be rotated, are the outputs already: one unrotated sum for each.

@@ -1,4 +1,4 @@
-//! Going through the weights of a linear stage and sorting them into diagonals.
+//! Going through the weights of a linear stage, each to its diagonal.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::outline::Outline;
 use super::positions::{Reach, Spot};
 use crate::fold::{LinearPart, LinearStage};
 use crate::layout::Layout;
+use crate::network::Shape;
 use crate::{Error, Result};
 
 /// What diagonals are filled with.
@@ -38,52 +39,67 @@ pub(super) struct Sorting<'a> {
     pub(super) most: usize,
 }
 
+/// A part of a stage and what it reads.
+struct Part<'a> {
+    number: usize,
+    part: &'a LinearPart,
+    input: &'a Layout,
+    /// Number of its first input ciphertext.
+    first: usize,
+    ins: Alike,
+}
+
 impl Sorting<'_> {
     /// The diagonals of some output channels, ascending.
-    pub(super) fn sorted(
-        &self,
-        channels: impl Iterator<Item = usize> + Clone,
-    ) -> Result<Diagonals> {
+    pub(super) fn sorted(&self, channels: &[usize]) -> Result<Diagonals> {
         let mut all = self.of(channels)?;
         all.diagonals.sort_by_key(|(key, _)| *key);
-        all.diagonals
-            .iter_mut()
-            .for_each(|(_, contents)| Arc::make_mut(&mut contents.entries).shrink_to_fit());
+        for (_, contents) in &mut all.diagonals {
+            Arc::make_mut(&mut contents.entries).shrink_to_fit();
+        }
         Ok(all)
     }
 
-    pub(super) fn of(&self, channels: impl Iterator<Item = usize>) -> Result<Diagonals> {
+    /// The diagonals of some output channels.
+    pub(super) fn of(&self, channels: &[usize]) -> Result<Diagonals> {
         self.check()?;
-        let channels: Vec<usize> = channels.collect();
         let output = self.output;
         let periods = self.inputs.iter().map(|input| input.period);
         let period = periods.fold(output.period, usize::max);
         let cts = |input: &&Layout| std::iter::repeat_n(input.period, input.ciphertexts());
         let input_periods: Vec<usize> = self.inputs.iter().flat_map(cts).collect();
-        let lump = Splitter::new(self.inputs[0], output, self.mask).lump && self.inputs.len() == 1;
-        let outputs = output.ciphertexts();
-        let mut found = Found::new(lump, outputs, input_periods.len(), self.inputs[0].period);
+        let apart = !self.is_full() || self.stage.geometry.groups > 1;
+        let outs = Alike::new(output, apart);
+        let mut ins = Vec::with_capacity(input_periods.len());
+        let mut found = Found::default();
         let mut sets = Vec::new();
-        let mut first = 0;
         for (number, (part, input)) in self.stage.parts().zip(self.inputs).enumerate() {
-            self.part((number, part), (input, first), period, &channels, &mut found, &mut sets);
-            first += input.ciphertexts();
+            let first = ins.len();
+            let part = Part { number, part, input, first, ins: Alike::new(input, apart) };
+            ins.extend(part.ins.copies(input.phases));
+            self.part(&part, &outs, period, channels, &mut found, &mut sets);
         }
         Ok(Diagonals {
             diagonals: found.diagonals,
             sets: Arc::new(sets),
-            outputs,
+            outputs: output.ciphertexts(),
             slots: output.slots,
             input_periods,
             period,
+            copies: [outs.copies(output.phases), ins],
         })
+    }
+
+    /// Whether no weight has to be looked at.
+    fn is_full(&self) -> bool {
+        matches!(self.fill, Fill::Outline(outline) if outline.is_full())
     }
 
     fn check(&self) -> Result<()> {
         let wanted: Vec<_> = self.stage.parts().map(|part| part.geometry.input).collect();
         let given: Vec<_> = self.inputs.iter().map(|input| input.shape).collect();
         if given != wanted || self.output.shape != self.stage.geometry.output {
-            let list = |shapes: &[crate::network::Shape]| {
+            let list = |shapes: &[Shape]| {
                 shapes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
             };
             return Err(Error::layer(
@@ -108,11 +124,11 @@ impl Sorting<'_> {
         Ok(())
     }
 
-    /// Adds the diagonals of one part, whose input ciphertexts have numbers from `first` on.
+    /// Adds the diagonals of one part.
     fn part(
         &self,
-        (number, part): (usize, &LinearPart),
-        (input, first): (&Layout, usize),
+        &Part { number, part, input, first, ref ins }: &Part<'_>,
+        outs: &Alike,
         period: usize,
         channels: &[usize],
         found: &mut Found,
@@ -135,14 +151,13 @@ impl Sorting<'_> {
         let first_set = sets.len();
         sets.extend(reach.sets);
         // Pairs are numbered in the order of their first channels. An outline looks at one weight of a number and kernel
-        // position, and in a table the way is short: only else is it worth remembering.
+        // position. Else the routes of a number are worth remembering, unless there could be as many of them as weights: in
+        // a fully connected layer, whose channel pairs seldom share a number.
         let mut pairs: KeyMap<(usize, usize, isize), usize> = KeyMap::default();
         let mut routes: Vec<Routes> = Vec::new();
         let mut unseen = Unseen::new(area);
-        let once = matches!(fill, Fill::Outline(_));
-        let remember = !once && !found.has_table();
-        let alike = g.groups == 1 && matches!(fill, Fill::Outline(outline) if outline.is_full());
-        let (ins, outs) = (Alike::new(input, !alike), Alike::new(output, !alike));
+        let (once, full) = (matches!(fill, Fill::Outline(_)), self.is_full());
+        let remember = !once && !splitter.lump;
         for &o in channels {
             if found.total > self.most {
                 break;
@@ -158,18 +173,22 @@ impl Sorting<'_> {
                 }
                 let copies = outs.of(to.ct).len() * ins.of(from.ct).len();
                 let weights = &part.weights[(o * per_out + k) * area..][..area];
-                if weights.iter().all(|w| *w == 0.0) {
+                // Reading them takes longer than all else where most numbers have been seen.
+                if !once && weights.iter().all(|w| *w == 0.0) {
                     continue;
                 }
                 for replica in &replicas {
                     let target = to.base + replica;
                     let distance = from.base as isize - target as isize;
-                    let new = pairs.len();
-                    let pair = *pairs.entry((to.ct, from.ct, distance)).or_insert(new);
-                    if pair == new && remember {
-                        routes.push(vec![None; spots.len()]);
-                    } else if pair == new && once {
-                        unseen.add();
+                    let mut pair = 0;
+                    if once || remember {
+                        let new = pairs.len();
+                        pair = *pairs.entry((to.ct, from.ct, distance)).or_insert(new);
+                        if pair == new && remember {
+                            routes.push(vec![None; spots.len()]);
+                        } else if pair == new {
+                            unseen.add();
+                        }
                     }
                     if once && !unseen.any(pair) {
                         continue;
@@ -185,7 +204,7 @@ impl Sorting<'_> {
                         };
                         (found.number(key, target + s.fold, copies, number), s.fold as u32)
                     };
-                    for (at, w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+                    for at in (0..area).filter(|at| full || weights[*at] != 0.0) {
                         if once && !unseen.take(pair, at) {
                             continue;
                         }
@@ -203,7 +222,7 @@ impl Sorting<'_> {
                             let set = first_set + spot.set;
                             let known = match fill {
                                 Fill::Outline(outline) => outline.stand_in(pair, at),
-                                _ => *w,
+                                _ => weights[at],
                             };
                             contents.signature.add(relative, set, known);
                             contents.count += 1;
@@ -211,15 +230,12 @@ impl Sorting<'_> {
                                 let (base, set) = (base as u32, set as u32);
                                 // Nothing else has them yet.
                                 let entries = Arc::make_mut(&mut contents.entries);
-                                entries.push(Entry { base, set, weight: *w });
+                                entries.push(Entry { base, set, weight: weights[at] });
                             }
                         }
                     }
                 }
             }
-        }
-        if alike {
-            found.spread((&ins, in_phases), (&outs, out_phases));
         }
     }
 }

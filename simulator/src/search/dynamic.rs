@@ -1,24 +1,24 @@
 //! Dynamic programme along the blocks of a network.
 
-mod held;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use costmodel::Setting;
+use costmodel::{Primitive, Setting};
 use rayon::prelude::*;
 
-use super::edges::{Budget, Edge, Edges, Terms};
+use super::beam::{Held, Key, Layer, Ways, cut, keep};
+use super::candidates::inputs;
+use super::edges::{Budget, Edge, Edges, Tail, Terms};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::chain::Chain;
 use crate::config::{InputPacking, LinearChoice, PoolChoice};
-use crate::fold::Folded;
-use crate::layout::Layout;
+use crate::fold::{Folded, StageKind};
+use crate::layout::{Layout, Margin};
+use crate::network::ConvGeometry;
 use crate::{Error, Result};
-use held::{Held, Read};
 
 /// States kept per layer in the pass that finds the bound.
 const BEAM: usize = 3;
@@ -36,8 +36,8 @@ pub(crate) struct Path {
     pub(crate) repacks: Vec<LinearChoice>,
 }
 
-/// What lies between two blocks: repacks still to come, and the values, ascending.
-type Key = (usize, Vec<Held>);
+/// What a block reads: the form of its first part, and the layouts of all.
+type Read = (usize, Form, Vec<Layout>);
 
 /// One step back: where it came from and what was chosen.
 #[derive(Debug, Clone)]
@@ -60,12 +60,6 @@ struct Step<'e> {
     setting: usize,
     extra: f64,
 }
-
-/// Costs and last nodes of the best ways to a state, ascending.
-type Ways = Vec<(f64, usize)>;
-
-/// The states before a block.
-type Layer = BTreeMap<Key, Ways>;
 
 /// A dynamic programme for one variant and ring degree, under every key-switching shape.
 pub(crate) struct Programme<'a> {
@@ -135,6 +129,11 @@ impl<'a> Programme<'a> {
         all
     }
 
+    /// The number of a setting.
+    fn setting(&self, special: usize, later: usize) -> usize {
+        special * (self.space.repacks + 1) + later
+    }
+
     fn terms(&self, block: usize) -> Terms<'_> {
         Terms {
             space: self.space,
@@ -157,11 +156,11 @@ impl<'a> Programme<'a> {
         let mut layer = self.first(repacks, &mut arena)?;
         let reserves = self.reserves(special);
         for block in 0..self.blocks.len() {
-            let setting = |later: usize| special * (self.space.repacks + 1) + later;
             // What may be spent before the block, and up to its end.
             let (before_it, through_it) = (bound - reserves[block], bound - reserves[block + 1]);
             if block > 0 {
-                cut(&mut layer, beam, before_it);
+                let ahead = |key: &Key| self.ahead(block, special, key, true);
+                cut(&mut layer, beam, through_it, ahead);
                 self.find_repacks(block, &layer, special, before_it);
                 let before = layer.clone();
                 let after = self.blocks[block - 1].last_name();
@@ -171,7 +170,12 @@ impl<'a> Programme<'a> {
                         let mut values = values.clone();
                         values[at].layout = edge.tails[0].layout.clone();
                         values[at].later = later - 1;
-                        let step = Step { edge, tail: 0, setting: setting(later), extra: 0.0 };
+                        let step = Step {
+                            edge,
+                            tail: 0,
+                            setting: self.setting(special, later),
+                            extra: 0.0,
+                        };
                         let choice = |c: LinearChoice| Choice::Repack(c);
                         let to = (later - 1, values);
                         self.relax(
@@ -180,14 +184,15 @@ impl<'a> Programme<'a> {
                     }
                 }
             }
-            cut(&mut layer, beam, before_it);
+            let ahead = |key: &Key| self.ahead(block, special, key, false);
+            cut(&mut layer, beam, through_it, ahead);
             self.note(block, special, layer.len(), beam.is_some());
             self.find_edges(block, &layer, special, through_it);
             self.watch.check()?;
             let mut next = Layer::new();
             let name = &self.blocks[block].plain.name;
             for ((later, values), ways) in &layer {
-                let setting = setting(*later);
+                let setting = self.setting(special, *later);
                 let extra = self.drops(block, *later, values, special);
                 for edge in self.edges[&self.read(block, values)].clone().edges.iter() {
                     for (tail, result) in edge.tails.iter().enumerate() {
@@ -203,21 +208,107 @@ impl<'a> Programme<'a> {
         Ok(self.finish(&layer, &arena))
     }
 
+    /// The value that a repack before a block would move, and where it is among those held: what the block before gave.
+    fn repackable<'v>(
+        &self,
+        block: usize,
+        later: usize,
+        values: &'v [Held],
+    ) -> Option<(usize, &'v Held)> {
+        let at = values.iter().position(|held| held.value == block)?;
+        (later > 0 && values[at].form == Form::Plain).then(|| (at, &values[at]))
+    }
+
+    /// What a block reads of the values held.
+    fn read(&self, block: usize, values: &[Held]) -> Read {
+        let sources = &self.blocks[block].sources;
+        let held: Vec<&Held> = sources
+            .iter()
+            .flat_map(|source| values.iter().filter(move |held| held.value == *source))
+            .collect();
+        assert_eq!(held.len(), sources.len(), "a block's sources are held until it has read them");
+        (block, held[0].form, held.iter().map(|h| h.layout.clone()).collect())
+    }
+
+    /// The values held after a block.
+    fn held_after(&self, block: usize, later: usize, values: &[Held], result: &Tail) -> Vec<Held> {
+        let read_later = |held: &&Held| match held.value.checked_sub(1) {
+            None => self.blocks[block + 1..].iter().any(|b| b.sources.contains(&0)),
+            Some(k) => self.blocks[k].last.is_some_and(|last| last > block),
+        };
+        let mut held: Vec<Held> = values.iter().filter(read_later).cloned().collect();
+        let (form, layout) = (result.form, result.layout.clone());
+        held.push(Held { value: block + 1, form, later, layout });
+        held
+    }
+
+    /// What it costs to bring the values that a block reads down to its level.
+    fn drops(&self, block: usize, later: usize, values: &[Held], special: usize) -> f64 {
+        let to = self.blocks[block].levels + later;
+        let base = self.settings(block)[self.setting(special, later)];
+        let cost = |held: &Held| {
+            let after = match held.value.checked_sub(1) {
+                None => self.blocks.iter().map(|b| b.levels).max().unwrap_or(0),
+                Some(k) => self.blocks[k].after,
+            };
+            let level = after + held.later;
+            if level == to {
+                return 0.0;
+            }
+            let price =
+                self.prices.price_ms(&Primitive::DropLevel { to }, &Setting { level, ..base });
+            price * held.layout.ciphertexts() as f64
+        };
+        let read = |source: &usize| values.iter().find(|held| held.value == *source);
+        self.blocks[block].sources.iter().filter_map(read).map(cost).sum()
+    }
+
     /// What each block and all after it cost at least, and nothing after the last.
     fn reserves(&self, special: usize) -> Vec<f64> {
-        let later = self.space.repacks + 1;
         let mut reserves = vec![0.0; self.blocks.len() + 1];
-        for (k, block) in self.blocks.iter().enumerate().rev() {
-            let least = self.terms(k).least_ms(block, special * later..(special + 1) * later);
-            reserves[k] = reserves[k + 1] + least;
+        for k in (0..self.blocks.len()).rev() {
+            reserves[k] = reserves[k + 1] + self.reserve(k, special);
         }
         reserves
+    }
+
+    /// What a block costs at least, whatever the layouts and however many repacks are still to come.
+    fn reserve(&self, block: usize, special: usize) -> f64 {
+        let (terms, slots) = (self.terms(block), self.chain.slots);
+        (0..=self.space.repacks)
+            .map(|later| self.setting(special, later))
+            .map(|k| terms.least_ms(&self.blocks[block], Form::Plain, slots, k))
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// What a block costs at least from a state: many products where the maps that it reads leave most slots empty. If
+    /// they may still be repacked before it, the least of all.
+    fn ahead(&self, block: usize, special: usize, (later, values): &Key, moves: bool) -> f64 {
+        if moves && self.repackable(block, *later, values).is_some() {
+            return self.reserve(block, special);
+        }
+        let (_, form, layouts) = self.read(block, values);
+        let filled = layouts.iter().map(Layout::filled).max().unwrap_or(self.chain.slots);
+        let setting = self.setting(special, *later);
+        self.terms(block).least_ms(&self.blocks[block], form, filled, setting)
     }
 
     fn note(&self, block: usize, special: usize, layouts: usize, first: bool) {
         let (name, digits) = (&self.blocks[block].plain.name, self.space.special[special]);
         let look = if first { "first look" } else { "all ways" };
         (self.watch.note)(&format!("digits of {digits}, {look}, {name} from {layouts} layouts"));
+    }
+
+    /// The fewest ciphertexts that the image takes, if these are more than may be sent.
+    pub(crate) fn too_many_inputs(&self) -> Option<usize> {
+        let fewest = |space: &Space| {
+            let packings = self.packings(space).into_iter();
+            packings.map(|(_, _, layout)| layout.ciphertexts()).min()
+        };
+        match fewest(self.space) {
+            Some(_) => None,
+            None => fewest(&Space { max_inputs: usize::MAX, ..self.space.clone() }),
+        }
     }
 
     /// The packed images.
@@ -235,11 +326,35 @@ impl<'a> Programme<'a> {
         Ok(layer)
     }
 
+    /// Packings of the image for the first block, with the form in which it reads them.
+    fn packings(&self, space: &Space) -> Vec<(InputPacking, Form, Layout)> {
+        let geometry = |form: Form| -> Option<ConvGeometry> {
+            match &self.blocks.first()?.stage(form)?.kind {
+                StageKind::Linear(l) => Some(l.geometry),
+                _ => None,
+            }
+        };
+        let Some(plain) = geometry(Form::Plain) else { return Vec::new() };
+        let patches = geometry(Form::Patches);
+        let slots = self.chain.slots;
+        let packed = |packing: InputPacking| {
+            let (form, g) = match (packing.patches, &patches) {
+                (true, Some(g)) => (Form::Patches, *g),
+                _ => (Form::Plain, plain),
+            };
+            let margin = if packing.padded { g.padding } else { 0 };
+            let margin = Margin { before: margin, after: margin };
+            let layout = packing.layout.layout(slots, g.input, margin).ok()?;
+            Some((packing, form, layout))
+        };
+        inputs(&plain, patches.as_ref(), slots, space).into_iter().filter_map(packed).collect()
+    }
+
     /// What each state may still spend, in its setting. Without a bound, a first look.
     fn budget(&self, special: usize, later: usize, ways: &Ways, bound: f64) -> Budget {
         let spent = ways.first().map_or(0.0, |w| w.0);
         let open = bound.is_infinite().then_some(f64::INFINITY);
-        Budget { setting: special * (self.space.repacks + 1) + later, most: bound - spent, open }
+        Budget { setting: self.setting(special, later), most: bound - spent, open }
     }
 
     /// Computes the edges of states not met before, and those that were put aside and are affordable now.
@@ -332,31 +447,6 @@ impl<'a> Programme<'a> {
             }
         }
         ends.iter().filter_map(|(cost, node)| path(*cost, *node, arena)).collect()
-    }
-}
-
-/// Adds a way, keeping the `most` cheapest. Of ways with one price, as symmetric layouts have, the earliest stays.
-fn keep(ways: &mut Ways, way: (f64, usize), most: usize) {
-    let same = |w: &(f64, usize)| (w.0 - way.0).abs() <= 1e-9 * way.0.abs();
-    if ways.iter().any(same) {
-        return;
-    }
-    let at = ways.partition_point(|w| w.0 <= way.0);
-    ways.insert(at, way);
-    ways.truncate(most.max(1));
-}
-
-/// Drops ways over the bound, and all but the cheapest states.
-fn cut(layer: &mut Layer, beam: Option<usize>, bound: f64) {
-    layer.values_mut().for_each(|ways| ways.retain(|w| w.0 <= bound));
-    layer.retain(|_, ways| !ways.is_empty());
-    // The packed images all cost nothing: a beam over them would be blind.
-    if let Some(beam) = beam.filter(|b| layer.len() > *b && layer.values().any(|w| w[0].0 > 0.0)) {
-        let mut costs: Vec<(f64, Key)> = layer.iter().map(|(k, w)| (w[0].0, k.clone())).collect();
-        costs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-        for (_, key) in costs.drain(beam..) {
-            layer.remove(&key);
-        }
     }
 }
 

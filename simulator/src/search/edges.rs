@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use costmodel::{LinearShape, Primitive, Setting};
@@ -161,11 +160,11 @@ impl Terms<'_> {
         )
     }
 
-    /// What a block costs at least, whatever the layouts, with a key-switching shape: as many products as its weights
-    /// fill plaintexts, under whichever of the settings is cheapest.
-    pub(crate) fn least_ms(&self, block: &Block, settings: Range<usize>) -> f64 {
-        let terms = block.products.div_ceil(self.chain.slots);
-        settings.map(|k| self.cost(&[(least(terms, 1), 0)], k)).fold(f64::INFINITY, f64::min)
+    /// What a block costs at least in a form and a setting, if a ciphertext that it reads has values in at most `filled`
+    /// slots: each product uses so many weights and no more.
+    pub(crate) fn least_ms(&self, block: &Block, form: Form, filled: usize, setting: usize) -> f64 {
+        let terms = block.products(form).div_ceil(filled.max(1));
+        self.cost(&[(least(terms, 1), 0)], setting)
     }
 
     /// Every way of bringing a map into a compact layout by an identity stage.
@@ -304,7 +303,7 @@ impl Terms<'_> {
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
         let diagonals = Diagonals::counted(name, linear, outline, (inputs, output), fold, most)?;
-        let all = least(diagonals.diagonals.len(), output.ciphertexts());
+        let all = least(diagonals.total(), output.ciphertexts());
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
             return Ok(Found::TooMuch(all));
         }

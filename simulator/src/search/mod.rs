@@ -5,6 +5,7 @@
 //! priced as they will run, and their memory and precision predicted. Limits are applied last, so that one
 //! journal serves any of them.
 
+mod beam;
 mod candidates;
 mod dynamic;
 mod edges;

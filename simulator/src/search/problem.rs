@@ -39,8 +39,8 @@ pub(crate) struct Block {
     pub(crate) levels: usize,
     /// Levels from what it gives to the end of the network.
     pub(crate) after: usize,
-    /// Products of a weight and an input in the plain form; the others have no fewer.
-    pub(crate) products: usize,
+    /// Products of a weight and an input in each form; the plain one has the fewest.
+    products: [usize; 3],
     /// Outlines of its forms, where they have one.
     outlines: [Option<Outline>; 3],
 }
@@ -52,6 +52,11 @@ impl Block {
             Form::Merged => self.merged.as_ref(),
             Form::Patches => self.patches.as_ref(),
         }
+    }
+
+    /// Products of a weight and an input.
+    pub(crate) fn products(&self, form: Form) -> usize {
+        self.products[form as usize]
     }
 
     pub(crate) fn outline(&self, form: Form) -> Option<&Outline> {
@@ -97,7 +102,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
             Origin::Stage(k) => values[*k],
         };
         let sources: Vec<usize> = stage.sources.iter().map(number).collect();
-        let StageKind::Linear(linear) = &stage.kind else {
+        let StageKind::Linear(_) = &stage.kind else {
             let single = matches!(stage.sources[0], Origin::Stage(k) if readers[k] == 1);
             match sources[0].checked_sub(1) {
                 Some(block) if single => blocks[block].tail.push(stage.clone()),
@@ -123,8 +128,15 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
             StageKind::Linear(linear) => Outline::new(linear),
             _ => None,
         };
+        let products = |stage: Option<&Stage>| match stage.map(|stage| &stage.kind) {
+            Some(StageKind::Linear(linear)) => {
+                linear.parts().map(|p| p.geometry.products(&p.weights)).sum()
+            }
+            _ => 0,
+        };
         // In the order of the forms.
-        let outlines = [outline(Some(stage)), outline(merged.as_ref()), outline(patches.as_ref())];
+        let forms = [Some(stage), merged.as_ref(), patches.as_ref()];
+        let (outlines, products) = (forms.map(outline), forms.map(products));
         for source in sources.iter().filter_map(|s| s.checked_sub(1)) {
             let reader = Some(blocks.len());
             let block = &mut blocks[source];
@@ -132,7 +144,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
         }
         values.push(blocks.len() + 1);
         blocks.push(Block {
-            products: linear.parts().map(|p| p.geometry.products(&p.weights)).sum(),
+            products,
             plain: stage.clone(),
             merged,
             patches,

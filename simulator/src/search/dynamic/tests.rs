@@ -58,7 +58,11 @@ fn space() -> Space {
 }
 
 fn with(space: &Space, check: impl Fn(&mut Programme<'_>, &Folded)) {
-    let model = Model::random(Network::from_toml(NETWORK).unwrap(), 3);
+    with_network(NETWORK, space, check);
+}
+
+fn with_network(network: &str, space: &Space, check: impl Fn(&mut Programme<'_>, &Folded)) {
+    let model = Model::random(Network::from_toml(network).unwrap(), 3);
     let folded = Folded::new(&model, space.activations).unwrap();
     let blocks = blocks(&folded).unwrap();
     let memo = Memo::new(&WorkPricer);
@@ -161,4 +165,63 @@ fn reserves_are_below_every_way() {
         let ways = programme.solve(1, 0).unwrap();
         assert!(ways.iter().all(|way| way.cost > reserves[0]), "{reserves:?}");
     });
+}
+
+/// Two pools, and most weights after them: the layout of the image decides whether their maps are dense.
+const TWO_POOLS: &str = r#"
+name = "two pools"
+[input]
+channels = 3
+height = 16
+width = 16
+[[layer]]
+name = "c1"
+kind = "conv"
+out = 16
+kernel = 3
+padding = 1
+[[layer]]
+name = "a1"
+kind = "activation"
+[[layer]]
+name = "p1"
+kind = "avgpool"
+kernel = 2
+[[layer]]
+name = "c2"
+kind = "conv"
+out = 32
+kernel = 3
+padding = 1
+groups = 8
+[[layer]]
+name = "a2"
+kind = "activation"
+[[layer]]
+name = "p2"
+kind = "avgpool"
+kernel = 2
+[[layer]]
+name = "fc1"
+kind = "fc"
+out = 1024
+[[layer]]
+name = "a3"
+kind = "activation"
+[[layer]]
+name = "fc2"
+kind = "fc"
+out = 5
+"#;
+
+#[test]
+fn a_quick_search_sees_that_gaps_cost_later() {
+    let space = Space { max_inputs: 16, special: vec![1], quick: true, ..space() };
+    for network in [TWO_POOLS.to_owned(), TWO_POOLS.replace("groups = 8", "groups = 1")] {
+        with_network(&network, &space, |programme, _| {
+            let quick = programme.solve(0, 0).unwrap()[0].cost;
+            let best = programme.walk(0, 0, None, quick).unwrap()[0].cost;
+            assert!(quick <= 1.1 * best, "{quick} ms found, {best} ms possible");
+        });
+    }
 }
