@@ -1,24 +1,25 @@
 //! Dynamic programme along the blocks of a network.
 
+mod held;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use costmodel::{Primitive, Setting};
+use costmodel::Setting;
 use rayon::prelude::*;
 
 use super::beam::{Held, Key, Layer, Ways, cut, keep};
-use super::candidates::inputs;
-use super::edges::{Budget, Edge, Edges, Tail, Terms};
+use super::edges::{Budget, Edge, Edges, Terms};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::chain::Chain;
 use crate::config::{InputPacking, LinearChoice, PoolChoice};
-use crate::fold::{Folded, StageKind};
-use crate::layout::{Layout, Margin};
-use crate::network::ConvGeometry;
+use crate::fold::Folded;
+use crate::layout::Layout;
 use crate::{Error, Result};
+use held::Read;
 
 /// States kept per layer in the pass that finds the bound.
 const BEAM: usize = 3;
@@ -35,9 +36,6 @@ pub(crate) struct Path {
     pub(crate) pools: Vec<PoolChoice>,
     pub(crate) repacks: Vec<LinearChoice>,
 }
-
-/// What a block reads: the form of its first part, and the layouts of all.
-type Read = (usize, Form, Vec<Layout>);
 
 /// One step back: where it came from and what was chosen.
 #[derive(Debug, Clone)]
@@ -208,61 +206,6 @@ impl<'a> Programme<'a> {
         Ok(self.finish(&layer, &arena))
     }
 
-    /// The value that a repack before a block would move, and where it is among those held: what the block before gave.
-    fn repackable<'v>(
-        &self,
-        block: usize,
-        later: usize,
-        values: &'v [Held],
-    ) -> Option<(usize, &'v Held)> {
-        let at = values.iter().position(|held| held.value == block)?;
-        (later > 0 && values[at].form == Form::Plain).then(|| (at, &values[at]))
-    }
-
-    /// What a block reads of the values held.
-    fn read(&self, block: usize, values: &[Held]) -> Read {
-        let sources = &self.blocks[block].sources;
-        let held: Vec<&Held> = sources
-            .iter()
-            .flat_map(|source| values.iter().filter(move |held| held.value == *source))
-            .collect();
-        assert_eq!(held.len(), sources.len(), "a block's sources are held until it has read them");
-        (block, held[0].form, held.iter().map(|h| h.layout.clone()).collect())
-    }
-
-    /// The values held after a block.
-    fn held_after(&self, block: usize, later: usize, values: &[Held], result: &Tail) -> Vec<Held> {
-        let read_later = |held: &&Held| match held.value.checked_sub(1) {
-            None => self.blocks[block + 1..].iter().any(|b| b.sources.contains(&0)),
-            Some(k) => self.blocks[k].last.is_some_and(|last| last > block),
-        };
-        let mut held: Vec<Held> = values.iter().filter(read_later).cloned().collect();
-        let (form, layout) = (result.form, result.layout.clone());
-        held.push(Held { value: block + 1, form, later, layout });
-        held
-    }
-
-    /// What it costs to bring the values that a block reads down to its level.
-    fn drops(&self, block: usize, later: usize, values: &[Held], special: usize) -> f64 {
-        let to = self.blocks[block].levels + later;
-        let base = self.settings(block)[self.setting(special, later)];
-        let cost = |held: &Held| {
-            let after = match held.value.checked_sub(1) {
-                None => self.blocks.iter().map(|b| b.levels).max().unwrap_or(0),
-                Some(k) => self.blocks[k].after,
-            };
-            let level = after + held.later;
-            if level == to {
-                return 0.0;
-            }
-            let price =
-                self.prices.price_ms(&Primitive::DropLevel { to }, &Setting { level, ..base });
-            price * held.layout.ciphertexts() as f64
-        };
-        let read = |source: &usize| values.iter().find(|held| held.value == *source);
-        self.blocks[block].sources.iter().filter_map(read).map(cost).sum()
-    }
-
     /// What each block and all after it cost at least, and nothing after the last.
     fn reserves(&self, special: usize) -> Vec<f64> {
         let mut reserves = vec![0.0; self.blocks.len() + 1];
@@ -299,18 +242,6 @@ impl<'a> Programme<'a> {
         (self.watch.note)(&format!("digits of {digits}, {look}, {name} from {layouts} layouts"));
     }
 
-    /// The fewest ciphertexts that the image takes, if these are more than may be sent.
-    pub(crate) fn too_many_inputs(&self) -> Option<usize> {
-        let fewest = |space: &Space| {
-            let packings = self.packings(space).into_iter();
-            packings.map(|(_, _, layout)| layout.ciphertexts()).min()
-        };
-        match fewest(self.space) {
-            Some(_) => None,
-            None => fewest(&Space { max_inputs: usize::MAX, ..self.space.clone() }),
-        }
-    }
-
     /// The packed images.
     fn first(&self, repacks: usize, arena: &mut Vec<Node>) -> Result<Layer> {
         if self.blocks.is_empty() {
@@ -324,30 +255,6 @@ impl<'a> Programme<'a> {
             keep(ways, (0.0, arena.len() - 1), self.space.keep);
         }
         Ok(layer)
-    }
-
-    /// Packings of the image for the first block, with the form in which it reads them.
-    fn packings(&self, space: &Space) -> Vec<(InputPacking, Form, Layout)> {
-        let geometry = |form: Form| -> Option<ConvGeometry> {
-            match &self.blocks.first()?.stage(form)?.kind {
-                StageKind::Linear(l) => Some(l.geometry),
-                _ => None,
-            }
-        };
-        let Some(plain) = geometry(Form::Plain) else { return Vec::new() };
-        let patches = geometry(Form::Patches);
-        let slots = self.chain.slots;
-        let packed = |packing: InputPacking| {
-            let (form, g) = match (packing.patches, &patches) {
-                (true, Some(g)) => (Form::Patches, *g),
-                _ => (Form::Plain, plain),
-            };
-            let margin = if packing.padded { g.padding } else { 0 };
-            let margin = Margin { before: margin, after: margin };
-            let layout = packing.layout.layout(slots, g.input, margin).ok()?;
-            Some((packing, form, layout))
-        };
-        inputs(&plain, patches.as_ref(), slots, space).into_iter().filter_map(packed).collect()
     }
 
     /// What each state may still spend, in its setting. Without a bound, a first look.
