@@ -5,15 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Serialize;
-use simulator::network::{LayerKind, Model};
+use simulator::network::{LayerKind, Model, OUTPUT, larger, largest};
 
 use crate::cancel;
 use crate::images::Pictures;
 use crate::progress::Progress;
 use crate::report::argmax;
-
-/// What the network's results are called among the peaks, and in the name of their bound.
-pub const OUTPUT: &str = "output";
 
 /// The largest value seen somewhere, beside the bound that the weights give for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -155,15 +152,6 @@ impl Tally {
     }
 }
 
-/// The largest absolute value; not a number if one is none.
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| larger(m, v.abs()))
-}
-
-fn larger(a: f64, b: f64) -> f64 {
-    if a.is_nan() || a > b { a } else { b }
-}
-
 #[cfg(test)]
 mod tests {
     use simulator::network::Network;
@@ -210,8 +198,6 @@ mod tests {
 
     #[test]
     fn what_is_no_number_exceeds_every_bound() {
-        assert!(largest(&[1.0, f64::NAN, 2.0]).is_nan());
-        assert!(larger(f64::NAN, 1.0).is_nan() && larger(1.0, f64::NAN).is_nan());
         let peak = |largest, bound| Peak { layer: String::new(), largest, bound };
         assert!(peak(f64::NAN, Some(1.0)).exceeds() && peak(f64::INFINITY, Some(1.0)).exceeds());
         assert!(!peak(f64::NAN, None).exceeds() && !peak(1.0, Some(1.0)).exceeds());

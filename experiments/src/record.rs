@@ -91,7 +91,9 @@ mod tests {
     use simulator::network::Weights;
 
     use super::*;
-    use crate::evaluate::{OUTPUT, Peak};
+    use simulator::network::OUTPUT;
+
+    use crate::evaluate::Peak;
 
     #[test]
     fn descriptions_keep_all_but_the_accuracy() {

@@ -5,14 +5,14 @@
 
 mod common;
 
-use common::found::{check_clear, encrypted, search, space};
+use common::found::{check_clear, encrypted, search, search_into, space};
 use common::image;
 use common::layers::{act, add, conv, fc, norm, pool, random};
 use simulator::Error;
 use simulator::fold::ActivationMethod;
 use simulator::network::{LayerParameters, Model};
 use simulator::precision::Demand;
-use simulator::search::{Obstacle, Space};
+use simulator::search::{Journal, Obstacle, Space};
 
 /// Bits that a measured precision may lie below the predicted one: the prediction is the largest of a few Gaussian errors
 /// on one image, and so is the measurement; each is uncertain by about a bit.
@@ -258,4 +258,33 @@ fn what_is_in_the_way_is_told() {
         precise.iter().any(|o| matches!(o, Obstacle::Precision { found, .. } if *found < 90.0)),
         "{precise:?}"
     );
+}
+
+/// Everything that a point depends on is in its key, the weights of a shortcut included: a journal gives back what belongs
+/// to others of them for none.
+#[test]
+fn points_of_other_shortcuts_are_other_points() {
+    let by_conv = conv("s", 4, 1, "input = \"a\"");
+    let layers = [
+        conv("c", 4, 3, "padding = 1"),
+        act("a"),
+        conv("d", 4, 3, "padding = 1"),
+        by_conv,
+        add("t", "d", "s"),
+        act("b"),
+        fc("f", 2),
+    ];
+    let mut model = random((1, 4, 4), &layers, 5);
+    // No constant reaches the shortcut: only its weights tell the two networks apart.
+    let LayerParameters::Activation { b, c, .. } = &mut model.parameters[1] else { unreachable!() };
+    b.iter_mut().chain(c).for_each(|v| *v = 0.0);
+    let mut other = model.clone();
+    let LayerParameters::Linear { weight, .. } = &mut other.parameters[3] else { unreachable!() };
+    weight[1] += 0.5;
+    let space = Space { quick: true, log_n: vec![14], ..space(ActivationMethod::PairedSquare) };
+    let images = [image(&model.network, 0)];
+    let mut journal = Journal::new();
+    let mut resumed =
+        |model| search_into(model, &space, BITS, &images, &mut journal).unwrap().resumed;
+    assert_eq!([resumed(&model), resumed(&model), resumed(&other)], [0, 1, 0]);
 }

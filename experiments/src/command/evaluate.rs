@@ -6,9 +6,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 use costmodel::Machine;
 use serde::Serialize;
+use simulator::network::OUTPUT;
 
 use super::options::{MemoryArgs, NetworkArgs};
-use crate::evaluate::{Evaluation, OUTPUT, Peak, evaluate};
+use crate::evaluate::{Evaluation, Peak, evaluate};
 use crate::exit::Failure;
 use crate::networks::Source;
 use crate::output::{self, note};

@@ -60,17 +60,18 @@ pub fn run(
         .build()
         .with_context(|| format!("starting {threads} threads"))?;
     pool.install(|| {
-        papers.iter().try_for_each(|paper| check_bounds(paper, images))?;
-        let groups: Vec<Vec<Paper>> = match interleaved {
-            true => vec![papers],
-            false => papers.into_iter().map(|paper| vec![paper]).collect(),
+        let plain = papers.iter().map(|p| plain_results(p, images)).collect::<Result<Vec<_>>>()?;
+        let all: Vec<_> = papers.into_iter().zip(plain).collect();
+        let groups: Vec<Vec<_>> = match interleaved {
+            true => vec![all],
+            false => all.into_iter().map(|one| vec![one]).collect(),
         };
         let mut outcomes = Vec::new();
         for group in groups {
             let mut running = Vec::new();
-            for paper in group {
+            for (paper, plain) in group {
                 cancel::check()?;
-                running.push(prepare::prepare(paper, images)?);
+                running.push(prepare::prepare(paper, plain, images)?);
             }
             execute(&mut running, images)?;
             outcomes.extend(
@@ -86,16 +87,20 @@ pub fn run(
     })
 }
 
-/// Checks, before anything is encrypted, that the network's values keep to their bounds on every image.
-fn check_bounds(paper: &Paper, images: &Pictures) -> Result<()> {
+/// The unencrypted network's results on every image, and a check, before anything is encrypted, that its values keep to
+/// their bounds.
+fn plain_results(paper: &Paper, images: &Pictures) -> Result<Vec<Vec<f64>>> {
     let model = &paper.candidate.model;
     let what = || format!("configuration {} of {}", paper.candidate.name, model.network.name);
-    (0..images.len()).into_par_iter().try_for_each(|k| {
-        let Some(image) = images.image(k).filter(|_| !cancel::requested()) else { return Ok(()) };
+    let all = (0..images.len()).into_par_iter().map(|k| {
+        // Asked first: to make many images only to pass over them takes long.
+        cancel::check()?;
+        let Some(image) = images.image(k) else { return Ok(None) };
         let normalised = model.network.normalise(&image)?;
-        model.forward_checked(&normalised, &format!("image {}", k + 1)).with_context(what)?;
-        Ok(())
-    })
+        let name = format!("image {}", k + 1);
+        Ok(Some(model.forward_checked(&normalised, &name).with_context(what)?))
+    });
+    Ok(all.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 type Running = (Prepared, Vec<Sample>, Vec<Vec<f64>>);
@@ -106,26 +111,24 @@ fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
     let mut done = 0.0;
     for k in 0..images.len() {
         let Some(image) = images.image(k) else { break };
-        for (prepared, samples, plain) in running.iter_mut() {
+        for (prepared, samples, _) in running.iter_mut() {
             // An image counts when all candidates have finished it.
             if cancel::requested() {
                 break;
             }
             let model = &prepared.paper().candidate.model;
             let normalised = model.network.normalise(&image)?;
-            plain.push(model.forward(&normalised)?);
             samples.push(prepared.infer(&normalised)?);
             done += 1.0;
             progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));
         }
         if cancel::requested() {
-            running.iter_mut().for_each(|(_, samples, plain)| {
-                samples.truncate(k);
-                plain.truncate(k);
-            });
+            running.iter_mut().for_each(|(_, samples, _)| samples.truncate(k));
             break;
         }
     }
+    // Of images that were not finished, nothing is compared.
+    running.iter_mut().for_each(|(_, samples, plain)| plain.truncate(samples.len()));
     progress.finish();
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use engine::buffer::AlignedBuf;
 use simulator::chain::Chain;
-use simulator::interpret::{Client, Session, run_observed};
+use simulator::interpret::{Client, Session, run_measured};
 
 use super::{Outcome, Running, Sample, ms, timed};
 use crate::candidate::{Paper, lower_candidate};
@@ -47,12 +47,14 @@ pub struct Prepared {
     session: Session,
 }
 
-/// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory.
-pub(super) fn prepare(paper: Paper, images: &Pictures) -> Result<Running> {
+/// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory. `plain` are the unencrypted
+/// network's results on the images.
+pub(super) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> Result<Running> {
     let name = paper.candidate.name.clone();
     let what = || format!("preparing {name}");
     note(format_args!("preparing {name}: keys and plaintexts ..."));
-    let image = images.image(0).context("there is no image to run on")?;
+    let none = "there is no image to run on";
+    let (image, logits) = (images.image(0).context(none)?, plain.first().context(none)?);
     let normalised = paper.candidate.model.network.normalise(&image)?;
     // Blocks recycled from another candidate would be missing from this one's account.
     AlignedBuf::release_pool();
@@ -65,7 +67,7 @@ pub(super) fn prepare(paper: Paper, images: &Pictures) -> Result<Running> {
             "{name}: the program lowered with values is not the one that was priced; please report this"
         );
     }
-    let clear_error = clear_error(&paper, &program, &normalised)?;
+    let clear_error = clear_error(&paper, &program, &normalised, logits)?;
     let (client, secret_ms) = timed(|| Client::new(&paper.params));
     let (keys, keys_ms) = timed(|| client.evaluation_keys(&program));
     let keys = Arc::new(keys.with_context(what)?);
@@ -89,20 +91,22 @@ pub(super) fn prepare(paper: Paper, images: &Pictures) -> Result<Running> {
         download_bytes: execution.outputs.iter().map(|ct| ct.bytes() as u64).sum(),
         clear_error,
     };
-    Ok((Prepared { paper, setup, client, session }, Vec::new(), Vec::new()))
+    Ok((Prepared { paper, setup, client, session }, Vec::new(), plain))
 }
 
-/// Runs the program on plain numbers, checks that the primes have room for them, and compares with the network.
-fn clear_error(paper: &Paper, program: &simulator::program::Program, image: &[f64]) -> Result<f64> {
+/// Runs the program on plain numbers, checks that the primes have room for them, and compares with the network's results,
+/// `plain`.
+fn clear_error(
+    paper: &Paper,
+    program: &simulator::program::Program,
+    image: &[f64],
+    plain: &[f64],
+) -> Result<f64> {
     let slots = paper.lowered.encode(image)?;
-    let mut reach = vec![0.0f64; program.values.len()];
-    let outputs = run_observed(program, &slots, &mut |v, slots| {
-        reach[v] = slots.iter().fold(reach[v], |m, v| v.abs().max(m));
-    })?;
+    let (outputs, reach) = run_measured(program, &slots)?;
     program.check_room(|v| reach[v], 0.0, &Chain::from(&paper.params))?;
     let logits = paper.lowered.decode(&outputs)?;
-    let plain = paper.candidate.model.forward(image)?;
-    let error = crate::report::largest_difference(&logits, &plain);
+    let error = crate::report::largest_difference(&logits, plain);
     let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
     // Where logits are infinite, so are the error and what would be tolerated.
     if !error.is_finite() || error > CLEAR_TOLERANCE * largest {

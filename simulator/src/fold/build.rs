@@ -217,26 +217,19 @@ impl Builder<'_> {
 
     /// Makes sure that what number `read` gives is a combination of channels of a stage.
     fn settle(&mut self, read: usize) -> (Origin, Affine) {
-        let known = self.known[read].clone();
-        let sum = match known.value {
-            Value::Affine(origin, affine) => {
-                if known.shared {
-                    self.share(origin);
-                }
-                return (origin, affine);
-            }
-            Value::Sum(sum) => sum,
-            Value::Pooled { kernel, stride, name } => {
-                self.window_sum(name, (kernel, stride), known.shape)
+        let (origin, affine) = match &self.known[read].value {
+            Value::Affine(origin, affine) => (*origin, affine.clone()),
+            Value::Sum(Sum { name, .. }) | Value::Pooled { name, .. } => {
+                let sum = self.sum(name, read);
+                let affine = Affine::identity(sum.output().channels);
+                let origin = self.stage(sum);
+                self.known[read].value = Value::Affine(origin, affine.clone());
+                (origin, affine)
             }
         };
-        let channels = sum.output().channels;
-        let origin = self.stage(sum);
-        if known.shared {
+        if self.known[read].shared {
             self.share(origin);
         }
-        let affine = Affine::identity(channels);
-        self.known[read].value = Value::Affine(origin, affine.clone());
         (origin, affine)
     }
 

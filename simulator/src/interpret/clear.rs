@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::noise::NoiseModel;
+use crate::network::largest;
 use crate::program::{Instruction, Op, PlaintextId, Program, Term, ValueId};
 use crate::{Error, Result};
 
@@ -13,16 +14,15 @@ pub fn run_clear(program: &Program, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>
     run(program, inputs, None, &mut |_, _| {})
 }
 
-/// The same; `observe` is told every value that is not an input, with its slots, in the order of definition.
+/// The same, and for each value that is not an input the largest absolute value of its slots (not a number if one is
+/// none); zero for inputs.
 ///
 /// # Errors
 /// [`Error::Argument`] for inputs that do not fit and a program without values.
-pub fn run_observed(
-    program: &Program,
-    inputs: &[Vec<f64>],
-    observe: &mut dyn FnMut(ValueId, &[f64]),
-) -> Result<Vec<Vec<f64>>> {
-    run(program, inputs, None, observe)
+pub fn run_measured(program: &Program, inputs: &[Vec<f64>]) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
+    let mut reach = vec![0.0; program.values.len()];
+    let outputs = run(program, inputs, None, &mut |v, slots| reach[v] = largest(slots))?;
+    Ok((outputs, reach))
 }
 
 /// Runs a program with Gaussian noise of the model added where encryption, key switching and rescaling

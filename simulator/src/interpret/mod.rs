@@ -4,6 +4,6 @@ mod clear;
 mod encrypted;
 mod noise;
 
-pub use clear::{run_clear, run_noisy, run_observed};
+pub use clear::{run_clear, run_measured, run_noisy};
 pub use encrypted::{Client, Execution, Recorded, Session};
 pub use noise::NoiseModel;

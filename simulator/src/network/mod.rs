@@ -12,6 +12,7 @@ mod weights;
 
 use serde::{Deserialize, Serialize};
 
+pub use check::{OUTPUT, larger, largest};
 pub use model::{Bounds, LayerParameters, Model};
 pub use operations::{ConvGeometry, convolve, shortcut, sum_pool};
 pub use size::{MOST_LAYERS, MOST_NUMBERS, MOST_VALUES};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Layer, LayerKind, Network, Weights};
+use super::{Layer, LayerKind, Network, OUTPUT, Weights};
 use crate::{Error, Result};
 
 /// Numbers of one layer, lengths checked against its shape.
@@ -139,7 +139,7 @@ fn bounds(network: &Network, weights: &Weights) -> Result<Bounds> {
             Some(k) => {
                 bounds.activations.insert(k, bound);
             }
-            None if layer == "output" => bounds.output = Some(bound),
+            None if layer == OUTPUT => bounds.output = Some(bound),
             None => {
                 return Err(Error::Tensor {
                     name: name.to_owned(),

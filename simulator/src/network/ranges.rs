@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Model;
+use super::{Model, largest};
 use crate::Result;
 
 /// Seed of the image that is looked at.
@@ -21,9 +21,9 @@ impl Model {
         let image = self.network.normalise(&raw)?;
         let mut ranges = vec![1.0; self.network.layers.len()];
         self.forward_observed(&image, |k, input| {
-            let largest = input.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-            if largest > 0.0 && largest.is_finite() {
-                ranges[k] = largest;
+            let found = largest(input);
+            if found > 0.0 && found.is_finite() {
+                ranges[k] = found;
             }
         })?;
         Ok(ranges)

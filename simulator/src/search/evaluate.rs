@@ -1,7 +1,5 @@
 //! A configuration's price, memory and precision, from the program it lowers to.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::price::{Pricer, price_program};
@@ -79,9 +77,4 @@ pub(super) fn priced(
         accuracy: None,
         precision: None,
     }
-}
-
-pub(super) fn random_image(len: usize, seed: u64) -> Vec<f64> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..len).map(|_| rng.random::<f64>() * 2.0 - 1.0).collect()
 }

@@ -326,8 +326,8 @@ impl Search<'_> {
         let mut weights = Signature::default();
         for (k, stage) in candidate.folded.stages.iter().enumerate() {
             if let StageKind::Linear(l) = &stage.kind {
-                l.weights
-                    .iter()
+                l.parts()
+                    .flat_map(|part| &part.weights)
                     .chain(&l.bias)
                     .enumerate()
                     .for_each(|(n, w)| weights.add(n, k, *w));

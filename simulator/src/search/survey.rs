@@ -1,14 +1,18 @@
 //! What the values of a program reach on images, and how precise its results are: one look for both.
 
-use super::evaluate::random_image;
+use std::borrow::Cow;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use crate::Result;
 use crate::chain::Chain;
 use crate::config::Configuration;
 use crate::fold::Folded;
-use crate::interpret::{NoiseModel, run_noisy, run_observed};
+use crate::interpret::{NoiseModel, run_measured, run_noisy};
 use crate::lowering::Lowered;
+use crate::network::larger;
 use crate::precision::Precision;
-use crate::program::ValueId;
 use crate::program::room::MARGIN_BITS;
 
 /// What was seen. It does not depend on scales or primes.
@@ -24,11 +28,20 @@ pub(super) struct Survey {
 }
 
 /// The images that are looked at: a random one where there are none.
-pub(super) fn looked_at(folded: &Folded, images: &[Vec<f64>], seed: u64) -> Vec<Vec<f64>> {
+pub(super) fn looked_at<'a>(
+    folded: &Folded,
+    images: &'a [Vec<f64>],
+    seed: u64,
+) -> Cow<'a, [Vec<f64>]> {
     match images {
-        [] => vec![random_image(folded.input.len(), seed)],
-        some => some.to_vec(),
+        [] => Cow::Owned(vec![random_image(folded.input.len(), seed)]),
+        some => Cow::Borrowed(some),
     }
+}
+
+fn random_image(len: usize, seed: u64) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..len).map(|_| rng.random::<f64>() * 2.0 - 1.0).collect()
 }
 
 impl Survey {
@@ -39,10 +52,8 @@ impl Survey {
         let (mut beside, mut exact) = (0.0f64, Vec::with_capacity(images.len()));
         for image in images {
             let slots = lowered.encode(image)?;
-            let mut observe = |v: ValueId, slots: &[f64]| {
-                reach[v] = slots.iter().fold(reach[v], |m, v| v.abs().max(m));
-            };
-            let outputs = run_observed(program, &slots, &mut observe)?;
+            let (outputs, reached) = run_measured(program, &slots)?;
+            reach.iter_mut().zip(reached).for_each(|(m, v)| *m = larger(*m, v));
             beside = beside.max(lowered.beside(&outputs)?);
             exact.push(lowered.decode(&outputs)?);
         }

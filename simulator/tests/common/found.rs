@@ -36,6 +36,17 @@ pub fn search(
     demand: Demand,
     images: &[Vec<f64>],
 ) -> simulator::Result<Outcome> {
+    search_into(model, space, demand, images, &mut Journal::new())
+}
+
+/// The same with a journal.
+pub fn search_into(
+    model: &Model,
+    space: &Space,
+    demand: Demand,
+    images: &[Vec<f64>],
+    journal: &mut Journal,
+) -> simulator::Result<Outcome> {
     let folded = Folded::new(model, space.activations)?;
     let limits = Limits { precision: demand, ..Limits::default() };
     let search = Search {
@@ -49,7 +60,7 @@ pub fn search(
         watch: Watch::default(),
     };
     let candidate = Candidate { variant: "v".into(), folded, accuracy: None };
-    search.run(&[candidate], &mut Journal::new())
+    search.run(&[candidate], journal)
 }
 
 /// Checks a configuration on plain slots: the network's results but for roundings of double precision.

@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{Weights, small};
-use crate::network::{MOST_NUMBERS, Network};
+use crate::network::{MOST_NUMBERS, Network, OUTPUT};
 use crate::{Error, Result};
 
 /// The tensors of a file.
@@ -33,7 +33,7 @@ impl Weights {
             .layers
             .iter()
             .map(|l| (l.name.as_str(), l.numbers().unwrap_or(0).max(1)))
-            .chain([("output", 1)])
+            .chain([(OUTPUT, 1)])
             .collect();
         let of_name = |name: &str| {
             name.rsplit_once('.').and_then(|(layer, _)| most.get(layer)).copied().unwrap_or(0)
