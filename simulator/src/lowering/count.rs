@@ -1,18 +1,41 @@
 //! Counting the instructions of a fused linear stage without making them.
 
+use std::collections::BTreeMap;
+
 use costmodel::{LinearShape, Primitive};
 
 use super::diagonals::Diagonals;
+use super::found::KeyMap;
 use super::schedule::Cut;
 use super::signature::Signature;
 use crate::config::Schedule;
 
-/// A product: its key (output, giant, input, shift) and the identity of its plaintext's part.
-type Product = (u64, Signature);
+/// Distinct rotations of ciphertexts. Each is a number: the ciphertext, then 16 bits of rotation.
+#[derive(Default)]
+struct Rotated {
+    seen: KeyMap<u64, ()>,
+    turned: usize,
+    unturned: usize,
+    /// For each ciphertext how many it stands for, and whether any rotation of it is not zero.
+    ciphertexts: BTreeMap<usize, (usize, bool)>,
+}
 
-/// The output or input ciphertext in the upper half of half a key.
-fn ciphertext(half: u64) -> usize {
-    (half >> 16) as usize
+impl Rotated {
+    /// Adds a rotation of a ciphertext that stands for `copies`.
+    fn add(&mut self, rotated: u64, copies: impl Fn(usize) -> usize) {
+        if self.seen.insert(rotated, ()).is_some() {
+            return;
+        }
+        let (ciphertext, turned) = ((rotated >> 16) as usize, rotated & 0xffff != 0);
+        let copies = copies(ciphertext);
+        *(if turned { &mut self.turned } else { &mut self.unturned }) += copies;
+        self.ciphertexts.entry(ciphertext).or_insert((copies, false)).1 |= turned;
+    }
+
+    /// How many ciphertexts there are: all, or those with a rotation that is not zero.
+    fn ciphertexts(&self, turned: bool) -> usize {
+        self.ciphertexts.values().filter(|(_, any)| *any || !turned).map(|(copies, _)| copies).sum()
+    }
 }
 
 /// Shapes of the one or two linear instructions that a fused stage consists of before any fold and bias: the
@@ -24,79 +47,45 @@ pub(crate) fn count(
     folds: bool,
 ) -> (Primitive, Option<Primitive>) {
     let cut = Cut::new(diagonals, schedule);
-    let mut products: Vec<Product> = diagonals
-        .diagonals
-        .iter()
-        .map(|(d, contents)| {
-            let (giant, shift) = cut.apply(d);
-            let key =
-                [d.output, giant, d.input, shift].iter().fold(0u64, |k, v| k << 16 | *v as u64);
-            let mut signature = Signature::default();
-            let first = (contents.first + giant) & (diagonals.period - 1);
-            signature.add_moved(contents.signature, first);
-            (key, signature)
-        })
-        .collect();
-    products.sort_unstable();
     // Parts of one product make one plaintext.
-    products.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            kept.1.join(later.1);
-        }
-        same
-    });
+    let mut products: KeyMap<u64, Signature> = KeyMap::default();
+    for (d, contents) in &diagonals.diagonals {
+        let (giant, shift) = cut.apply(d);
+        let key = [d.output, giant, d.input, shift].iter().fold(0u64, |k, v| k << 16 | *v as u64);
+        let first = (contents.first + giant) & (diagonals.period - 1);
+        products.entry(key).or_default().add_moved(contents.signature, first);
+    }
     let [outs, ins] = &diagonals.copies;
-    let mut rotated: Vec<u64> = products.iter().map(|p| p.0 & 0xffff_ffff).collect();
-    let mut partials: Vec<u64> = products.iter().map(|p| p.0 >> 32).collect();
-    // Those of different outputs or inputs that are alike have other weights each.
-    let copies = |key: u64| outs[ciphertext(key >> 32)] * ins[ciphertext(key & 0xffff_ffff)];
-    let mut plaintexts: Vec<(Signature, usize)> =
-        products.iter().map(|p| (p.1, copies(p.0))).collect();
-    let mut terms: usize = plaintexts.iter().map(|p| p.1).sum();
-    partials.dedup();
-    // An output that no weight reaches is a product of the first input with zero.
-    let mut reached: Vec<usize> = partials.iter().map(|p| ciphertext(*p)).collect();
-    reached.dedup();
-    let mut idle = 0;
-    for output in (0..diagonals.outputs).filter(|k| outs[*k] > 0) {
-        if reached.binary_search(&output).is_err() {
-            partials.push((output as u64) << 16);
-            idle += outs[output];
-        }
+    let (mut sources, mut sums) = (Rotated::default(), Rotated::default());
+    let mut plaintexts: KeyMap<Signature, usize> = KeyMap::default();
+    let mut terms = 0;
+    for (key, signature) in products {
+        let (sum, source) = (key >> 32, key & 0xffff_ffff);
+        sums.add(sum, |output| outs[output]);
+        sources.add(source, |input| ins[input]);
+        // Those of other ciphertexts that are alike have other weights.
+        let copies = outs[(sum >> 16) as usize] * ins[(source >> 16) as usize];
+        plaintexts.insert(signature, copies);
+        terms += copies;
     }
+    // An output that no weight reaches is a product with zero of the first input, of it alone whatever it stands for.
+    let unreached = (0..diagonals.outputs).filter(|k| !sums.ciphertexts.contains_key(k));
+    let idle: usize = unreached.map(|output| outs[output]).sum();
     if idle > 0 {
+        sums.unturned += idle;
+        sources.add(0, |_| 1);
+        plaintexts.insert(Signature::default(), 1);
         terms += idle;
-        plaintexts.push((Signature::default(), 1));
     }
-    rotated.sort_unstable();
-    rotated.dedup();
-    plaintexts.sort_unstable();
-    plaintexts.dedup_by_key(|p| p.0);
-    let is_turned = |half: &u64| *half & 0xffff != 0;
-    let rotations = |turned: bool| -> usize {
-        rotated.iter().filter(|r| is_turned(r) == turned).map(|r| ins[ciphertext(*r)]).sum()
-    };
-    let distinct = |list: &mut dyn Iterator<Item = u64>| -> usize {
-        let mut list: Vec<usize> = list.map(ciphertext).collect();
-        list.dedup();
-        list.into_iter().map(|input| ins[input]).sum()
-    };
-    // Idle outputs take the first input alone, not all that it stands for.
-    let first = usize::from(idle > 0 && rotated.first() != Some(&0));
-    let new = usize::from(first > 0 && rotated.first().is_none_or(|r| ciphertext(*r) != 0));
-    let outputs = |turned: bool| -> usize {
-        partials.iter().filter(|p| is_turned(p) == turned).map(|p| outs[ciphertext(*p)]).sum()
-    };
-    let (turned, still) = (outputs(true), outputs(false));
-    let sums = turned + still;
+    let (turned, unturned) = (sums.turned, sums.unturned);
+    let sums = turned + unturned;
     let first = LinearShape {
-        sources: distinct(&mut rotated.iter().copied()) + new,
-        decomposed: distinct(&mut rotated.iter().copied().filter(is_turned)),
-        rotations: rotations(true),
-        unrotated: rotations(false) + first,
+        sources: sources.ciphertexts(false),
+        decomposed: sources.ciphertexts(true),
+        rotations: sources.turned,
+        unrotated: sources.unturned,
         terms,
-        plaintexts: plaintexts.iter().map(|p| p.1).sum(),
+        plaintexts: plaintexts.values().sum(),
         outputs: sums,
         rescale: !folds,
     };
@@ -108,7 +97,7 @@ pub(crate) fn count(
         sources: sums,
         decomposed: turned,
         rotations: turned,
-        unrotated: sums - turned,
+        unrotated: unturned,
         terms: sums,
         plaintexts: 0,
         outputs: diagonals.outputs,
@@ -116,3 +105,6 @@ pub(crate) fn count(
     }));
     (Primitive::Linear(first), second)
 }
+
+#[cfg(test)]
+mod tests;

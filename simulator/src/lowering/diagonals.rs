@@ -52,7 +52,7 @@ pub struct Contents {
 /// All weights of a linear stage between two layouts.
 #[derive(Debug, Clone)]
 pub struct Diagonals {
-    /// Distinct diagonals, ascending, each with its contents.
+    /// Distinct diagonals, each with its contents: ascending, but for a count.
     pub diagonals: Vec<(Diagonal, Contents)>,
     /// Position sets: ascending offsets.
     pub sets: Arc<Vec<Vec<usize>>>,
@@ -95,6 +95,16 @@ impl Splitter {
     pub(crate) fn new(input: &Layout, output: &Layout, mask: usize) -> Self {
         let lump = output.shape.area() == 1;
         Self { mask, tile: input.tile, period: input.period, lump }
+    }
+
+    /// A power of two: base distances that differ by a multiple of it have the same rotations, and perhaps other folds.
+    pub(super) fn cycle(&self) -> usize {
+        let least = if self.lump { 1 } else { self.tile };
+        let mut cycle = self.period;
+        while cycle > least && self.mask & (cycle / 2) != 0 {
+            cycle /= 2;
+        }
+        cycle
     }
 
     /// Splits `base + row + col`, the slot distance input minus output.
@@ -187,7 +197,7 @@ impl Diagonals {
     ) -> Result<Self> {
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);
         let all: Vec<usize> = (0..stage.geometry.output.channels).collect();
-        Sorting { name, stage, inputs, output, mask, fill, most }.sorted(&all)
+        Sorting { name, stage, inputs, output, mask, fill, most }.of(&all)
     }
 
     /// A number that the diagonals are no fewer than: those of one output channel per ciphertext.

@@ -43,9 +43,12 @@ impl Outline {
         self.full
     }
 
-    /// What stands for the weights of all channel pairs with a number at a kernel position.
-    pub(super) fn stand_in(&self, pair: usize, at: usize) -> f64 {
-        f64::from_bits(mix(self.classes[at] ^ mix(pair as u64)))
+    /// What stands for the weights, at a kernel position, of all channel pairs of an output and an input ciphertext that
+    /// lie equally far apart.
+    pub(super) fn stand_in(&self, (to, from, apart): (usize, usize, usize), at: usize) -> f64 {
+        // Below 2^16 ciphertexts and 2^32 slots.
+        let pair = (to as u64) << 48 ^ (from as u64) << 32 ^ apart as u64;
+        f64::from_bits(mix(self.classes[at] ^ mix(pair)))
     }
 }
 

@@ -153,11 +153,12 @@ impl Sorting<'_> {
         // Pairs are numbered in the order of their first channels. An outline looks at one weight of a number and kernel
         // position. Else the routes of a number are worth remembering, unless there could be as many of them as weights: in
         // a fully connected layer, whose channel pairs seldom share a number.
-        let mut pairs: KeyMap<(usize, usize, isize), usize> = KeyMap::default();
+        let mut pairs: KeyMap<(usize, usize, usize), usize> = KeyMap::default();
         let mut routes: Vec<Routes> = Vec::new();
         let mut unseen = Unseen::new(area);
         let (once, full) = (matches!(fill, Fill::Outline(_)), self.is_full());
         let remember = !once && !splitter.lump;
+        let cycle = if once { splitter.cycle() } else { input.period };
         for &o in channels {
             if found.total > self.most {
                 break;
@@ -180,10 +181,11 @@ impl Sorting<'_> {
                 for replica in &replicas {
                     let target = to.base + replica;
                     let distance = from.base as isize - target as isize;
+                    let apart = distance.rem_euclid(cycle as isize) as usize;
                     let mut pair = 0;
                     if once || remember {
                         let new = pairs.len();
-                        pair = *pairs.entry((to.ct, from.ct, distance)).or_insert(new);
+                        pair = *pairs.entry((to.ct, from.ct, apart)).or_insert(new);
                         if pair == new && remember {
                             routes.push(vec![None; spots.len()]);
                         } else if pair == new {
@@ -221,7 +223,11 @@ impl Sorting<'_> {
                             let relative = base.wrapping_sub(contents.first) & (period - 1);
                             let set = first_set + spot.set;
                             let known = match fill {
-                                Fill::Outline(outline) => outline.stand_in(pair, at),
+                                // The copies of an output have the same weights.
+                                Fill::Outline(outline) => {
+                                    let apart = apart & (output.period - 1);
+                                    outline.stand_in((to.ct, from.ct, apart), at)
+                                }
                                 _ => weights[at],
                             };
                             contents.signature.add(relative, set, known);
