@@ -3,26 +3,33 @@
 //! linear layer the better of kernel-first and channel-first. The shortcut of a residual block is products and additions of
 //! its own, as any other term of a sum that is not fused.
 //!
-//! HEAR itself has one special prime, as many digits as limbs, and two levels for an activation. A deep network does not fit
-//! that: then fewer digits are tried, and activations that are completed squares (one level). The name says what was taken.
+//! HEAR itself has one special prime, as many digits as limbs, and two levels for an activation. The keys of a deep network
+//! do not fit that: then fewer digits are tried, and last activations that are completed squares (one level). The name says
+//! what was taken, and the report why nothing before it was. All of it is decided on predictions.
 
+mod raster;
+mod shares;
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use serde::Serialize;
 use simulator::chain::Chain;
-use simulator::config::{
-    Configuration, InputPacking, LinearChoice, ParameterChoice, PoolChoice, PoolMethod, Schedule,
-};
-use simulator::fold::{ActivationMethod, Folded, Origin, StageKind};
-use simulator::layout::{ChannelOrder, LayoutSpec};
+use simulator::config::{Configuration, ParameterChoice, Schedule};
+use simulator::fold::{ActivationMethod, Folded};
 use simulator::lowering::lower;
-use simulator::network::{Model, Shape};
-use simulator::program::PlaintextForm;
+use simulator::network::Model;
+use simulator::program::{PlaintextForm, Program};
+use simulator::search::price_program;
 
 use crate::candidate::{Candidate, Paper};
 use crate::memory::show_bytes;
 use crate::profiles::Cost;
+use crate::report::LeftOut;
+use raster::Raster;
+
+pub use shares::{Shares, shares};
 
 /// Bits of the scale. HEAR's own 31 bits hold smaller values than trained networks have here.
 const SCALE_BITS: u32 = 33;
@@ -30,234 +37,240 @@ const SCALE_BITS: u32 = 33;
 const FIRST_BITS: u32 = 44;
 /// Bits of each special prime.
 const SPECIAL_BITS: u32 = 46;
-/// Numbers of special primes that are tried, fewest first.
-const SPECIAL: [usize; 5] = [1, 2, 3, 5, 8];
+/// Most special primes that are tried.
+const MOST_SPECIAL: usize = 8;
+/// Base-2 logarithms of the ring degrees that are tried.
+const LOG_N: RangeInclusive<u32> = 13..=17;
+
+/// The forms that are tried, in this order: HEAR's own, fewer digits, completed squares as well.
+const FORMS: [Form; 3] = [
+    Form { activations: ActivationMethod::Quadratic, special: 1..=1 },
+    Form { activations: ActivationMethod::Quadratic, special: 2..=MOST_SPECIAL },
+    Form { activations: ActivationMethod::Square, special: 2..=MOST_SPECIAL },
+];
 
 /// Name in reports.
 pub const NAME: &str = "A (HEAR sequence)";
 
-/// What of a baseline's predicted time goes into choices that are HEAR's, not the network's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Shares {
-    /// Its predicted time less that of the same instructions with the best number of special primes and digits.
-    pub digit_choice_ms: f64,
-    /// Predicted time of reading encoded plaintexts from memory.
-    pub plaintext_reading_ms: f64,
+/// Memory that a baseline may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Room<'a> {
+    /// Bytes.
+    pub bytes: u64,
+    /// Forms in which its plaintexts may be kept, the one to prefer first.
+    pub plaintexts: &'a [PlaintextForm],
 }
 
-/// The baseline for a model, priced: the first way, in the order above, that is secure and keeps to `memory_limit` bytes.
+impl Room<'_> {
+    /// The first form of plaintexts with which a program fits.
+    ///
+    /// # Errors
+    /// The fewest bytes that it takes in any.
+    fn fit(&self, program: &Program, chain: &Chain) -> std::result::Result<PlaintextForm, u64> {
+        let bytes = |form| program.memory(chain, form).total_bytes();
+        let fitting = self.plaintexts.iter().find(|form| bytes(**form) <= self.bytes);
+        let least = || self.plaintexts.iter().map(|form| bytes(*form)).min().unwrap_or(0);
+        fitting.copied().ok_or_else(least)
+    }
+}
+
+/// One form of the baseline.
+struct Form {
+    activations: ActivationMethod,
+    /// Numbers of special primes: the least is taken that fits.
+    special: RangeInclusive<usize>,
+}
+
+/// The baseline for a model, priced: in the first form that is secure and fits, with what it says of its own choices.
 ///
 /// # Errors
-/// If there is none: what each way would need.
+/// If no form does: why each does not.
 pub fn baseline(
     model: &Arc<Model>,
     variant: &str,
     accuracy: Option<f64>,
     cost: &Cost,
-    memory_limit: u64,
+    room: Room<'_>,
 ) -> Result<Paper> {
-    let mut refused = Vec::new();
-    for activations in [ActivationMethod::Quadratic, ActivationMethod::Square] {
-        let folded = Folded::new(model, activations)?;
-        for special in SPECIAL {
-            let way = Way { folded: &folded, variant, activations, special };
-            let Some(parameters) = way.parameters() else {
-                refused.push(format!("{}: no ring degree up to 2^17 is secure", way.name()));
-                continue;
-            };
-            let needed = way.memory_bytes(parameters)?;
-            if needed > memory_limit {
-                refused.push(format!("{} needs {}", way.name(), show_bytes(needed)));
-                continue;
+    let mut not_taken: Vec<LeftOut> = Vec::new();
+    for form in &FORMS {
+        let folded = Folded::new(model, form.activations)?;
+        let mut attempt =
+            Attempt { folded: &folded, form, variant, cost, programs: HashMap::new() };
+        let found = attempt.fitting(room).and_then(|(configuration, plaintexts)| {
+            let name =
+                form.name(configuration.parameters.special..=configuration.parameters.special);
+            let model = Arc::clone(model);
+            let candidate = Candidate { name, model, recorded_accuracy: accuracy, configuration };
+            let mut paper = Paper::new(candidate, cost, false)?;
+            paper.set_plaintexts(plaintexts);
+            Ok(paper)
+        });
+        match found {
+            Ok(mut paper) => {
+                paper.shares = Some(shares(&paper, cost)?);
+                paper.not_taken = not_taken;
+                return Ok(paper);
             }
-            return way.cheapest(parameters, memory_limit, |configuration| {
-                let candidate = Candidate {
-                    name: way.name(),
-                    model: Arc::clone(model),
-                    recorded_accuracy: accuracy,
-                    configuration,
-                };
-                Paper::new(candidate, cost, false)
-            });
+            Err(error) => {
+                let name = form.name(form.special.clone());
+                not_taken.push(LeftOut { name, reason: format!("{error:#}") });
+            }
         }
     }
-    bail!(
-        "no form of it keeps to the limit of {}: {}",
-        show_bytes(memory_limit),
-        refused.join("; ")
-    )
+    let reasons: Vec<_> = not_taken.iter().map(|l| format!("{}: {}", l.name, l.reason)).collect();
+    bail!("no form of it will do; {}", reasons.join("; "))
 }
 
-/// Shares of a baseline's predicted time.
-///
-/// # Errors
-/// Those of parameters that the engine does not know.
-pub fn shares(paper: &Paper, cost: &Cost) -> Result<Shares> {
-    let own = &paper.candidate.configuration.parameters;
-    let time = |parameters: &ParameterChoice| -> Result<f64> {
-        let chain = parameters.ideal_chain()?;
-        Ok(predicted(paper, &chain, cost).0)
-    };
-    let mut best = time(own)?;
-    let whole = best;
-    for special in 1..=8 {
-        let other = ParameterChoice { special, alpha: special, ..*own };
-        if other.secure() {
-            best = best.min(time(&other)?);
-        }
-    }
-    let (_, reading) = predicted(paper, &own.ideal_chain()?, cost);
-    Ok(Shares { digit_choice_ms: whole - best, plaintext_reading_ms: reading })
-}
-
-/// Predicted times of a program under a chain: of all, and of reading plaintexts.
-fn predicted(paper: &Paper, chain: &Chain, cost: &Cost) -> (f64, f64) {
-    let reading = costmodel::work::Feature::PlaintextBytes.label();
-    let (mut all, mut plaintexts) = (0.0, 0.0);
-    for (_, primitive, level) in paper.lowered.program.primitives() {
-        let prediction = cost.raw.predict(&primitive, &chain.setting(level, cost.threads));
-        all += prediction.median_ms;
-        let terms = prediction.terms.iter().filter(|(label, _)| *label == reading);
-        plaintexts += terms.map(|(_, ms)| ms).sum::<f64>();
-    }
-    (all, plaintexts)
-}
-
-/// One way of doing it.
-struct Way<'a> {
-    folded: &'a Folded,
-    variant: &'a str,
-    activations: ActivationMethod,
-    special: usize,
-}
-
-impl Way<'_> {
-    fn name(&self) -> String {
+impl Form {
+    /// Name with some of its numbers of special primes.
+    fn name(&self, special: RangeInclusive<usize>) -> String {
         let mut name = NAME.to_owned();
-        if self.special > 1 {
-            name += &format!(", {} special primes", self.special);
+        match (special.start(), special.end()) {
+            (1, 1) => {}
+            (least, most) if least == most => name += &format!(", {least} special primes"),
+            (least, most) => name += &format!(", {least} to {most} special primes"),
         }
         if self.activations != ActivationMethod::Quadratic {
             name += ", completed squares";
         }
         name
     }
+}
+
+/// A form under trial.
+struct Attempt<'a> {
+    folded: &'a Folded,
+    form: &'a Form,
+    variant: &'a str,
+    cost: &'a Cost,
+    /// Programs without values by ring degree and schedules: the number of special primes changes none.
+    programs: HashMap<(u32, Vec<Schedule>), Program>,
+}
+
+impl Attempt<'_> {
+    /// The configuration with the fewest special primes that fits, and the form of its plaintexts: the better schedule of
+    /// each layer, or else one for all, as every schedule has rotations, and so keys, of its own.
+    ///
+    /// # Errors
+    /// What is in the way; those of lowering.
+    fn fitting(&mut self, room: Room<'_>) -> Result<(Configuration, PlaintextForm)> {
+        let Some(raster) = Raster::new(self.folded) else {
+            bail!("its maps, with the gaps that strides leave, have more slots than any ring");
+        };
+        let mut least: Option<(u64, usize)> = None;
+        for special in self.form.special.clone() {
+            let Some(parameters) = self.parameters(&raster, special) else { continue };
+            let chain = parameters.ideal_chain()?;
+            for schedules in self.schedules(&raster, parameters, &chain)? {
+                let program = self.program(&raster, parameters, &chain, &schedules)?;
+                match room.fit(program, &chain) {
+                    Ok(plaintexts) => {
+                        return Ok((
+                            self.configuration(&raster, parameters, &schedules),
+                            plaintexts,
+                        ));
+                    }
+                    Err(bytes) => {
+                        least = Some(least.map_or((bytes, special), |l| l.min((bytes, special))));
+                    }
+                }
+            }
+        }
+        match least {
+            Some((bytes, special)) => bail!(
+                "predicted to need {} at the least, with {special} special prime{}, over the limit of {}",
+                show_bytes(bytes),
+                if special == 1 { "" } else { "s" },
+                show_bytes(room.bytes)
+            ),
+            None => bail!(
+                "no ring degree up to 2^{} is secure with {} levels and holds a map of {} slots",
+                LOG_N.end(),
+                self.folded.levels(),
+                raster.tile
+            ),
+        }
+    }
 
     /// The least ring degree that is secure with the levels needed and holds a map.
-    fn parameters(&self) -> Option<ParameterChoice> {
+    fn parameters(&self, raster: &Raster, special: usize) -> Option<ParameterChoice> {
         let choice = |log_n| ParameterChoice {
             log_n,
             scale_bits: Some(SCALE_BITS),
             prime_bits: SCALE_BITS,
             first_bits: FIRST_BITS,
             special_bits: SPECIAL_BITS,
-            special: self.special,
-            alpha: self.special,
+            special,
+            alpha: special,
             levels: self.folded.levels(),
         };
-        let fits = |p: &ParameterChoice| p.secure() && (1usize << (p.log_n - 1)) >= self.tile().1;
-        (13..=17).map(choice).find(fits)
+        let fits = |p: &ParameterChoice| p.secure() && (1usize << (p.log_n - 1)) >= raster.tile;
+        LOG_N.map(choice).find(fits)
     }
 
-    /// Predicted memory, with plaintexts on demand.
-    fn memory_bytes(&self, parameters: ParameterChoice) -> Result<u64> {
-        let configuration = self.configuration(parameters, |_| Schedule::KERNEL_FIRST.unfused());
-        let chain = parameters.ideal_chain()?;
-        let program = lower(self.folded, &configuration, &chain, false)?.program;
-        let form = |form| program.memory(&chain, form).total_bytes();
-        Ok(form(PlaintextForm::Stored).min(form(PlaintextForm::ON_DEMAND)))
-    }
-
-    /// The better schedule of each layer; kernel-first for all where that takes more than `memory_limit` bytes: every
-    /// schedule has rotations, and so keys, of its own.
-    fn cheapest(
-        &self,
+    /// Schedules of the linear layers, the ones to prefer first: the better one of each layer, then one for all.
+    fn schedules(
+        &mut self,
+        raster: &Raster,
         parameters: ParameterChoice,
-        memory_limit: u64,
-        price: impl Fn(Configuration) -> Result<Paper>,
-    ) -> Result<Paper> {
-        let both = [Schedule::KERNEL_FIRST.unfused(), Schedule::CHANNEL_FIRST.unfused()];
-        let priced = |schedule: Schedule| price(self.configuration(parameters, |_| schedule));
-        let [kernel, channel] = [priced(both[0])?, priced(both[1])?];
-        let time = |paper: &Paper, layer: &str| {
-            let found = paper.layers.iter().find(|l| l.name == layer);
-            found.map_or(f64::INFINITY, |l| l.predicted_ms)
-        };
-        let better = |layer: &str| match time(&kernel, layer) <= time(&channel, layer) {
+        chain: &Chain,
+    ) -> Result<[Vec<Schedule>; 3]> {
+        let count = self.folded.linear().count();
+        let both = [Schedule::KERNEL_FIRST, Schedule::CHANNEL_FIRST].map(Schedule::unfused);
+        let uniform = both.map(|schedule| vec![schedule; count]);
+        let mut times = Vec::new();
+        for schedules in &uniform {
+            let cost = self.cost;
+            let program = self.program(raster, parameters, chain, schedules)?;
+            let layers = price_program(program, chain, cost.threads, &cost.raw);
+            let named = program.layers.iter().cloned().zip(layers);
+            times.push(named.collect::<HashMap<String, f64>>());
+        }
+        let faster = |(name, _): (&str, _)| match times[0].get(name) <= times[1].get(name) {
             true => both[0],
             false => both[1],
         };
-        let mixed = price(self.configuration(parameters, better))?;
-        let least = mixed.memory_with(PlaintextForm::ON_DEMAND).total_bytes;
-        Ok(if least.min(mixed.memory.total_bytes) <= memory_limit { mixed } else { kernel })
+        let better = self.folded.linear().map(faster).collect();
+        // Of the two for all, the faster one.
+        let whole = |k: usize| times[k].values().sum::<f64>();
+        let [kernel, channel] = uniform;
+        Ok(match whole(0) <= whole(1) {
+            true => [better, kernel, channel],
+            false => [better, channel, kernel],
+        })
     }
 
-    /// Slots of a row and of a whole map, both powers of two.
-    fn tile(&self) -> (usize, usize) {
-        let Shape { height, width, .. } = self.folded.input;
-        let row = width.next_power_of_two();
-        (row, row * height.next_power_of_two())
+    fn program(
+        &mut self,
+        raster: &Raster,
+        parameters: ParameterChoice,
+        chain: &Chain,
+        schedules: &[Schedule],
+    ) -> Result<&Program> {
+        let key = (parameters.log_n, schedules.to_vec());
+        if !self.programs.contains_key(&key) {
+            let configuration = self.configuration(raster, parameters, schedules);
+            let program = lower(self.folded, &configuration, chain, false)?.program;
+            self.programs.insert(key.clone(), program);
+        }
+        Ok(&self.programs[&key])
     }
 
     fn configuration(
         &self,
+        raster: &Raster,
         parameters: ParameterChoice,
-        schedule: impl Fn(&str) -> Schedule,
+        schedules: &[Schedule],
     ) -> Configuration {
-        let folded = self.folded;
         let slots = 1usize << (parameters.log_n - 1);
-        let (pitch, tile) = self.tile();
-        let blocks = slots / tile;
-        let map = |(row, col), blocks| LayoutSpec {
-            order: ChannelOrder::Sequential,
-            phases: 1,
-            row,
-            col,
-            tile,
-            blocks,
-        };
-        let input_blocks = folded.input.channels.next_power_of_two().min(blocks);
-        let layout = map((pitch, 1), input_blocks);
-        let (mut linear, mut pools) = (Vec::new(), Vec::new());
-        // Slots between rows, and between columns, of what each stage gives.
-        let mut distances: Vec<(usize, usize)> = Vec::with_capacity(folded.stages.len());
-        for stage in &folded.stages {
-            let (row, col) = match stage.sources[0] {
-                Origin::Image => (pitch, 1),
-                Origin::Stage(k) => distances[k],
-            };
-            let spaced = |stride: usize| (row * stride, col * stride);
-            let after = match &stage.kind {
-                StageKind::Linear(l) => {
-                    let after = spaced(l.geometry.stride);
-                    let layout = match stage.output.area() {
-                        1 => LayoutSpec::units(tile, blocks),
-                        _ => map(after, blocks),
-                    };
-                    linear.push(LinearChoice {
-                        layer: stage.name.clone(),
-                        layout,
-                        schedule: schedule(&stage.name),
-                        fold: 0,
-                        radix: 2,
-                    });
-                    after
-                }
-                StageKind::SumPool { stride, .. } => {
-                    let (layer, method) = (stage.name.clone(), PoolMethod::Rotate);
-                    pools.push(PoolChoice { layer, method });
-                    spaced(*stride)
-                }
-                StageKind::Square { .. } | StageKind::Quadratic(_) => (row, col),
-            };
-            distances.push(after);
-        }
+        let (linear, pools) = raster.choices(self.folded, slots, schedules);
         Configuration {
-            network: folded.name.clone(),
+            network: self.folded.name.clone(),
             variant: self.variant.into(),
-            activations: self.activations,
+            activations: self.form.activations,
             parameters,
-            input: InputPacking { patches: false, padded: false, layout },
+            input: raster.input(self.folded.input.channels, slots),
             linear,
             pools,
             repacks: Vec::new(),

@@ -16,6 +16,7 @@ use simulator::program::{PlaintextForm, PlaintextSpec, Program};
 
 use crate::baseline_hear::Shares;
 use crate::profiles::Cost;
+use crate::report::LeftOut;
 
 /// A configuration to run, with the network it belongs to.
 #[derive(Debug, Clone)]
@@ -95,6 +96,8 @@ pub struct Paper {
     pub memory: PredictedMemory,
     /// For baseline A, what of its predicted time its own choices take.
     pub shares: Option<Shares>,
+    /// For baseline A, its forms that would have come before this one, and why they were not taken.
+    pub not_taken: Vec<LeftOut>,
     /// Predicted times of encoding every plaintext once, and once for every instruction that reads it.
     encode_ms: [f64; 2],
 }
@@ -147,6 +150,7 @@ impl Paper {
             plaintexts,
             memory,
             shares: None,
+            not_taken: Vec::new(),
             encode_ms,
         })
     }

@@ -145,14 +145,19 @@ pub enum PlaintextsArg {
 }
 
 impl PlaintextsArg {
+    /// The forms that it allows, the one to prefer first; there is one at least.
+    pub fn forms(self) -> &'static [PlaintextForm] {
+        match self {
+            Self::Stored => &[PlaintextForm::Stored],
+            Self::OnDemand => &[PlaintextForm::ON_DEMAND],
+            Self::Auto => &[PlaintextForm::Stored, PlaintextForm::ON_DEMAND],
+        }
+    }
+
     /// Chooses the forms of what is run side by side, given the bytes that are left for it: with `auto`, stored, but on
     /// demand one after the other, what saves most first, until all fits or nothing is left to save.
     pub fn choose(self, papers: &mut [Paper], available: u64) {
-        let form = match self {
-            Self::OnDemand => PlaintextForm::ON_DEMAND,
-            Self::Stored | Self::Auto => PlaintextForm::Stored,
-        };
-        papers.iter_mut().for_each(|p| p.set_plaintexts(form));
+        papers.iter_mut().for_each(|p| p.set_plaintexts(self.forms()[0]));
         while self == Self::Auto && total_bytes(papers) > available {
             let saved = |p: &Paper| {
                 p.memory

@@ -11,6 +11,7 @@ use simulator::config::Configuration;
 use super::options::{
     MachineArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs, total_bytes,
 };
+use crate::baseline_hear::Room;
 use crate::candidate::Paper;
 use crate::choose::{self, Wish};
 use crate::exit::Failure;
@@ -32,6 +33,7 @@ use crate::{baseline_hear, cancel, execute, files};
 #[command(after_help = "\
 Baselines, both dense:
   A  HEAR's sequence of operations: raster layout, no repacking, no double hoisting, two levels for an activation
+     and one special prime; where that does not fit the memory, more special primes, then activations of one level
   B  the fastest dense configuration that the search finds
 A baseline that does not fit the memory limit is left out, and the report says so.
 
@@ -267,7 +269,8 @@ impl Job<'_> {
             Baselines::A => {
                 let model = Arc::new(self.source.model(dense)?);
                 let accuracy = self.source.accuracy(dense)?;
-                baseline_hear::baseline(&model, dense, accuracy, self.cost, limit)?
+                let room = Room { bytes: limit, plaintexts: self.wish.plaintexts.forms() };
+                baseline_hear::baseline(&model, dense, accuracy, self.cost, room)?
             }
             Baselines::B | Baselines::Both => {
                 let mut paper = choose::fastest(self.source, &self.wish.only(dense), self.cost)?;
@@ -279,9 +282,6 @@ impl Job<'_> {
         let needed = paper.memory.total_bytes;
         if needed > limit {
             bail!("it needs {}, over the limit of {}", show_bytes(needed), show_bytes(limit));
-        }
-        if which == Baselines::A {
-            paper.shares = Some(baseline_hear::shares(&paper, self.cost)?);
         }
         Ok(paper)
     }

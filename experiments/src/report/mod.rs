@@ -100,6 +100,9 @@ pub struct CandidateReport {
     pub clear_error: f64,
     /// For baseline A, what of its predicted time its own choices take.
     pub shares: Option<Shares>,
+    /// For baseline A, its forms that would have come before this one, and why they were not taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_taken: Vec<LeftOut>,
     /// Peak memory.
     pub peak_memory_bytes: PeakMemory,
     /// Layers in order.
@@ -134,8 +137,8 @@ pub struct BaselineReport {
     pub candidate: CandidateReport,
 }
 
-/// A baseline that was not run.
-#[derive(Debug, Clone, Serialize)]
+/// A baseline, or a form of one, that was not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// Name.
     pub name: String,
@@ -300,6 +303,7 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         logit_relative_precision_bits: precision.relative_bits.min(MOST_BITS),
         clear_error: setup.clear_error,
         shares: paper.shares,
+        not_taken: paper.not_taken.clone(),
         peak_memory_bytes: PeakMemory {
             predicted: paper.memory.total_bytes,
             measured: setup.peak_memory_bytes,

@@ -231,12 +231,16 @@ pub fn comparison(report: &RunReport) -> String {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 note,
-                "{}: of {:.1} ms predicted, {:.1} are its number of digits, {:.1} reading plaintexts",
+                "{}: of {:.1} ms predicted, {:.1} are its number of digits, {:.1} reading plaintexts, {:.1} multiplying by them",
                 b.candidate.name,
                 b.candidate.predicted_latency_ms,
                 shares.digit_choice_ms,
-                shares.plaintext_reading_ms
+                shares.plaintext_reading_ms,
+                shares.plaintext_products_ms
             );
+        }
+        for left in &b.candidate.not_taken {
+            let _ = writeln!(note, "not taken: {}: {}", left.name, left.reason);
         }
     }
     table(rows) + &note
