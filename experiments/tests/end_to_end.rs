@@ -164,10 +164,14 @@ fn search_then_run_with_a_baseline() {
     assert_eq!(search()["best"], first["best"]);
     assert_eq!(std::fs::read_to_string(&journal).unwrap().lines().count(), points);
 
-    let mut command = tiny.spencnn();
-    command.args(["run", "--threads", "1", "--baseline", "a", "--images", "2", "--json"]);
-    command.arg("--network").arg(tiny.network()).arg("--profile").arg(tiny.path("profile.toml"));
-    command.arg("--config").arg(&best);
+    let run = |more: &[&str]| {
+        let mut command = tiny.spencnn();
+        command.args(["run", "--threads", "1", "--baseline", "a", "--images", "2"]);
+        command.arg("--network").arg(tiny.network()).arg("--config").arg(&best);
+        command.arg("--profile").arg(tiny.path("profile.toml")).args(more);
+        command
+    };
+    let mut command = run(&["--json"]);
     let report: Value = serde_json::from_str(&stdout(command.assert().success())).unwrap();
     assert_eq!(report["secure"], Value::Bool(true));
     // The search prices with ideal primes, the run with real ones: the same instructions.
@@ -179,6 +183,26 @@ fn search_then_run_with_a_baseline() {
         / report["measured_latency_ms"].as_f64().unwrap();
     assert!((baseline["speedup"].as_f64().unwrap() - ratio).abs() < 1e-9 * ratio);
     assert_eq!(baseline["class_agreement"].as_f64(), Some(1.0));
+    for share in ["digit_choice_ms", "plaintext_reading_ms", "plaintext_products_ms"] {
+        let ms = baseline["shares"][share].as_f64().unwrap();
+        assert!(ms >= 0.0 && ms < baseline["predicted_latency_ms"].as_f64().unwrap(), "{share}");
+    }
+    assert!(baseline.get("not_taken").is_none() && report["shares"].is_null());
+
+    // Where HEAR's own parameters do not fit, the report names what was taken, and why they were not.
+    let needed = baseline.pointer("/peak_memory_bytes/predicted").unwrap().as_u64().unwrap();
+    let limit = (needed / 4 * 3).to_string();
+    command.args(["--memory-limit", &limit]);
+    let report: Value = serde_json::from_str(&stdout(command.assert().success())).unwrap();
+    let baseline = &report["baselines"][0];
+    let name = baseline["name"].as_str().unwrap();
+    assert!(name.contains("special primes"), "{name}");
+    assert_eq!(baseline["not_taken"][0]["name"], "A (HEAR sequence)");
+    let reason = baseline["not_taken"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("predicted to need") && reason.contains("limit"), "{reason}");
+    let text = stdout(run(&["--memory-limit", &limit]).assert().success());
+    assert!(text.contains(&format!("not taken: A (HEAR sequence): {reason}")), "{text}");
+    assert!(text.contains("reading plaintexts"), "{text}");
 }
 
 /// Ctrl-C in the middle of a run: what was finished is printed, and the exit code says why it ended.
