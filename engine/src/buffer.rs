@@ -1,13 +1,15 @@
 //! Cache-line aligned word buffers: the storage of every polynomial limb and table.
 
+mod pool;
+
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroize;
+
+use pool::Pool;
 
 /// Alignment: one cache line, one 512-bit vector.
 const LINE: usize = 64;
@@ -52,15 +54,6 @@ fn ask_for_large_pages(base: NonNull<u8>, bytes: usize) {
 #[cfg(not(target_os = "linux"))]
 fn ask_for_large_pages(_: NonNull<u8>, _: usize) {}
 
-/// Blocks of dropped scratch buffers, by capacity, kept for the next ones: a fresh block of this size costs a page fault
-/// every 4 KiB, which is as much as the arithmetic done in it.
-static POOL: Mutex<BTreeMap<usize, Vec<AlignedBuf>>> = Mutex::new(BTreeMap::new());
-
-fn pool() -> MutexGuard<'static, BTreeMap<usize, Vec<AlignedBuf>>> {
-    // A panic cannot leave the map half changed: each access is one operation on it.
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 // SAFETY: the buffer owns its memory exclusively, as a `Box<[u64]>` does.
 unsafe impl Send for AlignedBuf {}
 // SAFETY: shared access only reads.
@@ -99,13 +92,13 @@ impl AlignedBuf {
     /// A buffer of `len` words of unspecified (but initialised) contents, from the pool if it has one of about this
     /// size, and returned to it when dropped. Not for secrets: what was written stays in memory.
     pub fn scratch(len: usize) -> Self {
-        let recycled = {
-            let (mut pool, most) = (pool(), len.saturating_add(len / 4));
-            let capacity =
-                pool.range(len..=most).find(|(_, list)| !list.is_empty()).map(|(&c, _)| c);
-            capacity.and_then(|c| pool.get_mut(&c)).and_then(Vec::pop)
-        };
-        let mut buffer = recycled.unwrap_or_else(|| Self::zeroed(len));
+        let recycled = Pool::lock().take(len);
+        let mut buffer = recycled.unwrap_or_else(|| {
+            // Freed before anything is allocated, and with the pool unlocked.
+            let surplus = Pool::lock().surplus(pool::MOST_IDLE);
+            drop(surplus);
+            Self::zeroed(len)
+        });
         buffer.len = len;
         buffer.pooled = true;
         buffer
@@ -113,13 +106,12 @@ impl AlignedBuf {
 
     /// Bytes of the blocks that wait in the pool.
     pub fn pool_bytes() -> usize {
-        let words: usize = pool().iter().map(|(capacity, list)| capacity * list.len()).sum();
-        size_of::<u64>() * words
+        Pool::lock().bytes
     }
 
     /// Gives the memory of all pooled blocks back.
     pub fn release_pool() {
-        let blocks = std::mem::take(&mut *pool());
+        let blocks = Pool::lock().surplus(0);
         drop(blocks);
     }
 
@@ -158,7 +150,7 @@ impl Drop for AlignedBuf {
                 capacity: self.capacity,
                 pooled: false,
             };
-            pool().entry(block.capacity).or_default().push(block);
+            Pool::lock().put(block);
         }
         if let Some((base, layout)) = self.block {
             // SAFETY: `base` came from `alloc_zeroed` under this layout and is freed once.

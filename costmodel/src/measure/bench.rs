@@ -24,6 +24,9 @@ use crate::probe::read_all;
 /// Ciphertexts kept at each level: as many as the widest case has sources.
 const SOURCES: usize = 25;
 
+/// Most memory of encoded weights kept at a level, in bytes.
+const KEPT_BYTES: usize = 192 << 20;
+
 /// Keys and operands of a parameter set.
 pub(super) struct Bench {
     params: Parameters,
@@ -44,6 +47,8 @@ struct Operands {
     plaintexts: Vec<Plaintext>,
     /// What plaintexts are added to in place.
     accumulator: Mutex<Ciphertext>,
+    /// Encoded weights.
+    kept: Mutex<Vec<Plaintext>>,
 }
 
 /// A case made ready: its plan, if it has one, and its shape.
@@ -221,13 +226,15 @@ impl Bench {
             Kind::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
             Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
             Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
-            Kind::Client(Client::Encode { extended }) => {
-                drop(black_box(self.encoder.encode(
-                    &self.values,
-                    prepared.case.level,
-                    scale,
-                    extended,
-                )?));
+            Kind::Client(Client::Encode { extended: false }) => {
+                let level = prepared.case.level;
+                drop(black_box(self.encoder.encode(&self.values, level, scale, false)?));
+            }
+            // A weight, which is kept, so that its memory is fresh.
+            Kind::Client(Client::Encode { extended: true }) => {
+                let level = prepared.case.level;
+                let encoded = self.encoder.encode(&self.values, level, scale, true)?;
+                operands.keep(black_box(encoded));
             }
             Kind::Client(Client::Encrypt) => drop(black_box(self.public.encrypt(&pts[0])?)),
             Kind::Client(Client::Decrypt) => drop(black_box(self.secret.decrypt(&cts[0])?)),
@@ -241,6 +248,15 @@ impl Operands {
     /// The accumulator; its contents do not matter.
     fn accumulator(&self) -> MutexGuard<'_, Ciphertext> {
         self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps an encoded weight. All go when they take too much memory.
+    fn keep(&self, encoded: Plaintext) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if (kept.len() + 1) * encoded.poly.bytes() > KEPT_BYTES {
+            kept.clear();
+        }
+        kept.push(encoded);
     }
 
     /// Operands at `level` in about so many bytes.
@@ -260,7 +276,7 @@ impl Operands {
         let plaintexts =
             (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
         let accumulator = Mutex::new(evaluator.add(&random(0), &zero)?);
-        Ok(Self { ciphertexts, plaintexts, accumulator })
+        Ok(Self { ciphertexts, plaintexts, accumulator, kept: Mutex::default() })
     }
 }
 

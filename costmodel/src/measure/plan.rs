@@ -78,7 +78,7 @@ impl SetPlan {
 }
 
 impl Plan {
-    /// Two ring degrees, a few levels and digit sizes each: under two minutes on two cores for two thread counts.
+    /// The ring degrees that networks use, a few levels and digit sizes each: two minutes on two cores for two thread counts.
     pub fn quick() -> Self {
         let sets = vec![
             SetPlan::new(13, 5, 1, 1, &[5, 2]),
@@ -86,11 +86,13 @@ impl Plan {
             SetPlan::new(14, 8, 1, 1, &[8, 4, 1]),
             SetPlan::new(14, 8, 3, 3, &[7, 4]),
             SetPlan::new(14, 4, 2, 2, &[4, 2]).wide(),
+            SetPlan::new(15, 9, 2, 2, &[9, 4]),
+            SetPlan::new(16, 15, 4, 4, &[15, 6]).wide(),
         ];
         Self {
             name: "quick".into(),
             sets,
-            budget: Duration::from_secs(105),
+            budget: Duration::from_secs(120),
             passes: 2,
             rotation_keys: 47,
             key_bytes: 1 << 30,

@@ -147,25 +147,27 @@ pub enum PlaintextsArg {
 impl PlaintextsArg {
     /// The forms that it allows, the one to prefer first; there is one at least.
     pub fn forms(self) -> &'static [PlaintextForm] {
+        let (stored, on_demand) = const { PlaintextForm::ALL.split_at(1) };
         match self {
-            Self::Stored => &[PlaintextForm::Stored],
-            Self::OnDemand => &[PlaintextForm::ON_DEMAND],
-            Self::Auto => &[PlaintextForm::Stored, PlaintextForm::ON_DEMAND],
+            Self::Stored => stored,
+            Self::OnDemand => on_demand,
+            Self::Auto => &PlaintextForm::ALL,
         }
     }
 
-    /// Chooses the forms of what is run side by side, given the bytes that are left for it: with `auto`, stored, but on
-    /// demand one after the other, what saves most first, until all fits or nothing is left to save.
+    /// Chooses the forms of what is run side by side, given the bytes that are left for it: the first of [`Self::forms`], but
+    /// then a further one, first where most can be saved, until all fits or nothing is left to save.
     pub fn choose(self, papers: &mut [Paper], available: u64) {
-        papers.iter_mut().for_each(|p| p.set_plaintexts(self.forms()[0]));
-        while self == Self::Auto && total_bytes(papers) > available {
-            let saved = |p: &Paper| {
-                p.memory
-                    .total_bytes
-                    .saturating_sub(p.memory_with(PlaintextForm::ON_DEMAND).total_bytes)
-            };
-            match papers.iter_mut().max_by_key(|p| saved(p)) {
-                Some(paper) if saved(paper) > 0 => paper.set_plaintexts(PlaintextForm::ON_DEMAND),
+        let forms = self.forms();
+        let last = forms[forms.len() - 1];
+        papers.iter_mut().for_each(|p| p.set_plaintexts(forms[0]));
+        let saved =
+            |p: &Paper| p.memory.total_bytes.saturating_sub(p.memory_with(last).total_bytes);
+        while total_bytes(papers) > available {
+            let Some(paper) = papers.iter_mut().max_by_key(|p| saved(p)) else { break };
+            let at = forms.iter().position(|form| *form == paper.plaintexts);
+            match at.and_then(|at| forms.get(at + 1)) {
+                Some(next) if saved(paper) > 0 => paper.set_plaintexts(*next),
                 _ => break,
             }
         }
