@@ -137,6 +137,19 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
             model.forward_checked(picture, &format!("generated image {}", k + 1))?;
         }
         let (mut found, mut refused) = (Vec::new(), Vec::new());
+        let limits = wish.limits();
+        // Of those that are not precise enough, the fastest.
+        let mut imprecise: Option<Evaluated> = None;
+        let search = |space, watch| Search {
+            space,
+            limits: &limits,
+            pricer: &cost.raw,
+            pricer_name: &cost.name,
+            reference_accuracy: None,
+            images: &pictures,
+            seed: PICTURE_SEED,
+            watch,
+        };
         // Squares that are not rescaled are faster; where they are not precise enough, the others are looked at.
         let methods = [ActivationMethod::PairedSquare, ActivationMethod::Square];
         for (pass, activations) in methods.into_iter().enumerate() {
@@ -151,24 +164,16 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
                 progress.set(done, &format!("{name}, N = 2^{log_n}"));
                 let special = if log_n >= LARGE_RING { &SPECIAL_LARGE[..] } else { &SPECIAL[..] };
                 let part = Space { log_n: vec![log_n], special: special.to_vec(), ..space.clone() };
-                let search = Search {
-                    space: &part,
-                    limits: &wish.limits(),
-                    pricer: &cost.raw,
-                    pricer_name: &cost.name,
-                    reference_accuracy: None,
-                    images: &pictures,
-                    seed: PICTURE_SEED,
-                    watch: Watch {
-                        stop: cancel::flag(),
-                        note: &|what| progress.set(done, &format!("{name}, N = 2^{log_n}, {what}")),
-                    },
-                };
+                let note =
+                    |what: &str| progress.set(done, &format!("{name}, N = 2^{log_n}, {what}"));
+                let search = search(&part, Watch { stop: cancel::flag(), note: &note });
                 let outcome = search.run(&candidate, &mut journal);
                 cancel::check()?;
                 let outcome = outcome?;
                 evaluated += outcome.all.len();
                 refused.extend(outcome.obstacles);
+                let lacking = outcome.all.iter().filter(|e| search.is_imprecise(e)).cloned();
+                imprecise = fastest_of(imprecise.into_iter().chain(lacking));
                 found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
                 // A larger ring costs more for each slot: it is only for what no smaller one can do.
                 if !found.is_empty() {
@@ -178,6 +183,18 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
             if !found.is_empty() {
                 break;
             }
+        }
+        // Other methods for single activations: of the fastest, and of what is faster still but not precise enough.
+        let best = fastest_of(found.iter().cloned());
+        let space = wish.space(methods[0]);
+        let search = search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
+        imprecise.take_if(|e| best.as_ref().is_some_and(|best| best.latency_ms <= e.latency_ms));
+        for start in best.into_iter().chain(imprecise) {
+            let exception = search.exceptions(&model, &start, &mut journal);
+            cancel::check()?;
+            let exception = exception?;
+            evaluated += usize::from(exception.is_some());
+            found.extend(exception);
         }
         if found.is_empty() {
             obstacles.extend(refused);
@@ -271,6 +288,11 @@ impl Wish {
             precision: self.precision.plus(MARGIN_BITS),
         }
     }
+}
+
+/// The fastest of a list; of equal ones, the first.
+fn fastest_of(all: impl Iterator<Item = Evaluated>) -> Option<Evaluated> {
+    all.min_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms))
 }
 
 /// Weights that are not zero.

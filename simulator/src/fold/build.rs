@@ -4,7 +4,7 @@ use super::affine::{Affine, Sum, Value};
 use super::complete::depends_on_range;
 use super::linear::{LinearPart, LinearStage};
 use super::transform::merge_window;
-use super::{ActivationMethod, Folded, Origin, Quadratic, Stage, StageKind};
+use super::{ActivationMethod, Activations, Folded, Origin, Quadratic, Stage, StageKind};
 use crate::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Shape, Source};
 use crate::{Error, Result};
 
@@ -37,12 +37,13 @@ fn index(source: Source) -> usize {
 }
 
 impl Folded {
-    /// Folds a model.
+    /// Folds a model, each activation by its method.
     ///
     /// # Errors
-    /// [`Error::Layer`] for a layer by channel after a flatten, or parameters of another kind of layer.
-    pub fn new(model: &Model, activations: ActivationMethod) -> Result<Self> {
-        let network = &model.network;
+    /// [`Error::Configuration`] for an exception that names no activation; [`Error::Layer`] for a layer by channel after a flatten, or parameters of another kind of layer.
+    pub fn new(model: &Model, activations: impl Into<Activations>) -> Result<Self> {
+        let (network, activations) = (&model.network, activations.into());
+        activations.check(network)?;
         let mut readers = vec![0; network.layers.len() + 1];
         let sources = network.layers.iter().flat_map(|layer| &layer.sources);
         sources.for_each(|source| readers[index(*source)] += 1);
@@ -72,9 +73,10 @@ impl Folded {
                     check_unflattened(layer, shape)?;
                     let q = Quadratic { a: a.clone(), b: linear.clone(), c: c.clone() };
                     let bound = model.bounds.activations.get(&k).copied();
-                    let value = match activations {
+                    let method = activations.of(&layer.name);
+                    let value = match method {
                         ActivationMethod::Quadratic => b.quadratic(&layer.name, read, q, bound),
-                        _ => {
+                        ActivationMethod::Square | ActivationMethod::PairedSquare => {
                             let range = match bound {
                                 None if depends_on_range(&q) => {
                                     let ranges = match &mut ranges {
@@ -85,7 +87,7 @@ impl Folded {
                                 }
                                 known => known.unwrap_or(1.0),
                             };
-                            let rescale = activations == ActivationMethod::Square;
+                            let rescale = method == ActivationMethod::Square;
                             b.square(&layer.name, read, &q, bound, range, rescale)
                         }
                     };
@@ -117,7 +119,7 @@ impl Folded {
             };
             b.learn(value, shape);
         }
-        b.finish()
+        b.finish(activations)
     }
 }
 
@@ -363,7 +365,7 @@ impl Builder<'_> {
         Value::Sum(a)
     }
 
-    fn finish(mut self) -> Result<Folded> {
+    fn finish(mut self, activations: Activations) -> Result<Folded> {
         let last = self.known.len() - 1;
         let known = self.known[last].clone();
         let origin = self.plain("output", known.value, known.shape, known.shared);
@@ -373,6 +375,7 @@ impl Builder<'_> {
             self.stages.truncate(k + 1);
         }
         let network = &self.model.network;
-        Ok(Folded { name: network.name.clone(), input: network.input, stages: self.stages })
+        let (name, input) = (network.name.clone(), network.input);
+        Ok(Folded { name, input, activations, stages: self.stages })
     }
 }
