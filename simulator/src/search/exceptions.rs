@@ -34,9 +34,10 @@ struct Trials<'a, 's> {
 }
 
 impl Search<'_> {
-    /// Whether a result keeps to all limits but precision.
-    pub fn is_imprecise(&self, e: &Evaluated) -> bool {
+    /// Whether a result keeps to all limits but precision, and has squares that could be rescaled for that.
+    pub fn may_become_precise(&self, e: &Evaluated) -> bool {
         matches!(self.only_obstacle(e), Some(Obstacle::Precision { .. }))
+            && Activations::from(&e.configuration).pairs()
     }
 
     /// Tries other methods for activations of `start`, a result of `model`. Gives what keeps to the limits: if `start` does,
@@ -55,7 +56,7 @@ impl Search<'_> {
         let mut trials = Trials { search: self, model, start, layers, left: MOST_TRIALS, journal };
         if self.fits(start) {
             trials.faster()
-        } else if self.is_imprecise(start) && Activations::from(&start.configuration).pairs() {
+        } else if self.may_become_precise(start) {
             trials.more_precise()
         } else {
             Ok(None)

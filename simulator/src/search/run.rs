@@ -28,7 +28,7 @@ const KEYS: u32 = 4;
 pub struct Candidate {
     /// Name of the variant.
     pub variant: String,
-    /// The folded network with its weights, folded as the space's `activations` says.
+    /// The folded network with its weights. It has squares that are not rescaled only if the space's `activations` are such.
     pub folded: Folded,
     /// Test accuracy, 0 to 1, if measured.
     pub accuracy: Option<f64>,
