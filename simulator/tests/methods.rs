@@ -97,24 +97,43 @@ fn every_mixture_of_two_methods_computes_the_network() {
     }
 }
 
+/// A pure square, which the next activation reads as it is.
+fn in_a_row() -> Model {
+    let layers = [conv("c", 4, 3, "padding = 1"), act("a"), act("b"), fc("f", 4)];
+    let mut model = random((2, 8, 8), &layers, 5);
+    let LayerParameters::Activation { a, b, c } = &mut model.parameters[1] else { unreachable!() };
+    (a.fill(1.0), b.fill(0.0), c.fill(0.0));
+    model
+}
+
 #[test]
-fn every_mixture_of_two_methods_is_as_precise_encrypted_as_predicted() {
-    let model = two();
-    let images = images(&model);
+fn every_mixture_is_as_precise_encrypted_as_predicted() {
+    check_mixtures(&two());
+}
+
+#[test]
+fn so_is_every_mixture_of_activations_in_a_row() {
+    check_mixtures(&in_a_row());
+}
+
+/// Searches for each mixture of two methods, and runs the best in the clear and encrypted.
+#[track_caller]
+fn check_mixtures(model: &Model) {
+    let images = images(model);
     for (first, last) in METHODS.into_iter().flat_map(|a| METHODS.map(|b| (a, b))) {
         let activations = Activations::from(first).with("b", last);
         let method = if activations.pairs() { PairedSquare } else { first };
         let space = Space { log_n: vec![14], ..space(method) };
         let found = search_with(&space, Demand::Relative(8.0), &images, |search| {
-            let folded = Folded::new(&model, activations.clone()).unwrap();
+            let folded = Folded::new(model, activations.clone()).unwrap();
             let candidate =
                 simulator::search::Candidate { variant: "v".into(), folded, accuracy: None };
             search.run(&[candidate], &mut Journal::new()).unwrap()
         });
         let best = found.best.unwrap_or_else(|| panic!("{activations}: {:?}", found.obstacles));
         assert_eq!(Activations::from(&best.configuration), activations);
-        check_clear(&model, &best, &images[1]);
-        let (predicted, measured) = (best.precision.unwrap(), encrypted(&model, &best, &images[1]));
+        check_clear(model, &best, &images[1]);
+        let (predicted, measured) = (best.precision.unwrap(), encrypted(model, &best, &images[1]));
         assert!(
             measured.relative_bits > predicted.relative_bits - UNCERTAIN_BITS,
             "{activations}: {predicted:?} {measured:?}"

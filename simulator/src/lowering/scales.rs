@@ -78,9 +78,10 @@ impl ScalePlan {
                 let shared = errors.share(scale, (k, part), &way);
                 scales[before] = Some(shared);
                 let size = statistics.stages[before].max.max(1e-12).log2();
-                let level = way.square.map_or(depths[k], |square| depths[square]);
-                let squares = if way.square.is_some() { 2.0 } else { 1.0 };
-                let squared = squares * (shared + size);
+                let (level, squared) = match way.squares.last() {
+                    Some(first) => (depths[*first], 2.0 * (shared + size)),
+                    None => (depths[k], shared + size),
+                };
                 let room: f64 = bits[..=level].iter().sum::<f64>() - 1.0 - HEADROOM_BITS;
                 if squared > room {
                     return Err(Error::Configuration(format!(
@@ -151,25 +152,29 @@ struct Way {
     planned: Option<usize>,
     /// The stage whose result the part reads; none if it is the image.
     source: Option<usize>,
-    /// The square on the way, if there is one.
-    square: Option<usize>,
+    /// The squares on the way, the last one first.
+    squares: Vec<usize>,
     /// Values summed by pools on the way.
     summed: usize,
 }
 
+/// The number of a stage; none for the image.
+fn number(origin: Origin) -> Option<usize> {
+    match origin {
+        Origin::Image => None,
+        Origin::Stage(k) => Some(k),
+    }
+}
+
 impl Way {
     fn to(folded: &Folded, stage: usize, part: usize) -> Self {
-        let number = |origin| match origin {
-            Origin::Image => None,
-            Origin::Stage(k) => Some(k),
-        };
         let source = number(folded.stages[stage].sources[part]);
-        let mut way = Self { planned: source, source, square: None, summed: 1 };
+        let mut way = Self { planned: source, source, squares: Vec::new(), summed: 1 };
         while let Some(k) = way.planned {
             match &folded.stages[k].kind {
                 StageKind::Linear(_) | StageKind::Quadratic(_) => break,
                 StageKind::SumPool { kernel, .. } => way.summed *= kernel * kernel,
-                StageKind::Square { .. } => way.square = Some(k),
+                StageKind::Square { .. } => way.squares.push(k),
             }
             way.planned = number(folded.stages[k].sources[0]);
         }
@@ -222,41 +227,49 @@ impl Errors<'_> {
         let (stages, level) = (&self.folded.stages, self.depths[stage]);
         let size =
             |k: Option<usize>| k.map_or(self.statistics.image, |k| self.statistics.stages[k]).rms;
-        let (before, value) = (size(way.planned), size(way.source));
-        // What it reads is at the scale 2^(squared s - taken).
-        let squared = if way.square.is_some() { 2.0 } else { 1.0 };
-        let rescaled = way.square.filter(|k| stages[*k].levels() > 0);
-        let taken = rescaled.map_or(0.0, |k| self.bits[self.depths[k]]);
+        let value = size(way.source);
+        // Scales are 2^(slope s + offset): that of the stage before, then that after each square. Every rescale on the way makes
+        // an error, which the squares after it multiply.
+        let (mut slope, mut offset) = (1.0, 0.0);
+        let mut read = vec![(1.0, slope, offset)];
+        for &k in way.squares.iter().rev() {
+            let root = size(number(stages[k].sources[0]));
+            read.iter_mut().for_each(|(error, _, _)| *error *= 2.0 * root);
+            (slope, offset) = (2.0 * slope, 2.0 * offset);
+            if stages[k].levels() > 0 {
+                offset -= self.bits[self.depths[k]];
+                read.push((1.0, slope, offset));
+            }
+        }
         let (gain, mut terms) = match &stages[stage].kind {
             StageKind::Quadratic(q) => {
                 let (a, b) = (rms(q.a.iter()), rms(q.b.iter()));
                 // The square loses one prime, the sum of the products the next.
                 let product = scale + self.bits[level - 1];
-                let (slope, lost) = (2.0 * squared, 2.0 * taken + self.bits[level]);
+                let (twice, less) = (2.0 * slope, 2.0 * offset - self.bits[level]);
                 let terms = vec![
-                    Term::new(a, rescale, slope, -lost),
-                    Term::new(value * value, encoding, -slope, product + lost),
-                    Term::new(value, encoding, -squared, product + taken),
+                    Term::new(a, rescale, twice, less),
+                    Term::new(value * value, encoding, -twice, product - less),
+                    Term::new(value, encoding, -slope, product - offset),
                 ];
                 (2.0 * a * value + b, terms)
             }
             StageKind::Linear(linear) => {
-                let total = scale + self.bits[level] + taken;
-                if way.square.is_none() {
+                let total = scale + self.bits[level] - offset;
+                if way.squares.is_empty() {
                     return total / 2.0;
                 }
                 let kept = linear.parts().skip(part).take(1).flat_map(|p| &p.weights);
                 let weight = rms(kept.filter(|w| **w != 0.0));
-                (weight, vec![Term::new(value, encoding, -squared, total)])
+                (weight, vec![Term::new(value, encoding, -slope, total)])
             }
             StageKind::Square { .. } | StageKind::SumPool { .. } => (1.0, Vec::new()),
         };
         let summed = gain * (way.summed as f64).sqrt();
-        let slope = if way.square.is_some() { 2.0 * before } else { 1.0 };
-        terms.push(Term::new(summed * slope, rescale, 1.0, 0.0));
-        if rescaled.is_some() {
-            terms.push(Term::new(summed, rescale, squared, -taken));
-        }
+        let read = read.into_iter();
+        terms.extend(
+            read.map(|(error, slope, offset)| Term::new(summed * error, rescale, slope, offset)),
+        );
         least(&terms)
     }
 }
