@@ -1,7 +1,7 @@
 //! A method for each activation: every mixture computes the network, in the clear and encrypted, and the search finds the
 //! mixtures that pay.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -102,7 +102,9 @@ fn in_a_row() -> Model {
     let layers = [conv("c", 4, 3, "padding = 1"), act("a"), act("b"), fc("f", 4)];
     let mut model = random((2, 8, 8), &layers, 5);
     let LayerParameters::Activation { a, b, c } = &mut model.parameters[1] else { unreachable!() };
-    (a.fill(1.0), b.fill(0.0), c.fill(0.0));
+    a.fill(1.0);
+    b.fill(0.0);
+    c.fill(0.0);
     model
 }
 
