@@ -269,6 +269,7 @@ impl Attempt<'_> {
             network: self.folded.name.clone(),
             variant: self.variant.into(),
             activations: self.form.activations,
+            activation_exceptions: Vec::new(),
             parameters,
             input: raster.input(self.folded.input.channels, slots),
             linear,

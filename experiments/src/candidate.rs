@@ -189,7 +189,7 @@ impl PredictedMemory {
 
 /// The candidate's program; with `values`, ready to be encoded.
 pub fn lower_candidate(candidate: &Candidate, chain: &Chain, values: bool) -> Result<Lowered> {
-    let folded = Folded::new(&candidate.model, candidate.configuration.activations)?;
+    let folded = Folded::new(&candidate.model, &candidate.configuration)?;
     Ok(lower(&folded, &candidate.configuration, chain, values)?)
 }
 

@@ -113,6 +113,28 @@ pub struct Found {
     pub untrained: Vec<String>,
 }
 
+/// What all searches of a wish have in common.
+struct Asked<'a> {
+    limits: Limits,
+    cost: &'a Cost,
+    pictures: &'a [Vec<f64>],
+}
+
+impl Asked<'_> {
+    fn search<'a>(&'a self, space: &'a Space, watch: Watch<'a>) -> Search<'a> {
+        Search {
+            space,
+            limits: &self.limits,
+            pricer: &self.cost.raw,
+            pricer_name: &self.cost.name,
+            reference_accuracy: None,
+            images: self.pictures,
+            seed: PICTURE_SEED,
+            watch,
+        }
+    }
+}
+
 /// Searches, one variant and ring degree after the other; stops between them when cancelled.
 pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     let (names, left_out) = wish.admissible(source)?;
@@ -126,6 +148,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
         Some(path) => Journal::open(path)?,
         None => Journal::new(),
     };
+    let asked = Asked { limits: wish.limits(), cost, pictures: &pictures };
     let (mut within, mut best) = (Vec::new(), Vec::new());
     let mut obstacles = Vec::new();
     let mut evaluated = 0;
@@ -137,6 +160,8 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
             model.forward_checked(picture, &format!("generated image {}", k + 1))?;
         }
         let (mut found, mut refused) = (Vec::new(), Vec::new());
+        // Of those that only lack precision which rescaled squares would give, the fastest.
+        let mut imprecise: Option<Evaluated> = None;
         // Squares that are not rescaled are faster; where they are not precise enough, the others are looked at.
         let methods = [ActivationMethod::PairedSquare, ActivationMethod::Square];
         for (pass, activations) in methods.into_iter().enumerate() {
@@ -151,24 +176,16 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
                 progress.set(done, &format!("{name}, N = 2^{log_n}"));
                 let special = if log_n >= LARGE_RING { &SPECIAL_LARGE[..] } else { &SPECIAL[..] };
                 let part = Space { log_n: vec![log_n], special: special.to_vec(), ..space.clone() };
-                let search = Search {
-                    space: &part,
-                    limits: &wish.limits(),
-                    pricer: &cost.raw,
-                    pricer_name: &cost.name,
-                    reference_accuracy: None,
-                    images: &pictures,
-                    seed: PICTURE_SEED,
-                    watch: Watch {
-                        stop: cancel::flag(),
-                        note: &|what| progress.set(done, &format!("{name}, N = 2^{log_n}, {what}")),
-                    },
-                };
+                let note =
+                    |what: &str| progress.set(done, &format!("{name}, N = 2^{log_n}, {what}"));
+                let search = asked.search(&part, Watch { stop: cancel::flag(), note: &note });
                 let outcome = search.run(&candidate, &mut journal);
                 cancel::check()?;
                 let outcome = outcome?;
                 evaluated += outcome.all.len();
                 refused.extend(outcome.obstacles);
+                let lacking = outcome.all.iter().filter(|e| search.may_become_precise(e)).cloned();
+                imprecise = fastest_of(imprecise.into_iter().chain(lacking));
                 found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
                 // A larger ring costs more for each slot: it is only for what no smaller one can do.
                 if !found.is_empty() {
@@ -178,6 +195,18 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
             if !found.is_empty() {
                 break;
             }
+        }
+        // Other methods for single activations: of the fastest, and of what is faster still but not precise enough.
+        let fastest = fastest_of(found.iter().cloned());
+        let space = wish.space(methods[0]);
+        let search = asked.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
+        imprecise.take_if(|e| fastest.as_ref().is_some_and(|f| f.latency_ms <= e.latency_ms));
+        for start in fastest.into_iter().chain(imprecise) {
+            let exception = search.exceptions(&model, &start, &mut journal);
+            cancel::check()?;
+            let exception = exception?;
+            evaluated += usize::from(exception.is_some());
+            found.extend(exception);
         }
         if found.is_empty() {
             obstacles.extend(refused);
@@ -271,6 +300,11 @@ impl Wish {
             precision: self.precision.plus(MARGIN_BITS),
         }
     }
+}
+
+/// The fastest of a list; of equal ones, the first.
+fn fastest_of(all: impl Iterator<Item = Evaluated>) -> Option<Evaluated> {
+    all.min_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms))
 }
 
 /// Weights that are not zero.

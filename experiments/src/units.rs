@@ -81,7 +81,7 @@ pub fn find(
     pruning: Option<Pruning>,
     importance: Option<&Weights>,
 ) -> Result<NetworkUnits> {
-    let folded = Folded::new(model, configuration.activations)?;
+    let folded = Folded::new(model, configuration)?;
     let chain = configuration.parameters.ideal_chain()?;
     let placed = lower(&folded, configuration, &chain, false)?.linear;
     let linear = |l: &Layer| matches!(l.kind, LayerKind::Conv { .. } | LayerKind::Fc { .. });

@@ -39,6 +39,7 @@ fn units(model: &Model) -> NetworkUnits {
         network: "n".into(),
         variant: "v".into(),
         activations: ActivationMethod::Square,
+        activation_exceptions: Vec::new(),
         parameters: ParameterChoice {
             log_n: 11,
             scale_bits: Some(30),

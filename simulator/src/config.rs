@@ -7,7 +7,7 @@ use engine::params::{ParametersLiteral, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Chain;
-use crate::fold::ActivationMethod;
+use crate::fold::{ActivationChoice, ActivationMethod, Activations};
 use crate::layout::LayoutSpec;
 use crate::{Error, Result};
 
@@ -194,9 +194,12 @@ pub struct Configuration {
     /// How activations are folded.
     #[serde(default)]
     pub activations: ActivationMethod,
+    /// Activations that are folded in another way.
+    #[serde(default, rename = "activation", skip_serializing_if = "Vec::is_empty")]
+    pub activation_exceptions: Vec<ActivationChoice>,
     /// Parameters.
     pub parameters: ParameterChoice,
-    /// Scales of the results of linear layers, where they are not all the nominal one.
+    /// Scales of the results of linear layers and of activations that are no squares, where they are not all the nominal one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scales: Option<ScalePlan>,
     /// Packing of the image.
@@ -209,6 +212,12 @@ pub struct Configuration {
     /// Identity layers that bring a map into another layout, each after the layer it names; one level each.
     #[serde(default)]
     pub repacks: Vec<LinearChoice>,
+}
+
+impl From<&Configuration> for Activations {
+    fn from(c: &Configuration) -> Self {
+        Self::new(c.activations, c.activation_exceptions.clone())
+    }
 }
 
 impl Configuration {

@@ -27,7 +27,7 @@ fn bounded(bounds: &[(usize, f64)], output: Option<f64>) -> Model {
 }
 
 fn attempt(m: &Model, c: &Configuration) -> simulator::Result<()> {
-    let folded = Folded::new(m, c.activations)?;
+    let folded = Folded::new(m, c)?;
     lower(&folded, c, &c.parameters.ideal_chain().unwrap(), false).map(|_| ())
 }
 

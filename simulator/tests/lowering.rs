@@ -24,7 +24,7 @@ fn chain(c: &Configuration) -> Chain {
 
 #[track_caller]
 fn check(model: &Model, c: &Configuration) -> Lowered {
-    let folded = Folded::new(model, c.activations).unwrap();
+    let folded = Folded::new(model, c).unwrap();
     let chain = chain(c);
     let lowered = lower(&folded, c, &chain, true).unwrap();
     lowered.program.check(&chain).unwrap();

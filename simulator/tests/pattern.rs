@@ -86,7 +86,7 @@ fn fully_connected_units_are_diagonals() {
 }
 
 fn lowered(model: &Model, c: &Configuration) -> Lowered {
-    let folded = Folded::new(model, c.activations).unwrap();
+    let folded = Folded::new(model, c).unwrap();
     lower(&folded, c, &c.parameters.ideal_chain().unwrap(), false).unwrap()
 }
 

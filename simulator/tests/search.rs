@@ -54,7 +54,7 @@ const ANY: Limits = Limits {
 /// Runs a configuration on plain slots and compares with the network.
 #[track_caller]
 fn check_clear(model: &Model, e: &Evaluated) {
-    let folded = Folded::new(model, e.configuration.activations).unwrap();
+    let folded = Folded::new(model, &e.configuration).unwrap();
     let chain = e.configuration.parameters.ideal_chain().unwrap();
     let l = lower(&folded, &e.configuration, &chain, true).unwrap();
     l.program.check(&chain).unwrap();

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 pub struct ScalePlan {
     /// Of the encrypted image, in thousandths of a bit.
     pub input_millibits: i32,
-    /// Of each linear layer's result, in thousandths of a bit.
+    /// Of the result of each linear layer and of each activation that is no square, in thousandths of a bit.
     pub layers_millibits: Vec<(String, i32)>,
 }
 

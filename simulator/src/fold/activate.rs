@@ -2,7 +2,7 @@
 
 use super::affine::{Affine, Sum, Value};
 use super::bound::{largest_result, largest_root};
-use super::build::{Builder, pointwise};
+use super::build::{Builder, Known, pointwise};
 use super::complete::Squares;
 use super::{Origin, Quadratic, StageKind};
 use crate::network::Shape;
@@ -25,7 +25,7 @@ impl Builder<'_> {
             return origin;
         }
         let shape = Shape { channels: affine.terms.len(), ..shape };
-        let (part, bias) = affine.before(&pointwise(shape));
+        let (part, bias) = affine.before(pointwise(shape));
         self.stage(Sum { name: format!("{name}.affine"), parts: vec![(origin, part)], bias })
     }
 
@@ -92,12 +92,12 @@ impl Builder<'_> {
         q: Quadratic,
         bound: Option<f64>,
     ) -> Value {
-        let known = self.known[read].clone();
-        let origin = self.plain(name, known.value, known.shape, known.shared);
+        let (value, &Known { shape, shared, .. }) = (self.take(read), &self.known[read]);
+        let origin = self.plain(name, value, shape, shared);
         self.limit(origin, bound);
         let result = bound.map(|r| largest_result(&q, r));
-        let stage = self.push(name, StageKind::Quadratic(q), vec![origin], known.shape);
+        let stage = self.push(name, StageKind::Quadratic(q), vec![origin], shape);
         self.limit(stage, result);
-        Value::Affine(stage, Affine::identity(known.shape.channels))
+        Value::Affine(stage, Affine::identity(shape.channels))
     }
 }

@@ -52,13 +52,14 @@ impl Affine {
 
     /// `part(this)` as a part of the source, and the bias map that comes of the constants, which do not reach the zero
     /// padding.
-    pub(super) fn before(&self, part: &LinearPart) -> (LinearPart, Vec<f64>) {
-        (self.weights_before(part), self.bias_before(part))
+    pub(super) fn before(&self, part: LinearPart) -> (LinearPart, Vec<f64>) {
+        let bias = self.bias_before(&part);
+        (self.weights_before(part), bias)
     }
 
-    fn weights_before(&self, part: &LinearPart) -> LinearPart {
+    fn weights_before(&self, part: LinearPart) -> LinearPart {
         let diagonal = self.diagonal();
-        let mut part = if diagonal.is_some() { part.clone() } else { part.ungrouped() };
+        let mut part = if diagonal.is_some() { part } else { part.ungrouped() };
         let g = part.geometry;
         let area = g.kernel.0 * g.kernel.1;
         let per_out = g.input.channels / g.groups;
@@ -133,7 +134,8 @@ impl Sum {
     /// Channel `k` is channel `rows[k].0` of this one times `rows[k].1`, plus `shift[k]`.
     pub(super) fn then(&mut self, rows: &[(usize, f64)], shift: &[f64]) {
         let area = self.output().area();
-        self.parts.iter_mut().for_each(|(_, part)| *part = part.with_outputs(rows));
+        let parts = std::mem::take(&mut self.parts).into_iter();
+        self.parts = parts.map(|(origin, part)| (origin, part.with_outputs(rows))).collect();
         self.bias = rows
             .iter()
             .zip(shift)

@@ -4,7 +4,7 @@ use super::affine::{Affine, Sum, Value};
 use super::complete::depends_on_range;
 use super::linear::{LinearPart, LinearStage};
 use super::transform::merge_window;
-use super::{ActivationMethod, Folded, Origin, Quadratic, Stage, StageKind};
+use super::{ActivationMethod, Activations, Folded, Origin, Quadratic, Stage, StageKind};
 use crate::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Shape, Source};
 use crate::{Error, Result};
 
@@ -37,12 +37,13 @@ fn index(source: Source) -> usize {
 }
 
 impl Folded {
-    /// Folds a model.
+    /// Folds a model, each activation by its method.
     ///
     /// # Errors
-    /// [`Error::Layer`] for a layer by channel after a flatten, or parameters of another kind of layer.
-    pub fn new(model: &Model, activations: ActivationMethod) -> Result<Self> {
-        let network = &model.network;
+    /// [`Error::Configuration`] for an exception that names no activation; [`Error::Layer`] for a layer by channel after a flatten, or parameters of another kind of layer.
+    pub fn new(model: &Model, activations: impl Into<Activations>) -> Result<Self> {
+        let (network, activations) = (&model.network, activations.into());
+        activations.check(network)?;
         let mut readers = vec![0; network.layers.len() + 1];
         let sources = network.layers.iter().flat_map(|layer| &layer.sources);
         sources.for_each(|source| readers[index(*source)] += 1);
@@ -72,9 +73,10 @@ impl Folded {
                     check_unflattened(layer, shape)?;
                     let q = Quadratic { a: a.clone(), b: linear.clone(), c: c.clone() };
                     let bound = model.bounds.activations.get(&k).copied();
-                    let value = match activations {
+                    let method = activations.of(&layer.name);
+                    let value = match method {
                         ActivationMethod::Quadratic => b.quadratic(&layer.name, read, q, bound),
-                        _ => {
+                        ActivationMethod::Square | ActivationMethod::PairedSquare => {
                             let range = match bound {
                                 None if depends_on_range(&q) => {
                                     let ranges = match &mut ranges {
@@ -85,7 +87,7 @@ impl Folded {
                                 }
                                 known => known.unwrap_or(1.0),
                             };
-                            let rescale = activations == ActivationMethod::Square;
+                            let rescale = method == ActivationMethod::Square;
                             b.square(&layer.name, read, &q, bound, range, rescale)
                         }
                     };
@@ -96,7 +98,7 @@ impl Folded {
                     let rows: Vec<_> = scale.iter().copied().enumerate().collect();
                     (b.scaled(&layer.name, read, &rows, shift), shape)
                 }
-                (LayerKind::Flatten, _) => (b.known[read].value.clone(), shape),
+                (LayerKind::Flatten, _) => (b.take(read), shape),
                 (LayerKind::Shortcut { stride, .. }, _) => {
                     let part = subsample(shape, layer.output, *stride);
                     let bias = vec![0.0; layer.output.channels];
@@ -117,7 +119,7 @@ impl Folded {
             };
             b.learn(value, shape);
         }
-        b.finish()
+        b.finish(activations)
     }
 }
 
@@ -220,7 +222,8 @@ impl Builder<'_> {
         let (origin, affine) = match &self.known[read].value {
             Value::Affine(origin, affine) => (*origin, affine.clone()),
             Value::Sum(Sum { name, .. }) | Value::Pooled { name, .. } => {
-                let sum = self.sum(name, read);
+                let name = name.clone();
+                let sum = self.sum(&name, read);
                 let affine = Affine::identity(sum.output().channels);
                 let origin = self.stage(sum);
                 self.known[read].value = Value::Affine(origin, affine.clone());
@@ -270,17 +273,28 @@ impl Builder<'_> {
         Sum { name, parts, bias: vec![0.0; output.len()] }
     }
 
+    /// What number `read` gives, for the one layer that reads it.
+    pub(super) fn take(&mut self, read: usize) -> Value {
+        let known = &mut self.known[read];
+        // What several read has been settled. A sum may have a hundred million weights, and is not kept twice.
+        if matches!(known.value, Value::Sum(_)) {
+            let taken = Value::Affine(Origin::Image, Affine::identity(0));
+            return std::mem::replace(&mut known.value, taken);
+        }
+        known.value.clone()
+    }
+
     /// What number `read` gives as a sum, under a name of its own where it has none yet.
-    fn sum(&self, name: &str, read: usize) -> Sum {
+    fn sum(&mut self, name: &str, read: usize) -> Sum {
         let shape = self.known[read].shape;
-        match &self.known[read].value {
-            Value::Sum(sum) => sum.clone(),
+        match self.take(read) {
+            Value::Sum(sum) => sum,
             Value::Pooled { kernel, stride, name } => {
-                self.window_sum(name.clone(), (*kernel, *stride), shape)
+                self.window_sum(name, (kernel, stride), shape)
             }
             Value::Affine(origin, affine) => {
-                let (part, bias) = affine.before(&pointwise(shape));
-                Sum { name: name.to_owned(), parts: vec![(*origin, part)], bias }
+                let (part, bias) = affine.before(pointwise(shape));
+                Sum { name: name.to_owned(), parts: vec![(origin, part)], bias }
             }
         }
     }
@@ -300,13 +314,13 @@ impl Builder<'_> {
                     }
                     Err(_) => {
                         let (origin, affine) = self.settle(read);
-                        (origin, affine.before(&part))
+                        (origin, affine.before(part))
                     }
                 }
             }
             _ => {
                 let (origin, affine) = self.settle(read);
-                (origin, affine.before(&part))
+                (origin, affine.before(part))
             }
         };
         map.iter_mut().enumerate().for_each(|(k, y)| *y += bias[k / area]);
@@ -322,8 +336,8 @@ impl Builder<'_> {
         let (origin, affine) = self.settle(read);
         if origin == Origin::Image {
             // Scaled only, as by a batch norm: the windows are summed by the layer that scales it.
-            let pooled = self.window_sum(name.to_owned(), window, output);
-            let (_, part) = &pooled.parts[0];
+            let mut pooled = self.window_sum(name.to_owned(), window, output);
+            let (_, part) = pooled.parts.remove(0);
             let (part, bias) = affine.before(part);
             return Value::Sum(Sum { parts: vec![(origin, part)], bias, ..pooled });
         }
@@ -338,7 +352,7 @@ impl Builder<'_> {
 
     /// Channel `k` is channel `rows[k].0` of number `read` times `rows[k].1`, plus `shift[k]`.
     pub(super) fn scaled(
-        &self,
+        &mut self,
         name: &str,
         read: usize,
         rows: &[(usize, f64)],
@@ -352,7 +366,7 @@ impl Builder<'_> {
         Value::Sum(sum)
     }
 
-    fn add(&self, name: &str, read: usize, other: usize) -> Value {
+    fn add(&mut self, name: &str, read: usize, other: usize) -> Value {
         let (mut a, mut b) = (self.sum(name, read), self.sum(name, other));
         // The part that reads what was computed last is the main one.
         if b.parts[0].0 > a.parts[0].0 {
@@ -363,16 +377,17 @@ impl Builder<'_> {
         Value::Sum(a)
     }
 
-    fn finish(mut self) -> Result<Folded> {
+    fn finish(mut self, activations: Activations) -> Result<Folded> {
         let last = self.known.len() - 1;
-        let known = self.known[last].clone();
-        let origin = self.plain("output", known.value, known.shape, known.shared);
+        let (value, &Known { shape, shared, .. }) = (self.take(last), &self.known[last]);
+        let origin = self.plain("output", value, shape, shared);
         self.limit(origin, self.model.bounds.output);
         // Layers that nothing reads, behind the last stage, are no part of the network.
         if let Origin::Stage(k) = origin {
             self.stages.truncate(k + 1);
         }
         let network = &self.model.network;
-        Ok(Folded { name: network.name.clone(), input: network.input, stages: self.stages })
+        let (name, input) = (network.name.clone(), network.input);
+        Ok(Folded { name, input, activations, stages: self.stages })
     }
 }

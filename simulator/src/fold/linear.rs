@@ -69,10 +69,10 @@ impl LinearPart {
     }
 
     /// The same with one group: weights between channels of different groups are zero.
-    pub(super) fn ungrouped(&self) -> Self {
+    pub(super) fn ungrouped(self) -> Self {
         let g = self.geometry;
         if g.groups == 1 {
-            return self.clone();
+            return self;
         }
         let area = g.kernel.0 * g.kernel.1;
         let per_out = g.input.channels / g.groups;
@@ -88,10 +88,10 @@ impl LinearPart {
     }
 
     /// The part whose output channel `k` is channel `rows[k].0` of this one times `rows[k].1`.
-    pub(super) fn with_outputs(&self, rows: &[(usize, f64)]) -> Self {
+    pub(super) fn with_outputs(self, rows: &[(usize, f64)]) -> Self {
         let straight = rows.len() == self.geometry.output.channels
             && rows.iter().enumerate().all(|(k, row)| row.0 == k);
-        let mut part = if straight { self.clone() } else { self.ungrouped() };
+        let mut part = if straight { self } else { self.ungrouped() };
         if !straight {
             let fan_in = part.geometry.fan_in();
             part.weights = rows

@@ -21,12 +21,14 @@ mod build;
 mod complete;
 mod forward;
 mod linear;
+mod method;
 mod statistics;
 mod transform;
 
 use crate::network::Shape;
 
 pub use linear::{LinearPart, LinearStage, depthwise_identity};
+pub use method::{ActivationChoice, ActivationMethod, Activations};
 pub use statistics::{Statistics, ValueSize};
 pub use transform::{im2col, merge_pool, to_patches};
 
@@ -100,32 +102,6 @@ impl Stage {
     }
 }
 
-/// How activations are folded.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActivationMethod {
-    /// Completed to a pure square: one level.
-    #[default]
-    Square,
-    /// Completed to a pure square that is not rescaled: the next linear stage's rescale, by a prime of the size of
-    /// scale and weights together, serves both. No level of its own; inputs come at the square of the scale.
-    PairedSquare,
-    /// Square, then a combination of the square and the value: two levels (HEAR's way).
-    Quadratic,
-}
-
 /// A folded network: a graph of stages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Folded {
@@ -133,6 +109,8 @@ pub struct Folded {
     pub name: String,
     /// Shape of the image.
     pub input: Shape,
+    /// How its activations were folded.
+    pub activations: Activations,
     /// The stages, each after those that it reads; the last one's result is the network's.
     pub stages: Vec<Stage>,
 }

@@ -10,8 +10,13 @@ use crate::layout::{Layout, pack};
 use crate::program::{PlaintextId, ValueId};
 
 /// `a x^2 + b x + c`: square and rescale; `a` times the square plus `b` times the value, rescale; plus `c`.
-/// The two factors are encoded at scales for which the products agree.
-pub(crate) fn quadratic(b: &mut Builder<'_>, state: &mut State, q: &Quadratic) -> Result<()> {
+/// The two factors are encoded at scales for which the products agree, and the results come at `scale`.
+pub(crate) fn quadratic(
+    b: &mut Builder<'_>,
+    state: &mut State,
+    q: &Quadratic,
+    scale: f64,
+) -> Result<()> {
     let layout = state.layout.clone();
     let mut plain = Coefficients::new(&layout);
     let mut values = Vec::with_capacity(state.values.len());
@@ -19,7 +24,7 @@ pub(crate) fn quadratic(b: &mut Builder<'_>, state: &mut State, q: &Quadratic) -
         let square = b.sum_squares(vec![x], true)?;
         let level = b.info(square).level;
         let x = b.drop_level(x, level);
-        let target = b.chain.scale * b.chain.moduli[level];
+        let target = scale * b.chain.moduli[level];
         let times =
             |b: &mut Builder<'_>, plain: &mut Coefficients<'_>, v: ValueId, list: &[f64]| {
                 let scale = target / b.info(v).scale;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::diagonals::{Contents, Diagonal};
+use super::diagonals::{Contents, Diagonal, Entry};
 use super::signature::Signature;
 
 /// Multiplicative hashing of small integer keys.
@@ -44,12 +44,25 @@ pub(super) type KeyMap<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) diagonals: Vec<(Diagonal, Contents)>,
+    /// The entries of each, if they are kept.
+    pub(super) entries: Vec<Vec<Entry>>,
     numbers: KeyMap<Diagonal, u32>,
+    /// In place of `numbers`, where all diagonals are of one output and turn blocks only: those of each input by block.
+    by_block: Vec<u32>,
+    period: usize,
     /// How many there are when each stands for those of all ciphertexts that are alike.
     pub(super) total: usize,
 }
 
+/// No diagonal.
+const NONE: u32 = u32::MAX;
+
 impl Found {
+    /// None yet, and all will be of one output and turn blocks only, of at most `period` slots.
+    pub(super) fn of_one_output(inputs: usize, period: usize) -> Self {
+        Self { by_block: vec![NONE; inputs * period], period, ..Self::default() }
+    }
+
     /// The number of a diagonal; a new one has its first entry at `first`, stands for `copies` and belongs to part number
     /// `part` of its stage. Parts share no plaintext: their sources may have different scales.
     pub(super) fn number(
@@ -60,12 +73,19 @@ impl Found {
         part: usize,
     ) -> u32 {
         let next = self.diagonals.len() as u32;
-        let number = *self.numbers.entry(key).or_insert(next);
+        let number = match self.by_block.get_mut(key.input * self.period + key.block) {
+            Some(known) => {
+                *known = if *known == NONE { next } else { *known };
+                *known
+            }
+            None => *self.numbers.entry(key).or_insert(next),
+        };
         if number == next {
             let mut signature = Signature::default();
             if part > 0 {
                 signature.add(part, usize::MAX, f64::NAN);
             }
+            self.entries.push(Vec::new());
             self.diagonals.push((key, Contents { first, signature, ..Contents::default() }));
             self.total += copies;
         }

@@ -19,7 +19,7 @@ mod stages;
 
 use crate::chain::Chain;
 use crate::config::Configuration;
-use crate::fold::{ActivationMethod, Folded, Origin, StageKind, im2col};
+use crate::fold::{Folded, Origin, StageKind, im2col};
 use crate::layout::{Layout, pack, unpack};
 use crate::network::ConvGeometry;
 use crate::program::{Program, ValueId, ValueInfo, room};
@@ -129,10 +129,10 @@ pub fn lower(
         prepare(folded, configuration, chain.slots)?;
     let depth = depths.iter().copied().max().unwrap_or(0);
     check_depth(&pieces, &depths, chain.levels())?;
-    let scale = match (&configuration.scales, configuration.activations) {
-        (Some(plan), _) => plan.input(),
-        (None, ActivationMethod::PairedSquare) => chain.scale * chain.scale,
-        (None, ActivationMethod::Square | ActivationMethod::Quadratic) => chain.scale,
+    let scale = match &configuration.scales {
+        Some(plan) => plan.input(),
+        None if folded.activations.pairs() => chain.scale * chain.scale,
+        None => chain.scale,
     };
     let fresh = ValueInfo { level: depth, scale };
     let mut b = Builder::new(chain, values, input.ciphertexts(), fresh);
@@ -143,6 +143,7 @@ pub fn lower(
         let sources: Vec<&State> =
             piece.sources.iter().map(|s| origin(&image, &states, *s)).collect();
         let stage = &piece.stage;
+        let planned = configuration.scales.as_ref().and_then(|plan| plan.layer(&stage.name));
         let state = match &stage.kind {
             StageKind::Linear(linear) => {
                 b.layer(&stage.name);
@@ -154,8 +155,6 @@ pub fn lower(
                 let layouts: Vec<&Layout> = sources.iter().map(|s| &s.layout).collect();
                 let diagonals =
                     Diagonals::new(&stage.name, linear, &layouts, &output, choice.fold, values)?;
-                let planned =
-                    configuration.scales.as_ref().and_then(|plan| plan.layer(&stage.name));
                 if let Some(&(geometry, form)) = forms.get(&stage.name) {
                     placed.push(Placed {
                         layer: stage.name.clone(),
@@ -186,7 +185,7 @@ pub fn lower(
                 let mut state = sources[0].clone();
                 state.values.iter_mut().for_each(|v| *v = b.at_level(*v, level));
                 let method = |name: &str| Ok(configuration.pool_choice(name)?.method);
-                pieces::emit(&mut b, &mut state, piece, method)?;
+                pieces::emit(&mut b, &mut state, piece, planned.unwrap_or(chain.scale), method)?;
                 state
             }
         };

@@ -76,11 +76,13 @@ pub(crate) fn depths(pieces: &[Piece<'_>]) -> Vec<usize> {
     crate::fold::depths(steps.collect())
 }
 
-/// Emits a piece that is not linear; the state holds what it reads, then what it gives. `method` says how a pool is computed.
+/// Emits a piece that is not linear; the state holds what it reads, then what it gives. A
+/// quadratic's result comes at `scale`; `method` says how a pool is computed.
 pub(crate) fn emit(
     b: &mut Builder<'_>,
     state: &mut State,
     piece: &Piece<'_>,
+    scale: f64,
     method: impl Fn(&str) -> Result<PoolMethod>,
 ) -> Result<()> {
     let of = |stage| Pool::new(stage, &method);
@@ -89,7 +91,7 @@ pub(crate) fn emit(
         StageKind::Square { rescale } => {
             square(b, state, piece.pool.as_deref().map(of).transpose()?, *rescale)
         }
-        StageKind::Quadratic(q) => quadratic(b, state, q),
+        StageKind::Quadratic(q) => quadratic(b, state, q, scale),
         StageKind::SumPool { .. } => pool(b, state, of(&piece.stage)?),
         StageKind::Linear(_) => Err(Error::unsupported(
             &piece.stage.name,

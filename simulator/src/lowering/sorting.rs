@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::alike::Alike;
 use super::diagonals::{Diagonal, Diagonals, Entry, Splitter, check_mask};
 use super::found::{Found, KeyMap, Unseen};
@@ -52,17 +54,28 @@ struct Part<'a> {
 impl Sorting<'_> {
     /// The diagonals of some output channels, ascending.
     pub(super) fn sorted(&self, channels: &[usize]) -> Result<Diagonals> {
-        let mut all = self.of(channels)?;
-        all.diagonals.sort_by_key(|(key, _)| *key);
-        for (_, contents) in &mut all.diagonals {
-            Arc::make_mut(&mut contents.entries).shrink_to_fit();
-        }
+        self.check()?;
+        // Ciphertexts of the output have no diagonal in common.
+        let mut groups = vec![Vec::new(); self.output.channel_ciphertexts()];
+        channels.iter().for_each(|o| groups[self.output.channels[*o].ct].push(*o));
+        let groups: Vec<Diagonals> = groups.par_iter().map(|group| self.gathered(group)).collect();
+        let count = groups.iter().map(|group| group.diagonals.len()).sum::<usize>();
+        let mut groups = groups.into_iter();
+        let mut all = groups.next().unwrap_or_else(|| self.gathered(&[]));
+        all.diagonals.reserve_exact(count - all.diagonals.len());
+        all.diagonals.extend(groups.flat_map(|group| group.diagonals));
+        all.diagonals.sort_unstable_by_key(|(key, _)| *key);
         Ok(all)
     }
 
     /// The diagonals of some output channels.
     pub(super) fn of(&self, channels: &[usize]) -> Result<Diagonals> {
         self.check()?;
+        Ok(self.gathered(channels))
+    }
+
+    /// The diagonals of some output channels, between layouts that have been checked.
+    fn gathered(&self, channels: &[usize]) -> Diagonals {
         let output = self.output;
         let periods = self.inputs.iter().map(|input| input.period);
         let period = periods.fold(output.period, usize::max);
@@ -71,7 +84,15 @@ impl Sorting<'_> {
         let apart = !self.is_full() || self.stage.geometry.groups > 1;
         let outs = Alike::new(output, apart);
         let mut ins = Vec::with_capacity(input_periods.len());
-        let mut found = Found::default();
+        // An outline is looked at so seldom that a place for every block would cost more.
+        let once = matches!(self.fill, Fill::Outline(_));
+        let mut cts = channels.iter().map(|o| output.channels[*o].ct);
+        let first = cts.next();
+        let single = output.shape.area() == 1 && cts.all(|ct| Some(ct) == first);
+        let mut found = match single && !once {
+            true => Found::of_one_output(input_periods.len(), period),
+            false => Found::default(),
+        };
         let mut sets = Vec::new();
         for (number, (part, input)) in self.stage.parts().zip(self.inputs).enumerate() {
             let first = ins.len();
@@ -79,7 +100,13 @@ impl Sorting<'_> {
             ins.extend(part.ins.copies(input.phases));
             self.part(&part, &outs, period, channels, &mut found, &mut sets);
         }
-        Ok(Diagonals {
+        for ((_, contents), mut entries) in found.diagonals.iter_mut().zip(found.entries) {
+            if !entries.is_empty() {
+                entries.shrink_to_fit();
+                contents.entries = Arc::new(entries);
+            }
+        }
+        Diagonals {
             diagonals: found.diagonals,
             sets: Arc::new(sets),
             outputs: output.ciphertexts(),
@@ -87,7 +114,7 @@ impl Sorting<'_> {
             input_periods,
             period,
             copies: [outs.copies(output.phases), ins],
-        })
+        }
     }
 
     /// Whether no weight has to be looked at.
@@ -234,9 +261,8 @@ impl Sorting<'_> {
                             contents.count += 1;
                             if matches!(fill, Fill::Entries) {
                                 let (base, set) = (base as u32, set as u32);
-                                // Nothing else has them yet.
-                                let entries = Arc::make_mut(&mut contents.entries);
-                                entries.push(Entry { base, set, weight: weights[at] });
+                                let entry = Entry { base, set, weight: weights[at] };
+                                found.entries[diagonal as usize].push(entry);
                             }
                         }
                     }

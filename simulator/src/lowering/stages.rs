@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use super::pieces::{Piece, depths, pieces, readers};
 use super::repack_name;
 use crate::config::{Configuration, PoolMethod};
-use crate::fold::{Folded, Origin, Stage, StageKind, depthwise_identity, merge_pool, to_patches};
+use crate::fold::{
+    Activations, Folded, Origin, Stage, StageKind, depthwise_identity, merge_pool, to_patches,
+};
 use crate::layout::{Layout, Margin};
 use crate::network::ConvGeometry;
 use crate::{Error, Result};
@@ -143,8 +145,15 @@ pub(crate) fn prepare<'a>(
     Ok(Prepared { pieces, depths, forms, input, patches })
 }
 
-/// Every choice must name a layer that exists, once.
+/// Activations must be folded as the configuration says, and every choice must name a layer that exists, once.
 fn check_names(folded: &Folded, c: &Configuration) -> Result<()> {
+    let wanted = Activations::from(c);
+    if folded.activations != wanted {
+        return Err(Error::Configuration(format!(
+            "activations are to be {wanted}, and {} is folded with {}: fold it as the configuration says",
+            folded.name, folded.activations
+        )));
+    }
     let check = |kind: &str, names: Vec<&String>, fits: &dyn Fn(&Stage) -> bool| {
         for (k, name) in names.iter().enumerate() {
             if names[..k].contains(name) {

@@ -434,8 +434,8 @@ impl Terms<'_> {
         });
         let pieces = pieces(chain.collect());
         self.emit(layout.ciphertexts(), |b, values| {
-            let mut state = State { values, layout: layout.clone() };
-            pieces.iter().try_for_each(|piece| emit(b, &mut state, piece, |_| Ok(method)))?;
+            let (mut state, scale) = (State { values, layout: layout.clone() }, b.chain.scale);
+            pieces.iter().try_for_each(|p| emit(b, &mut state, p, scale, |_| Ok(method)))?;
             Ok(state)
         })
     }

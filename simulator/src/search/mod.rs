@@ -3,13 +3,14 @@
 //! For each variant, ring degree and key-switching shape, an exact dynamic programme along the layers finds
 //! the cheapest layouts, fold masks, schedules and pool methods under a [`Pricer`]. The best ones are lowered,
 //! priced as they will run, and their memory and precision predicted. Limits are applied last, so that one
-//! journal serves any of them.
+//! journal serves any of them. Single activations of what was found may then be folded in other ways ([`Search::exceptions`]).
 
 mod beam;
 mod candidates;
 mod dynamic;
 mod edges;
 mod evaluate;
+mod exceptions;
 mod front;
 mod journal;
 mod obstacle;

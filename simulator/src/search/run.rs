@@ -12,13 +12,13 @@ use super::survey::{Survey, looked_at};
 use super::watch::Watch;
 use crate::chain::Chain;
 use crate::config::{Configuration, ParameterChoice, ScalePlan};
-use crate::fold::{ActivationMethod, Folded, StageKind, Statistics};
+use crate::fold::{Folded, StageKind, Statistics};
 use crate::lowering::{Signature, lower};
 use crate::precision::Precision;
 use crate::{Error, Result};
 
 /// Images that value sizes are measured over, at most.
-const STATISTICS_IMAGES: usize = 16;
+pub(super) const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
 const KEYS: u32 = 4;
@@ -28,7 +28,7 @@ const KEYS: u32 = 4;
 pub struct Candidate {
     /// Name of the variant.
     pub variant: String,
-    /// The folded network with its weights, folded as the space's `activations` says.
+    /// The folded network with its weights. It has squares that are not rescaled only if the space's `activations` are such.
     pub folded: Folded,
     /// Test accuracy, 0 to 1, if measured.
     pub accuracy: Option<f64>,
@@ -74,10 +74,10 @@ pub struct Outcome {
 }
 
 /// What all points of a candidate have in common.
-struct About<'a> {
-    candidate: &'a Candidate,
-    statistics: &'a Statistics,
-    images: &'a [Vec<f64>],
+pub(super) struct About<'a> {
+    pub(super) candidate: &'a Candidate,
+    pub(super) statistics: &'a Statistics,
+    pub(super) images: &'a [Vec<f64>],
 }
 
 impl Search<'_> {
@@ -208,7 +208,7 @@ impl Search<'_> {
     }
 
     /// The one limit that a result does not keep to, if it is only one.
-    fn only_obstacle(&self, e: &Evaluated) -> Option<Obstacle> {
+    pub(super) fn only_obstacle(&self, e: &Evaluated) -> Option<Obstacle> {
         let mut all = self.obstacles(e).filter(|_| self.is_accurate(e));
         let first = all.next()?;
         all.next().is_none().then_some(first)
@@ -217,19 +217,15 @@ impl Search<'_> {
     /// The scales of a point's programs, as far as they are not nominal.
     fn scales(&self, about: &About<'_>, beside: f64, chain: &Chain) -> Result<Option<ScalePlan>> {
         let (folded, statistics) = (&about.candidate.folded, about.statistics);
-        match self.space.activations {
-            ActivationMethod::PairedSquare => {
-                ScalePlan::new(folded, statistics, beside, chain).map(Some)
-            }
-            ActivationMethod::Square | ActivationMethod::Quadratic => {
-                ScalePlan::nominal(folded, statistics, beside, chain)
-            }
+        match folded.activations.pairs() {
+            true => ScalePlan::new(folded, statistics, beside, chain).map(Some),
+            false => ScalePlan::nominal(folded, statistics, beside, chain),
         }
     }
 
     /// Lowers the ways found, and says what is in the way of those for which there is no room. Precision depends on the
     /// parameters and the depth far more than on the layouts, so it is simulated once for each plan of scales.
-    fn finish(
+    pub(super) fn finish(
         &self,
         about: &About<'_>,
         parameters: &ParameterChoice,
@@ -275,7 +271,8 @@ impl Search<'_> {
         let mut configuration = Configuration {
             network: folded.name.clone(),
             variant: candidate.variant.clone(),
-            activations: self.space.activations,
+            activations: folded.activations.method,
+            activation_exceptions: folded.activations.exceptions.clone(),
             parameters: scaled(&scales),
             scales,
             input: path.input,
@@ -318,7 +315,11 @@ impl Search<'_> {
     }
 
     /// Everything that a point's result depends on.
-    fn key(&self, candidate: &Candidate, parameters: &ParameterChoice) -> Result<String> {
+    pub(super) fn key(
+        &self,
+        candidate: &Candidate,
+        parameters: &ParameterChoice,
+    ) -> Result<String> {
         let json =
             |r: serde_json::Result<String>| r.map_err(|e| Error::Configuration(e.to_string()));
         let space = json(serde_json::to_string(self.space))?;

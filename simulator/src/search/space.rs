@@ -40,7 +40,7 @@ pub struct Space {
     pub repacks: usize,
     /// Whether rotations are fused with products.
     pub double_hoisting: bool,
-    /// How activations are folded.
+    /// How activations are folded, but for exceptions; parameters are for paired squares if it says so.
     pub activations: ActivationMethod,
     /// Most ciphertexts that the client sends: fewer keep the upload small, more save the first layer's rotations.
     pub max_inputs: usize,

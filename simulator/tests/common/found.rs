@@ -48,8 +48,19 @@ pub fn search_into(
     journal: &mut Journal,
 ) -> simulator::Result<Outcome> {
     let folded = Folded::new(model, space.activations)?;
+    let candidate = Candidate { variant: "v".into(), folded, accuracy: None };
+    search_with(space, demand, images, |search| search.run(&[candidate], journal))
+}
+
+/// Something done with a search.
+pub fn search_with<T>(
+    space: &Space,
+    demand: Demand,
+    images: &[Vec<f64>],
+    run: impl FnOnce(&Search<'_>) -> T,
+) -> T {
     let limits = Limits { precision: demand, ..Limits::default() };
-    let search = Search {
+    run(&Search {
         space,
         limits: &limits,
         pricer: &WorkPricer,
@@ -58,15 +69,13 @@ pub fn search_into(
         images,
         seed: 1,
         watch: Watch::default(),
-    };
-    let candidate = Candidate { variant: "v".into(), folded, accuracy: None };
-    search.run(&[candidate], journal)
+    })
 }
 
 /// Checks a configuration on plain slots: the network's results but for roundings of double precision.
 #[track_caller]
 pub fn check_clear(model: &Model, e: &Evaluated, image: &[f64]) {
-    let folded = Folded::new(model, e.configuration.activations).unwrap();
+    let folded = Folded::new(model, &e.configuration).unwrap();
     let chain = e.configuration.parameters.ideal_chain().unwrap();
     let lowered = lower(&folded, &e.configuration, &chain, true).unwrap();
     lowered.program.check(&chain).unwrap();
@@ -80,7 +89,7 @@ pub fn check_clear(model: &Model, e: &Evaluated, image: &[f64]) {
 /// Runs a configuration encrypted, and gives its precision; the instructions must be the priced ones.
 #[track_caller]
 pub fn encrypted(model: &Model, e: &Evaluated, image: &[f64]) -> Precision {
-    let folded = Folded::new(model, e.configuration.activations).unwrap();
+    let folded = Folded::new(model, &e.configuration).unwrap();
     let params = Parameters::new(&e.configuration.parameters.literal().unwrap()).unwrap();
     let chain = Chain::from(&params);
     let lowered = lower(&folded, &e.configuration, &chain, true).unwrap();

@@ -112,6 +112,7 @@ pub fn raster(log_n: u32, activations: ActivationMethod) -> Configuration {
         network: "lenet".into(),
         variant: "random".into(),
         activations,
+        activation_exceptions: vec![],
         parameters: ParameterChoice {
             log_n,
             scale_bits: Some(32),

@@ -84,6 +84,7 @@ fn prices_are_exact(space: &Space) {
                         network: "small".into(),
                         variant: "random".into(),
                         activations: space.activations,
+                        activation_exceptions: Vec::new(),
                         parameters: crate::config::ParameterChoice {
                             log_n: 10,
                             scale_bits: Some(30),
