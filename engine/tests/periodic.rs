@@ -139,7 +139,8 @@ fn sums_over_blocks_are_right() {
 
 #[test]
 fn single_operations_take_both_forms() {
-    for (name, literal) in literals().into_iter().take(3) {
+    // Those whose scale is far above fresh noise.
+    for (name, literal) in literals().into_iter().step_by(3) {
         let setup = Setup::new(name, &literal);
         let (params, ev) = (&setup.params, &setup.evaluator);
         let level = params.max_level();

@@ -9,8 +9,8 @@ use super::blocks::Block;
 use super::decompose::{Decomposition, Digits};
 use super::linear::Operands;
 use super::plan::{LinearPlan, Summand};
+use super::rows::Rows;
 use crate::Result;
-use crate::buffer::AlignedBuf;
 use crate::cipher::Plaintext;
 use crate::kernels::{KeyProduct, KeyWords, PairProducts, kernels};
 use crate::keys::GaloisKey;
@@ -49,9 +49,9 @@ fn run(plaintext: &Plaintext) -> usize {
     plaintext.run().min(CHUNK_WORDS)
 }
 
-/// Chunk `chunk` of both components of every rotated source.
-fn pair(buffer: &[u64], rotated: usize) -> (&[u64], &[u64]) {
-    buffer[2 * CHUNK_WORDS * rotated..2 * CHUNK_WORDS * (rotated + 1)].split_at(CHUNK_WORDS)
+/// Both components of a rotated source in the rows of a chunk.
+fn pair(rows: &Rows, rotated: usize) -> (&[u64], &[u64]) {
+    (rows.row(2 * rotated), rows.row(2 * rotated + 1))
 }
 
 impl<'a> Job<'a> {
@@ -108,8 +108,7 @@ impl Job<'_> {
         }
         let direct = self.plan.is_direct();
         by_task.into_par_iter().enumerate().for_each(|(task, mut parts)| {
-            let buffered = if direct { 0 } else { 2 * CHUNK_WORDS * self.plan.rotated.len() };
-            let mut buffer = AlignedBuf::scratch(buffered);
+            let mut rows = Rows::new(self.plan.buffered_rows(), CHUNK_WORDS);
             let first = task * CHUNKS_PER_TASK;
             for chunk in first..(first + CHUNKS_PER_TASK).min(n / CHUNK_WORDS) {
                 let within = (chunk - first) * CHUNK_WORDS..(chunk - first + 1) * CHUNK_WORDS;
@@ -121,10 +120,10 @@ impl Job<'_> {
                     self.rotations(position, chunk, &by_source, outputs);
                     continue;
                 }
-                let pairs = buffer.chunks_exact_mut(2 * CHUNK_WORDS);
-                let pairs = pairs.map(|pair| pair.split_at_mut(CHUNK_WORDS).into());
+                let mut buffered = rows.rows_mut();
+                let pairs = std::iter::from_fn(move || Some([buffered.next()?, buffered.next()?]));
                 self.rotations(position, chunk, &by_source, pairs);
-                self.sums(position, chunk, &buffer, outputs);
+                self.sums(position, chunk, &rows, outputs);
             }
         });
     }
@@ -191,14 +190,14 @@ impl Job<'_> {
         &self,
         position: usize,
         chunk: usize,
-        buffer: &[u64],
+        rows: &Rows,
         outputs: impl Iterator<Item = [&'p mut [u64]; 2]>,
     ) {
         let index = self.evaluator.params.limb_index(self.operands.level, position);
         let modulus = self.evaluator.params.modulus(index);
         if self.plan.plaintexts == 0 {
             for (summands, out) in self.plan.outputs.iter().zip(outputs) {
-                self.plain_sum(position, summands, buffer, out, modulus);
+                self.plain_sum(position, summands, rows, out, modulus);
             }
             return;
         }
@@ -207,7 +206,7 @@ impl Job<'_> {
             let mut outs: Vec<_> =
                 block.outputs.iter().filter_map(|&output| outputs[output].take()).collect();
             for (i, &run) in runs.iter().enumerate() {
-                let Terms { x0, x1, factors } = self.terms(position, chunk, block, run, buffer);
+                let Terms { x0, x1, factors } = self.terms(position, chunk, block, run, rows);
                 let (x0, x1, factors) = (&x0, &x1, &factors);
                 let products = PairProducts { x0, x1, factors, run, add: i > 0 };
                 (kernels().dot_pairs)(&mut outs, &products, modulus);
@@ -220,12 +219,12 @@ impl Job<'_> {
         &self,
         position: usize,
         summands: &[Summand],
-        buffer: &[u64],
+        rows: &Rows,
         [out0, out1]: [&mut [u64]; 2],
         modulus: &Modulus,
     ) {
         let present = summands.iter().filter(|s| !self.vanishes(s.rotated, position));
-        let mut present = present.map(|s| pair(buffer, s.rotated));
+        let mut present = present.map(|s| pair(rows, s.rotated));
         match present.next() {
             Some((x0, x1)) => {
                 out0.copy_from_slice(x0);
@@ -249,7 +248,7 @@ impl Job<'_> {
         chunk: usize,
         block: &Block,
         run: usize,
-        buffer: &'b [u64],
+        rows: &'b Rows,
     ) -> Terms<'b> {
         let (outputs, count) = (block.outputs.len(), block.terms.len());
         let range = chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS;
@@ -266,7 +265,7 @@ impl Job<'_> {
             if plaintexts.iter().all(Option::is_none) {
                 continue;
             }
-            let (x0, x1) = pair(buffer, term.rotated);
+            let (x0, x1) = pair(rows, term.rotated);
             terms.x0.push(x0);
             terms.x1.push(x1);
             terms.factors.extend(plaintexts[..outputs].iter().map(|plaintext| {

@@ -188,8 +188,13 @@ impl LinearPlan {
         let groups = group * (group + 1) / 2;
         let divided = self.converter(params, level).map_or(0, |c| c.rows() + groups);
         let rows = decomposed * (level + 1) + decomposed * several + made * groups;
-        let buffered = if self.is_direct() { 0 } else { 2 * CHUNK_WORDS * self.rotated.len() };
-        Rows::bytes(rows + components * divided, params.n()) + size_of::<u64>() * buffered
+        Rows::bytes(rows + components * divided, params.n())
+            + Rows::bytes(self.buffered_rows(), CHUNK_WORDS)
+    }
+
+    /// Rows of a chunk that hold the rotated sources until they are summed: two for each, or none if nothing is.
+    pub(super) fn buffered_rows(&self) -> usize {
+        if self.is_direct() { 0 } else { 2 * self.rotated.len() }
     }
 
     /// What the execution of this plan consists of.

@@ -1,7 +1,7 @@
 //! Sums of products of ciphertexts with plaintexts, for several outputs at once. Ranges are those of
 //! [`crate::kernels::Kernels`].
 //!
-//! `K` outputs times `U` vectors are summed at once, so that a loaded pair of words serves `K` outputs: up to 16 running
+//! `K` outputs times `U` vectors are summed at once, so that a loaded pair of words serves `K` outputs: up to 24 running
 //! words in registers, and enough independent multiply-adds to hide their latency.
 
 use std::arch::x86_64::*;
@@ -63,7 +63,7 @@ impl PairSums<'_> {
             match outs.len() {
                 1 => self.outputs::<WIDE, EACH, 1, 4>([a]),
                 2 => self.outputs::<WIDE, EACH, 2, 2>([a, b]),
-                3 => self.outputs::<WIDE, EACH, 3, 1>([a, b, c]),
+                3 => self.outputs::<WIDE, EACH, 3, 2>([a, b, c]),
                 _ => self.outputs::<WIDE, EACH, 4, 1>([a, b, c, d]),
             }
         }
