@@ -10,6 +10,8 @@
 //! one and so many results, what is done once and each further result). The primitives are those of the benches;
 //! `transform` is one forward transform of a limb, by this engine and by `tfhe-ntt`, with a 50-bit prime.
 
+#[path = "../benches/primitives/layers.rs"]
+mod layers;
 #[allow(dead_code, reason = "the benches use the rest")]
 #[path = "../benches/primitives/operations.rs"]
 mod operations;

@@ -273,8 +273,7 @@ impl Operands {
         let zero = Ciphertext::zero(params, level, scale);
         let ciphertexts =
             (0..SOURCES).map(|i| Ok(evaluator.add(&random(i), &zero)?)).collect::<Result<_>>()?;
-        let plaintexts =
-            (0..count).map(|i| Plaintext { poly: poly(1000 + i, true), scale }).collect();
+        let plaintexts = (0..count).map(|i| Plaintext::new(poly(1000 + i, true), scale)).collect();
         let accumulator = Mutex::new(evaluator.add(&random(0), &zero)?);
         Ok(Self { ciphertexts, plaintexts, accumulator, kept: Mutex::default() })
     }

@@ -13,6 +13,7 @@
 //! the file that `SPENCNN_BENCH_JSON` names, by default to `primitives.json` in the `tmp` folder of the build folder.
 //! Set F needs 5 GiB of memory.
 
+mod layers;
 mod operations;
 mod probe;
 mod record;

@@ -6,6 +6,7 @@ use engine::Result;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::eval::{LinearPlan, LinearTerm};
 
+use crate::layers::{self, linear};
 use crate::sets::{ROTATIONS, Set};
 use crate::work::{Shape, Work};
 
@@ -85,21 +86,27 @@ pub const OPERATIONS: &[Operation] = &[
     ("rotate", rotate),
     ("hoisted rotations", hoisted),
     ("sum of rotations", rotation_sum),
-    ("layer, 16 sources, no rotation", layer_accumulate),
-    ("layer, 9 rotations", layer_rotations),
-    ("layer, 4 sources, 9 rotations, 4 outputs", layer_convolution),
+    ("products of period 64, 4 outputs", layers::products_short),
+    ("layer, 16 sources, no rotation", layers::accumulate),
+    ("layer, 9 rotations", layers::rotations),
+    ("layer, 4 sources, 9 rotations, 4 outputs", layers::convolution),
+    ("layer, 4 sources, 9 rotations, 4 outputs, period 64", layers::convolution_short),
+    ("layer, 1 source, 9 rotations, 16 outputs", layers::many_outputs),
+    ("layer, 1 source, 9 rotations, 16 outputs, period 64", layers::many_outputs_short),
 ];
 
-fn part<'a, T>(name: &str, work: Work, mut run: impl FnMut() -> T + 'a) -> Part<'a> {
+/// A part that runs this.
+pub fn part<'a, T>(name: &str, work: Work, mut run: impl FnMut() -> T + 'a) -> Part<'a> {
     Part { name: name.to_owned(), work, run: Box::new(move || drop(black_box(run()))) }
 }
 
 /// A primitive of one part, reported as it is.
-fn one<'a, T>(name: &str, work: Work, run: impl FnMut() -> T + 'a) -> Result<Primitive<'a>> {
+pub fn one<'a, T>(name: &str, work: Work, run: impl FnMut() -> T + 'a) -> Result<Primitive<'a>> {
     Ok(Primitive { parts: vec![part(name, work, run)], report: Report::Share(1) })
 }
 
-fn shape(set: &Set<'_>) -> Shape {
+/// The shape of a set's operands.
+pub fn shape(set: &Set<'_>) -> Shape {
     Shape::new(&set.keys.params, set.level)
 }
 
@@ -259,73 +266,4 @@ fn rotation_sum<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
         part("sum of rotations, each", s.key_product() + s.key(), run(all)),
     ];
     Ok(Primitive { parts, report: Report::Marginal(ROTATIONS) })
-}
-
-fn layer_accumulate<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
-    layer(set, "layer, 16 sources, no rotation", 16, 1, &[0])
-}
-
-fn layer_rotations<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
-    let nine: Vec<usize> = (0..=ROTATIONS).collect();
-    layer(set, "layer, 9 rotations", 1, 1, &nine)
-}
-
-fn layer_convolution<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
-    let nine: Vec<usize> = (0..=ROTATIONS).collect();
-    layer(set, "layer, 4 sources, 9 rotations, 4 outputs", 4, 4, &nine)
-}
-
-/// Sums of plaintexts times rotations, with rescale; every plaintext in memory of its own, as in a network.
-fn layer<'a>(
-    set: &'a Set<'a>,
-    name: &str,
-    sources: usize,
-    outputs: usize,
-    shifts: &[usize],
-) -> Result<Primitive<'a>> {
-    let s = shape(set);
-    let plan = linear(set, sources, outputs, shifts, true)?;
-    let plaintext = if plan.is_extended() { &set.extended } else { &set.plaintext };
-    let plaintexts = vec![plaintext.clone(); plan.plaintexts()];
-    let ciphertexts = vec![set.ciphertexts[0].clone(); sources];
-
-    let rotations = shifts.iter().filter(|&&shift| shift != 0).count();
-    let pairs = sources * outputs;
-    // Terms without rotation have no special limbs.
-    let limbs = rotations * (s.limbs + s.special) + (shifts.len() - rotations) * s.limbs;
-    let divided = if plan.is_extended() { s.mod_down(true) } else { s.rescale() };
-    let mut work = divided * outputs as f64
-        + s.products(2 * limbs * pairs)
-        + s.traffic(limbs * pairs)
-        + s.ciphertexts(sources)
-        + s.traffic(2 * (s.limbs - 1) * outputs);
-    if plan.is_extended() {
-        let switches = s.decompose() + s.key_product() * rotations as f64;
-        work = work + switches * sources as f64 + s.key() * rotations as f64;
-    }
-    let run = move || {
-        let ciphertexts: Vec<&Ciphertext> = ciphertexts.iter().collect();
-        let plaintexts: Vec<&Plaintext> = plaintexts.iter().collect();
-        set.keys.evaluator.linear(&plan, &ciphertexts, &plaintexts)
-    };
-    one(name, work, run)
-}
-
-/// A plan in which every output sums every rotation of every source, each with a plaintext of its own.
-fn linear(
-    set: &Set<'_>,
-    sources: usize,
-    outputs: usize,
-    shifts: &[usize],
-    rescale: bool,
-) -> Result<LinearPlan> {
-    let mut terms = Vec::new();
-    for dst in 0..outputs {
-        for src in 0..sources {
-            for &shift in shifts {
-                terms.push(LinearTerm { dst, src, shift, plaintext: Some(terms.len()) });
-            }
-        }
-    }
-    LinearPlan::new(&set.keys.params, sources, outputs, &terms, rescale)
 }

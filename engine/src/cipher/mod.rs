@@ -1,5 +1,10 @@
 //! Plaintexts and ciphertexts.
 
+mod plaintext;
+
+pub use plaintext::Plaintext;
+pub(crate) use plaintext::PlaintextPoly;
+
 use crate::params::{Parameters, limits};
 use crate::poly::{Form, RnsPoly};
 use crate::{Error, Result};
@@ -24,22 +29,6 @@ pub(crate) fn check_scale(
     }
     let found = format!("{scale:e}");
     Err(Error::argument(what, found, format!("2^{MIN_LOG} to 2^{most:.1} at level {level}")))
-}
-
-/// An encoded message: one polynomial in NTT form.
-#[derive(Clone, Debug)]
-pub struct Plaintext {
-    /// The polynomial, in NTT form.
-    pub poly: RnsPoly,
-    /// Scale of the encoding.
-    pub scale: f64,
-}
-
-impl Plaintext {
-    /// Level.
-    pub fn level(&self) -> usize {
-        self.poly.level()
-    }
 }
 
 /// A ciphertext `(c0, c1)` in NTT form, decrypted as `c0 + c1 s`.

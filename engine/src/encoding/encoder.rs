@@ -1,6 +1,6 @@
 //! The encoder.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 use zeroize::Zeroize;
@@ -10,9 +10,10 @@ use super::fft::SpecialFft;
 use super::instance::Instance;
 use super::rounding::{CHUNK, Reconstruction, Rounding, magnitude, scale_by};
 use super::scratch::{Arrays, Scratch};
-use crate::cipher::Plaintext;
+use super::subring::{self, Subring};
+use crate::cipher::{Plaintext, PlaintextPoly};
 use crate::params::Parameters;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::{Form, RnsPoly, SubringPoly};
 use crate::{Error, Result};
 
 /// Bits above the scale that decoding looks at: it takes coefficients to be below `2^39` times the scale.
@@ -27,6 +28,8 @@ pub struct Encoder {
 struct Inner {
     params: Parameters,
     fft: SpecialFft,
+    /// Made when first used.
+    subrings: Vec<OnceLock<Subring>>,
     reconstruction: Reconstruction,
 }
 
@@ -37,6 +40,7 @@ impl Encoder {
         let inner = Inner {
             params: params.clone(),
             fft: SpecialFft::new(params.slots()),
+            subrings: (0..subring::count(params)).map(|_| OnceLock::new()).collect(),
             reconstruction: Reconstruction::new(&moduli),
         };
         Self { inner: Arc::new(inner) }
@@ -64,9 +68,52 @@ impl Encoder {
         scale: f64,
         extended: bool,
     ) -> Result<Plaintext> {
-        let mut plaintext = self.empty(level, scale, extended)?;
-        self.encode_into(values, scale, &mut plaintext)?;
-        Ok(plaintext)
+        let mut poly = self.empty(level, scale, extended)?;
+        self.fill_real(&mut poly, values, scale)?;
+        Ok(Plaintext::new(poly, scale))
+    }
+
+    /// Encodes slots of a period: slot `s` holds `values[s % T]` for the number `T` of values, a power of two. The same
+    /// polynomial as [`Self::encode`] makes of all slots, but at the cost of `2T` coefficients, and kept in 2T words a limb
+    /// (32 at least) if that is at most an eighth of N.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a number of values that is not a power of two up to the number of slots; otherwise as
+    /// [`Self::encode`].
+    pub fn encode_periodic(
+        &self,
+        values: &[f64],
+        level: usize,
+        scale: f64,
+        extended: bool,
+    ) -> Result<Plaintext> {
+        let params = self.params();
+        let (period, slots) = (values.len(), params.slots());
+        if !period.is_power_of_two() || period > slots {
+            let expected = format!("a power of two up to {slots}, which divides the slots");
+            return Err(Error::argument("values of a period to encode", period, expected));
+        }
+        let Some(index) = subring::index(params, period) else {
+            let all: Vec<f64> = values.iter().copied().cycle().take(slots).collect();
+            return self.encode(&all, level, scale, extended);
+        };
+        self.check_target(level, scale)?;
+        let subring = self.inner.subrings[index].get_or_init(|| Subring::new(params, index));
+        let mut scratch = Scratch::new(subring.fft.slots());
+        let re = scratch.arrays().re;
+        re.iter_mut().zip(values.iter().cycle()).for_each(|(re, &value)| *re = value);
+        let rounding = self.embed(&subring.fft, &mut scratch, level, scale)?;
+        let coefficients = scratch.arrays().coefficients;
+        // All others are zero, as the slots are those of a polynomial in a power of X.
+        let step = coefficients.len() / subring.degree();
+        let coefficients: Vec<f64> = coefficients.iter().copied().step_by(step).collect();
+        let mut poly = SubringPoly::scratch(params, subring.degree(), level, extended);
+        poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+            let table = &subring.tables[params.limb_index(level, position)];
+            rounding.residues(limb, &coefficients, table.modulus());
+            table.forward(limb);
+        });
+        Ok(Plaintext { poly: PlaintextPoly::Subring(poly), scale })
     }
 
     /// As [`Self::encode`], for complex values.
@@ -80,44 +127,42 @@ impl Encoder {
         scale: f64,
         extended: bool,
     ) -> Result<Plaintext> {
-        let mut plaintext = self.empty(level, scale, extended)?;
+        let mut poly = self.empty(level, scale, extended)?;
         self.check_count(values.len())?;
         if values.len() == self.params().slots()
             && values.iter().all(|v| v.im == 0.0 && v.re == values[0].re)
         {
-            self.fill_constant(values[0].re, &mut plaintext)?;
-            return Ok(plaintext);
+            self.fill_constant(&mut poly, values[0].re, scale)?;
+            return Ok(Plaintext::new(poly, scale));
         }
-        self.fill(&mut plaintext, |arrays| {
+        self.fill(&mut poly, scale, |arrays| {
             for ((re, im), value) in arrays.re.iter_mut().zip(arrays.im).zip(values) {
                 (*re, *im) = (value.re, value.im);
             }
         })?;
-        Ok(plaintext)
+        Ok(Plaintext::new(poly, scale))
     }
 
     /// As [`Self::encode`], into a plaintext that is there already: with its level and its limbs. Saves the
     /// allocation.
     ///
     /// # Errors
-    /// As [`Self::encode`]; the plaintext is then of no use, but may be encoded into again.
+    /// As [`Self::encode`], and [`Error::Argument`] for a plaintext of a short period, which lacks the words; the plaintext
+    /// is then of no use, but may be encoded into again.
     pub fn encode_into(&self, values: &[f64], scale: f64, plaintext: &mut Plaintext) -> Result<()> {
-        self.check_shape(&plaintext.poly)?;
+        self.check_shape(plaintext)?;
         check_scale(scale)?;
-        if plaintext.poly.form() != Form::Ntt {
-            return Err(Error::argument(
-                "plaintext to encode into",
-                "coefficient form",
-                "NTT form",
-            ));
+        let refused = |found: &str, expected: &str| {
+            Err(Error::argument("plaintext to encode into", found, expected))
+        };
+        match &mut plaintext.poly {
+            PlaintextPoly::Full(poly) if poly.form() == Form::Ntt => {
+                plaintext.scale = scale;
+                self.fill_real(poly, values, scale)
+            }
+            PlaintextPoly::Full(_) => refused("coefficient form", "NTT form"),
+            PlaintextPoly::Subring(_) => refused("one of a short period", "one with all its words"),
         }
-        plaintext.scale = scale;
-        self.check_count(values.len())?;
-        // Equal values in all slots are a constant polynomial, the same in NTT form: nothing to transform.
-        if values.len() == self.params().slots() && values.iter().all(|&v| v == values[0]) {
-            return self.fill_constant(values[0], plaintext);
-        }
-        self.fill(plaintext, |arrays| arrays.re[..values.len()].copy_from_slice(values))
     }
 
     /// Encodes one value into every slot: much faster than [`Self::encode`], and exact but for one rounding.
@@ -131,9 +176,9 @@ impl Encoder {
         scale: f64,
         extended: bool,
     ) -> Result<Plaintext> {
-        let mut plaintext = self.empty(level, scale, extended)?;
-        self.fill_constant(value, &mut plaintext)?;
-        Ok(plaintext)
+        let mut poly = self.empty(level, scale, extended)?;
+        self.fill_constant(&mut poly, value, scale)?;
+        Ok(Plaintext::new(poly, scale))
     }
 
     /// The real parts of all slots.
@@ -159,15 +204,18 @@ impl Encoder {
         Ok(arrays.re.iter().zip(arrays.im).map(|(&re, &mut im)| Complex { re, im }).collect())
     }
 
-    fn empty(&self, level: usize, scale: f64, extended: bool) -> Result<Plaintext> {
-        let params = self.params();
-        if level > params.max_level() {
-            let expected = format!("at most {}", params.max_level());
-            return Err(Error::argument("level to encode at", level, expected));
+    /// A polynomial to encode into: every word is written before anybody sees it.
+    fn empty(&self, level: usize, scale: f64, extended: bool) -> Result<RnsPoly> {
+        self.check_target(level, scale)?;
+        Ok(RnsPoly::scratch(self.params(), level, extended, Form::Ntt))
+    }
+
+    fn check_target(&self, level: usize, scale: f64) -> Result<()> {
+        let most = self.params().max_level();
+        if level > most {
+            return Err(Error::argument("level to encode at", level, format!("at most {most}")));
         }
-        check_scale(scale)?;
-        // Every word is written before anybody sees it.
-        Ok(Plaintext { poly: RnsPoly::scratch(params, level, extended, Form::Ntt), scale })
+        check_scale(scale)
     }
 
     fn check_count(&self, count: usize) -> Result<()> {
@@ -182,23 +230,51 @@ impl Encoder {
         Ok(())
     }
 
-    fn check_shape(&self, poly: &RnsPoly) -> Result<()> {
-        let params = self.params();
-        if poly.n() != params.n() {
-            return Err(Error::argument("ring degree of a plaintext", poly.n(), params.n()));
+    fn check_shape(&self, plaintext: &Plaintext) -> Result<()> {
+        let (params, level) = (self.params(), plaintext.level());
+        if plaintext.n() != params.n() {
+            return Err(Error::argument("ring degree of a plaintext", plaintext.n(), params.n()));
         }
-        if poly.level() > params.max_level() {
+        if level > params.max_level() {
             let expected = format!("at most {}", params.max_level());
-            return Err(Error::argument("level of a plaintext", poly.level(), expected));
+            return Err(Error::argument("level of a plaintext", level, expected));
         }
         Ok(())
     }
 
+    /// Encodes real values into the first slots.
+    fn fill_real(&self, poly: &mut RnsPoly, values: &[f64], scale: f64) -> Result<()> {
+        self.check_count(values.len())?;
+        // Equal values in all slots are a constant polynomial, the same in NTT form: nothing to transform.
+        if values.len() == self.params().slots() && values.iter().all(|&v| v == values[0]) {
+            return self.fill_constant(poly, values[0], scale);
+        }
+        self.fill(poly, scale, |arrays| arrays.re[..values.len()].copy_from_slice(values))
+    }
+
     /// Encodes the slots that `slots` writes.
-    fn fill(&self, plaintext: &mut Plaintext, slots: impl FnOnce(Arrays<'_>)) -> Result<()> {
-        let params = self.params();
+    fn fill(&self, poly: &mut RnsPoly, scale: f64, slots: impl FnOnce(Arrays<'_>)) -> Result<()> {
+        let (params, level) = (self.params(), poly.level());
         let mut scratch = Scratch::new(params.slots());
         slots(scratch.arrays());
+        let rounding = self.embed(&self.inner.fft, &mut scratch, level, scale)?;
+        let coefficients = &*scratch.arrays().coefficients;
+        poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+            let table = params.table(params.limb_index(level, position));
+            rounding.residues(limb, coefficients, table.modulus());
+            table.forward(limb);
+        });
+        Ok(())
+    }
+
+    /// Makes coefficients of slots, times the scale, and tells how to round them.
+    fn embed(
+        &self,
+        fft: &SpecialFft,
+        scratch: &mut Scratch,
+        level: usize,
+        scale: f64,
+    ) -> Result<Rounding> {
         let Arrays { re, im, coefficients } = scratch.arrays();
         let instance = Instance::chosen();
         let largest = [&*re, &*im].map(|part| magnitude(instance, part));
@@ -207,28 +283,21 @@ impl Encoder {
                 return Err(not_finite(part));
             }
         }
-        self.inner.fft.inverse(re, im, coefficients);
-        let largest = scale_by(instance, coefficients, plaintext.scale / params.slots() as f64);
-        self.check_magnitude(largest, plaintext.level())?;
-        let rounding = Rounding::new(largest);
-        let level = plaintext.level();
-        plaintext.poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
-            let table = params.table(params.limb_index(level, position));
-            rounding.residues(limb, coefficients, table.modulus());
-            table.forward(limb);
-        });
-        Ok(())
+        fft.inverse(re, im, coefficients);
+        let largest = scale_by(instance, coefficients, scale / fft.slots() as f64);
+        self.check_magnitude(largest, level)?;
+        Ok(Rounding::new(largest))
     }
 
-    fn fill_constant(&self, value: f64, plaintext: &mut Plaintext) -> Result<()> {
+    fn fill_constant(&self, poly: &mut RnsPoly, value: f64, scale: f64) -> Result<()> {
         if !value.is_finite() {
             return Err(not_finite(&[value]));
         }
-        let (params, level) = (self.params(), plaintext.level());
-        let coefficient = value * plaintext.scale;
+        let (params, level) = (self.params(), poly.level());
+        let coefficient = value * scale;
         self.check_magnitude(coefficient.abs(), level)?;
         let rounding = Rounding::new(coefficient.abs());
-        for (position, limb) in plaintext.poly.limbs_mut().enumerate() {
+        for (position, limb) in poly.limbs_mut().enumerate() {
             let mut residues = [0; 8];
             let modulus = params.modulus(params.limb_index(level, position));
             rounding.residues(&mut residues, &[coefficient; 8], modulus);
@@ -259,14 +328,14 @@ impl Encoder {
 
     fn decode_slots(&self, plaintext: &Plaintext) -> Result<Scratch> {
         let params = self.params();
-        self.check_shape(&plaintext.poly)?;
+        self.check_shape(plaintext)?;
         check_scale(plaintext.scale)?;
         let wanted = plaintext.scale.log2() + DECODED_BITS;
         let mut limbs = 1;
         while limbs <= plaintext.level() && self.log_modulus(limbs) < wanted {
             limbs += 1;
         }
-        let mut poly = plaintext.poly.truncated(limbs - 1);
+        let mut poly = plaintext.truncated(limbs - 1);
         poly.to_coefficients(params);
         let mut scratch = Scratch::new(params.slots());
         let Arrays { re, im, coefficients } = scratch.arrays();

@@ -93,6 +93,9 @@ impl Stage {
 }
 
 impl SpecialFft {
+    /// Fewest slots.
+    pub const MIN_SLOTS: usize = 64;
+
     /// Tables for `n` slots, a power of two, at least 64.
     pub fn new(n: usize) -> Self {
         let mut stages = Vec::new();
@@ -103,6 +106,11 @@ impl SpecialFft {
             len /= radix;
         }
         Self { n, stages, leaf: Leaf::new(n) }
+    }
+
+    /// Number of slots.
+    pub fn slots(&self) -> usize {
+        self.n
     }
 
     /// The stages longer than a block, and the others.

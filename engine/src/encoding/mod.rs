@@ -11,6 +11,7 @@ mod leaf;
 mod point;
 mod rounding;
 mod scratch;
+mod subring;
 #[cfg(test)]
 mod tests;
 mod wrap;

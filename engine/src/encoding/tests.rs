@@ -1,5 +1,7 @@
 //! Tests of encoding as a whole: precision, ring structure, errors.
 
+mod periodic;
+
 use proptest::prelude::*;
 
 use super::{Complex, Encoder};
@@ -57,22 +59,21 @@ fn combine(
     scale: f64,
     f: impl Fn(&mut [u64], &[u64], usize),
 ) -> Plaintext {
-    let mut poly = a.poly.clone();
-    for (i, (x, y)) in poly.limbs_mut().zip(b.poly.limbs()).enumerate() {
+    let mut poly = a.poly().into_owned();
+    for (i, (x, y)) in poly.limbs_mut().zip(b.poly().limbs()).enumerate() {
         f(x, y, params.limb_index(a.level(), i));
     }
-    Plaintext { poly, scale }
+    Plaintext::new(poly, scale)
 }
 
 /// Applies an automorphism.
 fn apply(params: &Parameters, plaintext: &Plaintext, galois: usize) -> Plaintext {
     let automorphism = Automorphism::new(params.log_n(), galois);
-    let mut poly =
-        RnsPoly::zero(params, plaintext.level(), plaintext.poly.is_extended(), Form::Ntt);
-    for (out, limb) in poly.limbs_mut().zip(plaintext.poly.limbs()) {
+    let mut poly = RnsPoly::zero(params, plaintext.level(), plaintext.is_extended(), Form::Ntt);
+    for (out, limb) in poly.limbs_mut().zip(plaintext.poly().limbs()) {
         automorphism.apply(out, limb);
     }
-    Plaintext { poly, scale: plaintext.scale }
+    Plaintext::new(poly, plaintext.scale)
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn round_trips_at_every_level_and_scale() {
                 for extended in [false, true] {
                     let plaintext =
                         encoder.encode_complex(&values, level, scale, extended).unwrap();
-                    assert_eq!(plaintext.poly.limb_count(), level + 1 + usize::from(extended));
+                    assert_eq!(plaintext.poly().limb_count(), level + 1 + usize::from(extended));
                     let error = distance(&encoder.decode_complex(&plaintext).unwrap(), &values);
                     let bound = bound(&params, scale, 1.5);
                     assert!(
@@ -109,7 +110,7 @@ fn special_limbs_hold_the_same_integers() {
     let params = parameters(11, 46, 1);
     let encoder = Encoder::new(&params);
     let plaintext = encoder.encode(&numbers(1024, 3), 1, 40_f64.exp2(), true).unwrap();
-    let mut poly = plaintext.poly;
+    let mut poly = plaintext.poly().into_owned();
     poly.to_coefficients(&params);
     let centred = |position: usize| -> Vec<i64> {
         let q = params.modulus(params.limb_index(1, position)).value();
@@ -192,10 +193,10 @@ fn constants_agree_with_the_long_way() {
         for value in [0.0, 1.0, -1.0, 0.123_456_789, -3.75] {
             let short = encoder.encode_constant(value, 2, scale, true).unwrap();
             let all = encoder.encode(&vec![value; 1024], 2, scale, true).unwrap();
-            assert_eq!(short.poly.words(), all.poly.words());
+            assert_eq!(short.poly().words(), all.poly().words());
             let complex = vec![Complex::new(value, 0.0); 1024];
             let all = encoder.encode_complex(&complex, 2, scale, true).unwrap();
-            assert_eq!(short.poly.words(), all.poly.words());
+            assert_eq!(short.poly().words(), all.poly().words());
             let decoded = encoder.decode(&short).unwrap();
             let tolerance = 1.0 / scale + 1e-14;
             assert!(decoded.iter().all(|d| (d - value).abs() < tolerance), "{value} {scale}");
@@ -218,7 +219,7 @@ fn encoding_again_into_the_same_plaintext() {
         let values = numbers(count, 2);
         encoder.encode_into(&values, scale * 2.0, &mut plaintext).unwrap();
         let fresh = encoder.encode(&values, 1, scale * 2.0, true).unwrap();
-        assert_eq!(plaintext.poly.words(), fresh.poly.words());
+        assert_eq!(plaintext.poly().words(), fresh.poly().words());
         assert_eq!(plaintext.scale, scale * 2.0);
     }
 }
@@ -229,7 +230,9 @@ fn plaintexts_in_coefficient_form_decode_too() {
     let (encoder, scale) = (Encoder::new(&params), 40_f64.exp2());
     let mut plaintext = encoder.encode(&numbers(1024, 1), 1, scale, false).unwrap();
     let expected = encoder.decode(&plaintext).unwrap();
-    plaintext.poly.to_coefficients(&params);
+    let mut poly = plaintext.poly().into_owned();
+    poly.to_coefficients(&params);
+    plaintext = Plaintext::new(poly, scale);
     assert_eq!(encoder.decode(&plaintext).unwrap(), expected);
     let error = encoder.encode_into(&[1.0], scale, &mut plaintext).unwrap_err().to_string();
     assert_eq!(error, "plaintext to encode into: found coefficient form, expected NTT form");

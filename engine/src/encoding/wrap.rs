@@ -2,9 +2,6 @@
 
 use super::fft::SpecialFft;
 
-/// Fewest slots of the transform.
-const LEAST_SLOTS: usize = 64;
-
 /// Reduces the coefficients of the polynomial with these real slots (a power of two of them, at least 64) to
 /// `-modulus / 2 ..= modulus / 2`, and gives its slots again. `modulus` is that of the ciphertext, divided by its scale:
 /// so a coefficient wraps as it would in a decryption, and one that does spoils every slot.
@@ -13,7 +10,7 @@ const LEAST_SLOTS: usize = 64;
 /// For another number of slots: it is that of a ring, not of input.
 pub fn wrap_coefficients(slots: &mut [f64], modulus: f64) {
     let count = slots.len();
-    assert!(count.is_power_of_two() && count >= LEAST_SLOTS, "{count} slots");
+    assert!(count.is_power_of_two() && count >= SpecialFft::MIN_SLOTS, "{count} slots");
     let fft = SpecialFft::new(count);
     let (mut re, mut im) = (slots.to_vec(), vec![0.0; count]);
     let mut coefficients = vec![0.0; 2 * count];

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::mod_down::rescale;
 use super::{Evaluator, same_level, same_scale};
 use crate::cipher::{Ciphertext, Plaintext};
-use crate::kernels::{Kernels, kernels};
+use crate::kernels::kernels;
 use crate::modulus::Modulus;
 use crate::poly::{Form, RnsPoly};
 use crate::{Error, Result};
@@ -72,7 +72,7 @@ impl Evaluator {
         self.check_plaintext(what, plaintext, ciphertext.level())?;
         same_scale("add plaintext", plaintext.scale, ciphertext.scale)?;
         ciphertext.c0.par_limbs_mut().enumerate().for_each(|(i, limb)| {
-            (kernels().add)(limb, plaintext.poly.limb(i), self.params.modulus(i));
+            (kernels().add)(limb, &plaintext.limb(i), self.params.modulus(i));
         });
         Ok(())
     }
@@ -88,16 +88,15 @@ impl Evaluator {
             plaintext,
             level,
         )?;
-        let scaled = |poly: &RnsPoly| {
-            let mut out = RnsPoly::scratch(&self.params, level, false, Form::Ntt);
-            let Kernels { mul, .. } = kernels();
-            out.par_limbs_mut().enumerate().for_each(|(i, limb)| {
-                mul(limb, poly.limb(i), plaintext.poly.limb(i), self.params.modulus(i));
-            });
-            out
-        };
-        let scale = ciphertext.scale * plaintext.scale;
-        Ok(Ciphertext { c0: scaled(&ciphertext.c0), c1: scaled(&ciphertext.c1), scale })
+        let component = || RnsPoly::scratch(&self.params, level, false, Form::Ntt);
+        let (mut c0, mut c1) = (component(), component());
+        let limbs = c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate();
+        limbs.for_each(|(i, (out0, out1))| {
+            let (factor, modulus) = (plaintext.limb(i), self.params.modulus(i));
+            (kernels().mul)(out0, ciphertext.c0.limb(i), &factor, modulus);
+            (kernels().mul)(out1, ciphertext.c1.limb(i), &factor, modulus);
+        });
+        Ok(Ciphertext { c0, c1, scale: ciphertext.scale * plaintext.scale })
     }
 
     /// Divides by the last prime of the level and goes one level down.
@@ -143,7 +142,7 @@ impl Evaluator {
         plaintext: &Plaintext,
         level: usize,
     ) -> Result<()> {
-        plaintext.poly.check(&self.params, what)?;
+        plaintext.check(&self.params, what)?;
         if plaintext.level() < level {
             return Err(Error::Level { what, found: plaintext.level(), expected: level });
         }

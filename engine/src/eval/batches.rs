@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::Evaluator;
-use super::linear::Job;
+use super::job::Job;
 use super::plan::{LinearPlan, Summand};
 use super::rows::{Rows, by_limb, groups};
 use crate::Error;
@@ -66,7 +66,8 @@ impl Evaluator {
             let plaintexts: Vec<&Plaintext> =
                 plaintexts.provide(&batch.plaintexts)?.iter().collect();
             self.check_factors(&batch.plan, &operands, &plaintexts, &mut scales)?;
-            self.job(&batch.plan, &operands, &plaintexts)?.add_to(&mut sums, k > 0);
+            let job = Job::new(self, &batch.plan, &operands, &plaintexts)?;
+            job.add_to(&mut sums, k > 0);
         }
         Ok(self.finish(plan, &operands, &scales, |positions, outputs| {
             for (position, outputs) in positions.zip(outputs) {
@@ -138,18 +139,14 @@ impl LinearPlan {
         let number = |of: &BTreeSet<usize>| -> BTreeMap<usize, usize> {
             of.iter().enumerate().map(|(i, &k)| (k, i)).collect()
         };
-        let (rotated, numbers) = (number(&used), number(&plaintexts));
+        let (positions, numbers) = (number(&used), number(&plaintexts));
         let mut outputs = vec![Vec::new(); self.outputs.len()];
         for (_, r, output, p) in summands {
-            outputs[*output].push(Summand { rotated: rotated[r], plaintext: numbers[p] });
+            outputs[*output].push(Summand { rotated: positions[r], plaintext: numbers[p] });
         }
-        let plan = Self {
-            sources: self.sources,
-            rotated: used.iter().map(|&r| self.rotated[r]).collect(),
-            outputs,
-            plaintexts: plaintexts.len(),
-            rescale: self.rescale,
-        };
+        let rotated = used.iter().map(|&r| self.rotated[r]).collect();
+        let plan =
+            Self::of_summands(self.sources, rotated, outputs, plaintexts.len(), self.rescale);
         Batch { plan, plaintexts: plaintexts.into_iter().collect() }
     }
 }

@@ -2,7 +2,9 @@
 
 mod basic;
 mod batches;
+mod blocks;
 mod decompose;
+mod job;
 mod linear;
 mod mod_down;
 mod plan;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blocks::{Block, blocks};
 use super::rows::{Rows, group_limbs};
 use crate::params::Parameters;
 use crate::poly::{Automorphism, CHUNK_WORDS};
@@ -50,6 +51,8 @@ pub struct LinearPlan {
     /// Number of plaintexts; zero for a plain sum.
     pub(super) plaintexts: usize,
     pub(super) rescale: bool,
+    /// The destinations in blocks that are summed together; none for a plain sum.
+    pub(super) blocks: Vec<Block>,
 }
 
 impl LinearPlan {
@@ -96,7 +99,7 @@ impl LinearPlan {
             return Err(Error::argument("linear destination", "no terms", "at least 1 term"));
         }
         let plaintexts = terms.iter().filter_map(|t| t.plaintext).max().map_or(0, |m| m + 1);
-        Ok(Self { sources, rotated, outputs: summands, plaintexts, rescale })
+        Ok(Self::of_summands(sources, rotated, summands, plaintexts, rescale))
     }
 
     /// A plan with one output per automorphism of a single source.
@@ -104,7 +107,19 @@ impl LinearPlan {
         let rotated = elements.iter().map(|&galois| Rotated { source: 0, galois }).collect();
         let outputs =
             (0..elements.len()).map(|i| vec![Summand { rotated: i, plaintext: 0 }]).collect();
-        Self { sources: 1, rotated, outputs, plaintexts: 0, rescale: false }
+        Self::of_summands(1, rotated, outputs, 0, false)
+    }
+
+    /// A plan of checked summands.
+    pub(super) fn of_summands(
+        sources: usize,
+        rotated: Vec<Rotated>,
+        outputs: Vec<Vec<Summand>>,
+        plaintexts: usize,
+        rescale: bool,
+    ) -> Self {
+        let blocks = if plaintexts == 0 { Vec::new() } else { blocks(&outputs) };
+        Self { sources, rotated, outputs, plaintexts, rescale, blocks }
     }
 
     /// Whether anything is rotated, so that the sums live in the extended basis.
@@ -173,8 +188,13 @@ impl LinearPlan {
         let groups = group * (group + 1) / 2;
         let divided = self.converter(params, level).map_or(0, |c| c.rows() + groups);
         let rows = decomposed * (level + 1) + decomposed * several + made * groups;
-        let buffered = if self.is_direct() { 0 } else { 2 * CHUNK_WORDS * self.rotated.len() };
-        Rows::bytes(rows + components * divided, params.n()) + size_of::<u64>() * buffered
+        Rows::bytes(rows + components * divided, params.n())
+            + Rows::bytes(self.buffered_rows(), CHUNK_WORDS)
+    }
+
+    /// Rows of a chunk that hold the rotated sources until they are summed: two for each, or none if nothing is.
+    pub(super) fn buffered_rows(&self) -> usize {
+        if self.is_direct() { 0 } else { 2 * self.rotated.len() }
     }
 
     /// What the execution of this plan consists of.
@@ -193,6 +213,7 @@ impl LinearPlan {
             terms: self.outputs.iter().map(Vec::len).sum(),
             plaintexts: used.len(),
             outputs: self.outputs.len(),
+            reads: self.blocks.iter().map(|block| block.terms.len()).sum(),
             rescale: self.rescale,
         }
     }
@@ -215,6 +236,9 @@ pub struct PlanShape {
     pub plaintexts: usize,
     /// Destinations.
     pub outputs: usize,
+    /// Rotated sources that blocks of destinations read, over all blocks: at most as many as terms, and fewer where
+    /// destinations share them. Zero for a plain sum.
+    pub reads: usize,
     /// Whether a rescale is merged.
     pub rescale: bool,
 }

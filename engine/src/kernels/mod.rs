@@ -47,6 +47,24 @@ pub(crate) struct KeyProduct<'a> {
     pub permutation: Option<BlockPermutation<'a>>,
 }
 
+/// Most outputs of [`Kernels::dot_pairs`].
+pub(crate) const MAX_OUTPUTS: usize = 4;
+
+/// Arguments of [`Kernels::dot_pairs`]: pairs of words, and what each is multiplied by for every output.
+pub(crate) struct PairProducts<'a> {
+    /// First components, a slice per term, words in `[0, q)`.
+    pub x0: &'a [&'a [u64]],
+    /// Second components, as many.
+    pub x1: &'a [&'a [u64]],
+    /// Factors, words in `[0, q)`: `factors[outputs * k + j]` is that of term `k` for output `j`. Its word `i` is the factor
+    /// of words `run * i..run * (i + 1)`.
+    pub factors: &'a [&'a [u64]],
+    /// Adjacent words that have one factor: 1, or a power of two of at least 8. More than a slice has are as good.
+    pub run: usize,
+    /// Whether the sums are added to what the outputs hold, words in `[0, q)`.
+    pub add: bool,
+}
+
 /// A permutation of a chunk that maps aligned blocks of 8 words to aligned blocks of 8 words, as
 /// every Galois automorphism does in bit-reversed NTT order:
 /// `out[8 * (target[b] >> 3) + t] = in[8 * b + tables[target[b] & 7][t]]`.
@@ -103,9 +121,9 @@ pub(crate) struct Kernels {
     /// `out0 = sum_d digits_d key0_d + add0`, `out1 = sum_d digits_d key1_d`, both in `[0, q)` and then
     /// permuted; at most 64 digits.
     pub key_product: fn(&mut [u64], &mut [u64], &KeyProduct<'_>, &Modulus),
-    /// `out0 = sum_k x0_k p_k`, `out1 = sum_k x1_k p_k`: any number of terms, inputs `[0, q)`, outputs
-    /// `[0, q)`. Arguments: out0, out1, x0, x1, p.
-    pub dot_pair: fn(&mut [u64], &mut [u64], &[&[u64]], &[&[u64]], &[&[u64]], &Modulus),
+    /// `out_j0 = sum_k x0_k p_kj`, `out_j1 = sum_k x1_k p_kj` for one to [`MAX_OUTPUTS`] outputs `j`, each word of the
+    /// terms being loaded once for all: any number of terms, inputs `[0, q)`, outputs `[0, q)`.
+    pub dot_pairs: fn(&mut [[&mut [u64]; 2]], &PairProducts<'_>, &Modulus),
     /// Sum of tensor squares: `out0 = sum a_k^2`, `out1 = sum 2 a_k b_k`, `out2 = sum b_k^2`; inputs and
     /// outputs `[0, q)`; arguments out0, out1, out2, a, b.
     pub square_sum: fn(&mut [u64], &mut [u64], &mut [u64], &[&[u64]], &[&[u64]], &Modulus),

@@ -3,7 +3,7 @@
 //! A wrong length is a mistake of the engine itself, never of its user, hence a panic and no error. Products of
 //! lengths are checked, so that none wraps.
 
-use super::{BlockPermutation, KEY_WORDS, KeyProduct, KeyWords};
+use super::{BlockPermutation, KEY_WORDS, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts};
 use crate::modulus::Modulus;
 
 /// How [`super::Kernels::lift`] lifts words modulo an odd `p`: those above `half` get `shift` added, modulo 2^64.
@@ -69,6 +69,26 @@ pub(super) fn require_sums<const K: usize, const L: usize>(
     for slices in lists {
         require_slices(slices, lists[0].len(), outs[0]);
     }
+}
+
+/// Panics unless there are one to [`MAX_OUTPUTS`] outputs, all components a whole number of blocks of one length, and for
+/// each as many factors as terms, with words for all runs.
+#[inline]
+pub(super) fn require_pairs(outs: &[[&mut [u64]; 2]], products: &PairProducts<'_>) {
+    let PairProducts { x0, x1, factors, run, .. } = products;
+    assert!((1..=MAX_OUTPUTS).contains(&outs.len()), "sums for {} outputs", outs.len());
+    let len = outs[0][0].len();
+    require_blocks(len);
+    outs.iter().flatten().for_each(|out| require_len(out.len(), len));
+    require_slices(x0, x1.len(), len);
+    require_slices(x1, x0.len(), len);
+    assert!(
+        *run == 1 || *run >= 8 && run.is_power_of_two(),
+        "runs of {run} words, expected 1 or a power of two from 8 on"
+    );
+    let count = outs.len().checked_mul(x0.len());
+    assert!(count == Some(factors.len()), "{} factors, expected {count:?}", factors.len());
+    require_slices(factors, factors.len(), len.div_ceil(*run));
 }
 
 /// Panics unless there are one or two outputs of equal length, with as many lists of constants, equally long too, and

@@ -70,8 +70,8 @@ impl PublicKey {
                 let (modulus, table) = (params.modulus(i), params.table(i));
                 u.transform(transformed, table);
                 errors[0].transform(c0, table);
-                let message = Some(plaintext.poly.limb(i));
-                (kernels().mul_sub)(c0, transformed, self.b.limb(i), message, modulus);
+                let message = plaintext.limb(i);
+                (kernels().mul_sub)(c0, transformed, self.b.limb(i), Some(&message), modulus);
                 errors[1].transform(c1, table);
                 (kernels().mul_sub)(c1, transformed, self.a.limb(i), None, modulus);
             },

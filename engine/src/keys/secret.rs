@@ -91,7 +91,8 @@ impl SecretKey {
             let modulus = params.modulus(i);
             sampling::uniform(c1, &seed, i as u64, modulus);
             error.transform(c0, params.table(i));
-            (kernels().mul_sub)(c0, c1, self.poly.limb(i), Some(plaintext.poly.limb(i)), modulus);
+            let message = plaintext.limb(i);
+            (kernels().mul_sub)(c0, c1, self.poly.limb(i), Some(&message), modulus);
         });
         Ok(Ciphertext { c0, c1, scale: plaintext.scale })
     }
@@ -109,7 +110,7 @@ impl SecretKey {
             let (c0, c1) = (ciphertext.c0.limb(i), ciphertext.c1.limb(i));
             (kernels().mul_add)(limb, c1, self.poly.limb(i), c0, self.params.modulus(i));
         });
-        Ok(Plaintext { poly, scale: ciphertext.scale })
+        Ok(Plaintext::new(poly, ciphertext.scale))
     }
 }
 
@@ -142,6 +143,6 @@ pub(crate) fn checked_level(
     plaintext: &Plaintext,
     what: &'static str,
 ) -> Result<usize> {
-    plaintext.poly.check(params, what)?;
+    plaintext.check(params, what)?;
     Ok(plaintext.level())
 }

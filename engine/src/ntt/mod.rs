@@ -86,6 +86,26 @@ impl NttTable {
         })
     }
 
+    /// The table of degree `2^log_m`, at least 32 and at most N, whose root is the power of this one's by `N / 2^log_m`: its
+    /// transform of a polynomial `a(Y)` has the words of that of `a(X^(N / 2^log_m))`, each once.
+    pub(crate) fn subring(&self, log_m: u32) -> Self {
+        let modulus = self.modulus;
+        // brv(k) over log2 N bits is that over log_m bits times N / 2^log_m.
+        let inverse = self.inverse.first(1 << log_m);
+        let m_inverse = modulus.mul(self.n_inverse.value, 1 << (self.log_n - log_m));
+        Self {
+            modulus,
+            log_n: log_m,
+            forward: self.forward.first(1 << log_m),
+            n_inverse: modulus.shoup(m_inverse),
+            n_inverse_twiddle: modulus.shoup(modulus.mul(m_inverse, inverse.values[1])),
+            inverse,
+            forward_offset: bounds::forward_offset(modulus.value(), log_m),
+            #[cfg(target_arch = "x86_64")]
+            doubles: Default::default(),
+        }
+    }
+
     /// The prime.
     pub const fn modulus(&self) -> &Modulus {
         &self.modulus
@@ -162,6 +182,12 @@ impl Twiddles {
             power = modulus.mul_shoup(power, step);
         }
         Self { values, quotients }
+    }
+
+    /// The first `count` words.
+    fn first(&self, count: usize) -> Self {
+        let first = |words: &AlignedBuf| AlignedBuf::from_slice(&words[..count]);
+        Self { values: first(&self.values), quotients: first(&self.quotients) }
     }
 
     /// Constant `k` with its quotient.

@@ -157,3 +157,28 @@ fn unsuitable_moduli_are_errors() {
     assert!(NttTable::new(modulus, 18).is_err());
     assert!(NttTable::new(Modulus::new(65_537 * 257).unwrap(), 5).is_err());
 }
+
+#[test]
+fn subrings_have_the_words_of_the_ring() {
+    for bits in [30, 46, 50] {
+        let whole = table(bits, 12);
+        let mut rng = ChaCha8Rng::seed_from_u64(u64::from(bits));
+        for log_m in [5, 6, 9, 12] {
+            let part = whole.subring(log_m);
+            let (m, run) = (part.n(), whole.n() / part.n());
+            for kernels in available() {
+                let coefficients = random(&mut rng, m, whole.modulus().value());
+                let mut all = vec![0; whole.n()];
+                coefficients.iter().zip(all.iter_mut().step_by(run)).for_each(|(&c, a)| *a = c);
+                let mut words = coefficients.clone();
+                (kernels.ntt_forward)(&part, &mut words);
+                (kernels.ntt_forward)(&whole, &mut all);
+                for (i, &word) in all.iter().enumerate() {
+                    assert_eq!(word, words[i / run], "{} {bits} 2^{log_m} {i}", kernels.name);
+                }
+                (kernels.ntt_inverse)(&part, &mut words);
+                assert_eq!(words, coefficients, "{} {bits} 2^{log_m}", kernels.name);
+            }
+        }
+    }
+}

@@ -2,6 +2,9 @@
 
 mod automorphism;
 mod rns_poly;
+mod subring;
 
 pub use automorphism::{Automorphism, CHUNK_WORDS};
+pub(crate) use rns_poly::check;
 pub use rns_poly::{Form, RnsPoly};
+pub use subring::SubringPoly;

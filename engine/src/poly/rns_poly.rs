@@ -31,23 +31,34 @@ pub struct RnsPoly {
 impl RnsPoly {
     /// The zero polynomial.
     pub fn zero(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
-        Self::with_storage(params, level, extended, form, AlignedBuf::zeroed)
+        Self::with_storage(params, params.n(), level, extended, form, AlignedBuf::zeroed)
     }
 
     /// A polynomial of unspecified words, to be overwritten: its memory is recycled. Not for secrets.
     pub(crate) fn scratch(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
-        Self::with_storage(params, level, extended, form, AlignedBuf::scratch)
+        Self::with_storage(params, params.n(), level, extended, form, AlignedBuf::scratch)
+    }
+
+    /// As [`Self::scratch`], in NTT form, for a polynomial of another degree over the same primes.
+    pub(super) fn scratch_of_degree(
+        params: &Parameters,
+        n: usize,
+        level: usize,
+        extended: bool,
+    ) -> Self {
+        Self::with_storage(params, n, level, extended, Form::Ntt, AlignedBuf::scratch)
     }
 
     fn with_storage(
         params: &Parameters,
+        n: usize,
         level: usize,
         extended: bool,
         form: Form,
         storage: fn(usize) -> AlignedBuf,
     ) -> Self {
         let limbs = level + 1 + if extended { params.special_count() } else { 0 };
-        Self { data: storage(limbs * params.n()), n: params.n(), limbs, level, extended, form }
+        Self { data: storage(limbs * n), n, limbs, level, extended, form }
     }
 
     /// Checks that this polynomial can belong to `params`: its ring degree, and its level.
@@ -55,13 +66,7 @@ impl RnsPoly {
     /// # Errors
     /// [`Error::Argument`] for another ring degree, [`Error::Level`] for a level above the highest.
     pub fn check(&self, params: &Parameters, what: &'static str) -> Result<()> {
-        if self.n != params.n() {
-            return Err(Error::argument("ring degree of an operand", self.n, params.n()));
-        }
-        if self.level > params.max_level() {
-            return Err(Error::Level { what, found: self.level, expected: params.max_level() });
-        }
-        Ok(())
+        check(self.n, self.level, params, what)
     }
 
     /// Ring degree.
@@ -156,10 +161,33 @@ impl RnsPoly {
         Self { data, n: self.n, limbs: level + 1, level, extended: false, form: self.form }
     }
 
+    /// Every word `run` times over: a polynomial of `run` times the degree.
+    pub(super) fn repeated(&self, run: usize) -> Self {
+        let mut data = AlignedBuf::scratch(run * self.words().len());
+        repeat(&mut data, self.words(), run);
+        Self { data, n: run * self.n, ..*self }
+    }
+
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         self.data.len() * size_of::<u64>()
     }
+}
+
+/// Checks that a polynomial of ring degree `n` at `level` can belong to `params`: see [`RnsPoly::check`].
+pub(crate) fn check(n: usize, level: usize, params: &Parameters, what: &'static str) -> Result<()> {
+    if n != params.n() {
+        return Err(Error::argument("ring degree of an operand", n, params.n()));
+    }
+    if level > params.max_level() {
+        return Err(Error::Level { what, found: level, expected: params.max_level() });
+    }
+    Ok(())
+}
+
+/// Writes every word `run` times.
+pub(super) fn repeat(out: &mut [u64], words: &[u64], run: usize) {
+    out.chunks_exact_mut(run).zip(words).for_each(|(out, &word)| out.fill(word));
 }
 
 impl Zeroize for RnsPoly {

@@ -14,6 +14,7 @@ pub(super) struct Avx2(__m256d);
 // SAFETY: uses AVX, AVX2 and FMA alone.
 unsafe impl Lanes for Avx2 {
     const WORDS: usize = 4;
+    const OUTPUTS: usize = 2;
 
     #[inline(always)]
     unsafe fn load(from: *const u64) -> Self {

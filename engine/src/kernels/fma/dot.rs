@@ -34,7 +34,7 @@ macro_rules! by_vectors {
 /// # Safety
 /// The slice must have that vector.
 #[inline(always)]
-unsafe fn doubles<L: Lanes>(words: &[u64], start: usize, u: usize) -> L {
+pub(super) unsafe fn doubles<L: Lanes>(words: &[u64], start: usize, u: usize) -> L {
     // SAFETY: promised by the caller.
     unsafe { L::load(words.as_ptr().add(start + u * L::WORDS)).into_doubles() }
 }
@@ -194,65 +194,6 @@ unsafe fn key_words<L: Lanes, const U: usize>(
         words = [sums.end_all(sum0), sums.end_all(sum1)];
     }
     words
-}
-
-/// See [`crate::kernels::Kernels::dot_pair`].
-#[inline(always)]
-pub(super) fn dot_pair<L: Lanes>(
-    out0: &mut [u64],
-    out1: &mut [u64],
-    x0: &[&[u64]],
-    x1: &[&[u64]],
-    p: &[&[u64]],
-    modulus: &Modulus,
-) {
-    require_sums([out0.len(), out1.len()], [x0, x1, p]);
-    let sums = Sums::<L>::new(modulus, u128::from(modulus.value()).pow(2));
-    // SAFETY: all slices have `out0.len()` words, a multiple of 8.
-    by_vectors!(L, out0.len(), start, U => unsafe {
-        dot_pair_block::<L, U>(out0, out1, [x0, x1, p], start, &sums)
-    });
-}
-
-/// Both outputs of [`dot_pair`] at `start`; `terms` are `x0`, `x1` and `p`.
-///
-/// The words of `p` come from memory. While this block is summed, those of the next one are asked
-/// for, slice by slice; the order of slices is beyond what hardware foresees.
-///
-/// # Safety
-/// All slices must have `U` vectors at `start`.
-#[inline(always)]
-unsafe fn dot_pair_block<L: Lanes, const U: usize>(
-    out0: &mut [u64],
-    out1: &mut [u64],
-    terms: [&[&[u64]]; 3],
-    start: usize,
-    sums: &Sums<L>,
-) {
-    let mut words = [[sums.prime.zero(); U]; 2];
-    let [x0, x1, p] = terms.map(|slices| slices.chunks(sums.terms));
-    for ((x0, x1), p) in x0.zip(x1).zip(p) {
-        let mut sum0 = sums.begin_all(words[0]);
-        let mut sum1 = sums.begin_all(words[1]);
-        for ((x0, x1), p) in x0.iter().zip(x1).zip(p) {
-            L::prefetch(p.as_ptr().wrapping_add(start + U * L::WORDS));
-            for u in 0..U {
-                // SAFETY: promised by the caller.
-                unsafe {
-                    let p = doubles(p, start, u);
-                    sum0[u].add(doubles(x0, start, u), p);
-                    sum1[u].add(doubles(x1, start, u), p);
-                }
-            }
-        }
-        words = [sums.end_all(sum0), sums.end_all(sum1)];
-    }
-    for (out, words) in [out0, out1].into_iter().zip(words) {
-        for (u, word) in words.into_iter().enumerate() {
-            // SAFETY: promised by the caller.
-            unsafe { sums.prime.lift(word).store(out.as_mut_ptr().add(start + u * L::WORDS)) };
-        }
-    }
 }
 
 /// `out0 = sum a_k^2`, `out1 = sum 2 a_k b_k`, `out2 = sum b_k^2`.

@@ -1,16 +1,13 @@
-//! The two hot dot products: key switching and ciphertext-plaintext products. Ranges are those of
-//! [`crate::kernels::Kernels`].
+//! The dot products of key switching. Ranges are those of [`crate::kernels::Kernels`].
 //!
 //! Four vectors per output are summed at once: 16 running words in registers, and enough independent
 //! multiply-adds to hide their latency.
 
 use std::arch::x86_64::*;
 
-use super::arith::{
-    Factor, MAX_TERMS, Sum, SumReducer, V, blocks_mut, is_wide, load, store, store_block,
-};
+use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, store_block};
 use super::pointwise::store_permuted;
-use crate::kernels::shape::{require_key_product, require_sums};
+use crate::kernels::shape::require_key_product;
 use crate::kernels::{KEY_WORDS, KeyProduct, KeyWords};
 use crate::modulus::Modulus;
 
@@ -123,106 +120,6 @@ fn put(
                 let target = permutation.target[first + u];
                 store_permuted(out0, word0, target, permutation.tables);
                 store_permuted(out1, word1, target, permutation.tables);
-            }
-        }
-    }
-}
-
-/// See [`crate::kernels::Kernels::dot_pair`].
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-pub(super) fn dot_pair(
-    out0: &mut [u64],
-    out1: &mut [u64],
-    x0: &[&[u64]],
-    x1: &[&[u64]],
-    p: &[&[u64]],
-    modulus: &Modulus,
-) {
-    require_sums([out0.len(), out1.len()], [x0, x1, p]);
-    let terms = Terms { x0, x1, p, reducer: SumReducer::new(modulus) };
-    if is_wide(p.len().min(MAX_TERMS) + 1, 2 * modulus.bits()) {
-        terms.run::<true>(out0, out1);
-    } else {
-        terms.run::<false>(out0, out1);
-    }
-}
-
-/// The terms of [`dot_pair`], with checked lengths.
-struct Terms<'a> {
-    x0: &'a [&'a [u64]],
-    x1: &'a [&'a [u64]],
-    p: &'a [&'a [u64]],
-    reducer: SumReducer,
-}
-
-impl Terms<'_> {
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    fn run<const WIDE: bool>(&self, out0: &mut [u64], out1: &mut [u64]) {
-        let len = out0.len();
-        let mut start = 0;
-        while start + 32 <= len {
-            // SAFETY: all slices have `len` words, and start + 32 <= len.
-            unsafe { self.block::<WIDE, 4>(out0, out1, start) };
-            start += 32;
-        }
-        while start < len {
-            // SAFETY: as above; `len` is a multiple of 8.
-            unsafe { self.block::<WIDE, 1>(out0, out1, start) };
-            start += 8;
-        }
-    }
-
-    /// `8 * U` words of both outputs from `start`.
-    ///
-    /// The words of `p` come from memory. While this block is summed, those of the next one are
-    /// asked for, slice by slice; the order of slices is beyond what hardware foresees.
-    ///
-    /// # Safety
-    /// All slices must have `start + 8 * U` words.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    unsafe fn block<const WIDE: bool, const U: usize>(
-        &self,
-        out0: &mut [u64],
-        out1: &mut [u64],
-        start: usize,
-    ) {
-        let mut words = [[_mm512_setzero_si512(); 2]; U];
-        let chunks =
-            self.x0.chunks(MAX_TERMS).zip(self.x1.chunks(MAX_TERMS)).zip(self.p.chunks(MAX_TERMS));
-        for ((x0, x1), p) in chunks {
-            // The words so far take the place of one more product.
-            let mut sums = [[Sum::zero(); 2]; U];
-            for ([sum0, sum1], &[word0, word1]) in sums.iter_mut().zip(&words) {
-                (sum0.low, sum1.low) = (word0, word1);
-            }
-            for ((x0, x1), p) in x0.iter().zip(x1).zip(p) {
-                for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
-                    let at = start + 8 * u;
-                    _mm_prefetch::<_MM_HINT_T0>(p.as_ptr().wrapping_add(at + 8 * U).cast());
-                    // SAFETY: promised by the caller.
-                    let (x0, x1, p) = unsafe {
-                        (
-                            load(x0.as_ptr().add(at)),
-                            load(x1.as_ptr().add(at)),
-                            load(p.as_ptr().add(at)),
-                        )
-                    };
-                    sum0.add(x0, p);
-                    sum1.add(x1, p);
-                }
-            }
-            for ([word0, word1], &[sum0, sum1]) in words.iter_mut().zip(&sums) {
-                *word0 = self.reducer.reduce::<WIDE>(sum0);
-                *word1 = self.reducer.reduce::<WIDE>(sum1);
-            }
-        }
-        for (u, &[word0, word1]) in words.iter().enumerate() {
-            let at = start + 8 * u;
-            // SAFETY: promised by the caller.
-            unsafe {
-                store(out0.as_mut_ptr().add(at), word0);
-                store(out1.as_mut_ptr().add(at), word1);
             }
         }
     }

@@ -11,10 +11,11 @@ mod dot;
 mod forward;
 mod inverse;
 mod montgomery;
+mod pairs;
 mod pointwise;
 mod sums;
 
-use super::{BlockPermutation, Kernels, KeyProduct};
+use super::{BlockPermutation, Kernels, KeyProduct, PairProducts};
 use crate::modulus::{Modulus, ShoupScalar};
 use crate::ntt::NttTable;
 
@@ -62,8 +63,8 @@ table! {
     quotient = sums::quotient, (out: &mut [u64], xs: &[&[u64]], inverses: &[f64]);
     key_product = dot::key_product,
         (out0: &mut [u64], out1: &mut [u64], product: &KeyProduct<'_>, modulus: &Modulus);
-    dot_pair = dot::dot_pair,
-        (out0: &mut [u64], out1: &mut [u64], x0: &[&[u64]], x1: &[&[u64]], p: &[&[u64]], modulus: &Modulus);
+    dot_pairs = pairs::dot_pairs,
+        (outs: &mut [[&mut [u64]; 2]], products: &PairProducts<'_>, modulus: &Modulus);
     square_sum = sums::square_sum,
         (out0: &mut [u64], out1: &mut [u64], out2: &mut [u64], a: &[&[u64]], b: &[&[u64]], modulus: &Modulus);
     tensor = sums::tensor, (out: [&mut [u64]; 3], pairs: [&[u64]; 4], modulus: &Modulus);

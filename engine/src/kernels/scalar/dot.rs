@@ -2,8 +2,10 @@
 //! [`crate::kernels::Kernels`].
 
 use super::pointwise::store_permuted;
-use crate::kernels::shape::{require_key_product, require_slices, require_sums, require_targets};
-use crate::kernels::{KEY_WORDS, KeyProduct};
+use crate::kernels::shape::{
+    require_key_product, require_pairs, require_slices, require_sums, require_targets,
+};
+use crate::kernels::{KEY_WORDS, KeyProduct, MAX_OUTPUTS, PairProducts};
 use crate::modulus::Modulus;
 
 /// Terms between reductions: products are below 2^100, so this many sum to less than 2^124.
@@ -107,30 +109,41 @@ pub(super) fn key_product(
     }
 }
 
-/// `out0 = sum_k x0_k p_k`, `out1 = sum_k x1_k p_k`.
-pub(super) fn dot_pair(
-    out0: &mut [u64],
-    out1: &mut [u64],
-    x0: &[&[u64]],
-    x1: &[&[u64]],
-    p: &[&[u64]],
+/// See [`crate::kernels::Kernels::dot_pairs`].
+pub(super) fn dot_pairs(
+    outs: &mut [[&mut [u64]; 2]],
+    products: &PairProducts<'_>,
     modulus: &Modulus,
 ) {
-    require_sums([out0.len(), out1.len()], [x0, x1, p]);
-    for start in (0..out0.len()).step_by(8) {
+    require_pairs(outs, products);
+    let PairProducts { x0, x1, factors, run, add } = *products;
+    let outputs = outs.len();
+    for start in (0..outs[0][0].len()).step_by(8) {
         let block = start..start + 8;
-        let (mut sums0, mut sums1) = ([0_u128; 8], [0_u128; 8]);
-        for (k, ((x0, x1), p)) in x0.iter().zip(x1).zip(p).enumerate() {
-            let p = &p[block.clone()];
-            accumulate(&mut sums0, &x0[block.clone()], p);
-            accumulate(&mut sums1, &x1[block.clone()], p);
-            if k % TERMS == TERMS - 1 {
-                fold(&mut sums0, modulus);
-                fold(&mut sums1, modulus);
+        let mut sums = [[[0_u128; 8]; 2]; MAX_OUTPUTS];
+        if add {
+            for (sums, out) in sums.iter_mut().zip(outs.iter()) {
+                for (sums, out) in sums.iter_mut().zip(out) {
+                    accumulate(sums, &out[block.clone()], &[1; 8]);
+                }
             }
         }
-        finish(&mut out0[block.clone()], &sums0, modulus);
-        finish(&mut out1[block], &sums1, modulus);
+        for (k, (x0, x1)) in x0.iter().zip(x1).enumerate() {
+            let (x0, x1) = (&x0[block.clone()], &x1[block.clone()]);
+            for ([sums0, sums1], p) in sums.iter_mut().zip(&factors[outputs * k..][..outputs]) {
+                let p: &[u64] = if run == 1 { &p[block.clone()] } else { &[p[start / run]; 8] };
+                accumulate(sums0, x0, p);
+                accumulate(sums1, x1, p);
+            }
+            if k % TERMS == TERMS - 1 {
+                sums.as_flattened_mut().iter_mut().for_each(|sums| fold(sums, modulus));
+            }
+        }
+        for (out, sums) in outs.iter_mut().zip(&sums) {
+            for (out, sums) in out.iter_mut().zip(sums) {
+                finish(&mut out[block.clone()], sums, modulus);
+            }
+        }
     }
 }
 

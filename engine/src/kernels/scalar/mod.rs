@@ -25,7 +25,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     dot_montgomery: dot::dot_montgomery,
     quotient: dot::quotient,
     key_product: dot::key_product,
-    dot_pair: dot::dot_pair,
+    dot_pairs: dot::dot_pairs,
     square_sum: dot::square_sum,
     tensor: pointwise::tensor,
     permute: pointwise::permute,

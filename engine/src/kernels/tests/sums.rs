@@ -37,19 +37,74 @@ fn montgomery_dots() {
 fn dots_of_pairs() {
     for_each(|kernels, m, pattern, rng| {
         let q = m.value();
-        // 5000 terms overflow 64-bit accumulators of 52-bit halves unless they are folded.
-        for (count, len) in [(0, 8), (1, 40), (2, 136), (25, 72), (5000, 24)] {
-            let [x0, x1, p] = std::array::from_fn(|_| lists(rng, pattern, count, len, q));
-            let (mut out0, mut out1) = (vec![u64::MAX; len], vec![u64::MAX; len]);
-            (kernels.dot_pair)(&mut out0, &mut out1, &refs(&x0), &refs(&x1), &refs(&p), m);
-            for t in 0..len {
-                let dot =
-                    |x: &[Vec<u64>]| x.iter().zip(&p).map(|(x, p)| wide(x[t]) * wide(p[t])).sum();
-                assert_eq!(out0[t], remainder(dot(&x0), m));
-                assert_eq!(out1[t], remainder(dot(&x1), m));
+        // 4096 and more terms overflow 64-bit accumulators of 52-bit halves unless they are folded.
+        for (count, len) in [(0, 8), (1, 40), (2, 136), (25, 72), (4096, 24), (5000, 8)] {
+            let [x0, x1] = [(); 2].map(|()| lists(rng, pattern, count, len, q));
+            for outputs in 1..=MAX_OUTPUTS {
+                for run in [1, 8, 16, 64, 512] {
+                    let factors = lists(rng, pattern, count * outputs, len.div_ceil(run), q);
+                    let start = lists(rng, pattern, 2 * outputs, len, q);
+                    for add in [false, true] {
+                        let mut out = start.clone();
+                        let mut outs: Vec<[&mut [u64]; 2]> = out
+                            .as_chunks_mut::<2>()
+                            .0
+                            .iter_mut()
+                            .map(|[out0, out1]| [&mut out0[..], &mut out1[..]])
+                            .collect();
+                        let (x0, x1, factors) = (&refs(&x0), &refs(&x1), &refs(&factors));
+                        let products = PairProducts { x0, x1, factors, run, add };
+                        (kernels.dot_pairs)(&mut outs, &products, m);
+                        for (i, (out, start)) in out.iter().zip(&start).enumerate() {
+                            let (x, j) = (if i % 2 == 0 { x0 } else { x1 }, i / 2);
+                            for t in 0..len {
+                                let factor = |k: usize| wide(factors[outputs * k + j][t / run]);
+                                let dot: u128 = (0..count).map(|k| wide(x[k][t]) * factor(k)).sum();
+                                let expected = dot + if add { wide(start[t]) } else { 0 };
+                                assert_eq!(
+                                    out[t],
+                                    remainder(expected, m),
+                                    "{} {q}: {count} terms, output {j} of {outputs}, run {run}",
+                                    kernels.name
+                                );
+                            }
+                        }
+                    }
+                }
             }
         }
     });
+}
+
+#[test]
+fn wrong_lengths_of_pairs_are_refused() {
+    for kernels in available() {
+        let m = Modulus::new(97).unwrap();
+        let zeros = [0; 64];
+        let accepts = |outputs: usize, terms: [usize; 2], factors: usize, words: usize, run| {
+            let mut outs = vec![[0; 64]; 2 * outputs];
+            let mut outs: Vec<[&mut [u64]; 2]> = outs
+                .as_chunks_mut::<2>()
+                .0
+                .iter_mut()
+                .map(|[out0, out1]| [&mut out0[..], &mut out1[..]])
+                .collect();
+            let [x0, x1] = terms.map(|count| vec![&zeros[..]; count]);
+            let factors = vec![&zeros[..words]; factors];
+            let products = PairProducts { x0: &x0, x1: &x1, factors: &factors, run, add: false };
+            let call = std::panic::AssertUnwindSafe(|| {
+                (kernels.dot_pairs)(&mut outs, &products, &m);
+            });
+            std::panic::catch_unwind(call).is_ok()
+        };
+        assert!(accepts(2, [3, 3], 6, 64, 1) && accepts(2, [3, 3], 6, 4, 16));
+        // No output, or too many; components of unequal number; factors missing; runs that are no powers of two from 8 on.
+        assert!(!accepts(0, [3, 3], 0, 64, 1) && !accepts(5, [3, 3], 15, 64, 1));
+        assert!(!accepts(2, [3, 2], 6, 64, 1) && !accepts(2, [3, 3], 5, 64, 1));
+        assert!(!accepts(2, [3, 3], 6, 3, 16) && !accepts(2, [3, 3], 6, 63, 1));
+        assert!(!accepts(2, [3, 3], 6, 64, 4) && !accepts(2, [3, 3], 6, 64, 24));
+        assert!(!accepts(2, [3, 3], 6, 64, 0));
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Plaintexts {
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Stored(all) => all.iter().map(|p| p.poly.bytes()).sum(),
+            Self::Stored(all) => all.iter().map(|p| p.bytes()).sum(),
             Self::OnDemand(own) => {
                 own.specs.iter().filter_map(|s| s.values.as_ref()).map(|v| v.bytes() as usize).sum()
             }
@@ -96,7 +96,7 @@ impl PlaintextSource for Batches<'_> {
         let specs: Vec<_> = numbers.iter().map(|&k| &self.own.specs[self.ids[k]]).collect();
         let Encoded { buffers, time } = &mut *self.encoded;
         let fits = |buffer: &Plaintext, spec: &PlaintextSpec| {
-            (buffer.level(), buffer.poly.is_extended()) == (spec.level, spec.extended)
+            (buffer.level(), buffer.is_extended()) == (spec.level, spec.extended)
         };
         // Those of another shape are freed before any is made.
         buffers.truncate(specs.len());
@@ -106,7 +106,7 @@ impl PlaintextSource for Batches<'_> {
         buffers.extend(specs[buffers.len()..].iter().map(|spec| {
             // Not recycled memory, which would never be given back.
             let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended, Form::Ntt);
-            Plaintext { poly, scale: spec.scale }
+            Plaintext::new(poly, spec.scale)
         }));
         buffers.par_iter_mut().zip(specs).try_for_each(|(buffer, spec)| -> Result<()> {
             let values = spec.slot_values(encoder.params().slots())?;
