@@ -253,7 +253,7 @@ impl Operands {
     /// Keeps an encoded weight. All go when they take too much memory.
     fn keep(&self, encoded: Plaintext) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if (kept.len() + 1) * encoded.poly.bytes() > KEPT_BYTES {
+        if (kept.len() + 1) * encoded.bytes() > KEPT_BYTES {
             kept.clear();
         }
         kept.push(encoded);
