@@ -36,11 +36,28 @@ impl PlaintextForm {
     }
 }
 
+/// How many times fewer words a subring plaintext must have to be kept as one.
+const LEAST_SHARE: usize = 8;
+
+/// Words of a limb of a plaintext whose slots repeat after `period`, if it is kept as a subring plaintext: one of a ring with
+/// as many slots as that, `2 period` words in place of `2 slots`.
+fn subring_words(period: usize, slots: usize) -> Option<usize> {
+    Some(2 * period).filter(|words| LEAST_SHARE * words <= 2 * slots)
+}
+
+/// The same as [`costmodel::LinearShape`] has it: zero if it is kept in full.
+pub(crate) fn shape_words(period: usize, slots: usize) -> usize {
+    subring_words(period, slots).unwrap_or(0)
+}
+
 impl PlaintextSpec {
-    /// Bytes of the encoding: `level + 1` limbs, and `special` more for an extended one.
+    /// Bytes of the encoding: `level + 1` limbs, and `special` more for an extended one, each of fewer words than the ring
+    /// has if slots repeat often enough.
     pub fn encoded_bytes(&self, chain: &Chain) -> u64 {
         let limbs = self.level + 1 + if self.extended { chain.special } else { 0 };
-        (limbs * chain.limb_bytes()) as u64
+        let words = subring_words(self.period, chain.slots);
+        let limb_bytes = words.map_or(chain.limb_bytes(), |words| words * size_of::<u64>());
+        (limbs * limb_bytes) as u64
     }
 }
 

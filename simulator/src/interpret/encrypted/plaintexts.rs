@@ -103,21 +103,27 @@ impl PlaintextSource for Batches<'_> {
         if buffers.iter().zip(&specs).any(|(buffer, spec)| !fits(buffer, spec)) {
             buffers.clear();
         }
-        buffers.extend(specs[buffers.len()..].iter().map(|spec| {
-            // Not recycled memory, which would never be given back.
-            let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended, Form::Ntt);
-            Plaintext { poly, scale: spec.scale }
-        }));
-        buffers.par_iter_mut().zip(specs).try_for_each(|(buffer, spec)| -> Result<()> {
-            let values = spec.slot_values(encoder.params().slots())?;
-            Ok(encoder.encode_into(&values, spec.scale, buffer)?)
-        })?;
+        buffers.extend(specs[buffers.len()..].iter().map(|spec| empty(encoder, spec)));
+        let pairs = buffers.par_iter_mut().zip(specs);
+        pairs.try_for_each(|(buffer, spec)| encode_into(encoder, spec, buffer))?;
         *time += start.elapsed();
         Ok(buffers)
     }
 }
 
 fn encode(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
+    let mut plaintext = empty(encoder, spec);
+    encode_into(encoder, spec, &mut plaintext)?;
+    Ok(plaintext)
+}
+
+/// One to encode into: not of recycled memory, which would never be given back.
+fn empty(encoder: &Encoder, spec: &PlaintextSpec) -> Plaintext {
+    let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended, Form::Ntt);
+    Plaintext { poly, scale: spec.scale }
+}
+
+fn encode_into(encoder: &Encoder, spec: &PlaintextSpec, plaintext: &mut Plaintext) -> Result<()> {
     let values = spec.slot_values(encoder.params().slots())?;
-    Ok(encoder.encode(&values, spec.level, spec.scale, spec.extended)?)
+    Ok(encoder.encode_into(&values, spec.scale, plaintext)?)
 }
