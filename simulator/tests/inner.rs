@@ -4,17 +4,19 @@
 
 mod common;
 
+use common::found::encrypted;
 use common::layers::{act, add, conv, fc, pool, random};
 use common::lowered::check;
-use common::{choice, pool as pool_choice};
+use common::{choice, image, pool as pool_choice};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use simulator::Error;
 use simulator::config::*;
 use simulator::fold::{ActivationMethod, Folded};
+use simulator::interpret::run_measured;
 use simulator::layout::{ChannelOrder, LayoutSpec};
 use simulator::lowering::{Lowered, lower};
-use simulator::network::Model;
+use simulator::network::{LayerParameters, Model};
 use simulator::program::Op;
 
 const LOG_N: u32 = 12;
@@ -113,7 +115,8 @@ impl Small {
     }
 
     fn model(&self, seed: u64) -> Model {
-        let more = |k: usize| format!("stride = {}|padding = {}", self.strides[k], self.paddings[k]);
+        let more =
+            |k: usize| format!("stride = {}|padding = {}", self.strides[k], self.paddings[k]);
         let mut layers = vec![conv("c", self.channels[1], self.kernels[0], &more(0)), act("a")];
         if self.pooled {
             layers.push(pool("p", 2, 2));
@@ -153,10 +156,8 @@ impl Small {
     }
 
     fn configuration(&self, specs: &[LayoutSpec; 3], rng: &mut ChaCha8Rng) -> Configuration {
-        let mut linear = |name, spec: LayoutSpec| LinearChoice {
-            schedule: schedule(rng),
-            ..choice(name, spec)
-        };
+        let mut linear =
+            |name, spec: LayoutSpec| LinearChoice { schedule: schedule(rng), ..choice(name, spec) };
         let units = LayoutSpec::units(256, 8);
         let linear = vec![linear("c", specs[1]), linear("d", specs[2]), linear("f", units)];
         let pools = match self.pooled {
@@ -167,8 +168,77 @@ impl Small {
     }
 }
 
+/// Anything in the slots that hold nothing is seen where the room for values is checked: a value reaches as far as its largest
+/// slot.
+#[test]
+fn what_is_left_elsewhere_is_accounted_for() {
+    let layers = [conv("c", 4, 3, ""), act("a"), conv("d", 4, 3, "")];
+    let mut model = random((2, 7, 7), &layers, 2);
+    // The last column of a row is read together with the first of the next only for outputs that are none.
+    let LayerParameters::Linear { weight, .. } = &mut model.parameters[0] else { unreachable!() };
+    weight.iter_mut().enumerate().for_each(|(k, w)| *w = [1.0, 0.0, -1.0][k % 3]);
+    let mut image = vec![0.0; 98];
+    image.iter_mut().enumerate().for_each(|(k, v)| *v = (k % 7) as f64);
+    let run = |clean| {
+        let spec = inner((1, clean), 1, (28, 4), 4);
+        let c = configuration(2, spec, vec![choice("c", spec), choice("d", spec)], vec![]);
+        let lowered = check(&model, &c);
+        let slots = lowered.encode(&image).unwrap();
+        let (outputs, reach) = run_measured(&lowered.program, &slots).unwrap();
+        let decoded = lowered.decode(&outputs).unwrap();
+        let largest = |v: &[f64]| v.iter().fold(0.0f64, |m, v| v.abs().max(m));
+        let (beside, result) =
+            (lowered.beside(&outputs).unwrap(), reach[lowered.program.outputs[0]]);
+        assert_eq!(result, beside.max(largest(&decoded)));
+        // Of the first layer: 6 rows and channels times a difference of 2 in columns, or of 5 across the end of a row.
+        (beside, reach[lowered.program.inputs])
+    };
+    let ((none, small), (some, large)) = (run(true), run(false));
+    assert_eq!(none, 0.0);
+    assert!(some > 1.0, "{some}");
+    assert!(large > 2.0 * small, "{large} {small}");
+}
+
 fn is_loose(spec: &LayoutSpec) -> bool {
     matches!(spec.order, ChannelOrder::Inner { clean: false, .. })
+}
+
+/// A 2x3 map of three channels and a kernel of 1x2 on it: each plaintext holds one position's weights over and over, of kernel
+/// column `m` for the channels that do not pass the end of a position, and of the next one for those that do.
+#[test]
+fn plaintexts_have_the_period_of_a_position() {
+    let (channels, tile) = (3, 4);
+    let layers = [conv("c", channels, 2, "")];
+    let model = random((channels, 2, 3), &layers, 1);
+    let spec = inner((1, false), 1, (3 * tile, tile), tile);
+    let c = configuration(1, spec, vec![choice("c", spec)], vec![]);
+    let lowered = check(&model, &c);
+    let program = &lowered.program;
+    let LayerParameters::Linear { weight, .. } = &model.parameters[0] else { unreachable!() };
+    let weight =
+        |o: usize, i: usize, y: usize, x: usize| weight[((o * channels + i) * 2 + y) * 2 + x];
+    let Op::Linear { terms, .. } = &program.instructions[0].op else { unreachable!() };
+    // Of each kernel row from two channels back in its first column to two on in its second: no rotation twice.
+    let shifts: Vec<usize> = terms.iter().map(|t| t.shift as usize).collect();
+    let rows = [0..7, 10..19, SLOTS - 2..SLOTS];
+    assert_eq!(shifts, rows.into_iter().flatten().collect::<Vec<_>>());
+    for t in terms {
+        let spec = &program.plaintexts[t.plaintext.unwrap()];
+        assert_eq!(spec.period, tile);
+        let values = spec.slot_values(SLOTS).unwrap();
+        for (slot, value) in values.iter().enumerate() {
+            let o = slot % tile;
+            // The channel and position that the output channel at position 0 meets.
+            let met = (o + t.shift as usize) % SLOTS;
+            let (i, at) = (met % tile, met / tile);
+            let (y, x) = (at / 3, at % 3);
+            let expected = match o < channels && i < channels && y < 2 && x < 2 {
+                true => weight(o, i, y, x),
+                false => 0.0,
+            };
+            assert_eq!(*value, expected, "{slot} {t:?}");
+        }
+    }
 }
 
 #[test]
@@ -223,4 +293,35 @@ fn small_networks_are_computed() {
         seen.iter_mut().zip(is).for_each(|(n, is)| *n += usize::from(is));
         done += 1;
     }
+}
+
+/// Encrypted, a network that leaves anything anywhere is as precise as one that writes zeros.
+#[test]
+fn small_networks_are_computed_encrypted() {
+    let layers = [
+        conv("c", 4, 3, "stride = 2"),
+        act("a"),
+        conv("d", 8, 3, "groups = 2"),
+        act("b"),
+        fc("f", 5),
+    ];
+    let model = random((3, 11, 11), &layers, 4);
+    let image = image(&model.network, 5);
+    let bits = [false, true].map(|clean| {
+        let spec = |groups, phases, tile| inner((groups, clean), phases, (48, 8), tile);
+        let linear = vec![
+            choice("c", spec(2, 1, 8)),
+            LinearChoice { schedule: Schedule::KERNEL_FIRST, ..choice("d", spec(2, 1, 8)) },
+            choice("f", LayoutSpec::units(256, 8)),
+        ];
+        let mut c = configuration(3, spec(1, 2, 4), linear, vec![]);
+        // Secure, with as many positions as there are slots for.
+        c.parameters.log_n = 14;
+        for layout in c.linear.iter_mut().map(|l| &mut l.layout).chain([&mut c.input.layout]) {
+            layout.blocks *= 4;
+        }
+        encrypted(&model, &c, &image).relative_bits
+    });
+    assert!(bits.iter().all(|bits| *bits > 8.0), "{bits:?}");
+    assert!((bits[0] - bits[1]).abs() < 3.0, "{bits:?}");
 }

@@ -11,7 +11,6 @@ use simulator::fold::{ActivationMethod, Folded};
 use simulator::layout::{ChannelOrder, LayoutSpec};
 use simulator::lowering::lower;
 
-
 fn schedules() -> Vec<Schedule> {
     let mut all = Vec::new();
     for block in [BlockSplit::None, BlockSplit::All, BlockSplit::Baby(2), BlockSplit::Baby(4)] {

@@ -29,8 +29,8 @@ pub enum ChannelOrder {
     ///   position  0,0 ...        |  0,1 ...        |  1,0 ...        |
     /// ```
     ///
-    /// Distances between rows and columns are multiples of `tile`. What a linear layer writes there may be of one block
-    /// over and over ([`crate::lowering::Diagonals::plaintext_period`]).
+    /// Distances between rows and columns are multiples of `tile`. Weights that do not depend on the position are then the
+    /// same in each block.
     Inner {
         /// Number of groups, a power of two dividing the channels.
         #[serde(default = "one")]
