@@ -96,6 +96,7 @@ impl Operation {
                 count("unrotated", shape.unrotated)?;
                 count("terms", shape.terms)?;
                 count("plaintexts", shape.plaintexts)?;
+                count("plaintext_words", shape.plaintext_words)?;
                 count("outputs", shape.outputs)
             }
             Self::Primitive(_) | Self::Client(_) => Ok(()),

@@ -95,6 +95,10 @@ fn hash_primitive(hash: &mut Fnv, primitive: &Primitive) {
         Primitive::Linear(s) => {
             hash.words(&[2, s.sources, s.decomposed, s.rotations, s.unrotated]);
             hash.words(&[s.terms, s.plaintexts, s.outputs, usize::from(s.rescale)]);
+            // Nothing more for those in full, so that the same measurements stay held out.
+            if s.plaintext_words > 0 {
+                hash.words(&[s.plaintext_words]);
+            }
         }
         Primitive::SumSquares { terms, rescale } => hash.words(&[3, terms, usize::from(rescale)]),
         Primitive::Multiply { rescale } => hash.words(&[4, usize::from(rescale)]),

@@ -56,6 +56,9 @@ pub struct LinearShape {
     pub terms: usize,
     /// Distinct plaintexts; zero when the sums have no plaintext factors.
     pub plaintexts: usize,
+    /// Words of a limb of a plaintext, where slots repeat and fewer than the ring degree are kept; else zero.
+    #[serde(default)]
+    pub plaintext_words: usize,
     /// Destinations.
     pub outputs: usize,
     /// Whether a rescale is merged into the mod-down.
@@ -71,8 +74,19 @@ impl From<engine::eval::PlanShape> for LinearShape {
             unrotated: shape.unrotated,
             terms: shape.terms,
             plaintexts: shape.plaintexts,
+            plaintext_words: 0,
             outputs: shape.outputs,
             rescale: shape.rescale,
+        }
+    }
+}
+
+impl LinearShape {
+    /// Share of the ring's `n` words that a limb of a plaintext has, above 0 up to 1.
+    pub fn plaintext_share(&self, n: f64) -> f64 {
+        match self.plaintext_words {
+            0 => 1.0,
+            words => (words as f64 / n).min(1.0),
         }
     }
 }

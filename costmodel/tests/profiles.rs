@@ -101,6 +101,7 @@ fn points_whose_work_cannot_be_counted_are_not_fitted() {
         unrotated: 0,
         terms: 1,
         plaintexts: 1,
+        plaintext_words: 0,
         outputs: 1,
         rescale: false,
     };

@@ -25,6 +25,7 @@ fn order() -> impl Strategy<Value = ChannelOrder> {
         Just(ChannelOrder::Sequential),
         number().prop_map(|groups| ChannelOrder::Interleaved { groups }),
         number().prop_map(|step| ChannelOrder::Spill { step }),
+        number().prop_map(|groups| ChannelOrder::Inner { groups, clean: false }),
     ]
 }
 
@@ -46,6 +47,7 @@ prop_compose! {
             Just(ChannelOrder::Sequential),
             modest().prop_map(|groups| ChannelOrder::Interleaved { groups }),
             modest().prop_map(|step| ChannelOrder::Spill { step }),
+            modest().prop_map(|groups| ChannelOrder::Inner { groups, clean: true }),
         ],
         f in prop::array::uniform5(modest()),
     ) -> LayoutSpec {
@@ -115,6 +117,7 @@ proptest! {
         ct in number(),
         base in number(),
         channels in 0..4_usize,
+        inner in any::<bool>(),
     ) {
         let [slots, height, width, phases, row, col, tile, period, before] = f;
         let layout = Layout {
@@ -125,6 +128,7 @@ proptest! {
             row,
             col,
             tile,
+            inner,
             period,
             margin: Margin { before, after: 0 },
             clean: true,
@@ -133,6 +137,38 @@ proptest! {
             Ok(()) => holds_everything(&layout),
             Err(_) => prop_assert!(pack(&layout, &[]).is_err() && unpack(&layout, &[]).is_err()),
         }
+    }
+}
+
+/// Of a clean layout, what is known to be zero is zero, and with channels innermost zeros beside and below the map are known.
+#[test]
+fn known_zeros_are_zero() {
+    let shape = Shape::new(3, 3, 5);
+    let order = |groups| ChannelOrder::Inner { groups, clean: true };
+    let raster = LayoutSpec::raster(ChannelOrder::Sequential, 8, 32, 256);
+    let wide = LayoutSpec { order: order(1), phases: 1, row: 28, col: 4, tile: 4, blocks: 64 };
+    let phases = LayoutSpec { phases: 2, row: 16, ..wide };
+    for (spec, known) in
+        [(raster, 64), (wide, 78), (LayoutSpec { blocks: 32, ..wide }, 52), (phases, 84)]
+    {
+        let layout = spec.layout(256, shape, Margin::default()).unwrap();
+        let slots = pack(&layout, &[1.0; 45]).unwrap();
+        let used = layout.used_offsets();
+        let mut zeros = 0;
+        for (y, x) in (-3..6).flat_map(|y| (-3..8).map(move |x| (y, x))) {
+            let inside = (0..3).contains(&y) && (0..5).contains(&x);
+            if inside || !layout.known_zero(y, x, &used) {
+                continue;
+            }
+            zeros += 1;
+            let (row, col) = (layout.row_at(y), layout.col_at(x));
+            for place in &layout.channels {
+                let slot = (place.base as isize + row.offset + col.offset).rem_euclid(256);
+                let ct = layout.ciphertext(place.ct, row.phase, col.phase);
+                assert_eq!(slots[ct][slot as usize], 0.0, "{spec:?} {y} {x}");
+            }
+        }
+        assert_eq!(zeros, known, "{spec:?}");
     }
 }
 
@@ -149,6 +185,9 @@ fn absurd_fields_are_named() {
     // So large that the offset of the last row wraps to a small one.
     assert!(message(|s| s.row = usize::MAX / 7 + 1).contains("row is "));
     assert!(message(|s| s.col = usize::MAX).contains("col is "));
+    assert!(
+        message(|s| s.order = ChannelOrder::Inner { groups: 1, clean: false }).contains("row is 8")
+    );
     assert!(message(|s| s.tile = 1 << 63).contains("tile times blocks is "));
     assert!(message(|s| s.blocks = usize::MAX).contains("tile and blocks is "));
     let huge = Shape { channels: usize::MAX, ..shape };

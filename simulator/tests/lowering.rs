@@ -4,43 +4,12 @@
 
 mod common;
 
+use common::lowered::{chain, check};
 use common::*;
-use simulator::chain::Chain;
 use simulator::config::{BlockSplit, Configuration, PoolMethod, Schedule};
 use simulator::fold::{ActivationMethod, Folded};
-use simulator::interpret::run_clear;
 use simulator::layout::{ChannelOrder, LayoutSpec};
-use simulator::lowering::{Lowered, lower};
-use simulator::network::Model;
-
-/// A chain whose moduli are not powers of two, so that a wrong scale shows.
-fn chain(c: &Configuration) -> Chain {
-    let mut chain = c.parameters.ideal_chain().unwrap();
-    for (k, q) in chain.moduli.iter_mut().enumerate() {
-        *q *= 1.0 + 1e-5 * (k as f64 + 1.0);
-    }
-    chain
-}
-
-#[track_caller]
-fn check(model: &Model, c: &Configuration) -> Lowered {
-    let folded = Folded::new(model, c).unwrap();
-    let chain = chain(c);
-    let lowered = lower(&folded, c, &chain, true).unwrap();
-    lowered.program.check(&chain).unwrap();
-    let image = image(&model.network, 11);
-    let outputs = run_clear(&lowered.program, &lowered.encode(&image).unwrap()).unwrap();
-    let result = lowered.decode(&outputs).unwrap();
-    let plain = model.forward(&image).unwrap();
-    let d = difference(&plain, &result);
-    assert!(d < 1e-9, "differs by {d:e} for\n{}", c.to_toml().unwrap());
-    // Lowering without values gives the same program otherwise.
-    let priced = lower(&folded, c, &chain, false).unwrap().program;
-    assert_eq!(priced.instructions, lowered.program.instructions);
-    assert_eq!(priced.plaintexts.len(), lowered.program.plaintexts.len());
-    assert_eq!(c, &Configuration::from_toml(&c.to_toml().unwrap()).unwrap());
-    lowered
-}
+use simulator::lowering::lower;
 
 fn schedules() -> Vec<Schedule> {
     let mut all = Vec::new();

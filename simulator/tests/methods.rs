@@ -135,7 +135,8 @@ fn check_mixtures(model: &Model) {
         let best = found.best.unwrap_or_else(|| panic!("{activations}: {:?}", found.obstacles));
         assert_eq!(Activations::from(&best.configuration), activations);
         check_clear(model, &best, &images[1]);
-        let (predicted, measured) = (best.precision.unwrap(), encrypted(model, &best, &images[1]));
+        let (predicted, measured) =
+            (best.precision.unwrap(), encrypted(model, &best.configuration, &images[1]));
         assert!(
             measured.relative_bits > predicted.relative_bits - UNCERTAIN_BITS,
             "{activations}: {predicted:?} {measured:?}"
@@ -225,7 +226,8 @@ fn squares_are_rescaled_where_precision_asks_for_it() {
     assert_eq!(chosen.exceptions.len(), 1, "{chosen}");
     check_clear(&model, &better, &images(&model)[1]);
     assert!(
-        encrypted(&model, &better, &images(&model)[1]).relative_bits > bits + 1.0 - UNCERTAIN_BITS
+        encrypted(&model, &better.configuration, &images(&model)[1]).relative_bits
+            > bits + 1.0 - UNCERTAIN_BITS
     );
     // More than any mixture has.
     assert_eq!(with(60.0), None);

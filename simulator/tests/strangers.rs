@@ -30,7 +30,7 @@ fn check(model: &Model, space: &Space, demand: Demand) {
         check_clear(model, e, &images[1]);
     }
     let (predicted, measured) =
-        (found[0].precision.unwrap(), encrypted(model, found[0], &images[1]));
+        (found[0].precision.unwrap(), encrypted(model, &found[0].configuration, &images[1]));
     assert!(
         measured.relative_bits > predicted.relative_bits - UNCERTAIN_BITS,
         "{predicted:?} {measured:?}"

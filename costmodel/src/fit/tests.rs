@@ -90,6 +90,7 @@ fn primitives() -> Vec<(Primitive, Residency)> {
             unrotated,
             terms,
             plaintexts,
+            plaintext_words: 0,
             outputs,
             rescale: true,
         };

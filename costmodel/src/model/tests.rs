@@ -22,6 +22,7 @@ fn shape(terms: usize) -> Primitive {
         unrotated: 2,
         terms,
         plaintexts: terms,
+        plaintext_words: 0,
         outputs: 4,
         rescale: true,
     })

@@ -37,6 +37,7 @@ impl Counter {
             unrotated: 0,
             terms: rotations,
             plaintexts: 0,
+            plaintext_words: 0,
             outputs: rotations,
             rescale: false,
         });
@@ -98,9 +99,13 @@ impl Counter {
         if shape.plaintexts > 0 {
             totals.push((Feature::DotProducts, 2.0 * terms * present * n));
             totals.push((Feature::Reductions, 2.0 * shape.outputs as f64 * limbs * n));
-            totals.push((Feature::PlaintextBytes, plaintexts * present * self.limb_bytes()));
-            let again = (terms - plaintexts).max(0.0) * present * self.limb_bytes();
-            totals.push((Feature::CachedBytes, again * self.overflow(plaintexts * CHUNK * WORD)));
+            // A plaintext of fewer words is read over and over, by then from the nearest cache.
+            let share = shape.plaintext_share(n);
+            let limb_bytes = share * self.limb_bytes();
+            totals.push((Feature::PlaintextBytes, plaintexts * present * limb_bytes));
+            let again = (terms - plaintexts).max(0.0) * present * limb_bytes;
+            let buffer = plaintexts * share * CHUNK * WORD;
+            totals.push((Feature::CachedBytes, again * self.overflow(buffer)));
         } else if !is_direct(shape) {
             totals.push((Feature::ElementwiseWords, 2.0 * terms * present * n));
         }

@@ -57,6 +57,7 @@ fn linear_with_rotations() {
         unrotated: 1,
         terms: 28,
         plaintexts: 28,
+        plaintext_words: 0,
         outputs: 4,
         rescale: true,
     };
@@ -83,6 +84,7 @@ fn linear_without_rotations_needs_no_special_primes() {
         unrotated: 5,
         terms: 20,
         plaintexts: 20,
+        plaintext_words: 0,
         outputs: 4,
         rescale: false,
     };
@@ -174,6 +176,7 @@ fn shared_shifts() {
         unrotated: 0,
         terms: rotations,
         plaintexts: 0,
+        plaintext_words: 0,
         outputs: 1,
         rescale: false,
     };

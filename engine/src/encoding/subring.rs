@@ -19,8 +19,8 @@ pub(super) struct Subring {
 /// The index among all subrings of that whose degree is twice the period of so many slots, or the least there is a transform
 /// for; none if its runs were shorter than [`SubringPoly::MIN_RUN`]. The period is a power of two.
 pub(super) fn index(params: &Parameters, period: usize) -> Option<usize> {
-    let index = (period.ilog2() + 1).saturating_sub(MIN_LOG_N) as usize;
-    (index < count(params)).then_some(index)
+    let degree = SubringPoly::degree_of(params.n(), period)?;
+    Some((degree.ilog2() - MIN_LOG_N) as usize)
 }
 
 /// Number of subrings.

@@ -7,6 +7,7 @@
 
 use super::rns_poly::{RnsPoly, repeat};
 use crate::buffer::AlignedBuf;
+use crate::ntt::MIN_LOG_N;
 use crate::params::Parameters;
 
 /// A polynomial in `X^(N/M)` at some level, in NTT form, as the `M` words a limb that differ. `N/M` is at least
@@ -21,6 +22,13 @@ pub struct SubringPoly {
 impl SubringPoly {
     /// Fewest adjacent words that are equal: a vector.
     pub const MIN_RUN: usize = 8;
+
+    /// Words a limb of a plaintext in the ring of degree `n` whose slots repeat after `period` of them, both powers of two: the
+    /// degree of the least subring that holds it and has a transform; none if runs were shorter than [`Self::MIN_RUN`].
+    pub fn degree_of(n: usize, period: usize) -> Option<usize> {
+        let degree = (2 * period).max(1 << MIN_LOG_N);
+        (degree.saturating_mul(Self::MIN_RUN) <= n).then_some(degree)
+    }
 
     /// A polynomial of unspecified words, to be overwritten, of the subring of degree `degree`.
     pub(crate) fn scratch(

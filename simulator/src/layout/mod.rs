@@ -5,7 +5,8 @@
 //! ciphertexts, and `offset = (Y / p) * row + (X / p) * col`, where `(Y, X)` counts from the top left of
 //! the margin. Ciphertext number is `channel ciphertext * p * p + phase row * p + phase column`.
 //! Everything holds again at `slot + k * period`. Slots that hold nothing may contain anything, unless the
-//! layout is `clean`: then they are zero.
+//! layout is `clean`: then they are zero. Channels mostly have a tile each, with their positions in it; where channels are
+//! `inner`, positions have a tile each, with channels in it.
 
 mod pack;
 mod spec;
@@ -67,8 +68,10 @@ pub struct Layout {
     pub row: usize,
     /// Slots between columns of one phase.
     pub col: usize,
-    /// Slots of a channel block, a power of two.
+    /// Slots of a block, a power of two: of a channel, or of a position where channels are innermost.
     pub tile: usize,
+    /// Whether channels are innermost: bases are below the tile, and rows and columns multiples of it apart.
+    pub inner: bool,
     /// Period of the contents, a power of two dividing the slots.
     pub period: usize,
     /// Zeros around the map.
@@ -134,8 +137,11 @@ impl Layout {
             }
         }
         let places: BTreeSet<_> = self.channels.iter().collect();
-        let aligned = || self.channels.iter().all(|p| p.base % self.tile == 0);
-        if last < self.tile && places.len() == self.channels.len() && aligned() {
+        let apart = places.len() == self.channels.len();
+        if self.inner {
+            self.check_inner()?;
+        }
+        if apart && (self.inner || (last < self.tile && self.is_aligned())) {
             return Ok(());
         }
         let mut seen = BTreeSet::new();
@@ -147,6 +153,34 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the channels of a position are within its tile.
+    fn check_inner(&self) -> Result<()> {
+        for (what, distance) in [("row", self.row), ("col", self.col)] {
+            if !distance.is_multiple_of(self.tile) {
+                let expected = format!("a multiple of the tile, {}, that channels fill", self.tile);
+                return Err(Error::layout(what, distance, expected));
+            }
+        }
+        match self.channels.iter().find(|place| place.base >= self.tile) {
+            None => Ok(()),
+            Some(place) => {
+                let expected = format!("less than the tile of a position, {}", self.tile);
+                Err(Error::layout("first slot of a channel", place.base, expected))
+            }
+        }
+    }
+
+    /// Whether slots outside the map, but in its rows and columns continued, are of no other channel than those inside.
+    fn is_aligned(&self) -> bool {
+        self.inner || self.channels.iter().all(|p| p.base % self.tile == 0)
+    }
+
+    /// Slots after which rows and columns, continued beyond the map, come to where they began in another tile (of the same
+    /// channel ciphertext).
+    fn around(&self) -> usize {
+        if self.inner { self.period } else { self.tile }
     }
 
     /// Rows and columns in the first phase, the fullest one, with the margin; none of them more than the period, and not too
@@ -224,17 +258,19 @@ impl Layout {
         (self.ciphertext(place.ct, row.phase, col.phase), slot as usize)
     }
 
-    /// Offsets modulo the tile that may hold something other than zero, per phase pair
-    /// `row phase * phases + column phase`; for [`Self::known_zero`].
+    /// Offsets within a channel's tile (within the period, of the first channel, where channels are innermost) that may hold
+    /// something other than zero, per phase pair `row phase * phases + column phase`; for [`Self::known_zero`].
     pub fn used_offsets(&self) -> Vec<BTreeSet<usize>> {
         let mut used = vec![BTreeSet::new(); self.phases * self.phases];
-        let bases: BTreeSet<usize> = self.channels.iter().map(|p| p.base % self.tile).collect();
+        let base = |p: &Place| if self.inner { 0 } else { p.base % self.tile };
+        let (bases, around): (BTreeSet<usize>, _) =
+            (self.channels.iter().map(base).collect(), self.around());
         for y in 0..self.shape.height {
             for x in 0..self.shape.width {
                 let (r, c) = (self.row_at(y as isize), self.col_at(x as isize));
                 for base in &bases {
                     let slot = base + (r.offset + c.offset) as usize;
-                    used[r.phase * self.phases + c.phase].insert(slot % self.tile);
+                    used[r.phase * self.phases + c.phase].insert(slot % around);
                 }
             }
         }
@@ -254,9 +290,9 @@ impl Layout {
             return false;
         }
         let (r, c) = (self.row_at(y), self.col_at(x));
-        let offset = r.offset.saturating_add(c.offset).rem_euclid(self.tile as isize) as usize;
-        let aligned = self.channels.iter().all(|p| p.base % self.tile == 0);
-        aligned && !used[r.phase * self.phases + c.phase].contains(&offset)
+        let around = self.around() as isize;
+        let offset = r.offset.saturating_add(c.offset).rem_euclid(around) as usize;
+        self.is_aligned() && !used[r.phase * self.phases + c.phase].contains(&offset)
     }
 }
 

@@ -19,12 +19,36 @@ pub enum ChannelOrder {
         /// Number of groups.
         groups: usize,
     },
+    /// Channels innermost: a block is one position with `tile` channels side by side, and `blocks` of them follow each
+    /// other. Channels fill a block as those of `Sequential` (of `Interleaved`, for more groups than one) fill the blocks of
+    /// a ciphertext: `tile` of them in each. Four channels of a map with two columns:
+    ///
+    /// ```text
+    ///   slot      0   1   2   3  |  4   5   6   7  |  8   9  10  11  | ...
+    ///   channel   0   1   2   3  |  0   1   2   3  |  0   1   2   3  |
+    ///   position  0,0 ...        |  0,1 ...        |  1,0 ...        |
+    /// ```
+    ///
+    /// Distances between rows and columns are multiples of `tile`. Weights that do not depend on the position are then the
+    /// same in each block.
+    Inner {
+        /// Number of groups, a power of two dividing the channels.
+        #[serde(default = "one")]
+        groups: usize,
+        /// Whether slots that hold nothing must be zero, as those around a map that is to be padded or folded.
+        #[serde(default)]
+        clean: bool,
+    },
     /// For maps of one position: unit `o` in block `o % blocks` at slot `(o / blocks) * step` of the
     /// block; further ciphertexts when the blocks are full.
     Spill {
         /// Slots between units that share a block.
         step: usize,
     },
+}
+
+fn one() -> usize {
+    1
 }
 
 /// A layout in words that do not depend on the map.
@@ -39,7 +63,7 @@ pub struct LayoutSpec {
     pub row: usize,
     /// Slots between columns of one phase.
     pub col: usize,
-    /// Slots of a channel block, a power of two.
+    /// Slots of a block, a power of two: those of a channel, or of a position where channels are innermost.
     pub tile: usize,
     /// Blocks before the contents repeat; `blocks * tile` is the period.
     pub blocks: usize,
@@ -63,7 +87,15 @@ impl LayoutSpec {
         Self { order: ChannelOrder::Sequential, phases: 1, row: 1, col: 1, tile, blocks }
     }
 
-    /// The layout of a map. A linear stage writes exact zeros elsewhere, so the result is clean.
+    /// The layout of a map that the client packs: zero wherever it holds nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::layout`].
+    pub fn packed(&self, slots: usize, shape: Shape, margin: Margin) -> Result<Layout> {
+        Ok(Layout { clean: true, ..self.layout(slots, shape, margin)? })
+    }
+
+    /// The layout of a map that a linear stage is to write: clean, unless the stage may leave anything elsewhere.
     ///
     /// # Errors
     /// [`Error::Layout`] with the field that does not fit; those of [`Layout::check`].
@@ -89,35 +121,11 @@ impl LayoutSpec {
             ));
         }
         let blocks = self.blocks;
+        let grouped = |groups, each, distance| places(shape.channels, groups, each, distance);
         let channels = match self.order {
-            ChannelOrder::Sequential => (0..shape.channels)
-                .map(|c| Place { ct: c / blocks, base: c % blocks * self.tile })
-                .collect(),
-            ChannelOrder::Interleaved { groups } => {
-                if groups == 0
-                    || !groups.is_power_of_two()
-                    || !shape.channels.is_multiple_of(groups)
-                {
-                    return Err(Error::layout(
-                        "interleaved groups",
-                        groups,
-                        format!("a power of two dividing {} channels", shape.channels),
-                    ));
-                }
-                let per_group = shape.channels / groups;
-                (0..shape.channels)
-                    .map(|c| {
-                        let (g, i) = (c / per_group, c % per_group);
-                        if blocks >= groups {
-                            let each = blocks / groups;
-                            Place { ct: i / each, base: (i % each * groups + g) * self.tile }
-                        } else {
-                            let cts = groups / blocks;
-                            Place { ct: i * cts + g / blocks, base: g % blocks * self.tile }
-                        }
-                    })
-                    .collect()
-            }
+            ChannelOrder::Sequential => grouped(1, blocks, self.tile)?,
+            ChannelOrder::Interleaved { groups } => grouped(groups, blocks, self.tile)?,
+            ChannelOrder::Inner { groups, .. } => grouped(groups, self.tile, 1)?,
             ChannelOrder::Spill { step } => {
                 if step == 0 || step > self.tile || (shape.height, shape.width) != (1, 1) {
                     return Err(Error::layout(
@@ -143,11 +151,39 @@ impl LayoutSpec {
             row: self.row,
             col: self.col,
             tile: self.tile,
+            inner: self.is_inner(),
             period,
             margin,
-            clean: true,
+            clean: !matches!(self.order, ChannelOrder::Inner { clean: false, .. }),
         };
         layout.check()?;
         Ok(layout)
     }
+
+    /// Whether channels are innermost.
+    pub fn is_inner(&self) -> bool {
+        matches!(self.order, ChannelOrder::Inner { .. })
+    }
+}
+
+/// Where channels of `groups` groups live, `each` in a ciphertext and `distance` slots apart: one of each group, as far as it
+/// goes, then the next ones.
+fn places(channels: usize, groups: usize, each: usize, distance: usize) -> Result<Vec<Place>> {
+    if !groups.is_power_of_two() || !channels.is_multiple_of(groups) {
+        return Err(Error::layout(
+            "interleaved groups",
+            groups,
+            format!("a power of two dividing {channels} channels"),
+        ));
+    }
+    let per_group = channels / groups;
+    let place = |c: usize| {
+        let (g, i) = (c / per_group, c % per_group);
+        let (ct, at) = match each.checked_div(groups) {
+            Some(own) if own > 0 => (i / own, i % own * groups + g),
+            _ => (i * (groups / each) + g / each, g % each),
+        };
+        Place { ct, base: at * distance }
+    };
+    Ok((0..channels).map(place).collect())
 }

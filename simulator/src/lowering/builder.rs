@@ -75,9 +75,10 @@ impl<'a> Builder<'a> {
         extended: bool,
         make: impl FnOnce() -> Vec<f64>,
     ) -> PlaintextId {
-        let values_bytes = (size_of::<f64>() * self.program.slots) as u64;
+        let period = self.program.slots;
+        let values_bytes = (size_of::<f64>() * period) as u64;
         let values = self.values.then(|| Arc::new(make()) as Arc<dyn SlotSource>);
-        self.add_plaintext(PlaintextSpec { values, values_bytes, level, scale, extended })
+        self.add_plaintext(PlaintextSpec { values, values_bytes, period, level, scale, extended })
     }
 
     /// Registers a plaintext.

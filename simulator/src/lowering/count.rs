@@ -9,6 +9,7 @@ use super::found::KeyMap;
 use super::schedule::Cut;
 use super::signature::Signature;
 use crate::config::Schedule;
+use crate::program::shape_words;
 
 /// Distinct rotations of ciphertexts. Each is a number: the ciphertext, then 16 bits of rotation.
 #[derive(Default)]
@@ -52,7 +53,7 @@ pub(crate) fn count(
     for (d, contents) in &diagonals.diagonals {
         let (giant, shift) = cut.apply(d);
         let key = [d.output, giant, d.input, shift].iter().fold(0u64, |k, v| k << 16 | *v as u64);
-        let first = (contents.first + giant) & (diagonals.period - 1);
+        let first = (contents.first + giant) & (diagonals.plaintext_period - 1);
         products.entry(key).or_default().add_moved(contents.signature, first);
     }
     let [outs, ins] = &diagonals.copies;
@@ -86,6 +87,7 @@ pub(crate) fn count(
         unrotated: sources.unturned,
         terms,
         plaintexts: plaintexts.values().sum(),
+        plaintext_words: shape_words(diagonals.plaintext_period, diagonals.slots),
         outputs: sums,
         rescale: !folds,
     };
@@ -100,6 +102,7 @@ pub(crate) fn count(
         unrotated: unturned,
         terms: sums,
         plaintexts: 0,
+        plaintext_words: 0,
         outputs: diagonals.outputs,
         rescale: !folds,
     }));

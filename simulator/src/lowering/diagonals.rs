@@ -62,8 +62,12 @@ pub struct Diagonals {
     pub slots: usize,
     /// Period of each input ciphertext: those of the first source, then those of each shortcut's.
     pub input_periods: Vec<usize>,
-    /// Period of every plaintext: the largest period of any layout.
+    /// The largest period of any layout: that of every product.
     pub period: usize,
+    /// Period of every plaintext, a power of two. It is that of the products, and zeros are where the output holds nothing;
+    /// or, where all output positions are computed alike and anything may be left elsewhere, the channels of one position
+    /// over and over: the output's tile.
+    pub plaintext_period: usize,
     /// How many outputs, and how many inputs, each stands for: 1 if it is there for itself, more if for all that are alike
     /// ([`super::alike`]), 0 if another does. Only a count has any but ones.
     pub(crate) copies: [Vec<usize>; 2],
@@ -82,19 +86,32 @@ pub(crate) struct Split {
 }
 
 /// How slot distances are split: depends on the layouts and the fold mask only.
+///
+/// Where channels are innermost, an output channel that reads the one `d` places on reads past the end of its position if
+/// there are no such channels any more: there it meets the first channels of the next position. So a rotation by `d` and
+/// `m` positions serves kernel column `m` for some output channels, and `m + 1` for the others. With four channels, `d = 3`:
+///
+/// ```text
+///   output channel       0   1   2   3  |
+///   meets channel        3 | 0   1   2  |
+///   of kernel column     m | m + 1      |
+/// ```
+///
+/// So the block part, across channels, is `d` from 0 to below the tile, and the column part whole positions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Splitter {
     mask: usize,
     tile: usize,
     period: usize,
-    /// Whether outputs are single values: rows and columns then have no part in a rotation.
+    inner: bool,
+    /// Whether rows and columns have no part in a rotation: where outputs are single values.
     pub(super) lump: bool,
 }
 
 impl Splitter {
     pub(crate) fn new(input: &Layout, output: &Layout, mask: usize) -> Self {
-        let lump = output.shape.area() == 1;
-        Self { mask, tile: input.tile, period: input.period, lump }
+        let lump = output.shape.area() == 1 || (input.inner && mask != 0);
+        Self { mask, tile: input.tile, period: input.period, inner: input.inner, lump }
     }
 
     /// A power of two: base distances that differ by a multiple of it have the same rotations, and perhaps other folds.
@@ -114,6 +131,11 @@ impl Splitter {
             let delta = (base + row + col).rem_euclid(period) as usize;
             let fold = delta & self.mask;
             return Split { fold, block: delta - fold, row: 0, col: 0 };
+        }
+        if self.inner {
+            let across = base + col;
+            let block = across.rem_euclid(self.tile as isize);
+            return Split { fold: 0, block: block as usize, row, col: across - block };
         }
         let base = base.rem_euclid(period) as usize;
         let (high, low) = (base & !(self.tile - 1), base & (self.tile - 1));
@@ -226,6 +248,13 @@ impl Diagonals {
     /// Whether so many partial sums, of which `turned` are to be rotated, are the outputs already: one unrotated sum for each.
     pub(crate) fn summed(&self, sums: usize, turned: usize) -> bool {
         sums == self.outputs && turned == 0
+    }
+
+    /// The output's layout once it is written and the bits of `mask` are folded.
+    pub(crate) fn left(&self, output: &Layout, mask: usize) -> Layout {
+        // Of plaintexts with the products' period, zeros are written where the output holds nothing.
+        let clean = self.plaintext_period == self.period && mask == 0;
+        Layout { clean, ..output.clone() }
     }
 
     /// Distinct rotations across blocks.

@@ -43,9 +43,7 @@ impl LinearEmission<'_> {
         };
         values = fold(b, values, (self.fold, self.radix), rescale_last)?;
         self.add_bias(b, &mut values);
-        let mut layout = self.output.clone();
-        layout.clean = layout.clean && self.fold == 0;
-        Ok(State { values, layout })
+        Ok(State { values, layout: self.diagonals.left(self.output, self.fold) })
     }
 
     /// Plaintexts at the scale that brings the rescaled result to its scale: those of one source at one scale.
@@ -65,6 +63,7 @@ impl LinearEmission<'_> {
             b.add_plaintext(PlaintextSpec {
                 values: b.values.then(draw),
                 values_bytes,
+                period: self.diagonals.plaintext_period,
                 level: info.level,
                 scale: self.scale * b.chain.moduli[info.level] / info.scale,
                 extended,

@@ -81,6 +81,27 @@ impl Reach {
         }
         reach
     }
+
+    /// Whether every kernel offset reaches the map from all output positions of the phases that it reaches it from, each time
+    /// over one distance: then weights do not depend on the position.
+    pub(super) fn is_uniform(&self, output: &Layout) -> bool {
+        let mut all = vec![0; output.phases * output.phases];
+        for y in 0..output.shape.height {
+            for x in 0..output.shape.width {
+                let (row, col) = (output.row_at(y as isize), output.col_at(x as isize));
+                all[row.phase * output.phases + col.phase] += 1;
+            }
+        }
+        let whole = |spot: &Spot| self.sets[spot.set].len() == all[spot.output_phase];
+        self.spots.iter().flatten().all(whole)
+    }
+
+    /// The same with one position in place of all.
+    pub(super) fn of_one_position(mut self) -> Self {
+        self.sets = vec![vec![0]];
+        self.spots.iter_mut().flatten().for_each(|spot| spot.set = 0);
+        self
+    }
 }
 
 fn axis(

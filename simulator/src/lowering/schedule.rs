@@ -69,7 +69,7 @@ impl LinearPlan {
             let mut signature = Signature::default();
             for &k in &parts {
                 let contents = &diagonals.diagonals[k].1;
-                let first = (contents.first + partial.giant) & (diagonals.period - 1);
+                let first = (contents.first + partial.giant) & (diagonals.plaintext_period - 1);
                 signature.add_moved(contents.signature, first);
             }
             let plaintext = *ids.entry(signature).or_insert_with(|| {
@@ -149,7 +149,7 @@ impl Drawing {
     pub(crate) fn new(diagonals: &Diagonals, parts: &[usize], giant: usize) -> Self {
         let entries = parts.iter().map(|k| Arc::clone(&diagonals.diagonals[*k].1.entries));
         let sets = Arc::clone(&diagonals.sets);
-        Self { entries: entries.collect(), sets, period: diagonals.period, giant }
+        Self { entries: entries.collect(), sets, period: diagonals.plaintext_period, giant }
     }
 
     /// Bytes of the entries of some diagonals, whether they are there or not.

@@ -49,6 +49,7 @@ struct Part<'a> {
     /// Number of its first input ciphertext.
     first: usize,
     ins: Alike,
+    reach: Reach,
 }
 
 impl Sorting<'_> {
@@ -94,11 +95,13 @@ impl Sorting<'_> {
             false => Found::default(),
         };
         let mut sets = Vec::new();
-        for (number, (part, input)) in self.stage.parts().zip(self.inputs).enumerate() {
+        let (reaches, plaintext_period) = self.reaches(period);
+        let parts = self.stage.parts().zip(self.inputs).zip(reaches).enumerate();
+        for (number, ((part, input), reach)) in parts {
             let first = ins.len();
-            let part = Part { number, part, input, first, ins: Alike::new(input, apart) };
+            let part = Part { number, part, input, first, ins: Alike::new(input, apart), reach };
             ins.extend(part.ins.copies(input.phases));
-            self.part(&part, &outs, period, channels, &mut found, &mut sets);
+            self.part(part, &outs, plaintext_period, channels, &mut found, &mut sets);
         }
         for ((_, contents), mut entries) in found.diagonals.iter_mut().zip(found.entries) {
             if !entries.is_empty() {
@@ -113,8 +116,23 @@ impl Sorting<'_> {
             slots: output.slots,
             input_periods,
             period,
+            plaintext_period,
             copies: [outs.copies(output.phases), ins],
         }
+    }
+
+    /// How the output's positions reach into each part's map, and the period of plaintexts, if that of products is `period`.
+    fn reaches(&self, period: usize) -> (Vec<Reach>, usize) {
+        let output = self.output;
+        let parts = self.stage.parts().zip(self.inputs);
+        let reaches: Vec<_> =
+            parts.map(|(part, input)| Reach::new(&part.geometry, input, output)).collect();
+        // Copies of the output that are to be written one by one lie over different distances.
+        let free = output.inner && !output.clean && self.mask == 0 && output.period == period;
+        if free && reaches.iter().all(|reach| reach.is_uniform(output)) {
+            return (reaches.into_iter().map(Reach::of_one_position).collect(), output.tile);
+        }
+        (reaches, period)
     }
 
     /// Whether no weight has to be looked at.
@@ -154,7 +172,7 @@ impl Sorting<'_> {
     /// Adds the diagonals of one part.
     fn part(
         &self,
-        &Part { number, part, input, first, ref ins }: &Part<'_>,
+        Part { number, part, input, first, ins, reach }: Part<'_>,
         outs: &Alike,
         period: usize,
         channels: &[usize],
@@ -162,7 +180,6 @@ impl Sorting<'_> {
         sets: &mut Vec<Vec<usize>>,
     ) {
         let (g, output, fill) = (&part.geometry, self.output, self.fill);
-        let reach = Reach::new(g, input, output);
         let splitter = Splitter::new(input, output, self.mask);
         let replicas = replicas(output.period, period, self.mask);
         let area = g.kernel.0 * g.kernel.1;

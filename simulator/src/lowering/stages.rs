@@ -139,7 +139,7 @@ pub(crate) fn prepare<'a>(
             margin = Margin { before: g.padding, after: g.padding };
         }
     }
-    let input = c.input.layout.layout(slots, shape, margin).map_err(|e| e.of_layer("input"))?;
+    let input = c.input.layout.packed(slots, shape, margin).map_err(|e| e.of_layer("input"))?;
     let pieces = pieces(stages);
     let depths = depths(&pieces);
     Ok(Prepared { pieces, depths, forms, input, patches })

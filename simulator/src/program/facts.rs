@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use costmodel::{LinearShape, Primitive};
 
+use super::plaintexts::shape_words;
 use super::{Instruction, Op, PlaintextId, Program, ValueId, ValueInfo};
 use crate::chain::Chain;
 
@@ -114,6 +115,12 @@ impl Program {
                     let source = info(srcs.get(t.src as usize)).scale;
                     Some(source * self.plaintexts.get(t.plaintext?)?.scale)
                 });
+                // Of the largest that there are: zero, if one is kept in full.
+                let words = |p: &PlaintextId| {
+                    let period = self.plaintexts.get(*p).map_or(self.slots, |spec| spec.period);
+                    shape_words(period, self.slots)
+                };
+                let largest = |a: usize, b: usize| if a.min(b) == 0 { 0 } else { a.max(b) };
                 let shape = LinearShape {
                     sources: srcs.len(),
                     decomposed,
@@ -121,6 +128,7 @@ impl Program {
                     unrotated: unrotated.len(),
                     terms: terms.len(),
                     plaintexts: plaintexts.len(),
+                    plaintext_words: plaintexts.iter().map(words).reduce(largest).unwrap_or(0),
                     outputs: instruction.dsts.len(),
                     rescale: *rescale,
                 };

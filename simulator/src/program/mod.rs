@@ -18,6 +18,7 @@ pub use analysis::LayerCounts;
 pub use facts::Facts;
 pub use memory::Memory;
 pub use plaintexts::PlaintextForm;
+pub(crate) use plaintexts::shape_words;
 pub use slot_values::SlotSource;
 
 /// Index of a ciphertext value in a [`Program`]. Values are numbered in the order of their definition,
@@ -132,6 +133,8 @@ pub struct PlaintextSpec {
     pub values: Option<Arc<dyn SlotSource>>,
     /// Bytes that these keep, or would.
     pub values_bytes: u64,
+    /// Slots after which the slot values repeat, a power of two up to all of them.
+    pub period: usize,
     /// Level at which it meets a ciphertext.
     pub level: usize,
     /// Scale of the encoding.

@@ -40,6 +40,7 @@ pub(crate) fn inputs(
             if padded && geometry.padding == 0 {
                 continue;
             }
+            let valid = padded || geometry.padding == 0;
             let extra = if padded { 2 * geometry.padding } else { 0 };
             let map = Shape::new(
                 geometry.input.channels,
@@ -47,9 +48,15 @@ pub(crate) fn inputs(
                 geometry.input.width + extra,
             );
             packings(map, p, slots, space, &mut found, (false, padded));
+            if valid && space.layouts == Layouts::All {
+                inner_packings(map, p, slots, space, &mut found, (false, padded));
+            }
         }
         if let Some(g) = patches.filter(|_| space.patches) {
             packings(g.input, p, slots, space, &mut found, (true, false));
+            if space.layouts == Layouts::All {
+                inner_packings(g.input, p, slots, space, &mut found, (true, false));
+            }
         }
     }
     found.into_iter().collect()
@@ -80,6 +87,31 @@ fn packings(
             }
             blocks *= 2;
         }
+    }
+}
+
+/// Packings with channels innermost, for first stages that read nothing outside of the map: as many channels in a ciphertext
+/// as its slots allow.
+fn inner_packings(
+    map: Shape,
+    phases: usize,
+    slots: usize,
+    space: &Space,
+    found: &mut BTreeSet<InputPacking>,
+    (patches, padded): (bool, bool),
+) {
+    let (height, width) = (map.height.div_ceil(phases), map.width.div_ceil(phases));
+    let positions = (height * width).next_power_of_two();
+    let most = slots / positions.min(slots);
+    let mut tile = 2;
+    while tile <= most && tile < 2 * map.channels.next_power_of_two() {
+        if map.channels.div_ceil(tile) * phases * phases <= space.max_inputs {
+            let order = ChannelOrder::Inner { groups: 1, clean: false };
+            let row = width * tile;
+            let layout = LayoutSpec { order, phases, row, col: tile, tile, blocks: slots / tile };
+            found.insert(InputPacking { patches, padded, layout });
+        }
+        tile *= 2;
     }
 }
 
@@ -116,7 +148,39 @@ fn maps(
             step.is_multiple_of(input.phases).then_some(step / input.phases)
         };
         let (Some(row), Some(col)) = (distance(input.row), distance(input.col)) else { continue };
+        if input.inner {
+            inner_layouts(g.output, (p, row, col), input, groups, space, found);
+            continue;
+        }
         map_layouts(g.output, (p, row, col), input, groups, space, found);
+    }
+}
+
+/// Layouts with channels innermost, where those of the input are: they cannot become outermost in a convolution. Their tile
+/// divides the distance of positions.
+fn inner_layouts(
+    shape: Shape,
+    (phases, row, col): (usize, usize, usize),
+    input: &Layout,
+    groups: [usize; 2],
+    space: &Space,
+    found: &mut BTreeSet<Target>,
+) {
+    let least = 1usize << row.trailing_zeros().min(col.trailing_zeros());
+    let mut orders = BTreeSet::from([1]);
+    orders.extend(groups.into_iter().filter(|g| g.is_power_of_two()));
+    orders.retain(|groups| shape.channels.is_multiple_of(*groups));
+    for tile in [least, least / 2, least / 4].into_iter().filter(|tile| *tile >= 2) {
+        if shape.channels.div_ceil(tile) * phases * phases > space.max_ciphertexts {
+            continue;
+        }
+        for groups in &orders {
+            for clean in [false, true] {
+                let order = ChannelOrder::Inner { groups: *groups, clean };
+                let blocks = input.period / tile;
+                found.insert((LayoutSpec { order, phases, row, col, tile, blocks }, 0));
+            }
+        }
     }
 }
 

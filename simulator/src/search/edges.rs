@@ -103,6 +103,7 @@ fn least(diagonals: usize, outputs: usize) -> Primitive {
         unrotated: 1,
         terms: diagonals,
         plaintexts: 1,
+        plaintext_words: 1,
         outputs,
         rescale: false,
     })

@@ -57,7 +57,7 @@ impl Pricer for WorkPricer {
                 shape.decomposed as f64 * decompose
                     + shape.rotations as f64 * inner
                     + shape.terms as f64 * 2.0 * limbs * product
-                    + shape.plaintexts as f64 * 0.5 * limbs * product
+                    + shape.plaintexts as f64 * shape.plaintext_share(n) * 0.5 * limbs * product
                     + shape.outputs as f64 * out
             }
             Primitive::SumSquares { terms, rescale } => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engine::params::Parameters;
 use simulator::chain::Chain;
+use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::interpret::{Client, Session, run_clear};
 use simulator::lowering::lower;
@@ -88,11 +89,11 @@ pub fn check_clear(model: &Model, e: &Evaluated, image: &[f64]) {
 
 /// Runs a configuration encrypted, and gives its precision; the instructions must be the priced ones.
 #[track_caller]
-pub fn encrypted(model: &Model, e: &Evaluated, image: &[f64]) -> Precision {
-    let folded = Folded::new(model, &e.configuration).unwrap();
-    let params = Parameters::new(&e.configuration.parameters.literal().unwrap()).unwrap();
+pub fn encrypted(model: &Model, c: &Configuration, image: &[f64]) -> Precision {
+    let folded = Folded::new(model, c).unwrap();
+    let params = Parameters::new(&c.parameters.literal().unwrap()).unwrap();
     let chain = Chain::from(&params);
-    let lowered = lower(&folded, &e.configuration, &chain, true).unwrap();
+    let lowered = lower(&folded, c, &chain, true).unwrap();
     let client = Client::new(&params);
     let keys = Arc::new(client.evaluation_keys(&lowered.program).unwrap());
     let inputs = client.encrypt(&lowered.program, &lowered.encode(image).unwrap()).unwrap();

@@ -3,7 +3,7 @@
 
 pub mod found;
 pub mod layers;
-
+pub mod lowered;
 pub mod ops;
 
 use rand::{Rng, SeedableRng};

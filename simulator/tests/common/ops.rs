@@ -53,6 +53,7 @@ impl Ops {
         let values: Arc<dyn SlotSource> = Arc::new(slots(self.chain.slots, id + 5));
         self.program.plaintexts.push(PlaintextSpec {
             values_bytes: values.bytes(),
+            period: self.chain.slots,
             values: Some(values),
             level: info.level,
             scale: info.scale,

@@ -103,21 +103,43 @@ impl PlaintextSource for Batches<'_> {
         if buffers.iter().zip(&specs).any(|(buffer, spec)| !fits(buffer, spec)) {
             buffers.clear();
         }
-        buffers.extend(specs[buffers.len()..].iter().map(|spec| {
-            // Not recycled memory, which would never be given back.
-            let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended, Form::Ntt);
-            Plaintext::new(poly, spec.scale)
-        }));
-        buffers.par_iter_mut().zip(specs).try_for_each(|(buffer, spec)| -> Result<()> {
-            let values = spec.slot_values(encoder.params().slots())?;
-            Ok(encoder.encode_into(&values, spec.scale, buffer)?)
-        })?;
+        let (again, fresh) = specs.split_at(buffers.len());
+        let pairs = buffers.par_iter_mut().zip(again);
+        pairs.try_for_each(|(buffer, spec)| encode_again(encoder, spec, buffer))?;
+        let fresh = fresh.par_iter().map(|spec| encode(encoder, spec));
+        buffers.extend(fresh.collect::<Result<Vec<_>>>()?);
         *time += start.elapsed();
         Ok(buffers)
     }
 }
 
+/// Encodes one in fresh memory: a subring plaintext where slots repeat soon enough.
 fn encode(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
+    if spec.is_subring(encoder.params().slots()) {
+        let values = spec.period_values()?;
+        return Ok(encoder.encode_periodic(&values, spec.level, spec.scale, spec.extended)?);
+    }
+    let mut plaintext = empty(encoder, spec);
+    encode_into(encoder, spec, &mut plaintext)?;
+    Ok(plaintext)
+}
+
+/// Encodes one again in the place of another of its level.
+fn encode_again(encoder: &Encoder, spec: &PlaintextSpec, plaintext: &mut Plaintext) -> Result<()> {
+    if spec.is_subring(encoder.params().slots()) || plaintext.run() > 1 {
+        *plaintext = encode(encoder, spec)?;
+        return Ok(());
+    }
+    encode_into(encoder, spec, plaintext)
+}
+
+/// One to encode into: not of recycled memory, which would never be given back.
+fn empty(encoder: &Encoder, spec: &PlaintextSpec) -> Plaintext {
+    let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended, Form::Ntt);
+    Plaintext::new(poly, spec.scale)
+}
+
+fn encode_into(encoder: &Encoder, spec: &PlaintextSpec, plaintext: &mut Plaintext) -> Result<()> {
     let values = spec.slot_values(encoder.params().slots())?;
-    Ok(encoder.encode(&values, spec.level, spec.scale, spec.extended)?)
+    Ok(encoder.encode_into(&values, spec.scale, plaintext)?)
 }

@@ -34,6 +34,8 @@ struct Step {
     linear: Option<(LinearPlan, Vec<usize>)>,
     /// Plaintexts that are encoded at a time when they are not stored.
     batch: usize,
+    /// Words of a limb of those, as their shape has it.
+    plaintext_words: usize,
     /// Values not needed after it.
     dying: Vec<ValueId>,
 }
@@ -65,7 +67,12 @@ impl Session {
             let facts = program.facts(instruction);
             let linear = linear(params, instruction, &facts)?;
             let batch = program.plaintext_batch(&facts, &chain, form);
-            steps.push(Step { instruction: instruction.clone(), linear, batch, dying });
+            let plaintext_words = match facts.primitive {
+                Primitive::Linear(shape) => shape.plaintext_words,
+                _ => 0,
+            };
+            let instruction = instruction.clone();
+            steps.push(Step { instruction, linear, batch, plaintext_words, dying });
         }
         Ok(Self {
             params: params.clone(),
@@ -173,6 +180,7 @@ impl Session {
                 };
                 let shape = LinearShape {
                     outputs: results.len(),
+                    plaintext_words: step.plaintext_words,
                     rescale: results.iter().all(|r| rescaled(sources[0], r)),
                     ..plan.shape().into()
                 };

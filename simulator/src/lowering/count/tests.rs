@@ -54,14 +54,14 @@ fn geometry(rng: &mut ChaCha8Rng) -> ConvGeometry {
         return ConvGeometry { input, output, kernel, stride: 1, padding: 0, groups: 1 };
     }
     let (channels, groups) = pick(rng, &[(64, 1), (64, 2), (96, 4)]);
-    let (side, stride) = (pick(rng, &[4, 6, 8]), pick(rng, &[1, 2]));
-    let map = (side - 1) / stride + 1;
+    let (side, stride, padding) = (pick(rng, &[4, 6, 8]), pick(rng, &[1, 2]), pick(rng, &[0, 1]));
+    let map = (side + 2 * padding - 3) / stride + 1;
     ConvGeometry {
         input: Shape::new(channels, side, side),
         output: Shape::new(channels, map, map),
         kernel: (3, 3),
         stride,
-        padding: 1,
+        padding,
         groups,
     }
 }
@@ -76,10 +76,18 @@ fn layout(rng: &mut ChaCha8Rng, shape: Shape) -> Option<Layout> {
     } else {
         phases = pick(rng, &[1, 2, 4]);
     }
-    let col = pick(rng, &[1, 1, 2, 3]);
-    let row = col * shape.width.div_ceil(phases) + pick(rng, &[0, 0, 1, 2]);
     let (tile, blocks) = (1 << rng.random_range(0..8), 1 << rng.random_range(0..=10));
-    let spec = LayoutSpec { order: pick(rng, &orders), phases, row, col, tile, blocks };
+    let width = shape.width.div_ceil(phases);
+    let spec = if rng.random_bool(0.3) {
+        let (groups, clean) = (pick(rng, &[1, 1, 2, 4]), rng.random());
+        let order = ChannelOrder::Inner { groups, clean };
+        let col = tile * pick(rng, &[1, 1, 2]);
+        LayoutSpec { order, phases, row: col * (width + rng.random_range(0..2)), col, tile, blocks }
+    } else {
+        let col = pick(rng, &[1, 1, 2, 3]);
+        let row = col * width + pick(rng, &[0, 0, 1, 2]);
+        LayoutSpec { order: pick(rng, &orders), phases, row, col, tile, blocks }
+    };
     let few = |layout: &Layout| layout.ciphertexts() <= 64;
     spec.layout(SLOTS, shape, Default::default()).ok().filter(few)
 }
@@ -103,8 +111,8 @@ fn emitted(d: &Diagonals, output: &Layout, schedule: Schedule, fold: usize) -> V
 fn counts_are_those_of_what_is_emitted() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     // How often: ciphertexts that are alike, outputs that no weight reaches, a fold, copies written one by one, slots
-    // between columns on both sides, a stride.
-    let mut compared = [0; 6];
+    // between columns on both sides, a stride, channels innermost on both sides, plaintexts of one position.
+    let mut compared = [0; 8];
     while compared.iter().any(|n| *n < 12) {
         let g = geometry(&mut rng);
         let zero = pick(&mut rng, &[Zero::None, Zero::Some, Zero::Channels]);
@@ -144,6 +152,8 @@ fn counts_are_those_of_what_is_emitted() {
             output.period < input.period && fold == 0,
             input.col > 1 && output.col > 1,
             g.stride > 1,
+            input.inner && output.inner,
+            counted.plaintext_period < counted.period,
         ];
         compared.iter_mut().zip(is).for_each(|(n, is)| *n += usize::from(is));
     }

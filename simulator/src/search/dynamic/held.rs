@@ -108,7 +108,7 @@ impl Programme<'_> {
             };
             let margin = if packing.padded { g.padding } else { 0 };
             let margin = Margin { before: margin, after: margin };
-            let layout = packing.layout.layout(slots, g.input, margin).ok()?;
+            let layout = packing.layout.packed(slots, g.input, margin).ok()?;
             Some((packing, form, layout))
         };
         inputs(&plain, patches.as_ref(), slots, space).into_iter().filter_map(packed).collect()
