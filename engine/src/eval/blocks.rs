@@ -159,7 +159,8 @@ mod tests {
     fn destinations_that_agree_share_a_block() {
         let same: &[usize] = &[2, 0, 1];
         assert_eq!(shape(&[same]), [[0]]);
-        assert_eq!(shape(&[same; 4]), [[0, 1, 2, 3]]);
+        assert_eq!(shape(&[same; 3]), [[0, 1, 2]]);
+        assert_eq!(shape(&[same; 4]), [[0, 1], [2, 3]]);
         assert_eq!(shape(&[same; 5]), [vec![0, 1], vec![2, 3, 4]]);
         assert_eq!(shape(&[same; 9]), [[0, 1, 2], [3, 4, 5], [6, 7, 8]]);
         assert_eq!(shape(&[same, &[5], same, &[5]]), [[0, 2], [1, 3]]);

@@ -35,12 +35,13 @@ pub(crate) fn inputs(
     space: &Space,
 ) -> Vec<InputPacking> {
     let mut found = BTreeSet::new();
+    // Weights that are zero at the border depend on the position, and channels innermost then gain nothing.
+    let inner = space.layouts == Layouts::All && geometry.padding == 0;
     for &p in phases(space) {
         for padded in [false, true] {
             if padded && geometry.padding == 0 {
                 continue;
             }
-            let valid = padded || geometry.padding == 0;
             let extra = if padded { 2 * geometry.padding } else { 0 };
             let map = Shape::new(
                 geometry.input.channels,
@@ -48,14 +49,14 @@ pub(crate) fn inputs(
                 geometry.input.width + extra,
             );
             packings(map, p, slots, space, &mut found, (false, padded));
-            if valid && space.layouts == Layouts::All {
-                inner_packings(map, p, slots, space, &mut found, (false, padded));
+            if inner {
+                inner_packings(map, p, slots, space, &mut found, false);
             }
         }
         if let Some(g) = patches.filter(|_| space.patches) {
             packings(g.input, p, slots, space, &mut found, (true, false));
-            if space.layouts == Layouts::All {
-                inner_packings(g.input, p, slots, space, &mut found, (true, false));
+            if inner {
+                inner_packings(g.input, p, slots, space, &mut found, true);
             }
         }
     }
@@ -90,15 +91,14 @@ fn packings(
     }
 }
 
-/// Packings with channels innermost, for first stages that read nothing outside of the map: as many channels in a ciphertext
-/// as its slots allow.
+/// Packings with channels innermost.
 fn inner_packings(
     map: Shape,
     phases: usize,
     slots: usize,
     space: &Space,
     found: &mut BTreeSet<InputPacking>,
-    (patches, padded): (bool, bool),
+    patches: bool,
 ) {
     let (height, width) = (map.height.div_ceil(phases), map.width.div_ceil(phases));
     let positions = (height * width).next_power_of_two();
@@ -109,7 +109,7 @@ fn inner_packings(
             let order = ChannelOrder::Inner { groups: 1, clean: false };
             let row = width * tile;
             let layout = LayoutSpec { order, phases, row, col: tile, tile, blocks: slots / tile };
-            found.insert(InputPacking { patches, padded, layout });
+            found.insert(InputPacking { patches, padded: false, layout });
         }
         tile *= 2;
     }
@@ -175,11 +175,9 @@ fn inner_layouts(
             continue;
         }
         for groups in &orders {
-            for clean in [false, true] {
-                let order = ChannelOrder::Inner { groups: *groups, clean };
-                let blocks = input.period / tile;
-                found.insert((LayoutSpec { order, phases, row, col, tile, blocks }, 0));
-            }
+            let order = ChannelOrder::Inner { groups: *groups, clean: false };
+            let blocks = input.period / tile;
+            found.insert((LayoutSpec { order, phases, row, col, tile, blocks }, 0));
         }
     }
 }

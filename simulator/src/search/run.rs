@@ -21,7 +21,7 @@ use crate::{Error, Result};
 pub(super) const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
-const KEYS: u32 = 4;
+const KEYS: u32 = 5;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ pub(super) struct Avx512(__m512d);
 // SAFETY: uses AVX-512F, DQ and VL alone.
 unsafe impl Lanes for Avx512 {
     const WORDS: usize = 8;
-    const OUTPUTS: usize = 4;
+    const OUTPUTS: usize = 3;
 
     #[inline(always)]
     unsafe fn load(from: *const u64) -> Self {

@@ -18,7 +18,7 @@ pub(super) const MAGIC: f64 = (3_u64 << 51) as f64;
 pub(super) unsafe trait Lanes: Copy {
     /// Words of a vector: 4 or 8.
     const WORDS: usize;
-    /// Outputs, up to four, whose sums the registers hold.
+    /// Outputs, up to three, whose sums the registers hold.
     const OUTPUTS: usize;
     /// Loads bits as they are.
     ///

@@ -45,8 +45,7 @@ fn all<L: Lanes, const EACH: bool>(
             [a] => sums.run::<EACH, 1, 2>(first, [a]),
             [a, b] => sums.run::<EACH, 2, 1>(first, [a, b]),
             [a, b, c] => sums.run::<EACH, 3, 1>(first, [a, b, c]),
-            [a, b, c, d] => sums.run::<EACH, 4, 1>(first, [a, b, c, d]),
-            _ => unreachable!("chunks of at most four"),
+            _ => unreachable!("chunks of at most three"),
         }
     }
 }

@@ -7,8 +7,8 @@
 use std::arch::x86_64::*;
 
 use super::arith::{MAX_TERMS, Sum, SumReducer, is_wide, load, splat, store};
-use crate::kernels::PairProducts;
 use crate::kernels::shape::require_pairs;
+use crate::kernels::{MAX_OUTPUTS, PairProducts};
 use crate::modulus::Modulus;
 
 /// See [`crate::kernels::Kernels::dot_pairs`].
@@ -52,19 +52,18 @@ impl PairSums<'_> {
     /// All outputs.
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     fn all<const WIDE: bool, const EACH: bool>(&self, outs: &mut [[&mut [u64]; 2]]) {
-        let mut pointers = [[std::ptr::null_mut(); 2]; 4];
+        let mut pointers = [[std::ptr::null_mut(); 2]; MAX_OUTPUTS];
         for (pointers, [out0, out1]) in pointers.iter_mut().zip(&mut *outs) {
             *pointers = [out0.as_mut_ptr(), out1.as_mut_ptr()];
         }
-        let [a, b, c, d] = pointers;
+        let [a, b, c] = pointers;
         // SAFETY: the pointers that are used are to `len` words of one output component each, borrowed exclusively, and
         // there are as many as the factors are for.
         unsafe {
             match outs.len() {
                 1 => self.outputs::<WIDE, EACH, 1, 4>([a]),
                 2 => self.outputs::<WIDE, EACH, 2, 2>([a, b]),
-                3 => self.outputs::<WIDE, EACH, 3, 2>([a, b, c]),
-                _ => self.outputs::<WIDE, EACH, 4, 1>([a, b, c, d]),
+                _ => self.outputs::<WIDE, EACH, 3, 2>([a, b, c]),
             }
         }
     }
