@@ -296,6 +296,23 @@ fn small_networks_are_computed() {
     }
 }
 
+/// A pool over the whole map sums up all positions, and so needs zeros at those that the map has not.
+#[test]
+fn pools_over_the_whole_map_need_zeros() {
+    let layers = [conv("c", 4, 3, ""), act("a"), pool("p", 5, 5), fc("f", 3)];
+    let model = random((3, 7, 7), &layers, 6);
+    let with = |clean| {
+        let spec = inner((1, clean), 1, (28, 4), 4);
+        let linear = vec![choice("c", spec), choice("f", LayoutSpec::units(256, 8))];
+        configuration(2, spec, linear, vec![pool_choice("p", PoolMethod::Fold { radix: 4 })])
+    };
+    check(&model, &with(true));
+    let folded = Folded::new(&model, ActivationMethod::PairedSquare).unwrap();
+    let chain = with(false).parameters.ideal_chain().unwrap();
+    let error = lower(&folded, &with(false), &chain, false).unwrap_err().to_string();
+    assert!(error.contains("zero outside the map"), "{error}");
+}
+
 /// Encrypted, a network that leaves anything anywhere is as precise as one that writes zeros.
 #[test]
 fn small_networks_are_computed_encrypted() {

@@ -78,7 +78,8 @@ impl Budget {
 
 /// What came of a target.
 enum Found {
-    Ways(Vec<Cheapest>),
+    /// Its ways, and the layout that they leave.
+    Ways(Vec<Cheapest>, Layout),
     TooMuch(Primitive),
 }
 
@@ -236,7 +237,7 @@ impl Terms<'_> {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
         let mut budget = budget.clone();
-        for Open { spec, fold, mut layout, least, cost } in
+        for Open { spec, fold, layout, least, cost } in
             self.promising(name, (linear, outline), inputs, list, budget.setting)
         {
             // What is known by then is not used.
@@ -251,18 +252,17 @@ impl Terms<'_> {
             let Ok(found) = self.linear(name, weights, (inputs, &layout), fold, &budget) else {
                 continue;
             };
-            let cheapest = match found {
+            let (cheapest, left) = match found {
                 Found::TooMuch(least) => {
                     done.aside.push(((spec, fold), least));
                     continue;
                 }
-                Found::Ways(cheapest) => cheapest,
+                Found::Ways(cheapest, left) => (cheapest, left),
             };
             if let Some(open) = &mut budget.open {
                 *open = open.min(2.0 * cheapest[budget.setting].cost);
             }
-            layout.clean = fold == 0;
-            let tails = known.entry(layout).or_insert_with_key(|layout| Arc::new(tails(layout)));
+            let tails = known.entry(left).or_insert_with_key(|layout| Arc::new(tails(layout)));
             if !tails.is_empty() {
                 done.edges.push(Edge { layout: spec, fold, cheapest, tails: tails.clone() });
             }
@@ -352,7 +352,7 @@ impl Terms<'_> {
                 slot.radix = cheapest.1;
             }
         }
-        Ok(Found::Ways(best))
+        Ok(Found::Ways(best, diagonals.left(output, fold)))
     }
 
     /// The fewest diagonals, or hardly more, that are too much for the budget.
@@ -489,3 +489,6 @@ fn lower(primitive: Primitive) -> Primitive {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,18 @@ fn layout(rng: &mut ChaCha8Rng, shape: Shape) -> Option<Layout> {
     spec.layout(SLOTS, shape, Default::default()).ok().filter(few)
 }
 
+/// A layout with channels innermost in which a convolution's outputs lie over the same distances from what they read.
+fn alongside(rng: &mut ChaCha8Rng, g: &ConvGeometry, input: &Layout) -> Option<Layout> {
+    let phases = pick(rng, &[1, 2]);
+    let distance = |d: usize| d * g.stride * phases / input.phases;
+    let (row, col) = (distance(input.row), distance(input.col));
+    let order = ChannelOrder::Inner { groups: pick(rng, &[1, g.groups]), clean: false };
+    let tile = 1 << col.checked_ilog2()?.min(rng.random_range(2..6));
+    let spec = LayoutSpec { order, phases, row, col, tile, blocks: SLOTS / tile };
+    let few = |layout: &Layout| layout.ciphertexts() <= 64;
+    spec.layout(SLOTS, g.output, Default::default()).ok().filter(few)
+}
+
 /// What is emitted of a stage: the products and sums of partial sums, then any fold.
 fn emitted(d: &Diagonals, output: &Layout, schedule: Schedule, fold: usize) -> Vec<Primitive> {
     let chain = Chain::uniform(LOG_N, 4, 30, 1, 1);
@@ -116,10 +128,12 @@ fn counts_are_those_of_what_is_emitted() {
     while compared.iter().any(|n| *n < 12) {
         let g = geometry(&mut rng);
         let zero = pick(&mut rng, &[Zero::None, Zero::Some, Zero::Channels]);
-        let (Some(input), Some(output)) = (layout(&mut rng, g.input), layout(&mut rng, g.output))
-        else {
-            continue;
+        let Some(input) = layout(&mut rng, g.input) else { continue };
+        let output = match input.inner && rng.random_bool(0.8) {
+            true => alongside(&mut rng, &g, &input),
+            false => layout(&mut rng, g.output),
         };
+        let Some(output) = output else { continue };
         // Any bits, or the topmost, of which masks mostly consist.
         let any = rng.random_range(0..input.period);
         let top = input.period - (1 << rng.random_range(0..=input.period.ilog2()));
