@@ -226,15 +226,14 @@ impl Bench {
             Kind::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
             Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
             Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
-            Kind::Client(Client::Encode { extended: false }) => {
+            Kind::Client(Client::Encode { extended }) => {
                 let level = prepared.case.level;
-                drop(black_box(self.encoder.encode(&self.values, level, scale, false)?));
-            }
-            // A weight, which is kept, so that its memory is fresh.
-            Kind::Client(Client::Encode { extended: true }) => {
-                let level = prepared.case.level;
-                let encoded = self.encoder.encode(&self.values, level, scale, true)?;
-                operands.keep(black_box(encoded));
+                let encoded =
+                    black_box(self.encoder.encode(&self.values, level, scale, extended)?);
+                // A weight is kept, so that the next one's memory is fresh.
+                if extended {
+                    operands.keep(encoded);
+                }
             }
             Kind::Client(Client::Encrypt) => drop(black_box(self.public.encrypt(&pts[0])?)),
             Kind::Client(Client::Decrypt) => drop(black_box(self.secret.decrypt(&cts[0])?)),

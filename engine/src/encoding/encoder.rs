@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
+use rayon::slice::ChunksExactMut;
 use zeroize::Zeroize;
 
 use super::Complex;
@@ -12,6 +13,7 @@ use super::rounding::{CHUNK, Reconstruction, Rounding, magnitude, scale_by};
 use super::scratch::{Arrays, Scratch};
 use super::subring::{self, Subring};
 use crate::cipher::{Plaintext, PlaintextPoly};
+use crate::ntt::NttTable;
 use crate::params::Parameters;
 use crate::poly::{Form, RnsPoly, SubringPoly};
 use crate::{Error, Result};
@@ -108,10 +110,8 @@ impl Encoder {
         let step = coefficients.len() / subring.degree();
         let coefficients: Vec<f64> = coefficients.iter().copied().step_by(step).collect();
         let mut poly = SubringPoly::scratch(params, subring.degree(), level, extended);
-        poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
-            let table = &subring.tables[params.limb_index(level, position)];
-            rounding.residues(limb, &coefficients, table.modulus());
-            table.forward(limb);
+        transform(poly.par_limbs_mut(), &coefficients, &rounding, |position| {
+            &subring.tables[params.limb_index(level, position)]
         });
         Ok(Plaintext { poly: PlaintextPoly::Subring(poly), scale })
     }
@@ -259,10 +259,8 @@ impl Encoder {
         slots(scratch.arrays());
         let rounding = self.embed(&self.inner.fft, &mut scratch, level, scale)?;
         let coefficients = &*scratch.arrays().coefficients;
-        poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
-            let table = params.table(params.limb_index(level, position));
-            rounding.residues(limb, coefficients, table.modulus());
-            table.forward(limb);
+        transform(poly.par_limbs_mut(), coefficients, &rounding, |position| {
+            params.table(params.limb_index(level, position))
         });
         Ok(())
     }
@@ -353,6 +351,20 @@ impl Encoder {
         self.inner.fft.forward(coefficients, re, im);
         Ok(scratch)
     }
+}
+
+/// Rounds coefficients into every limb and transforms it, by the table of its position.
+fn transform<'t>(
+    limbs: ChunksExactMut<'_, u64>,
+    coefficients: &[f64],
+    rounding: &Rounding,
+    table: impl Fn(usize) -> &'t NttTable + Sync,
+) {
+    limbs.enumerate().for_each(|(position, limb)| {
+        let table = table(position);
+        rounding.residues(limb, coefficients, table.modulus());
+        table.forward(limb);
+    });
 }
 
 fn check_scale(scale: f64) -> Result<()> {

@@ -3,7 +3,8 @@
 //! Each source is decomposed once. Then, limb by limb, its digits are brought to that limb (they stay in the second-level
 //! cache), and chunk by chunk every rotation is one inner product with its key, permuted on the way out; all
 //! destinations take their sums from the chunk's rotations before the next chunk, those that use the same ones together (see
-//! `blocks.rs`). Keys and plaintexts are read from memory once, in order. The sums are in the extended basis and come down once, together with the rescale
+//! `blocks.rs`). Keys and plaintexts are read from memory once, in order. The sums are in the extended basis and come down
+//! once, together with the rescale
 //! (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux, ePrint 2020/1203, section 4).
 
 use std::ops::Range;

@@ -173,7 +173,7 @@ impl Layout {
     }
 
     /// Whether slots outside the map, but in its rows and columns continued, are of no other channel than those inside.
-    fn is_aligned(&self) -> bool {
+    pub(crate) fn is_aligned(&self) -> bool {
         self.inner || self.channels.iter().all(|p| p.base % self.tile == 0)
     }
 

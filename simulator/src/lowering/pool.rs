@@ -154,8 +154,7 @@ impl<'a> Pool<'a> {
         }
         let last = (layout.shape.height - 1) * layout.row + (layout.shape.width - 1) * layout.col;
         // With channels innermost, a sum over whole positions stays within a channel.
-        let apart = || layout.channels.iter().all(|p| p.base % layout.tile == 0);
-        if !layout.inner && (last >= layout.tile || !apart()) {
+        if (!layout.inner && last >= layout.tile) || !layout.is_aligned() {
             return Err(self.refuse("folding needs every channel in a block of its own"));
         }
         let low = 1usize << layout.row.trailing_zeros().min(layout.col.trailing_zeros());

@@ -115,12 +115,11 @@ impl Program {
                     let source = info(srcs.get(t.src as usize)).scale;
                     Some(source * self.plaintexts.get(t.plaintext?)?.scale)
                 });
-                // Of the largest that there are: zero, if one is kept in full.
-                let words = |p: &PlaintextId| {
-                    let period = self.plaintexts.get(*p).map_or(self.slots, |spec| spec.period);
-                    shape_words(period, self.slots)
+                // Of the longest period that there is: where one is kept in full, all are taken to be.
+                let period = |p: &PlaintextId| {
+                    self.plaintexts.get(*p).map_or(self.slots, |spec| spec.period)
                 };
-                let largest = |a: usize, b: usize| if a.min(b) == 0 { 0 } else { a.max(b) };
+                let longest = plaintexts.iter().map(period).max();
                 let shape = LinearShape {
                     sources: srcs.len(),
                     decomposed,
@@ -128,7 +127,7 @@ impl Program {
                     unrotated: unrotated.len(),
                     terms: terms.len(),
                     plaintexts: plaintexts.len(),
-                    plaintext_words: plaintexts.iter().map(words).reduce(largest).unwrap_or(0),
+                    plaintext_words: longest.map_or(0, |period| shape_words(period, self.slots)),
                     outputs: instruction.dsts.len(),
                     rescale: *rescale,
                 };

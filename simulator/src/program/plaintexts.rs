@@ -49,23 +49,27 @@ impl PlaintextForm {
     }
 }
 
-/// Words of a limb of a plaintext whose slots repeat after `period`, as [`costmodel::LinearShape`] has it: zero if it is kept in
-/// full.
+/// Words of a limb of a plaintext whose slots repeat after `period`; none if it is kept in full.
+fn subring_words(period: usize, slots: usize) -> Option<usize> {
+    SubringPoly::degree_of(2 * slots, period)
+}
+
+/// The same as [`costmodel::LinearShape`] has it: zero if it is kept in full.
 pub(crate) fn shape_words(period: usize, slots: usize) -> usize {
-    SubringPoly::degree_of(2 * slots, period).unwrap_or(0)
+    subring_words(period, slots).unwrap_or(0)
 }
 
 impl PlaintextSpec {
     /// Whether it is encoded as a subring plaintext, given the slots of a ciphertext.
     pub fn is_subring(&self, slots: usize) -> bool {
-        SubringPoly::degree_of(2 * slots, self.period).is_some()
+        subring_words(self.period, slots).is_some()
     }
 
     /// Bytes of the encoding: `level + 1` limbs, and `special` more for an extended one, each of fewer words than the ring
     /// has if slots repeat often enough.
     pub fn encoded_bytes(&self, chain: &Chain) -> u64 {
         let limbs = self.level + 1 + if self.extended { chain.special } else { 0 };
-        let words = SubringPoly::degree_of(2 * chain.slots, self.period);
+        let words = subring_words(self.period, chain.slots);
         let limb_bytes = words.map_or(chain.limb_bytes(), |words| words * size_of::<u64>());
         (limbs * limb_bytes) as u64
     }

@@ -167,19 +167,23 @@ fn inner_layouts(
     found: &mut BTreeSet<Target>,
 ) {
     let least = 1usize << row.trailing_zeros().min(col.trailing_zeros());
-    let mut orders = BTreeSet::from([1]);
-    orders.extend(groups.into_iter().filter(|g| g.is_power_of_two()));
-    orders.retain(|groups| shape.channels.is_multiple_of(*groups));
+    let groups = interleavable(shape, groups);
     for tile in [least, least / 2, least / 4].into_iter().filter(|tile| *tile >= 2) {
         if shape.channels.div_ceil(tile) * phases * phases > space.max_ciphertexts {
             continue;
         }
-        for groups in &orders {
+        for groups in &groups {
             let order = ChannelOrder::Inner { groups: *groups, clean: false };
             let blocks = input.period / tile;
             found.insert((LayoutSpec { order, phases, row, col, tile, blocks }, 0));
         }
     }
+}
+
+/// Numbers of groups that a map's channels may be interleaved by: one, and those of these that fit.
+fn interleavable(shape: Shape, groups: [usize; 2]) -> BTreeSet<usize> {
+    let fits = |g: &usize| g.is_power_of_two() && shape.channels.is_multiple_of(*g);
+    [1].into_iter().chain(groups.into_iter().filter(fits)).collect()
 }
 
 /// Layouts for the result of a repack: compact ones, whatever the input's are.
@@ -201,12 +205,11 @@ fn map_layouts(
     found: &mut BTreeSet<Target>,
 ) {
     let smallest = footprint(shape.height, shape.width, phases, row, col).next_power_of_two();
-    let mut orders = vec![ChannelOrder::Sequential];
-    for groups in groups {
-        if groups > 1 && groups.is_power_of_two() && shape.channels.is_multiple_of(groups) {
-            orders.push(ChannelOrder::Interleaved { groups });
-        }
-    }
+    let order = |groups| match groups {
+        1 => ChannelOrder::Sequential,
+        groups => ChannelOrder::Interleaved { groups },
+    };
+    let orders: Vec<_> = interleavable(shape, groups).into_iter().map(order).collect();
     for tile in BTreeSet::from([smallest, 2 * smallest, input.tile.max(smallest)]) {
         if tile > input.slots {
             continue;

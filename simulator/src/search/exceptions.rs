@@ -6,13 +6,14 @@
 //! - A result of paired squares that is not precise enough becomes so where some squares are rescaled after all: the first
 //!   ones, whose levels cost least, or the last ones, as few as will do; of those, the ones that can be spared again are.
 
+use std::borrow::Cow;
+
 use super::dynamic::Path;
 use super::evaluate::{Evaluated, evaluate};
 use super::journal::Journal;
 use super::obstacle::Obstacle;
-use super::run::{About, Candidate, STATISTICS_IMAGES, Search};
+use super::run::{About, Candidate, Search};
 use super::space::Space;
-use super::survey::looked_at;
 use crate::config::{Configuration, ParameterChoice};
 use crate::fold::{ActivationMethod, Activations, Folded, Stage, StageKind, Statistics};
 use crate::network::{LayerKind, Model};
@@ -64,7 +65,7 @@ impl Search<'_> {
     }
 }
 
-impl Trials<'_, '_> {
+impl<'a> Trials<'a, '_> {
     /// Layer by layer, keeps what is faster.
     fn faster(&mut self) -> Result<Option<Evaluated>> {
         let mut now = Activations::from(&self.start.configuration);
@@ -145,25 +146,27 @@ impl Trials<'_, '_> {
         let (log_n, special) = (start.parameters.log_n, start.parameters.special);
         let candidate =
             Candidate { variant: start.variant.clone(), folded, accuracy: self.start.accuracy };
-        let mut best: Option<Evaluated> = None;
+        let (mut best, mut look): (Option<Evaluated>, _) = (None, None);
         for parameters in space.parameters(log_n, special, levels) {
             let Some(left) = self.left.checked_sub(1) else { break };
             self.left = left;
             let most = best.as_ref().map(|e| e.latency_ms).into_iter().chain(most);
             let most = most.fold(f64::INFINITY, f64::min);
-            let found = self.point(&candidate, &parameters, most)?;
+            let found = self.point(&candidate, &parameters, most, &mut look)?;
             best = found.filter(|e| self.search.fits(e)).or(best);
         }
         Ok(best)
     }
 
-    /// A trial at one set of parameters, from the journal if it is there. None where the layouts do not do, there is no room
+    /// A trial at one set of parameters, from the journal if it is there; `look` is that at the candidate, once it has been
+    /// taken. None where the layouts do not do, there is no room
     /// for the values, or it takes no less than `most` milliseconds.
     fn point(
         &mut self,
         candidate: &Candidate,
         parameters: &ParameterChoice,
         most: f64,
+        look: &mut Option<(Cow<'a, [Vec<f64>]>, Statistics)>,
     ) -> Result<Option<Evaluated>> {
         let (search, folded) = (self.search, &candidate.folded);
         // Prices do not depend on scales.
@@ -183,10 +186,11 @@ impl Trials<'_, '_> {
         if let Some(known) = self.journal.get(&key) {
             return Ok(known.found.first().cloned());
         }
-        let images = looked_at(folded, search.images, search.seed);
-        let some = &images[..images.len().min(STATISTICS_IMAGES)];
-        let statistics = Statistics::measure(folded, some)?;
-        let about = About { candidate, statistics: &statistics, images: &images };
+        let (images, statistics) = match look {
+            Some(known) => known,
+            none => none.insert(search.look(folded)?),
+        };
+        let about = About { candidate, statistics, images };
         let path = Path {
             cost: 0.0,
             input: plain.input,

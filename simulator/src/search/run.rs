@@ -1,5 +1,7 @@
 //! The search itself: every variant, ring degree and key-switching shape; then limits and the best.
 
+use std::borrow::Cow;
+
 use super::dynamic::{Path, Programme};
 use super::evaluate::{Evaluated, priced};
 use super::front::pareto_front;
@@ -18,7 +20,7 @@ use crate::precision::Precision;
 use crate::{Error, Result};
 
 /// Images that value sizes are measured over, at most.
-pub(super) const STATISTICS_IMAGES: usize = 16;
+const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
 const KEYS: u32 = 5;
@@ -98,9 +100,7 @@ impl Search<'_> {
         for (index, candidate) in candidates.iter().enumerate() {
             let blocks = blocks(&candidate.folded)?;
             let depth = candidate.folded.levels();
-            let images = looked_at(&candidate.folded, self.images, self.seed);
-            let some = &images[..images.len().min(STATISTICS_IMAGES)];
-            let statistics = Statistics::measure(&candidate.folded, some)?;
+            let (images, statistics) = self.look(&candidate.folded)?;
             for &log_n in &self.space.log_n {
                 let mut programme = Programme::new(
                     &candidate.folded,
@@ -169,6 +169,14 @@ impl Search<'_> {
             evaluated,
             resumed,
         })
+    }
+
+    /// The images that a network is looked at on, and the sizes of its values on the first of them.
+    pub(super) fn look(&self, folded: &Folded) -> Result<(Cow<'_, [Vec<f64>]>, Statistics)> {
+        let images = looked_at(folded, self.images, self.seed);
+        let statistics =
+            Statistics::measure(folded, &images[..images.len().min(STATISTICS_IMAGES)])?;
+        Ok((images, statistics))
     }
 
     /// Why a depth at a ring degree is insecure.

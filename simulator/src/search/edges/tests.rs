@@ -45,24 +45,29 @@ fn layouts_are_those_that_the_lowering_leaves() {
     let watch = Watch::default();
     let terms =
         Terms { space: &space, prices: &prices, settings, watch, chain: &chain, blocks: &blocks };
+    // Channels innermost, whose results may hold anything, and outermost, whose hold zeros.
     let order = ChannelOrder::Inner { groups: 1, clean: true };
-    let spec = LayoutSpec { order, phases: 1, row: 48, col: 8, tile: 8, blocks: 64 };
-    let input = spec.layout(512, folded.input, Margin::default()).unwrap();
-    let all = Budget { setting: 0, most: f64::INFINITY, open: None };
-    let edges = terms.edges(&blocks[0], Form::Plain, &[&input], &all, None).edges;
+    let inner = LayoutSpec { order, phases: 1, row: 48, col: 8, tile: 8, blocks: 64 };
+    let outer = LayoutSpec::raster(ChannelOrder::Sequential, 8, 64, 512);
     let StageKind::Linear(linear) = &blocks[0].plain.kind else { unreachable!() };
     let mut seen = [[0; 2]; 2];
-    for edge in &edges {
-        let output = edge.layout.layout(512, linear.geometry.output, Margin::default()).unwrap();
-        let diagonals = Diagonals::new("c1", linear, &[&input], &output, edge.fold, false).unwrap();
-        let left = diagonals.left(&output, edge.fold);
-        for tail in edge.tails.iter() {
-            let folds = tail.pools.iter().any(|p| matches!(p.method, PoolMethod::Fold { .. }));
-            assert!(left.clean || !folds, "{edge:?}");
-            // A merged pool leaves the map as it is.
-            assert!(tail.form != Form::Merged || tail.layout == left, "{edge:?}");
-            seen[usize::from(left.clean)][usize::from(folds)] += 1;
+    for spec in [inner, outer] {
+        let input = spec.layout(512, folded.input, Margin::default()).unwrap();
+        let all = Budget { setting: 0, most: f64::INFINITY, open: None };
+        for edge in &terms.edges(&blocks[0], Form::Plain, &[&input], &all, None).edges {
+            let map = linear.geometry.output;
+            let output = edge.layout.layout(512, map, Margin::default()).unwrap();
+            let diagonals =
+                Diagonals::new("c1", linear, &[&input], &output, edge.fold, false).unwrap();
+            let left = diagonals.left(&output, edge.fold);
+            for tail in edge.tails.iter() {
+                let folds = tail.pools.iter().any(|p| matches!(p.method, PoolMethod::Fold { .. }));
+                assert!(left.clean || !folds, "{edge:?}");
+                // A merged pool leaves the map as it is.
+                assert!(tail.form != Form::Merged || tail.layout == left, "{edge:?}");
+                seen[usize::from(left.clean)][usize::from(folds)] += 1;
+            }
         }
     }
-    assert!(seen[0][0] > 0, "{seen:?}");
+    assert!(seen[0][0] > 0 && seen[1][0] > 0 && seen[1][1] > 0, "{seen:?}");
 }
