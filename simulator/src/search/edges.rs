@@ -1,25 +1,26 @@
 //! What one block can do with a map in a given layout, and what each way costs.
 
-use std::borrow::Cow;
+mod linear;
+mod tail;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use costmodel::{LinearShape, Primitive, Setting};
 
-use super::candidates::{Target, compact, pools, schedules, targets};
+use super::candidates::{Target, compact, targets};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::Result;
 use crate::chain::Chain;
-use crate::config::{PoolChoice, PoolMethod, Schedule};
-use crate::fold::{LinearStage, Origin, Stage, StageKind, depthwise_identity};
+use crate::config::{PoolChoice, Schedule};
+use crate::fold::{LinearStage, StageKind, depthwise_identity};
 use crate::layout::{Layout, LayoutSpec};
-use crate::lowering::{
-    Builder, Diagonals, LinearEmission, Outline, State, count, emit, fold, pieces,
-};
+use crate::lowering::{Builder, Diagonals, Outline, State};
 use crate::program::{Program, ValueId, ValueInfo};
+use linear::Found;
 
 /// Cheapest schedule and radix of a linear stage in one setting.
 #[derive(Debug, Clone, Copy)]
@@ -76,13 +77,6 @@ impl Budget {
     }
 }
 
-/// What came of a target.
-enum Found {
-    /// Its ways, and the layout that they leave.
-    Ways(Vec<Cheapest>, Layout),
-    TooMuch(Primitive),
-}
-
 /// A target to look at.
 struct Open {
     spec: LayoutSpec,
@@ -108,17 +102,6 @@ fn least(diagonals: usize, outputs: usize) -> Primitive {
         outputs,
         rescale: false,
     })
-}
-
-/// Ciphertexts that get a bias.
-fn biased(linear: &LinearStage, output: &Layout) -> usize {
-    let shape = output.shape;
-    let mut some = vec![false; output.ciphertexts()];
-    for (k, _) in linear.bias.iter().enumerate().filter(|(_, b)| **b != 0.0) {
-        let (x, rest) = (k % shape.width, k / shape.width);
-        some[output.locate(rest / shape.height, rest % shape.height, x).0] = true;
-    }
-    some.into_iter().filter(|b| *b).count()
 }
 
 /// What edges are made under. The levels of `settings` are those at the block's entry.
@@ -292,155 +275,6 @@ impl Terms<'_> {
         all
     }
 
-    fn linear(
-        &self,
-        name: &str,
-        (linear, outline): (&LinearStage, Option<&Outline>),
-        (inputs, output): (&[&Layout], &Layout),
-        fold: usize,
-        budget: &Budget,
-    ) -> Result<Found> {
-        // Only fused stages are counted; the others are made, and told apart by their weights.
-        let outline = outline.filter(|_| self.space.double_hoisting);
-        let most = self.affordable(output, budget);
-        let diagonals = Diagonals::counted(name, linear, outline, (inputs, output), fold, most)?;
-        let all = least(diagonals.total(), output.ciphertexts());
-        if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
-            return Ok(Found::TooMuch(all));
-        }
-        let mut best: Vec<Option<Cheapest>> = vec![None; self.settings.len()];
-        let biased = biased(linear, output);
-        for schedule in schedules(&linear.geometry, &diagonals, self.space) {
-            let steps = if schedule.double_hoisting {
-                let (products, sums) = count(&diagonals, &schedule, fold != 0);
-                let mut steps = vec![(products, 0)];
-                steps.extend(sums.map(|s| (s, 0)));
-                steps.extend(std::iter::repeat_n((Primitive::AddPlain, 1), biased));
-                steps
-            } else {
-                let emission = LinearEmission {
-                    diagonals: &diagonals,
-                    schedule,
-                    scale: self.chain.scale,
-                    fold: 0,
-                    radix: 2,
-                    output,
-                    bias: &linear.bias,
-                };
-                let cts = diagonals.input_periods.len();
-                self.emit(cts, |b, values| emission.emit(b, &values))?.0
-            };
-            for (k, slot) in best.iter_mut().enumerate() {
-                let cost = self.cost(&steps, k);
-                if slot.is_none_or(|s| cost < s.cost) {
-                    *slot = Some(Cheapest { cost, schedule, radix: 2 });
-                }
-            }
-        }
-        let mut best: Vec<Cheapest> = best.into_iter().flatten().collect();
-        if fold != 0 {
-            let folds = [2, 4, 8].map(|radix| (radix, self.fold(output, fold, radix)));
-            for (k, slot) in best.iter_mut().enumerate() {
-                let mut cheapest = (f64::INFINITY, 2);
-                for (radix, steps) in &folds {
-                    let cost = self.cost(steps.as_deref().unwrap_or(&[]), k);
-                    if steps.is_ok() && cost < cheapest.0 {
-                        cheapest = (cost, *radix);
-                    }
-                }
-                slot.cost += cheapest.0;
-                slot.radix = cheapest.1;
-            }
-        }
-        Ok(Found::Ways(best, diagonals.left(output, fold)))
-    }
-
-    /// The fewest diagonals, or hardly more, that are too much for the budget.
-    fn affordable(&self, output: &Layout, budget: &Budget) -> usize {
-        let outputs = output.ciphertexts();
-        let fits =
-            |many: usize| self.cost(&[(least(many, outputs), 0)], budget.setting) <= budget.limit();
-        let (mut some, mut too_many) = (0, 1);
-        while fits(too_many) {
-            if too_many >= 1 << 30 {
-                return usize::MAX;
-            }
-            (some, too_many) = (too_many, 2 * too_many);
-        }
-        while too_many - some > 1 + too_many / 64 {
-            let middle = some.midpoint(too_many);
-            *(if fits(middle) { &mut some } else { &mut too_many }) = middle;
-        }
-        too_many
-    }
-
-    /// Instructions of folding the results of a linear stage: before its rescale, which the last one does, or, in
-    /// an unfused stage, after.
-    fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
-        let fused = self.space.double_hoisting;
-        let (steps, _) = self.emit(output.ciphertexts(), |b, values| {
-            let values = fold(b, values, (mask, radix), fused)?;
-            Ok(State { values, layout: output.clone() })
-        })?;
-        let extra = if fused { 0 } else { 1 };
-        Ok(steps.into_iter().map(|(p, below)| (p, below + extra)).collect())
-    }
-
-    /// Every way through the stages after the linear one.
-    fn tails(&self, block: &Block, layout: &Layout) -> Vec<Tail> {
-        let mut done = Vec::new();
-        let pool = block.tail.iter().find_map(|s| match s.kind {
-            StageKind::SumPool { kernel, stride } => Some((s, kernel, stride)),
-            _ => None,
-        });
-        let methods = match pool {
-            None => vec![PoolMethod::Merge],
-            Some((stage, kernel, stride)) => pools(kernel, stride, layout, stage.output),
-        };
-        for method in methods {
-            let merges = method == PoolMethod::Merge && pool.is_some();
-            let last = block.tail.last();
-            let ends_with_pool =
-                last.is_some_and(|stage| matches!(stage.kind, StageKind::SumPool { .. }));
-            if merges && (!ends_with_pool || !block.leaves_pool(self.blocks)) {
-                continue;
-            }
-            let stages = if merges { &block.tail[..block.tail.len() - 1] } else { &block.tail[..] };
-            let Ok((steps, layout)) = self.tail(stages, layout, method) else { continue };
-            let steps: Vec<Step> =
-                steps.into_iter().map(|(p, below)| (lower(p), below + 1)).collect();
-            let all = block.tail.iter().filter(|s| matches!(s.kind, StageKind::SumPool { .. }));
-            let pools = all.map(|s| PoolChoice { layer: s.name.clone(), method });
-            done.push(Tail {
-                pools: pools.collect(),
-                cost: (0..self.settings.len()).map(|k| self.cost(&steps, k)).collect(),
-                form: if merges { Form::Merged } else { Form::Plain },
-                layout,
-            });
-        }
-        done
-    }
-
-    /// Instructions of a block's stages after the linear one, and the layout that they leave.
-    fn tail(
-        &self,
-        stages: &[Stage],
-        layout: &Layout,
-        method: PoolMethod,
-    ) -> Result<(Vec<Step>, Layout)> {
-        // Each reads the one before it.
-        let chain = stages.iter().enumerate().map(|(k, stage)| {
-            let before = k.checked_sub(1).map_or(Origin::Image, Origin::Stage);
-            Cow::Owned(Stage { sources: vec![before], ..stage.clone() })
-        });
-        let pieces = pieces(chain.collect());
-        self.emit(layout.ciphertexts(), |b, values| {
-            let (mut state, scale) = (State { values, layout: layout.clone() }, b.chain.scale);
-            pieces.iter().try_for_each(|p| emit(b, &mut state, p, scale, |_| Ok(method)))?;
-            Ok(state)
-        })
-    }
-
     /// Instructions of a piece of program on so many ciphertexts, and the layout it leaves.
     fn emit(
         &self,
@@ -480,14 +314,6 @@ fn steps(program: &Program, entry: usize) -> Vec<Step> {
         other => other,
     };
     program.primitives().map(|(_, p, level)| (below(p), entry - level)).collect()
-}
-
-/// An instruction one level further below the entry.
-fn lower(primitive: Primitive) -> Primitive {
-    match primitive {
-        Primitive::DropLevel { to } => Primitive::DropLevel { to: to + 1 },
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Ways leave maps as the lowering does.
 
 use super::*;
+use crate::config::PoolMethod;
 use crate::fold::{ActivationMethod, Folded};
 use crate::layout::{ChannelOrder, Margin};
 use crate::network::{Model, Network};
