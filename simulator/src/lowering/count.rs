@@ -1,7 +1,5 @@
 //! Counting the instructions of a fused linear stage without making them.
 
-use std::collections::BTreeMap;
-
 use costmodel::{LinearShape, Primitive};
 
 use super::diagonals::Diagonals;
@@ -11,102 +9,210 @@ use super::signature::Signature;
 use crate::config::Schedule;
 use crate::program::shape_words;
 
-/// Distinct rotations of ciphertexts. Each is a number: the ciphertext, then 16 bits of rotation.
+/// Distinct rotations of ciphertexts.
 #[derive(Default)]
 struct Rotated {
-    seen: KeyMap<u64, ()>,
+    period: usize,
+    /// A bit for every rotation of the first ciphertext, then of the next.
+    seen: Vec<u64>,
     turned: usize,
     unturned: usize,
-    /// For each ciphertext how many it stands for, and whether any rotation of it is not zero.
-    ciphertexts: BTreeMap<usize, (usize, bool)>,
+    /// How many each ciphertext stands for, if it is there, and whether any rotation of it is not zero.
+    ciphertexts: Vec<(usize, bool)>,
 }
 
 impl Rotated {
+    /// None, of so many ciphertexts and rotations below `period`; keeps its memory.
+    fn clear(&mut self, ciphertexts: usize, period: usize) {
+        self.period = period;
+        self.seen.clear();
+        self.seen.resize((ciphertexts * period).div_ceil(64), 0);
+        (self.turned, self.unturned) = (0, 0);
+        self.ciphertexts.clear();
+        self.ciphertexts.resize(ciphertexts, (0, false));
+    }
+
     /// Adds a rotation of a ciphertext that stands for `copies`.
-    fn add(&mut self, rotated: u64, copies: impl Fn(usize) -> usize) {
-        if self.seen.insert(rotated, ()).is_some() {
+    fn add(&mut self, ciphertext: usize, rotation: usize, copies: usize) {
+        let number = ciphertext * self.period + rotation;
+        let (word, bit) = (&mut self.seen[number / 64], 1 << (number % 64));
+        if *word & bit != 0 {
             return;
         }
-        let (ciphertext, turned) = ((rotated >> 16) as usize, rotated & 0xffff != 0);
-        let copies = copies(ciphertext);
+        *word |= bit;
+        let turned = rotation != 0;
         *(if turned { &mut self.turned } else { &mut self.unturned }) += copies;
-        self.ciphertexts.entry(ciphertext).or_insert((copies, false)).1 |= turned;
+        let (stands_for, any) = &mut self.ciphertexts[ciphertext];
+        (*stands_for, *any) = (copies.max(*stands_for), *any || turned);
     }
 
     /// How many ciphertexts there are: all, or those with a rotation that is not zero.
     fn ciphertexts(&self, turned: bool) -> usize {
-        self.ciphertexts.values().filter(|(_, any)| *any || !turned).map(|(copies, _)| copies).sum()
+        self.ciphertexts.iter().filter(|(_, any)| *any || !turned).map(|(copies, _)| copies).sum()
     }
 }
 
-/// Shapes of the one or two linear instructions that a fused stage consists of before any fold and bias: the
-/// products, and the rotations of partial sums if there are any. The last one rescales unless a fold follows. They
-/// equal what lowering makes.
-pub(crate) fn count(
-    diagonals: &Diagonals,
-    schedule: &Schedule,
-    folds: bool,
-) -> (Primitive, Option<Primitive>) {
-    let cut = Cut::new(diagonals, schedule);
-    // Parts of one product make one plaintext.
-    let mut products: KeyMap<u64, Signature> = KeyMap::default();
-    for (d, contents) in &diagonals.diagonals {
-        let (giant, shift) = cut.apply(d);
-        let key = [d.output, giant, d.input, shift].iter().fold(0u64, |k, v| k << 16 | *v as u64);
-        let first = (contents.first + giant) & (diagonals.plaintext_period - 1);
-        products.entry(key).or_default().add_moved(contents.signature, first);
+/// Shapes of the one or two linear instructions that a fused stage consists of before any fold and bias: the products, and
+/// the rotations of partial sums if there are any. The last one rescales unless a fold follows.
+pub(crate) type Shapes = (Primitive, Option<Primitive>);
+
+/// Counts the instructions of diagonals under one schedule after the other.
+pub(crate) struct Counter<'a> {
+    diagonals: &'a Diagonals,
+    /// Largest power of two dividing every block rotation.
+    unit: usize,
+    /// No schedule has fewer products, nor fewer plaintexts.
+    least: (usize, usize),
+    sources: Rotated,
+    sums: Rotated,
+    products: KeyMap<u64, Signature>,
+    plaintexts: KeyMap<Signature, usize>,
+}
+
+impl<'a> Counter<'a> {
+    pub(crate) fn new(diagonals: &'a Diagonals) -> Self {
+        let mut counter = Self {
+            diagonals,
+            unit: diagonals.unit(),
+            least: (0, 0),
+            sources: Rotated::default(),
+            sums: Rotated::default(),
+            products: KeyMap::default(),
+            plaintexts: KeyMap::default(),
+        };
+        counter.least = counter.least();
+        counter
     }
-    let [outs, ins] = &diagonals.copies;
-    let (mut sources, mut sums) = (Rotated::default(), Rotated::default());
-    let mut plaintexts: KeyMap<Signature, usize> = KeyMap::default();
-    let mut terms = 0;
-    for (key, signature) in products {
-        let (sum, source) = (key >> 32, key & 0xffff_ffff);
-        sums.add(sum, |output| outs[output]);
-        sources.add(source, |input| ins[input]);
-        // Those of other ciphertexts that are alike have other weights.
-        let copies = outs[(sum >> 16) as usize] * ins[(source >> 16) as usize];
-        plaintexts.insert(signature, copies);
-        terms += copies;
+
+    /// Diagonals of one input and output whose rotations are the same altogether may become one product, and those of the
+    /// same contents, moved, one plaintext.
+    fn least(&mut self) -> (usize, usize) {
+        let mut all = 0;
+        for (d, contents) in &self.diagonals.diagonals {
+            let copies = self.copies(d.output, d.input);
+            all += copies;
+            let turned = d.block as isize + d.row + d.col;
+            let turned = turned as usize & (self.diagonals.input_periods[d.input] - 1);
+            self.products.insert(key([0, d.output, d.input, turned]), Signature::default());
+            let known = self.plaintexts.entry(contents.signature).or_insert(copies);
+            *known = copies.min(*known);
+        }
+        let pair = |key: &u64| ((key >> 32 & 0xffff) as usize, (key >> 16 & 0xffff) as usize);
+        let products = self.products.keys().map(pair).map(|(o, i)| self.copies(o, i)).sum();
+        match products == all {
+            true => (products, self.plaintexts.values().sum()),
+            false => (products, usize::from(products > 0)),
+        }
     }
-    // An output that no weight reaches is a product with zero of the first input, of it alone whatever it stands for.
-    let unreached = (0..diagonals.outputs).filter(|k| !sums.ciphertexts.contains_key(k));
-    let idle: usize = unreached.map(|output| outs[output]).sum();
-    if idle > 0 {
-        sums.unturned += idle;
-        sources.add(0, |_| 1);
-        plaintexts.insert(Signature::default(), 1);
-        terms += idle;
+
+    /// How many pairs of an output and an input this one stands for.
+    fn copies(&self, output: usize, input: usize) -> usize {
+        let [outs, ins] = &self.diagonals.copies;
+        outs[output] * ins[input]
     }
-    let (turned, unturned) = (sums.turned, sums.unturned);
-    let sums = turned + unturned;
-    let first = LinearShape {
-        sources: sources.ciphertexts(false),
-        decomposed: sources.ciphertexts(true),
-        rotations: sources.turned,
-        unrotated: sources.unturned,
-        terms,
-        plaintexts: plaintexts.values().sum(),
-        plaintext_words: shape_words(diagonals.plaintext_period, diagonals.slots),
-        outputs: sums,
-        rescale: !folds,
-    };
-    if diagonals.summed(sums, turned) {
-        return (Primitive::Linear(first), None);
+
+    /// Forgets all rotations.
+    fn clear(&mut self) {
+        let Diagonals { period, outputs, input_periods, .. } = self.diagonals;
+        self.sums.clear(*outputs, *period);
+        self.sources.clear(input_periods.len(), *period);
     }
-    let first = LinearShape { rescale: false, ..first };
-    let second = Some(Primitive::Linear(LinearShape {
-        sources: sums,
-        decomposed: turned,
-        rotations: turned,
-        unrotated: unturned,
-        terms: sums,
-        plaintexts: 0,
-        plaintext_words: 0,
-        outputs: diagonals.outputs,
-        rescale: !folds,
-    }));
-    (Primitive::Linear(first), second)
+
+    /// Adds the rotations of one product: output and giant, input and shift.
+    fn add(&mut self, [output, giant, input, shift]: [usize; 4]) {
+        let [outs, ins] = &self.diagonals.copies;
+        self.sums.add(output, giant, outs[output]);
+        self.sources.add(input, shift, ins[input]);
+    }
+
+    /// Shapes that cost no more than those of [`Self::count`], for a pricer that asks no less for more, and hardly less
+    /// where diagonals differ; found much sooner.
+    pub(crate) fn at_least(&mut self, schedule: &Schedule, folds: bool) -> Shapes {
+        self.clear();
+        let diagonals = self.diagonals;
+        let cut = Cut::new(diagonals, self.unit, schedule);
+        for (d, _) in &diagonals.diagonals {
+            let (giant, shift) = cut.apply(d);
+            self.add([d.output, giant, d.input, shift]);
+        }
+        self.shapes(self.least, folds)
+    }
+
+    /// The shapes: they equal what lowering makes.
+    pub(crate) fn count(&mut self, schedule: &Schedule, folds: bool) -> Shapes {
+        self.clear();
+        let diagonals = self.diagonals;
+        let cut = Cut::new(diagonals, self.unit, schedule);
+        // Parts of one product make one plaintext.
+        self.products.clear();
+        for (d, contents) in &diagonals.diagonals {
+            let (giant, shift) = cut.apply(d);
+            self.add([d.output, giant, d.input, shift]);
+            let first = (contents.first + giant) & (diagonals.plaintext_period - 1);
+            let product = self.products.entry(key([d.output, giant, d.input, shift]));
+            product.or_default().add_moved(contents.signature, first);
+        }
+        self.plaintexts.clear();
+        let mut terms = 0;
+        for (key, signature) in &self.products {
+            // Those of other ciphertexts that are alike have other weights.
+            let copies = self.copies((key >> 48) as usize, (key >> 16 & 0xffff) as usize);
+            let known = self.plaintexts.entry(*signature).or_default();
+            *known = copies.max(*known);
+            terms += copies;
+        }
+        let plaintexts = self.plaintexts.values().sum();
+        self.shapes((terms, plaintexts), folds)
+    }
+
+    /// The shapes of so many terms and plaintexts with the rotations that were added.
+    fn shapes(&mut self, (mut terms, mut plaintexts): (usize, usize), folds: bool) -> Shapes {
+        let diagonals = self.diagonals;
+        let outs = &diagonals.copies[0];
+        // An output that no weight reaches is a product with zero of the first input, of it alone whatever it stands for.
+        let reached = self.sums.ciphertexts.iter().map(|(copies, _)| *copies > 0);
+        let idle: usize = reached.zip(outs).filter(|(reached, _)| !reached).map(|(_, o)| o).sum();
+        if idle > 0 {
+            self.sums.unturned += idle;
+            self.sources.add(0, 0, 1);
+            plaintexts += 1;
+            terms += idle;
+        }
+        let (turned, unturned) = (self.sums.turned, self.sums.unturned);
+        let sums = turned + unturned;
+        let first = LinearShape {
+            sources: self.sources.ciphertexts(false),
+            decomposed: self.sources.ciphertexts(true),
+            rotations: self.sources.turned,
+            unrotated: self.sources.unturned,
+            terms,
+            plaintexts,
+            plaintext_words: shape_words(diagonals.plaintext_period, diagonals.slots),
+            outputs: sums,
+            rescale: !folds,
+        };
+        if diagonals.summed(sums, turned) {
+            return (Primitive::Linear(first), None);
+        }
+        let first = LinearShape { rescale: false, ..first };
+        let second = Some(Primitive::Linear(LinearShape {
+            sources: sums,
+            decomposed: turned,
+            rotations: turned,
+            unrotated: unturned,
+            terms: sums,
+            plaintexts: 0,
+            plaintext_words: 0,
+            outputs: diagonals.outputs,
+            rescale: !folds,
+        }));
+        (Primitive::Linear(first), second)
+    }
+}
+
+/// Four numbers below 2^16 as one.
+fn key(parts: [usize; 4]) -> u64 {
+    parts.iter().fold(0, |key, part| key << 16 | *part as u64)
 }
 
 #[cfg(test)]

@@ -257,6 +257,13 @@ impl Diagonals {
         Layout { clean, ..output.clone() }
     }
 
+    /// The largest power of two that divides every rotation across blocks and every period.
+    pub(crate) fn unit(&self) -> usize {
+        let periods = self.input_periods.iter().fold(0, |u, period| u | period);
+        let all = self.diagonals.iter().fold(periods, |u, (d, _)| u | d.block);
+        all & all.wrapping_neg()
+    }
+
     /// Distinct rotations across blocks.
     pub fn blocks(&self) -> Vec<usize> {
         let mut all: Vec<usize> = self.diagonals.iter().map(|(d, _)| d.block).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use super::diagonals::{Contents, Diagonal, Entry};
 use super::signature::Signature;
@@ -44,8 +45,10 @@ pub(super) type KeyMap<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) diagonals: Vec<(Diagonal, Contents)>,
-    /// The entries of each, if they are kept.
+    /// The entries of each that has any, if they are kept.
     pub(super) entries: Vec<Vec<Entry>>,
+    /// What those without any have in common.
+    no_entries: Arc<Vec<Entry>>,
     numbers: KeyMap<Diagonal, u32>,
     /// In place of `numbers`, where all diagonals are of one output and turn blocks only: those of each input by block.
     by_block: Vec<u32>,
@@ -85,11 +88,20 @@ impl Found {
             if part > 0 {
                 signature.add(part, usize::MAX, f64::NAN);
             }
-            self.entries.push(Vec::new());
-            self.diagonals.push((key, Contents { first, signature, ..Contents::default() }));
+            let entries = Arc::clone(&self.no_entries);
+            self.diagonals.push((key, Contents { first, signature, count: 0, entries }));
             self.total += copies;
         }
         number
+    }
+
+    /// Keeps an entry of a diagonal.
+    pub(super) fn keep(&mut self, diagonal: u32, entry: Entry) {
+        let diagonal = diagonal as usize;
+        if self.entries.len() <= diagonal {
+            self.entries.resize_with(diagonal + 1, Vec::new);
+        }
+        self.entries[diagonal].push(entry);
     }
 }
 

@@ -34,7 +34,7 @@ pub use signature::Signature;
 pub use stages::LinearForm;
 
 pub(crate) use builder::Builder;
-pub(crate) use count::count;
+pub(crate) use count::{Counter, Shapes};
 pub(crate) use diagonals::Splitter;
 pub(crate) use linear::{LinearEmission, fold};
 pub(crate) use outline::Outline;

@@ -45,7 +45,7 @@ pub struct LinearPlan {
 impl LinearPlan {
     /// Applies a schedule.
     pub fn new(diagonals: &Diagonals, schedule: &Schedule) -> Self {
-        let cut = Cut::new(diagonals, schedule);
+        let cut = Cut::new(diagonals, diagonals.unit(), schedule);
         let mut keys: BTreeMap<(Partial, usize, usize), Vec<usize>> = BTreeMap::new();
         for (k, (d, _)) in diagonals.diagonals.iter().enumerate() {
             let (giant, shift) = cut.apply(d);
@@ -104,15 +104,13 @@ impl LinearPlan {
 pub(crate) struct Cut<'a> {
     diagonals: &'a Diagonals,
     schedule: Schedule,
-    /// Largest power of two dividing every block rotation.
     unit: usize,
 }
 
 impl<'a> Cut<'a> {
-    pub(crate) fn new(diagonals: &'a Diagonals, schedule: &Schedule) -> Self {
-        let periods = diagonals.input_periods.iter().fold(0, |u, period| u | period);
-        let all = diagonals.diagonals.iter().fold(periods, |u, (d, _)| u | d.block);
-        Self { diagonals, schedule: *schedule, unit: all & all.wrapping_neg() }
+    /// The cut of `diagonals`, whose [`Diagonals::unit`] is `unit`.
+    pub(crate) fn new(diagonals: &'a Diagonals, unit: usize, schedule: &Schedule) -> Self {
+        Self { diagonals, schedule: *schedule, unit }
     }
 
     /// The rotation of the partial sum and that of the input.

@@ -279,7 +279,7 @@ impl Sorting<'_> {
                             if matches!(fill, Fill::Entries) {
                                 let (base, set) = (base as u32, set as u32);
                                 let entry = Entry { base, set, weight: weights[at] };
-                                found.entries[diagonal as usize].push(entry);
+                                found.keep(diagonal, entry);
                             }
                         }
                     }

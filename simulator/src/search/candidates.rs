@@ -272,7 +272,7 @@ fn insert(spec: LayoutSpec, masks: Vec<usize>, input: &Layout, found: &mut BTree
 }
 
 /// Schedules worth trying for these diagonals.
-pub(crate) fn schedules(g: &ConvGeometry, diagonals: &Diagonals, space: &Space) -> Vec<Schedule> {
+pub(crate) fn schedules(diagonals: &Diagonals, space: &Space) -> Vec<Schedule> {
     let blocks = diagonals.blocks().len();
     let mut splits = vec![BlockSplit::None];
     let mut baby = 2;
@@ -283,15 +283,15 @@ pub(crate) fn schedules(g: &ConvGeometry, diagonals: &Diagonals, space: &Space) 
     if blocks > 1 {
         splits.push(BlockSplit::All);
     }
-    let parts: &[(bool, bool)] = if g.output.area() == 1 || g.kernel == (1, 1) {
-        &[(false, false)]
-    } else {
-        &[(false, false), (true, false), (false, true), (true, true)]
-    };
+    // Where no rotation has a part across rows, or across columns, cutting it off changes nothing.
+    let cuts = |any: bool| if any { &[false, true][..] } else { &[false] };
+    let rows = cuts(diagonals.diagonals.iter().any(|(d, _)| d.row != 0));
+    let cols = cuts(diagonals.diagonals.iter().any(|(d, _)| d.col != 0));
+    let parts = || cols.iter().flat_map(|col| rows.iter().map(|row| (*row, *col)));
     splits
         .iter()
         .flat_map(|block| {
-            parts.iter().map(|&(row, col)| Schedule {
+            parts().map(|(row, col)| Schedule {
                 block: *block,
                 row,
                 col,

@@ -232,15 +232,14 @@ impl Terms<'_> {
                 continue;
             }
             let weights = (linear, outline);
-            let Ok(found) = self.linear(name, weights, (inputs, &layout), fold, &budget) else {
-                continue;
-            };
-            let (cheapest, left) = match found {
+            let found = self.linear(name, weights, (inputs, &layout), fold, &budget);
+            let Ok((found, left)) = found else { continue };
+            let cheapest = match found {
                 Found::TooMuch(least) => {
                     done.aside.push(((spec, fold), least));
                     continue;
                 }
-                Found::Ways(cheapest, left) => (cheapest, left),
+                Found::Ways(cheapest) => cheapest,
             };
             if let Some(open) = &mut budget.open {
                 *open = open.min(2.0 * cheapest[budget.setting].cost);

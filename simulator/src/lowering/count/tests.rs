@@ -26,6 +26,15 @@ enum Zero {
     Channels,
 }
 
+/// The shape `least` with the terms and plaintexts of `exact`, which must be no fewer.
+fn sized(least: Primitive, exact: Primitive) -> Primitive {
+    let (Primitive::Linear(least), Primitive::Linear(exact)) = (least, exact) else {
+        unreachable!("{least:?} {exact:?}")
+    };
+    assert!(least.terms <= exact.terms && least.plaintexts <= exact.plaintexts);
+    Primitive::Linear(LinearShape { terms: exact.terms, plaintexts: exact.plaintexts, ..least })
+}
+
 fn pick<T: Copy>(rng: &mut ChaCha8Rng, list: &[T]) -> T {
     list[rng.random_range(0..list.len())]
 }
@@ -152,7 +161,10 @@ fn counts_are_those_of_what_is_emitted() {
         let block = pick(&mut rng, &[BlockSplit::None, BlockSplit::All, BlockSplit::Baby(4)]);
         let (row, col) = (rng.random(), rng.random());
         let schedule = Schedule { block, row, col, double_hoisting: true };
-        let (products, sums) = count(&counted, &schedule, fold != 0);
+        let mut counter = Counter::new(&counted);
+        let least = counter.at_least(&schedule, fold != 0);
+        let (products, sums) = counter.count(&schedule, fold != 0);
+        assert_eq!((sized(least.0, products), least.1), (products, sums));
         let expected: Vec<Primitive> = std::iter::once(products).chain(sums).collect();
         let emitted = emitted(&exact, &output, schedule, fold);
         let case = format!("{g:?}\n{input:?}\n{output:?}\n{fold:#x} {schedule:?}");

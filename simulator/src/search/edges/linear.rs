@@ -1,18 +1,19 @@
 //! Ways through a linear stage between two layouts.
 
-use costmodel::Primitive;
+use costmodel::{LinearShape, Primitive};
 
 use super::{Budget, Cheapest, Step, Terms, least};
 use crate::Result;
 use crate::fold::LinearStage;
 use crate::layout::Layout;
-use crate::lowering::{Diagonals, LinearEmission, Outline, State, count, fold};
+use crate::lowering::{Counter, Diagonals, LinearEmission, Outline, Shapes, State, fold};
 use crate::search::candidates::schedules;
 
 /// What came of a target.
 pub(super) enum Found {
-    /// Its ways, and the layout that they leave.
-    Ways(Vec<Cheapest>, Layout),
+    /// Its ways: the cheapest in each setting.
+    Ways(Vec<Cheapest>),
+    /// None within the budget: each takes no less than this.
     TooMuch(Primitive),
 }
 
@@ -27,8 +28,26 @@ fn biased(linear: &LinearStage, output: &Layout) -> usize {
     some.into_iter().filter(|b| *b).count()
 }
 
+/// What two sums have in common: it costs no more than either, for a pricer that asks no less for more.
+fn in_both(a: Primitive, b: Primitive) -> Primitive {
+    let (Primitive::Linear(a), Primitive::Linear(b)) = (a, b) else {
+        unreachable!("products are linear: {a:?}, {b:?}")
+    };
+    Primitive::Linear(LinearShape {
+        sources: a.sources.min(b.sources),
+        decomposed: a.decomposed.min(b.decomposed),
+        rotations: a.rotations.min(b.rotations),
+        unrotated: a.unrotated.min(b.unrotated),
+        terms: a.terms.min(b.terms),
+        plaintexts: a.plaintexts.min(b.plaintexts),
+        plaintext_words: a.plaintext_words.min(b.plaintext_words),
+        outputs: a.outputs.min(b.outputs),
+        rescale: a.rescale && b.rescale,
+    })
+}
+
 impl Terms<'_> {
-    /// The cheapest ways into a layout, if they are within the budget.
+    /// The cheapest ways into a layout, if they are within the budget, and the layout that they leave.
     pub(super) fn linear(
         &self,
         name: &str,
@@ -36,45 +55,24 @@ impl Terms<'_> {
         (inputs, output): (&[&Layout], &Layout),
         fold: usize,
         budget: &Budget,
-    ) -> Result<Found> {
+    ) -> Result<(Found, Layout)> {
         // Only fused stages are counted; the others are made, and told apart by their weights.
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
         let diagonals = Diagonals::counted(name, linear, outline, (inputs, output), fold, most)?;
         let all = least(diagonals.total(), output.ciphertexts());
         if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
-            return Ok(Found::TooMuch(all));
+            return Ok((Found::TooMuch(all), output.clone()));
         }
-        let mut best: Vec<Option<Cheapest>> = vec![None; self.settings.len()];
         let biased = biased(linear, output);
-        for schedule in schedules(&linear.geometry, &diagonals, self.space) {
-            let steps = if schedule.double_hoisting {
-                let (products, sums) = count(&diagonals, &schedule, fold != 0);
-                let mut steps = vec![(products, 0)];
-                steps.extend(sums.map(|s| (s, 0)));
-                steps.extend(std::iter::repeat_n((Primitive::AddPlain, 1), biased));
-                steps
-            } else {
-                let emission = LinearEmission {
-                    diagonals: &diagonals,
-                    schedule,
-                    scale: self.chain.scale,
-                    fold: 0,
-                    radix: 2,
-                    output,
-                    bias: &linear.bias,
-                };
-                let cts = diagonals.input_periods.len();
-                self.emit(cts, |b, values| emission.emit(b, &values))?.0
-            };
-            for (k, slot) in best.iter_mut().enumerate() {
-                let cost = self.cost(&steps, k);
-                if slot.is_none_or(|s| cost < s.cost) {
-                    *slot = Some(Cheapest { cost, schedule, radix: 2 });
-                }
-            }
-        }
-        let mut best: Vec<Cheapest> = best.into_iter().flatten().collect();
+        let found = match self.space.double_hoisting {
+            true => self.fused(&diagonals, fold != 0, biased, budget),
+            false => Found::Ways(self.unfused(linear, &diagonals, output)?),
+        };
+        let mut best = match found {
+            Found::Ways(best) => best,
+            too_much @ Found::TooMuch(_) => return Ok((too_much, output.clone())),
+        };
         if fold != 0 {
             let folds = [2, 4, 8].map(|radix| (radix, self.fold(output, fold, radix)));
             for (k, slot) in best.iter_mut().enumerate() {
@@ -89,7 +87,75 @@ impl Terms<'_> {
                 slot.radix = cheapest.1;
             }
         }
-        Ok(Found::Ways(best, diagonals.left(output, fold)))
+        Ok((Found::Ways(best), diagonals.left(output, fold)))
+    }
+
+    /// The cheapest schedule of a fused stage in each setting. One is only counted where it may be that, by what its
+    /// rotations cost; of equal ones, the first in order is taken.
+    fn fused(&self, diagonals: &Diagonals, folds: bool, biased: usize, budget: &Budget) -> Found {
+        let mut counter = Counter::new(diagonals);
+        let costs = |(products, sums): Shapes| -> Vec<f64> {
+            let mut steps = vec![(products, 0)];
+            steps.extend(sums.map(|s| (s, 0)));
+            steps.extend(std::iter::repeat_n((Primitive::AddPlain, 1), biased));
+            (0..self.settings.len()).map(|k| self.cost(&steps, k)).collect()
+        };
+        let schedules = schedules(diagonals, self.space);
+        let least: Vec<Shapes> = schedules.iter().map(|s| counter.at_least(s, folds)).collect();
+        let mut open: Vec<(Vec<f64>, usize)> =
+            least.iter().enumerate().map(|(order, shapes)| (costs(*shapes), order)).collect();
+        let too_much = open.iter().all(|(costs, _)| costs[budget.setting] > budget.limit());
+        let in_all = least.into_iter().map(|(products, _)| products).reduce(in_both);
+        if let Some(in_all) = in_all.filter(|_| too_much) {
+            return Found::TooMuch(in_all);
+        }
+        let total = |costs: &[f64]| costs.iter().sum::<f64>();
+        open.sort_by(|a, b| total(&a.0).total_cmp(&total(&b.0)).then(a.1.cmp(&b.1)));
+        let mut best = vec![(f64::INFINITY, usize::MAX); self.settings.len()];
+        for (least, order) in open {
+            if least.iter().zip(&best).all(|(least, (cost, _))| least > cost) {
+                continue;
+            }
+            let exact = costs(counter.count(&schedules[order], folds));
+            for (best, cost) in best.iter_mut().zip(exact) {
+                if (cost, order) < *best {
+                    *best = (cost, order);
+                }
+            }
+        }
+        let cheapest =
+            |(cost, order): (f64, usize)| Cheapest { cost, schedule: schedules[order], radix: 2 };
+        Found::Ways(best.into_iter().map(cheapest).collect())
+    }
+
+    /// The cheapest schedule of a stage whose rotations are not fused with its products, in each setting.
+    fn unfused(
+        &self,
+        linear: &LinearStage,
+        diagonals: &Diagonals,
+        output: &Layout,
+    ) -> Result<Vec<Cheapest>> {
+        let mut best: Vec<Option<Cheapest>> = vec![None; self.settings.len()];
+        for schedule in schedules(diagonals, self.space) {
+            let emission = LinearEmission {
+                diagonals,
+                schedule,
+                scale: self.chain.scale,
+                fold: 0,
+                radix: 2,
+                output,
+                bias: &linear.bias,
+            };
+            let cts = diagonals.input_periods.len();
+            let (steps, _) = self.emit(cts, |b, values| emission.emit(b, &values))?;
+            for (k, slot) in best.iter_mut().enumerate() {
+                let cost = self.cost(&steps, k);
+                if slot.is_none_or(|s| cost < s.cost) {
+                    *slot = Some(Cheapest { cost, schedule, radix: 2 });
+                }
+            }
+        }
+        Ok(best.into_iter().flatten().collect())
     }
 
     /// The fewest diagonals, or hardly more, that are too much for the budget.
