@@ -8,10 +8,12 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# Name of the distribution, and versions of Python that it has wheels for, the better one first.
+# Name of the distribution, what shows that it works, and versions of Python that it has wheels for, the better one first.
+# Of Orion only the shared library is used: its Python part would need PyTorch.
 DISTRIBUTIONS = {
-    "OpenFHE": ("openfhe", ["3.10", "3.12"]),
-    "SEAL": ("tenseal", ["3.11", "3.12", "3.13"]),
+    "OpenFHE": ("openfhe", "import openfhe", ["3.10", "3.12"]),
+    "SEAL": ("tenseal", "import tenseal.sealapi", ["3.11", "3.12", "3.13"]),
+    "Lattigo": ("orion-fhe", "import lattigo; lattigo.load()", ["3.11", "3.12", "3.10"]),
 }
 
 
@@ -21,19 +23,19 @@ class Unavailable(Exception):
 
 def prepare(library, folder, extra_pythons):
     """The Python of an environment that can import the library; made if it is not there yet."""
-    distribution, versions = DISTRIBUTIONS[library]
+    distribution, trial, versions = DISTRIBUTIONS[library]
     reasons = []
     for version in versions:
-        python = environment(distribution, version, folder, extra_pythons, reasons)
+        python = environment(distribution, trial, version, folder, extra_pythons, reasons)
         if python is not None:
             return python
     raise Unavailable("; ".join(reasons))
 
 
-def environment(distribution, version, folder, extra_pythons, reasons):
+def environment(distribution, trial, version, folder, extra_pythons, reasons):
     home = folder / f"{distribution}-{version}"
     python = home / "bin" / "python"
-    if imports(python, distribution) is None:
+    if failure_of(python, trial) is None:
         return python
     base = interpreter(version, extra_pythons)
     if base is None:
@@ -46,25 +48,25 @@ def environment(distribution, version, folder, extra_pythons, reasons):
     steps = [
         [base, "-m", "venv", "--clear", str(home)],
         [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-         "--only-binary", ":all:", *requirements],
+         "--no-deps", "--only-binary", ":all:", *requirements],
     ]
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True)
         if done.returncode != 0:
             reasons.append(f"Python {version}: {last_line(done.stderr)}")
             return None
-    failure = imports(python, distribution)
+    failure = failure_of(python, trial)
     if failure is not None:
         reasons.append(f"Python {version}: {failure}")
         return None
     return python
 
 
-def imports(python, module):
-    """None if the module can be imported, else why not."""
+def failure_of(python, trial):
+    """None if the code runs, else why not."""
     if not python.exists():
         return "no environment"
-    done = subprocess.run([str(python), "-c", f"import {module}"], capture_output=True, text=True)
+    done = subprocess.run([str(python), "-c", trial], cwd=HERE, capture_output=True, text=True)
     return None if done.returncode == 0 else last_line(done.stderr)
 
 

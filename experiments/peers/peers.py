@@ -1,4 +1,4 @@
-"""Times this engine, OpenFHE and SEAL in turn, on one thread, and writes one table. See README.md."""
+"""Times this engine, OpenFHE, SEAL and Lattigo in turn, on one thread, and writes one table. See README.md."""
 
 import argparse
 import datetime
@@ -17,7 +17,9 @@ from turns import Worker, measure
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = "spencnn"
-WORKERS = {"OpenFHE": "openfhe_worker.py", "SEAL": "seal_worker.py"}
+WORKERS = {"OpenFHE": "openfhe_worker.py", "SEAL": "seal_worker.py", "Lattigo": "lattigo_worker.py"}
+# One thread each, asleep while it has nothing to do.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1", "GOMAXPROCS": "1"}
 # Shares of the time: the larger the set, the slower its keys and primitives.
 WEIGHTS = {"A": 1, "B": 2, "C": 2, "D": 4, "E": 6, "F": 7}
 
@@ -30,7 +32,7 @@ def arguments():
     parser.add_argument("--python", action="append", default=[],
                         help="a Python to make environments with (may be given several times)")
     parser.add_argument("--sets", default="A,B,C,D,E,F", help="letters of the sets")
-    parser.add_argument("--minutes", type=float, default=5.0, help="time for all sets together")
+    parser.add_argument("--minutes", type=float, default=7.0, help="time for all sets together")
     parser.add_argument("--output", type=pathlib.Path, default=HERE.parent / "results" / "peers",
                         help="the results without their endings .md and .json")
     parser.add_argument("--resume", action="store_true",
@@ -71,24 +73,28 @@ def run_set(setting, binary, pythons, seconds):
     """All times of one set, or what went wrong."""
     # Set-up counts too: the keys of the largest sets take their time.
     deadline = time.monotonic() + seconds
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, **ONE_THREAD}
     workers, absent = {}, {}
     try:
+        # Their keys are made at the same time; nothing is timed yet.
         workers[OURS] = Worker([binary, setting["name"]], None, environment)
         for library, python in pythons.items():
-            worker = Worker([str(python), str(HERE / WORKERS[library])], setting, environment)
-            if worker.error is None:
-                workers[library] = worker
-            else:
+            workers[library] = Worker([str(python), str(HERE / WORKERS[library])], setting, environment)
+        for library, worker in list(workers.items()):
+            worker.wait()
+            if worker.error is not None:
                 absent[library] = worker.error
+                del workers[library]
+        if OURS not in workers:
+            sys.exit(f"the program that times ours does not start: {absent[OURS]}")
         isa = workers[OURS].description["isa"]
-        times, rounds = measure(workers, OURS, deadline, absent)
+        times, checks, rounds = measure(workers, OURS, setting, deadline, absent)
         versions = {name: w.description["version"] for name, w in workers.items() if name != OURS}
     finally:
         for worker in workers.values():
             worker.close()
     return {"set": setting, "isa": isa, "versions": versions, "absent": absent,
-            "rounds": rounds, "times": times}
+            "rounds": rounds, "times": times, "checks": checks}
 
 
 def main():

@@ -6,7 +6,8 @@ import pathlib
 import statistics
 
 HAND_TUNED = json.loads((pathlib.Path(__file__).resolve().parent / "hand_tuned.json").read_text())
-PEERS = ("OpenFHE", "SEAL")
+PEERS = ("OpenFHE", "SEAL", "Lattigo")
+DISTRIBUTIONS = {"OpenFHE": "openfhe", "SEAL": "tenseal", "Lattigo": "orion-fhe"}
 OURS = "spencnn"
 TRANSFORM = "transform, tfhe-ntt"
 
@@ -53,8 +54,7 @@ def ratio(numerator, denominator):
 
 def markdown(result):
     versions = {k: v for entry in result["sets"].values() for k, v in entry["versions"].items()}
-    distributions = {"OpenFHE": "openfhe", "SEAL": "tenseal"}
-    wheels = ", ".join(f"{distributions[k]} {v}" for k, v in sorted(versions.items())) or "none"
+    wheels = ", ".join(f"{DISTRIBUTIONS[k]} {v} ({k})" for k, v in sorted(versions.items())) or "none"
     lines = [
         "# Other libraries on the same machine", "",
         f"`{result['command']}`, {result['date']}, revision {result['revision']}. CPU: {result['cpu']}. "
@@ -62,6 +62,9 @@ def markdown(result):
         "Least milliseconds, medians in brackets; x: that time over ours (of least times; above 1 ours is faster). "
         "Estimate: hand-tuned builds, measured on another machine and carried over by the transform of tfhe-ntt "
         "(see the [README](../peers/README.md)), over ours.", "",
+        "Every library's result was decrypted once and compared with what it should be before it was timed; `wrong` stands for "
+        "those that were not. Limbs read by decoding: ours, at most two; the others, all, so that the row of the last level "
+        "is the one of equal work.", "",
     ]
     lines += [f"- {library} is missing: {reason}" for library, reason in result["unavailable"].items()]
     for name, entry in result["sets"].items():
@@ -83,20 +86,23 @@ def table(name, entry):
     ]
     lines += [f"{library} is missing: {reason}.\n" for library, reason in entry["absent"].items()]
     columns = [p for p in PEERS if p in entry["versions"]]
+    estimates = entry.get("hand_tuned_ms", {})
     head = ["primitive", "ours"]
     for peer in columns:
-        head += [peer, "x", "estimate x"]
+        head += [peer, "x"] + ["estimate x"] * (peer in estimates)
     lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for primitive, times in entry["times"].items():
-        if primitive.startswith("transform") or not any(peer in times for peer in columns):
+    for primitive in primitives(entry):
+        times, checks = entry["times"].get(primitive, {}), entry["checks"].get(primitive, {})
+        if not any(peer in times or peer in checks for peer in columns):
             continue
-        ours = times.get(OURS)
-        row = [primitive, shown(ours)]
+        least = times.get(OURS, {}).get("min_ms")
+        row = [primitive, shown(times.get(OURS), checks.get(OURS))]
         for peer in columns:
-            estimate = entry.get("hand_tuned_ms", {}).get(peer, {}).get(primitive)
-            least = ours and ours["min_ms"]
-            row += [shown(times.get(peer)), ratio(times.get(peer, {}).get("min_ms"), least), ratio(estimate, least)]
+            row += [shown(times.get(peer), checks.get(peer)), ratio(times.get(peer, {}).get("min_ms"), least)]
+            if peer in estimates:
+                row.append(ratio(estimates[peer].get(primitive), least))
         lines.append("| " + " | ".join(row) + " |")
+    lines += checked(entry)
     transform, peer = (entry["times"].get(t, {}).get(OURS) for t in ("transform", TRANSFORM))
     if transform and peer:
         lines += ["", f"One forward transform of a limb, 50-bit prime: {transform['min_ms'] * 1e3:.1f} us; "
@@ -104,7 +110,30 @@ def table(name, entry):
     return lines
 
 
-def shown(times):
+def primitives(entry):
+    """Names of what was timed or found wrong, in the order of the turns."""
+    return [name for name in [*entry["times"], *(n for n in entry["checks"] if n not in entry["times"])]
+            if not name.startswith("transform")]
+
+
+def checked(entry):
+    """What the checks found: the largest error beside what is allowed, and everything that is wrong."""
+    found = [(check, name, library) for name, checks in entry["checks"].items() for library, check in checks.items()]
+    passed = [(check["error"] / check["allowed"], name, library) for check, name, library in found if check["passed"]]
+    lines = [""]
+    if passed:
+        share, name, library = max(passed)
+        lines.append(f"Largest error of a result beside what is allowed: {share:.2g} ({library}, {name}).")
+    for check, name, library in found:
+        if not check["passed"]:
+            error = check.get("why") or f"error {check['error']}"
+            lines.append(f"Wrong: {library}, {name}: {error}, allowed {check['allowed']:.2g}.")
+    return lines
+
+
+def shown(times, check=None):
+    if check and not check["passed"]:
+        return "wrong"
     if not times:
         return "-"
     # A difference of times may come out below zero on a busy machine.

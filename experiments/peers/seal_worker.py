@@ -2,36 +2,38 @@
 
 from importlib.metadata import version
 
+import numpy
 import tenseal.sealapi as seal
 
-from worker import Unsupported, serve
+from worker import Primitive, Unsupported, layer, serve, values
 
-SCALE = 2.0**40
+LOG_SCALE = 40
 
 
 def make(setting):
     if setting["special"] != 1 or setting["digit_limbs"] != 1:
         raise Unsupported("it has one special prime and digits of one limb")
-    n = 1 << setting["log_n"]
+    n, bits, limbs = 1 << setting["log_n"], setting["bits"], setting["limbs"]
     parameters = seal.EncryptionParameters(seal.SCHEME_TYPE.CKKS)
     parameters.set_poly_modulus_degree(n)
-    bits = [setting["bits"]] * (setting["limbs"] + 1)
-    parameters.set_coeff_modulus(seal.CoeffModulus.Create(n, bits))
+    parameters.set_coeff_modulus(seal.CoeffModulus.Create(n, [bits] * (limbs + 1)))
     context = seal.SEALContext(parameters, True, seal.SEC_LEVEL_TYPE.NONE)
     generator = seal.KeyGenerator(context)
     secret = generator.secret_key()
     public, relinearisation, galois = seal.PublicKey(), seal.RelinKeys(), seal.GaloisKeys()
     generator.create_public_key(public)
     generator.create_relin_keys(relinearisation)
-    # Galois elements, not steps: 3 is SEAL's rotation by one slot.
-    generator.create_galois_keys([3], galois)
+    # Galois elements, not steps: powers of 3 are SEAL's rotations.
+    generator.create_galois_keys([pow(3, shift, 2 * n) for shift in range(1, 9)], galois)
     encoder, evaluator = seal.CKKSEncoder(context), seal.Evaluator(context)
     encryptor, decryptor = seal.Encryptor(context, public, secret), seal.Decryptor(context, secret)
-    values = [(0.7 * i) % 2 - 1 for i in range(n // 2)]
+    numbers = values(setting)
+    # The bindings take lists.
+    listed = numbers.tolist()
 
     def encode():
         plaintext = seal.Plaintext()
-        encoder.encode(values, SCALE, plaintext)
+        encoder.encode(listed, 2.0**LOG_SCALE, plaintext)
         return plaintext
 
     plaintext = encode()
@@ -43,10 +45,13 @@ def make(setting):
         return result
 
     a, b = (into(encryptor.encrypt, plaintext) for _ in range(2))
+    last = a
+    for _ in range(limbs - 1):
+        last = into(evaluator.mod_switch_to_next, last)
 
-    def decrypt():
+    def decrypt(ciphertext):
         decrypted = seal.Plaintext()
-        decryptor.decrypt(a, decrypted)
+        decryptor.decrypt(ciphertext, decrypted)
         return encoder.decode_double(decrypted)
 
     def multiply(operation, *operands):
@@ -54,20 +59,41 @@ def make(setting):
         evaluator.relinearize_inplace(product, relinearisation)
         return product
 
+    def multiply_plain(ciphertext):
+        return into(evaluator.multiply_plain, ciphertext, plaintext)
+
+    def sum_of_products():
+        # There are no hoisted rotations.
+        total = multiply_plain(a)
+        for shift in range(1, 9):
+            rotated = into(evaluator.rotate_vector, a, shift, galois)
+            evaluator.multiply_plain_inplace(rotated, plaintext)
+            evaluator.add_inplace(total, rotated)
+        evaluator.rescale_to_next_inplace(total)
+        return total
+
+    product = multiply_plain(a)
+    squares, whole = numbers**2, 2 * LOG_SCALE
+
+    def primitive(run, expected, log_scale=LOG_SCALE, read=decrypt):
+        return Primitive(run, read, expected, log_scale)
+
     primitives = {
-        "encode": encode,
-        "encrypt, public key": lambda: into(encryptor.encrypt, plaintext),
-        "decrypt and decode": decrypt,
-        "add": lambda: into(evaluator.add, a, b),
-        "multiply by plaintext": lambda: into(evaluator.multiply_plain, a, plaintext),
-        "rescale": lambda: into(evaluator.rescale_to_next, a),
-        "multiply, relinearise": lambda: multiply(evaluator.multiply, a, b),
-        "square, relinearise": lambda: multiply(evaluator.square, a),
-        "rotate": lambda: into(evaluator.rotate_vector, a, 1, galois),
+        "encode": primitive(encode, numbers, read=encoder.decode_double),
+        "encrypt, public key": primitive(lambda: into(encryptor.encrypt, plaintext), numbers),
+        "decrypt and decode": primitive(lambda: decrypt(a), numbers, read=list),
+        "decrypt and decode, last level": primitive(lambda: decrypt(last), numbers, read=list),
+        "add": primitive(lambda: into(evaluator.add, a, b), 2 * numbers),
+        "multiply by plaintext": primitive(lambda: multiply_plain(a), squares, whole),
+        "rescale": primitive(lambda: into(evaluator.rescale_to_next, product), squares, whole - bits),
+        "multiply, relinearise": primitive(lambda: multiply(evaluator.multiply, a, b), squares, whole),
+        "square, relinearise": primitive(lambda: multiply(evaluator.square, a), squares, whole),
+        "rotate": primitive(lambda: into(evaluator.rotate_vector, a, 1, galois), numpy.roll(numbers, -1)),
+        "layer, 9 rotations": primitive(sum_of_products, layer(numbers), whole - bits),
     }
     if hasattr(encryptor, "encrypt_symmetric"):
-        primitives["encrypt, secret key"] = lambda: into(encryptor.encrypt_symmetric, plaintext)
-    return {"version": version("tenseal")}, primitives
+        primitives["encrypt, secret key"] = primitive(lambda: into(encryptor.encrypt_symmetric, plaintext), numbers)
+    return {"version": version("tenseal"), "log_scale": LOG_SCALE}, primitives
 
 
 serve(make)

@@ -1,10 +1,16 @@
-"""Takes turns between the libraries: each answers a few runs of a primitive, then the next library, and so on."""
+"""Takes turns between the libraries: each answers a few runs of a primitive, then the next library, and so on.
+
+Before its first turn at a primitive, a library's result is decrypted and compared with what it should be; a wrong one is not
+timed.
+"""
 
 import json
 import statistics
 import subprocess
 import tempfile
 import time
+
+from tolerance import tolerance
 
 # One turn of a library lasts about this long, or one run.
 TURN_MS = 80.0
@@ -26,6 +32,9 @@ class Worker:
                                         stderr=self.errors, env=environment, text=True, bufsize=1)
         if setting:
             print(json.dumps(setting), file=self.process.stdin, flush=True)
+
+    def wait(self):
+        """Waits until the keys are there, or for the reason why not."""
         line = self.process.stdout.readline()
         self.description = json.loads(line) if line else {"error": self.last_words()}
         self.error = self.description.get("error")
@@ -33,7 +42,7 @@ class Worker:
             self.close()
 
     def ask(self, runs, primitive):
-        """Milliseconds of each run of each part, and how to report them."""
+        """Milliseconds of each run of each part and how to report them, or with "check" for runs, errors of results."""
         try:
             print(f"{runs}\t{primitive}", file=self.process.stdin, flush=True)
             return json.loads(self.process.stdout.readline())
@@ -56,8 +65,8 @@ class Worker:
                 pass
 
 
-def measure(workers, ours, deadline, absent):
-    """Least and median milliseconds by primitive and library, and the number of rounds.
+def measure(workers, ours, setting, deadline, absent):
+    """Times and checks by primitive and library, and the number of rounds.
 
     A library whose worker ends goes from `workers` to `absent`, with the reason.
 
@@ -69,7 +78,7 @@ def measure(workers, ours, deadline, absent):
     # Ours names what it measures by several parts once, the parts as the others name them.
     requests = [p for p in workers[ours].description["primitives"]
                 if any(name == p or name.startswith(f"{p}, ") for name in wanted)]
-    answers, runs = {}, {}
+    answers, runs, checks, wrong = {}, {}, {}, set()
     rounds = 0
     slowest = 0.0
     while rounds < 2 or (rounds < MAXIMUM_ROUNDS and time.monotonic() + slowest < deadline):
@@ -78,7 +87,10 @@ def measure(workers, ours, deadline, absent):
             for library in list(workers):
                 try:
                     for name in names(primitive, library, ours, peers):
-                        take_turn(workers[library], (library, name), answers, runs)
+                        if rounds == 0 and not right(workers[library], library, name, setting, checks):
+                            wrong.add((library, name))
+                        if (library, name) not in wrong:
+                            take_turn(workers[library], (library, name), answers, runs)
                 except Lost as reason:
                     if library == ours:
                         raise
@@ -91,7 +103,26 @@ def measure(workers, ours, deadline, absent):
     for (library, _), answer in answers.items():
         for name, least, median, count in reported(answer):
             result.setdefault(name, {})[library] = {"min_ms": least, "median_ms": median, "runs": count}
-    return result, rounds
+    return result, checks, rounds
+
+
+def right(worker, library, name, setting, checks):
+    """Whether a library's result is what it should be; what was found goes to `checks`."""
+    if name == "transform":
+        return True
+    good = True
+    for found in worker.ask("check", name)["checks"]:
+        allowed = tolerance(setting, found["name"], worker.description["log_scale"], found["log_scale"],
+                            worker.description.get("rounding", 0.0))
+        # What is not a number is not at most anything, and reaches us as nothing.
+        error = found["error"]
+        passed = error is not None and error <= allowed
+        entry = {"error": error, "allowed": allowed, "passed": passed}
+        if "why" in found:
+            entry["why"] = found["why"]
+        checks.setdefault(found["name"], {})[library] = entry
+        good = good and passed
+    return good
 
 
 def take_turn(worker, key, answers, runs):

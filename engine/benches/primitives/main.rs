@@ -27,12 +27,13 @@ mod work;
 use std::cell::OnceCell;
 use std::env;
 use std::fmt::Display;
+use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::Criterion;
 use engine::Result;
 
-use operations::{OPERATIONS, Primitive, Report};
+use operations::{OPERATIONS, Part, Primitive, Report};
 use record::{Run, Times, in_turn};
 use sets::{Keys, SETTINGS, Set, Setting};
 use table::{Results, Row};
@@ -50,6 +51,11 @@ fn fail(error: impl Display) -> ! {
     std::process::exit(1)
 }
 
+/// What is timed of a part: the run, and freeing its result.
+fn timed(mut part: Part<'_>) -> Run<'_> {
+    Box::new(move || drop(black_box((part.run)().unwrap_or_else(|error| fail(error)))))
+}
+
 /// All primitives at all levels of a set.
 fn bench_set(criterion: &mut Criterion, setting: &Setting, results: &mut Results) {
     let keys = OnceCell::new();
@@ -65,7 +71,7 @@ fn bench_set(criterion: &mut Criterion, setting: &Setting, results: &mut Results
                 let made: Primitive<'_> = make(set()).unwrap_or_else(|error| fail(error));
                 report = made.report;
                 labels = made.parts.iter().map(|part| (part.name.clone(), part.work)).collect();
-                made.parts.into_iter().map(|part| part.run as Run<'_>).collect()
+                made.parts.into_iter().map(timed).collect()
             });
             let least = report.apply(&times.iter().map(|t| t.least).collect::<Vec<_>>());
             let median = report.apply(&times.iter().map(|t| t.median).collect::<Vec<_>>());

@@ -16,6 +16,43 @@ const TERMS: usize = 16;
 /// Limbs that decoding looks at: those that hold `2^39` times the scale of `2^40`.
 const DECODED_LIMBS: usize = 2;
 
+/// What a primitive gives, so that it can be checked.
+#[allow(dead_code, reason = "the benches drop it, the example primitive_times decrypts it")]
+pub enum Outcome {
+    /// A plaintext.
+    Plaintext(Plaintext),
+    /// A ciphertext.
+    Ciphertext(Ciphertext),
+    /// A ciphertext for each output.
+    Ciphertexts(Vec<Ciphertext>),
+    /// A number for each slot.
+    Values(Vec<f64>),
+}
+
+impl From<Plaintext> for Outcome {
+    fn from(plaintext: Plaintext) -> Self {
+        Self::Plaintext(plaintext)
+    }
+}
+
+impl From<Ciphertext> for Outcome {
+    fn from(ciphertext: Ciphertext) -> Self {
+        Self::Ciphertext(ciphertext)
+    }
+}
+
+impl From<Vec<Ciphertext>> for Outcome {
+    fn from(ciphertexts: Vec<Ciphertext>) -> Self {
+        Self::Ciphertexts(ciphertexts)
+    }
+}
+
+impl From<Vec<f64>> for Outcome {
+    fn from(values: Vec<f64>) -> Self {
+        Self::Values(values)
+    }
+}
+
 /// Something to time.
 pub struct Part<'a> {
     /// Name of what is reported.
@@ -23,7 +60,7 @@ pub struct Part<'a> {
     /// Work in what is reported.
     pub work: Work,
     /// One run.
-    pub run: Box<dyn FnMut() + 'a>,
+    pub run: Box<dyn FnMut() -> Result<Outcome> + 'a>,
 }
 
 /// What is reported of the times of a primitive's parts.
@@ -75,6 +112,7 @@ pub const OPERATIONS: &[Operation] = &[
     ("encrypt, secret key", encrypt_secret),
     ("encrypt, public key", encrypt_public),
     ("decrypt and decode", decrypt),
+    ("decrypt and decode, last level", decrypt_last),
     ("add", add),
     ("multiply by plaintext", multiply_plain),
     ("multiply-accumulate, distinct", accumulate_distinct),
@@ -96,12 +134,20 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// A part that runs this.
-pub fn part<'a, T>(name: &str, work: Work, mut run: impl FnMut() -> T + 'a) -> Part<'a> {
-    Part { name: name.to_owned(), work, run: Box::new(move || drop(black_box(run()))) }
+pub fn part<'a, T: Into<Outcome>>(
+    name: &str,
+    work: Work,
+    mut run: impl FnMut() -> Result<T> + 'a,
+) -> Part<'a> {
+    Part { name: name.to_owned(), work, run: Box::new(move || run().map(T::into)) }
 }
 
 /// A primitive of one part, reported as it is.
-pub fn one<'a, T>(name: &str, work: Work, run: impl FnMut() -> T + 'a) -> Result<Primitive<'a>> {
+pub fn one<'a, T: Into<Outcome>>(
+    name: &str,
+    work: Work,
+    run: impl FnMut() -> Result<T> + 'a,
+) -> Result<Primitive<'a>> {
     Ok(Primitive { parts: vec![part(name, work, run)], report: Report::Share(1) })
 }
 
@@ -141,14 +187,20 @@ fn encrypt_public<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
 }
 
 fn decrypt<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
+    decrypted("decrypt and decode", set, &set.ciphertexts[0])
+}
+
+fn decrypt_last<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
+    decrypted("decrypt and decode, last level", set, &set.last)
+}
+
+fn decrypted<'a>(name: &str, set: &'a Set<'a>, source: &'a Ciphertext) -> Result<Primitive<'a>> {
     let s = shape(set);
     // Only the limbs that are decoded need to be decrypted.
-    let limbs = DECODED_LIMBS.min(s.limbs);
+    let limbs = DECODED_LIMBS.min(source.level() + 1);
     let work = s.ntts(limbs) + s.products(limbs) + s.traffic(3 * limbs) + s.traffic(1) * 0.5;
     let keys = set.keys;
-    let run =
-        move || keys.secret.decrypt(&set.ciphertexts[0]).and_then(|m| keys.encoder.decode(&m));
-    one("decrypt and decode", work, run)
+    one(name, work, move || keys.secret.decrypt(source).and_then(|m| keys.encoder.decode(&m)))
 }
 
 fn add<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
@@ -186,7 +238,11 @@ fn accumulate_repeated<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
     per_term("multiply-accumulate, repeated, each of 16", work, run)
 }
 
-fn per_term<'a, T>(name: &str, work: Work, run: impl FnMut() -> T + 'a) -> Result<Primitive<'a>> {
+fn per_term<'a, T: Into<Outcome>>(
+    name: &str,
+    work: Work,
+    run: impl FnMut() -> Result<T> + 'a,
+) -> Result<Primitive<'a>> {
     let parts = vec![part(name, work * (1.0 / TERMS as f64), run)];
     Ok(Primitive { parts, report: Report::Share(TERMS) })
 }
@@ -194,7 +250,7 @@ fn per_term<'a, T>(name: &str, work: Work, run: impl FnMut() -> T + 'a) -> Resul
 fn rescale<'a>(set: &'a Set<'a>) -> Result<Primitive<'a>> {
     let s = shape(set);
     let work = s.rescale() + s.traffic(2 * s.limbs + 2 * (s.limbs - 1));
-    one("rescale", work, || set.keys.evaluator.rescale(&set.ciphertexts[0]))
+    one("rescale", work, || set.keys.evaluator.rescale(&set.product))
 }
 
 /// Relinearisation of a product with `products` limb products, from `sources` ciphertexts.

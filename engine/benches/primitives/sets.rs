@@ -129,6 +129,10 @@ pub struct Set<'a> {
     pub extended: Plaintext,
     /// Two encryptions.
     pub ciphertexts: [Ciphertext; 2],
+    /// The first times the plaintext, as it comes to a rescale.
+    pub product: Ciphertext,
+    /// The first with one limb.
+    pub last: Ciphertext,
 }
 
 impl<'a> Set<'a> {
@@ -140,6 +144,8 @@ impl<'a> Set<'a> {
         let plaintext = keys.encoder.encode(&values, level, scale, false)?;
         let extended = keys.encoder.encode(&values, level, scale, true)?;
         let ciphertexts = [keys.secret.encrypt(&plaintext)?, keys.secret.encrypt(&plaintext)?];
-        Ok(Self { keys, level, values, plaintext, extended, ciphertexts })
+        let product = keys.evaluator.mul_plain(&ciphertexts[0], &plaintext)?;
+        let last = keys.evaluator.drop_level(&ciphertexts[0], 0)?;
+        Ok(Self { keys, level, values, plaintext, extended, ciphertexts, product, last })
     }
 }

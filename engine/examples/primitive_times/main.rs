@@ -8,17 +8,19 @@
 //! After one line that describes the set, each line `runs<TAB>primitive` is answered by a line of JSON: the
 //! milliseconds of each run of each part of the primitive, and how they are to be reported (`marginal`: of two parts with
 //! one and so many results, what is done once and each further result). The primitives are those of the benches;
-//! `transform` is one forward transform of a limb, by this engine and by `tfhe-ntt`, with a 50-bit prime.
+//! `transform` is one forward transform of a limb, by this engine and by `tfhe-ntt`, with a 50-bit prime. A line
+//! `check<TAB>primitive` is answered by the largest error of each part's result once decrypted.
 
-#[path = "../benches/primitives/layers.rs"]
+mod check;
+#[path = "../../benches/primitives/layers.rs"]
 mod layers;
 #[allow(dead_code, reason = "the benches use the rest")]
-#[path = "../benches/primitives/operations.rs"]
+#[path = "../../benches/primitives/operations.rs"]
 mod operations;
 #[allow(dead_code, reason = "the benches use the rest")]
-#[path = "../benches/primitives/sets.rs"]
+#[path = "../../benches/primitives/sets.rs"]
 mod sets;
-#[path = "../benches/primitives/work.rs"]
+#[path = "../../benches/primitives/work.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
 mod work;
 
@@ -33,7 +35,7 @@ use engine::params::primes::ntt_primes;
 use serde_json::{Value, json};
 use tfhe_ntt::prime64::Plan;
 
-use operations::{OPERATIONS, Report};
+use operations::{OPERATIONS, Primitive, Report};
 use sets::{Keys, SETTINGS, Set, Setting};
 
 /// Milliseconds of a run.
@@ -54,16 +56,23 @@ fn describe(setting: &Setting) -> Value {
     })
 }
 
-/// Times one primitive; nothing is counted of a first run.
-fn primitive(set: &Set<'_>, name: &str, runs: usize) -> Result<Value, Box<dyn Error>> {
+/// A primitive of the benches, ready to run.
+fn find<'a>(set: &'a Set<'a>, name: &str) -> Result<Primitive<'a>, Box<dyn Error>> {
     let found = OPERATIONS.iter().find(|(operation, _)| *operation == name);
     let (_, make) = found.ok_or_else(|| format!("no primitive is called {name}"))?;
-    let mut primitive = make(set)?;
-    primitive.parts.iter_mut().for_each(|part| (part.run)());
+    Ok(make(set)?)
+}
+
+/// Times one primitive; nothing is counted of a first run.
+fn primitive(set: &Set<'_>, name: &str, runs: usize) -> Result<Value, Box<dyn Error>> {
+    let mut primitive = find(set, name)?;
+    for part in &mut primitive.parts {
+        (part.run)()?;
+    }
     let mut times = vec![Vec::with_capacity(runs); primitive.parts.len()];
     for _ in 0..runs {
         for (part, times) in primitive.parts.iter_mut().zip(&mut times) {
-            times.push(time(&mut part.run));
+            times.push(time(|| drop(black_box((part.run)()))));
         }
     }
     let names: Vec<&str> = primitive.parts.iter().map(|part| part.name.as_str()).collect();
@@ -71,6 +80,19 @@ fn primitive(set: &Set<'_>, name: &str, runs: usize) -> Result<Value, Box<dyn Er
         Report::Share(count) => json!({ "names": names, "times": times, "share": count }),
         Report::Marginal(count) => json!({ "names": names, "times": times, "marginal": count }),
     })
+}
+
+/// The largest error of each part of a primitive.
+fn errors(set: &Set<'_>, name: &str) -> Result<Value, Box<dyn Error>> {
+    let mut checks = Vec::new();
+    for part in &mut find(set, name)?.parts {
+        let found = check::check(set, part)?;
+        let found = found.ok_or_else(|| format!("no result is known for {}", part.name))?;
+        checks.push(json!({
+            "name": part.name, "error": found.error, "log_scale": found.log_scale
+        }));
+    }
+    Ok(json!({ "checks": checks }))
 }
 
 /// Times this engine's transform and that of `tfhe-ntt`, several at a time, in turn.
@@ -101,14 +123,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = Set::new(&keys, setting.limbs)?;
     let names: Vec<&str> = OPERATIONS.iter().map(|(name, _)| *name).collect();
     let isa = engine::kernels::isa()?;
-    println!("{}", json!({ "set": describe(setting), "isa": isa, "primitives": names }));
+    println!(
+        "{}",
+        json!({
+            "set": describe(setting), "isa": isa, "primitives": names,
+            "log_scale": set.plaintext.scale.log2(),
+        })
+    );
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (runs, name) = line.split_once('\t').ok_or("expected runs, a tabulator, and a name")?;
-        let runs = runs.parse()?;
-        let answer = match name {
-            "transform" => transform(setting.log_n, runs)?,
-            name => primitive(&set, name, runs)?,
+        let answer = match (runs, name) {
+            ("check", name) => errors(&set, name)?,
+            (runs, "transform") => transform(setting.log_n, runs.parse()?)?,
+            (runs, name) => primitive(&set, name, runs.parse()?)?,
         };
         println!("{answer}");
         std::io::stdout().flush()?;
