@@ -28,8 +28,8 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use engine::modulus::Modulus;
+use engine::modulus::primes::ntt_primes;
 use engine::ntt::NttTable;
-use engine::params::primes::ntt_primes;
 use serde_json::{Value, json};
 use tfhe_ntt::prime64::Plan;
 

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use engine::Result;
 use engine::modulus::Modulus;
+use engine::modulus::primes::ntt_primes;
 use engine::ntt::NttTable;
-use engine::params::primes::ntt_primes;
 use serde::Serialize;
 
 use crate::registers;

@@ -10,7 +10,7 @@ use super::passes::{plan, tail_stages};
 use super::tables::{Constants, Tables};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::ntt::NttTable;
+use crate::kernels::transform::TransformTable;
 
 /// Butterflies of vectors `a` and `b` with one constant, given as `w: a b, a b, ...; ...`.
 macro_rules! butterflies {
@@ -42,7 +42,7 @@ struct Context<'a, L> {
 
 /// See [`crate::kernels::Kernels::ntt_inverse`].
 #[inline(always)]
-pub(super) fn inverse<L: Lanes>(table: &NttTable, a: &mut [u64]) {
+pub(super) fn inverse<L: Lanes>(table: &TransformTable, a: &mut [u64]) {
     require_len(a.len(), table.n());
     if table.log_n() < tail_stages(L::WORDS) {
         return (scalar::KERNELS.ntt_inverse)(table, a);

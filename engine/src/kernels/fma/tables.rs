@@ -5,11 +5,11 @@ use super::bounds::{MAX_PASSES, forward_corrections, inverse_is_free};
 use super::lanes::Lanes;
 use super::passes::{plan, tail_stages};
 use crate::buffer::AlignedBuf;
-use crate::ntt::{NttTable, Twiddles};
+use crate::kernels::twiddles::Twiddles;
 
-/// What the transforms with vectors of one width need beside an [`NttTable`].
+/// What the transforms with vectors of one width need beside the constants as words.
 #[derive(Clone, Debug)]
-pub(crate) struct Tables {
+pub(in crate::kernels) struct Tables {
     pub(super) forward: Constants,
     pub(super) inverse: Constants,
     /// See [`forward_corrections`].
@@ -31,14 +31,14 @@ pub(super) struct Constants {
 }
 
 impl Tables {
-    /// For vectors of `words` words and a transform of at least `8 * words`.
-    pub(crate) fn new(table: &NttTable, words: usize) -> Self {
-        let q = table.modulus().value();
+    /// For vectors of `words` words and transforms of at least `8 * words`, with these constants forward and inverse.
+    pub(in crate::kernels) fn new(q: u64, twiddles: [&Twiddles; 2], words: usize) -> Self {
         let tail = tail_stages(words);
-        let passes = plan(table.log_n() - tail).iter().copied().chain([tail]);
+        let passes = plan(twiddles[0].len().ilog2() - tail).iter().copied().chain([tail]);
+        let [forward, inverse] = twiddles.map(|twiddles| Constants::new(twiddles, q, words));
         Self {
-            forward: Constants::new(table.forward_twiddles(), q, words),
-            inverse: Constants::new(table.inverse_twiddles(), q, words),
+            forward,
+            inverse,
             corrections: forward_corrections(q, passes),
             free_inverse: inverse_is_free(q),
         }
@@ -47,9 +47,9 @@ impl Tables {
 
 impl Constants {
     fn new(twiddles: &Twiddles, q: u64, words: usize) -> Self {
-        let groups = twiddles.values.len() / words;
+        let groups = twiddles.len() / words;
         let mut columns = AlignedBuf::zeroed(2 * groups);
-        for (pair, &value) in columns.chunks_exact_mut(2).zip(twiddles.values.iter()) {
+        for (pair, &value) in columns.chunks_exact_mut(2).zip(twiddles.values()) {
             let (value, ratio) = centred(value, q);
             pair.copy_from_slice(&[value.to_bits(), ratio.to_bits()]);
         }
@@ -62,7 +62,7 @@ impl Constants {
                     let (values, ratios) = vector.split_at_mut(words);
                     for (lane, (to, ratio)) in values.iter_mut().zip(ratios).enumerate() {
                         let node = ((groups + set * words + lane) << stage) + j;
-                        let centred = centred(twiddles.values[node], q);
+                        let centred = centred(twiddles.values()[node], q);
                         (*to, *ratio) = (centred.0.to_bits(), centred.1.to_bits());
                     }
                 }
