@@ -8,7 +8,6 @@ use zeroize::Zeroize;
 
 use super::Complex;
 use super::fft::SpecialFft;
-use super::instance::Instance;
 use super::rounding::{CHUNK, Reconstruction, Rounding, magnitude, scale_by};
 use super::scratch::{Arrays, Scratch};
 use super::subring::{self, Subring};
@@ -16,6 +15,7 @@ use crate::cipher::{Plaintext, PlaintextPoly};
 use crate::ntt::NttTable;
 use crate::params::Parameters;
 use crate::poly::{Form, RnsPoly, SubringPoly};
+use crate::vector::instance::Instance;
 use crate::{Error, Result};
 
 /// Bits above the scale that decoding looks at: it takes coefficients to be below `2^39` times the scale.
