@@ -7,7 +7,7 @@ use super::{Evaluator, same_level, same_scale};
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::modulus::Modulus;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::{Error, Result};
 
 impl Evaluator {
@@ -39,7 +39,7 @@ impl Evaluator {
         same_level(what, b.level(), a.level())?;
         same_scale(what, b.scale, a.scale)?;
         let combined = |a: &RnsPoly, b: &RnsPoly| {
-            let mut out = RnsPoly::scratch(&self.params, a.level(), false, Form::Ntt);
+            let mut out = RnsPoly::scratch(&self.params, a.level(), false);
             out.par_limbs_mut().enumerate().for_each(|(i, limb)| {
                 limb.copy_from_slice(a.limb(i));
                 kernel(limb, b.limb(i), self.params.modulus(i));
@@ -88,7 +88,7 @@ impl Evaluator {
             plaintext,
             level,
         )?;
-        let component = || RnsPoly::scratch(&self.params, level, false, Form::Ntt);
+        let component = || RnsPoly::scratch(&self.params, level, false);
         let (mut c0, mut c1) = (component(), component());
         let limbs = c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate();
         limbs.for_each(|(i, (out0, out1))| {

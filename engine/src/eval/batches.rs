@@ -11,7 +11,7 @@ use super::rows::{Rows, by_limb, groups};
 use crate::Error;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 
 /// Makes the plaintexts of a linear operation when they are needed.
 pub trait PlaintextSource {
@@ -60,7 +60,7 @@ impl Evaluator {
         }
         let operands = self.operands(plan, sources)?;
         let mut scales = vec![None; plan.outputs.len()];
-        let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended, Form::Ntt);
+        let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended);
         let mut sums: Vec<RnsPoly> = (0..2 * plan.outputs.len()).map(|_| sum()).collect();
         for (k, batch) in plan.batches(most).iter().enumerate() {
             let plaintexts: Vec<&Plaintext> =

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::rows::{Rows, by_limb, groups};
 use crate::kernels::kernels;
 use crate::params::Parameters;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::rns::BasisConverter;
 
 /// The division of one polynomial, rounding to nearest, by the primes that a converter converts from.
@@ -72,7 +72,7 @@ pub(super) fn rescale<const K: usize>(params: &Parameters, polys: [&RnsPoly; K])
         division.removed().for_each(|limb| limb.copy_from_slice(poly.limb(level)));
         division.prepare();
     });
-    let mut out = polys.map(|_| RnsPoly::scratch(params, level - 1, false, Form::Ntt));
+    let mut out = polys.map(|_| RnsPoly::scratch(params, level - 1, false));
     // Limb by limb, so that both polynomials use one transform's constants.
     let limbs = by_limb(out.iter_mut().map(RnsPoly::limbs_mut));
     limbs.into_par_iter().enumerate().for_each(|(i, list)| {
@@ -108,7 +108,7 @@ where
         .for_each(|(positions, outputs)| compute(positions, outputs));
     divisions.par_iter_mut().for_each(Division::prepare);
     let mut polys: Vec<RnsPoly> =
-        (0..count).map(|_| RnsPoly::scratch(params, level, false, Form::Ntt)).collect();
+        (0..count).map(|_| RnsPoly::scratch(params, level, false)).collect();
     let kept = by_limb(polys.iter_mut().map(RnsPoly::limbs_mut));
     groups(0, kept, size).into_par_iter().for_each(|(positions, outputs)| {
         if divisions.is_empty() {

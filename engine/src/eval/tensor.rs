@@ -11,7 +11,7 @@ use super::{Evaluator, common, same_level};
 use crate::cipher::Ciphertext;
 use crate::kernels::{KeyProduct, kernels};
 use crate::keys::SwitchingKey;
-use crate::poly::{CHUNK_WORDS, Form, RnsPoly};
+use crate::poly::{CHUNK_WORDS, RnsPoly};
 use crate::{Error, Result};
 
 impl Evaluator {
@@ -59,8 +59,7 @@ impl Evaluator {
         }
         let params = &self.params;
         let key = self.keys.relinearisation(level)?;
-        let [mut c0, mut c1, mut c2] =
-            [(); 3].map(|()| RnsPoly::scratch(params, level, false, Form::Ntt));
+        let [mut c0, mut c1, mut c2] = [(); 3].map(|()| RnsPoly::scratch(params, level, false));
         (c0.par_limbs_mut(), c1.par_limbs_mut(), c2.par_limbs_mut())
             .into_par_iter()
             .enumerate()
