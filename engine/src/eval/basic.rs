@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::mod_down::rescale;
-use super::{Evaluator, same_level, same_scale};
+use super::{Evaluator, rescalable, same_level, same_scale};
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::modulus::Modulus;
@@ -106,13 +106,7 @@ impl Evaluator {
     pub fn rescale(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
         let level = ciphertext.level();
         ciphertext.c0.check(&self.params, "rescale")?;
-        if level == 0 {
-            return Err(Error::Level {
-                what: "rescale: no level is left; add depth",
-                found: 0,
-                expected: 1,
-            });
-        }
+        rescalable("rescale: no level is left; add depth", level)?;
         let [c0, c1] = rescale(&self.params, [&ciphertext.c0, &ciphertext.c1]);
         let scale = ciphertext.scale / self.params.modulus(level).value() as f64;
         Ok(Ciphertext { c0, c1, scale })

@@ -75,7 +75,7 @@ pub(super) struct Digits<'a> {
 
 impl<'a> Digits<'a> {
     /// The digits at these limbs.
-    pub fn new(
+    fn new(
         decompositions: &'a [Option<&'a Decomposition<'a>>],
         positions: Range<usize>,
         n: usize,
@@ -103,6 +103,21 @@ impl<'a> Digits<'a> {
             decomposition.convert(d, &mut targets);
         });
         Self { decompositions, positions, starts, digits, rows }
+    }
+
+    /// Makes the digits at some adjacent limbs, and then the outputs of each limb with them, in parallel.
+    pub fn for_each<T: Send>(
+        decompositions: &'a [Option<&'a Decomposition<'a>>],
+        positions: Range<usize>,
+        n: usize,
+        outputs: Vec<T>,
+        limb: impl Fn(usize, &Self, T) + Sync,
+    ) {
+        let digits = Self::new(decompositions, positions.clone(), n);
+        positions
+            .into_par_iter()
+            .zip(outputs)
+            .for_each(|(position, outputs)| limb(position, &digits, outputs));
     }
 
     /// The digits of source `source` at the limb at `position`, in NTT form, in `[0, q)`.

@@ -22,6 +22,21 @@ impl Rows {
         Self { data: AlignedBuf::scratch(count * (n + GAP)), n }
     }
 
+    /// Rows that `compute` fills: for each of some adjacent limbs, a row of each of `polys` polynomials.
+    pub(super) fn by_limb(
+        polys: usize,
+        positions: Range<usize>,
+        n: usize,
+        compute: impl FnOnce(Range<usize>, Vec<Vec<&mut [u64]>>),
+    ) -> Self {
+        let mut rows = Self::new(polys * positions.len(), n);
+        let mut values = rows.rows_mut();
+        let lists = positions.clone().map(|_| values.by_ref().take(polys).collect()).collect();
+        drop(values);
+        compute(positions, lists);
+        rows
+    }
+
     /// Bytes that so many rows take.
     pub(super) fn bytes(count: usize, n: usize) -> usize {
         size_of::<u64>() * count * (n + GAP)
