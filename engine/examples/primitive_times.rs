@@ -12,14 +12,16 @@
 
 #[path = "../benches/primitives/layers.rs"]
 mod layers;
-#[allow(dead_code, reason = "the benches use the rest")]
 #[path = "../benches/primitives/operations.rs"]
 mod operations;
 #[allow(dead_code, reason = "the benches use the rest")]
+#[path = "../benches/primitives/primitive.rs"]
+mod primitive;
+#[allow(dead_code, reason = "the benches use the rest")]
 #[path = "../benches/primitives/sets.rs"]
 mod sets;
-#[path = "../benches/primitives/work.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
+#[path = "../benches/primitives/work.rs"]
 mod work;
 
 use std::error::Error;
@@ -33,7 +35,8 @@ use engine::ntt::NttTable;
 use serde_json::{Value, json};
 use tfhe_ntt::prime64::Plan;
 
-use operations::{OPERATIONS, Report};
+use operations::OPERATIONS;
+use primitive::Report;
 use sets::{Keys, SETTINGS, Set, Setting};
 
 /// Milliseconds of a run.
@@ -55,7 +58,7 @@ fn describe(setting: &Setting) -> Value {
 }
 
 /// Times one primitive; nothing is counted of a first run.
-fn primitive(set: &Set<'_>, name: &str, runs: usize) -> Result<Value, Box<dyn Error>> {
+fn times_of(set: &Set<'_>, name: &str, runs: usize) -> Result<Value, Box<dyn Error>> {
     let found = OPERATIONS.iter().find(|(operation, _)| *operation == name);
     let (_, make) = found.ok_or_else(|| format!("no primitive is called {name}"))?;
     let mut primitive = make(set)?;
@@ -108,7 +111,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let runs = runs.parse()?;
         let answer = match name {
             "transform" => transform(setting.log_n, runs)?,
-            name => primitive(&set, name, runs)?,
+            name => times_of(&set, name, runs)?,
         };
         println!("{answer}");
         std::io::stdout().flush()?;
