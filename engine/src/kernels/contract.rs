@@ -1,6 +1,6 @@
 //! What a kernel is called with, and the ranges that it keeps to: one signature for all instruction sets.
 
-use super::transform::TransformTable;
+use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
 /// Words of one digit and component that follow each other in [`KeyWords`]: what an inner product sums in registers at

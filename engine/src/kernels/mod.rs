@@ -13,8 +13,7 @@ mod fma;
 mod ifma;
 mod scalar;
 mod shape;
-mod transform;
-mod twiddles;
+mod tables;
 
 use std::ffi::{OsStr, OsString};
 use std::sync::OnceLock;
@@ -24,8 +23,8 @@ use crate::{Error, Result};
 pub(crate) use contract::{
     BlockPermutation, KEY_WORDS, Kernels, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts,
 };
-pub(crate) use transform::TransformTable;
-pub(crate) use twiddles::Twiddles;
+pub(crate) use tables::transform::TransformTable;
+pub(crate) use tables::twiddles::Twiddles;
 
 /// The variable that forces an instruction set.
 const ISA_VARIABLE: &str = "SPENCNN_ISA";

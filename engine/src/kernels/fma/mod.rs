@@ -8,19 +8,17 @@
 mod arith;
 mod avx2;
 mod avx512;
-mod bounds;
+mod constants;
 mod dot;
 mod forward;
 mod inverse;
 mod lanes;
 mod pairs;
-mod passes;
 mod pointwise;
 mod sums;
-pub(super) mod tables;
 
 use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
-use super::transform::TransformTable;
+use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
 /// A module with a table of kernels: safe functions around those compiled for some features.

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 
 use super::arith::{Factor, V, load, splat};
-use crate::kernels::twiddles::Twiddles;
+use crate::kernels::tables::twiddles::Twiddles;
 
 /// Butterfly constants, read without checks.
 pub(super) struct Constants<'a>(pub(super) &'a Twiddles);

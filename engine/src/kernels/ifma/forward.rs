@@ -12,7 +12,7 @@ use super::arith::{Factor, Prime, V, load, splat, store};
 use super::constants::{Constants, Lanes};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::kernels::transform::TransformTable;
+use crate::kernels::tables::transform::TransformTable;
 
 /// Words corrected to `[0, 2q)` before each addition.
 const HARVEY: u8 = 0;

@@ -14,7 +14,7 @@ use super::constants::{Constants, Lanes};
 use super::forward::{TAIL_STAGES, plan};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::kernels::transform::TransformTable;
+use crate::kernels::tables::transform::TransformTable;
 
 /// The pass ends the transform.
 const LAST: u64 = 0;

@@ -6,7 +6,6 @@
 //! lie in `[0, 2^52)`; and sums of products are kept as a low and a high half in separate words.
 
 mod arith;
-pub(super) mod bounds;
 mod constants;
 mod dot;
 mod forward;
@@ -17,7 +16,7 @@ mod pointwise;
 mod sums;
 
 use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
-use super::transform::TransformTable;
+use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
 /// Whether this processor has all that the functions below are compiled for.

@@ -2,7 +2,7 @@
 //! stay in `[0, 4q)` forward and `[0, 2q)` backward, and are brought to `[0, q)` at the end.
 
 use crate::kernels::shape::require_len;
-use crate::kernels::transform::TransformTable;
+use crate::kernels::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar, correct};
 
 /// See [`crate::kernels::Kernels::ntt_forward`].

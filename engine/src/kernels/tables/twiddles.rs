@@ -49,6 +49,6 @@ impl Twiddles {
     /// Constant `k` with its quotient.
     #[inline]
     pub(crate) fn get(&self, k: usize) -> ShoupScalar {
-        ShoupScalar { value: self.values[k], quotient: self.quotients[k] }
+        ShoupScalar { value: self.values()[k], quotient: self.quotients()[k] }
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
-use super::fma::tables::Tables;
+use super::doubles::Doubles;
 #[cfg(target_arch = "x86_64")]
-use super::ifma::bounds;
+use super::offset;
 use super::twiddles::Twiddles;
 use crate::modulus::primes::MAX_LOG_N;
 use crate::modulus::{Modulus, ShoupScalar};
@@ -22,12 +22,12 @@ pub(crate) struct TransformTable {
     n_inverse: ShoupScalar,
     /// The constant of its differences, `1/N` times that of the stage.
     n_inverse_twiddle: ShoupScalar,
-    /// See [`bounds::forward_offset`].
+    /// See [`offset::forward_offset`].
     #[cfg(target_arch = "x86_64")]
     forward_offset: Option<u64>,
     /// Constants as doubles for vectors of 4 and of 8 words, made when first used.
     #[cfg(target_arch = "x86_64")]
-    doubles: [OnceLock<Tables>; 2],
+    doubles: [OnceLock<Doubles>; 2],
 }
 
 impl TransformTable {
@@ -49,7 +49,7 @@ impl TransformTable {
             n_inverse: modulus.shoup(n_inverse),
             n_inverse_twiddle: modulus.shoup(modulus.mul(n_inverse, inverse.get(1).value)),
             #[cfg(target_arch = "x86_64")]
-            forward_offset: bounds::forward_offset(modulus.value(), n.ilog2()),
+            forward_offset: offset::forward_offset(modulus.value(), n.ilog2()),
             #[cfg(target_arch = "x86_64")]
             doubles: Default::default(),
             forward,
@@ -92,15 +92,15 @@ impl TransformTable {
     /// The multiple of q that lets a forward transform run without corrections between stages, if
     /// the prime is small enough for one.
     #[cfg(target_arch = "x86_64")]
-    pub(super) const fn forward_offset(&self) -> Option<u64> {
+    pub(in crate::kernels) const fn forward_offset(&self) -> Option<u64> {
         self.forward_offset
     }
 
     /// Constants as doubles for vectors of 4 or 8 words; N is at least 8 times as many.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn doubles(&self, words: usize) -> &Tables {
+    pub(in crate::kernels) fn doubles(&self, words: usize) -> &Doubles {
         self.doubles[usize::from(words == 8)].get_or_init(|| {
-            Tables::new(self.modulus.value(), [&self.forward, &self.inverse], words)
+            Doubles::new(self.modulus.value(), [&self.forward, &self.inverse], words)
         })
     }
 }

@@ -1,26 +1,24 @@
-//! Butterfly constants as doubles, in the order in which the transforms read them.
+//! Butterfly constants as doubles, in the order in which transforms with fused multiply-adds read them.
 
-use super::arith::{Factor, centred};
 use super::bounds::{MAX_PASSES, forward_corrections, inverse_is_free};
-use super::lanes::Lanes;
 use super::passes::{plan, tail_stages};
+use super::twiddles::Twiddles;
 use crate::buffer::AlignedBuf;
-use crate::kernels::twiddles::Twiddles;
 
 /// What the transforms with vectors of one width need beside the constants as words.
 #[derive(Clone, Debug)]
-pub(in crate::kernels) struct Tables {
-    pub(super) forward: Constants,
-    pub(super) inverse: Constants,
+pub(in crate::kernels) struct Doubles {
+    pub(in crate::kernels) forward: DoubleTwiddles,
+    pub(in crate::kernels) inverse: DoubleTwiddles,
     /// See [`forward_corrections`].
-    pub(super) corrections: [bool; MAX_PASSES],
+    pub(in crate::kernels) corrections: [bool; MAX_PASSES],
     /// See [`inverse_is_free`].
-    pub(super) free_inverse: bool,
+    pub(in crate::kernels) free_inverse: bool,
 }
 
 /// Constants of one direction, as bits of doubles: values `|w| < q/2` and ratios `w / q`.
 #[derive(Clone, Debug)]
-pub(super) struct Constants {
+pub(in crate::kernels) struct DoubleTwiddles {
     /// Of the stages whose blocks have more than `WORDS` words: value and ratio of constant `k` of the
     /// [`Twiddles`] at `2k` and `2k + 1`.
     columns: AlignedBuf,
@@ -30,12 +28,12 @@ pub(super) struct Constants {
     leaves: AlignedBuf,
 }
 
-impl Tables {
+impl Doubles {
     /// For vectors of `words` words and transforms of at least `8 * words`, with these constants forward and inverse.
     pub(in crate::kernels) fn new(q: u64, twiddles: [&Twiddles; 2], words: usize) -> Self {
         let tail = tail_stages(words);
         let passes = plan(twiddles[0].len().ilog2() - tail).iter().copied().chain([tail]);
-        let [forward, inverse] = twiddles.map(|twiddles| Constants::new(twiddles, q, words));
+        let [forward, inverse] = twiddles.map(|twiddles| DoubleTwiddles::new(twiddles, q, words));
         Self {
             forward,
             inverse,
@@ -45,7 +43,7 @@ impl Tables {
     }
 }
 
-impl Constants {
+impl DoubleTwiddles {
     fn new(twiddles: &Twiddles, q: u64, words: usize) -> Self {
         let groups = twiddles.len() / words;
         let mut columns = AlignedBuf::zeroed(2 * groups);
@@ -71,29 +69,22 @@ impl Constants {
         Self { columns, leaves }
     }
 
-    /// Constant `node` in all lanes.
-    ///
-    /// # Safety
-    /// `node` must be below `N / WORDS`.
-    #[inline(always)]
-    pub(super) unsafe fn column<L: Lanes>(&self, node: usize) -> Factor<L> {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let at = self.columns.as_ptr().add(2 * node);
-            Factor { value: L::splat_word(*at), ratio: L::splat_word(*at.add(1)) }
-        }
+    /// Of the stages whose blocks have more than `WORDS` words: `N / WORDS` pairs of value and ratio.
+    #[inline]
+    pub(in crate::kernels) fn columns(&self) -> &[u64] {
+        &self.columns
     }
 
-    /// Constant `index` of a set of `WORDS` groups.
-    ///
-    /// # Safety
-    /// `set` must be below `N / WORDS^2` and `index` below `WORDS - 1`.
-    #[inline(always)]
-    pub(super) unsafe fn leaf<L: Lanes>(&self, set: usize, index: usize) -> Factor<L> {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let at = self.leaves.as_ptr().add(2 * L::WORDS * (set * (L::WORDS - 1) + index));
-            Factor { value: L::load(at), ratio: L::load(at.add(L::WORDS)) }
-        }
+    /// Of the other stages: for each of `N / WORDS^2` sets of `WORDS` groups, `WORDS - 1` pairs of vectors.
+    #[inline]
+    pub(in crate::kernels) fn leaves(&self) -> &[u64] {
+        &self.leaves
     }
+}
+
+/// `w` in `[0, q)` as the residue nearest to 0, and that divided by q.
+#[inline]
+pub(in crate::kernels) fn centred(w: u64, q: u64) -> (f64, f64) {
+    let value = if w > q / 2 { -((q - w) as f64) } else { w as f64 };
+    (value, value / q as f64)
 }
