@@ -135,3 +135,26 @@ impl<'a> Digits<'a> {
         digits.map(limb).collect()
     }
 }
+
+/// Bytes of scratch rows that one task fills before it reads them: a share of the last-level cache.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// From so many sources on, a conversion reads more than its rows can cost.
+const MANY_SOURCES: usize = 4;
+
+/// How many limbs to make at a time of so many sums at `level`, from so many decompositions: two, as a conversion for two
+/// reads its sources once; one where digits have a single limb, so that there is nothing to share, or the rows are too many.
+pub(super) fn group_limbs(
+    params: &Parameters,
+    level: usize,
+    decompositions: usize,
+    sums: usize,
+) -> usize {
+    let digits = params.digits(level);
+    if decompositions == 0 || digits.iter().all(|digit| digit.len() == 1) {
+        return 1;
+    }
+    let rows = decompositions * digits.len() + 2 * sums;
+    let fits = 2 * rows * params.n() * size_of::<u64>() <= GROUP_BYTES;
+    if fits || params.special_count() >= MANY_SOURCES { 2 } else { 1 }
+}

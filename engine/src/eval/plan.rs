@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocks::{Block, Summand, blocks};
+use super::decompose::group_limbs;
 use super::mod_down::Divisor;
-use super::rows::{Rows, group_limbs};
+use super::rows::Rows;
 use crate::params::Parameters;
 use crate::poly::{Automorphism, CHUNK_WORDS};
 use crate::{Error, Result};
@@ -150,12 +151,7 @@ impl LinearPlan {
 
     /// How many limbs an execution at `level` makes at a time.
     pub(super) fn group_limbs(&self, params: &Parameters, level: usize) -> usize {
-        let (decomposed, digits) = (self.decomposed(), params.digits(level));
-        if decomposed == 0 || digits.iter().all(|digit| digit.len() == 1) {
-            return 1;
-        }
-        let rows = decomposed * digits.len() + 2 * self.outputs.len();
-        group_limbs(params.special_count(), rows, params.n())
+        group_limbs(params, level, self.decomposed(), self.outputs.len())
     }
 
     /// Bytes of scratch that an execution at `level` takes on one thread, besides its results. They come from a pool

@@ -61,19 +61,6 @@ impl Rows {
     }
 }
 
-/// Bytes of scratch rows that one task fills before it reads them: a share of the last-level cache.
-const GROUP_BYTES: usize = 8 << 20;
-
-/// From so many sources on, a conversion reads more than its rows can cost.
-const MANY_SOURCES: usize = 4;
-
-/// How many limbs to convert at a time, from so many sources, when each takes so many rows of `n` words in all: two, as
-/// a conversion for two reads its sources once, unless the rows are too many.
-pub(super) fn group_limbs(sources: usize, rows: usize, n: usize) -> usize {
-    let fits = 2 * rows * n * size_of::<u64>() <= GROUP_BYTES;
-    if fits || sources >= MANY_SOURCES { 2 } else { 1 }
-}
-
 /// Limbs from position `first` on in groups of `size`, the last perhaps smaller, each with its positions.
 pub(super) fn groups<T>(first: usize, limbs: Vec<T>, size: usize) -> Vec<(Range<usize>, Vec<T>)> {
     let end = first + limbs.len();

@@ -2,9 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::decompose::{Decomposition, Digits};
+use super::decompose::{Decomposition, Digits, group_limbs};
 use super::mod_down::{Divisor, divided};
-use super::rows::group_limbs;
 use super::switching::{Switch, SwitchLimb, words_of};
 use super::{Evaluator, common, rescalable, same_level};
 use crate::Result;
@@ -62,7 +61,7 @@ impl Evaluator {
         let decomposition = Decomposition::new(params, &c2);
         let decomposition = [Some(&decomposition)];
         let n = params.n();
-        let size = group_limbs(params.special_count(), params.digits(level).len() + 2, n);
+        let size = group_limbs(params, level, 1, 1);
         let divisor = Divisor { level, extended: true, rescale };
         let mut products = divided(params, divisor, &[scale], size, |positions, outputs| {
             Digits::for_each(&decomposition, positions, n, outputs, |position, digits, outputs| {
