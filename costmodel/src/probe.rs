@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::machine::Caches;
 use crate::point::quantile;
 use engine::modulus::Modulus;
+use engine::modulus::primes::ntt_primes;
 use engine::ntt::NttTable;
-use engine::params::primes::ntt_primes;
 
 /// Ring degree of the arithmetic part: a limb and its constants fit the second-level cache.
 const LOG_N: u32 = 12;

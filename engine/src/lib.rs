@@ -1,8 +1,9 @@
 //! RNS-CKKS homomorphic encryption, built for running neural networks.
 //!
-//! The modules read bottom-up, in the order in which a cryptographer would explain them:
-//! [`params`], [`kernels`] (modular arithmetic per instruction set), [`ntt`], [`rns`] (basis
-//! conversion), [`poly`], [`encoding`], [`keys`], [`cipher`], [`eval`], [`serial`].
+//! The modules read bottom-up, and none uses one that comes later: [`error`], [`buffer`] (memory), [`modulus`] (with the
+//! search for primes), [`kernels`] (inner loops per instruction set), `vector` (other loops for several instruction sets),
+//! [`ntt`], [`rns`] (basis conversion), [`params`], [`poly`], [`cipher`], [`encoding`], [`sampling`], [`keys`], [`eval`],
+//! [`serial`].
 
 pub mod buffer;
 pub mod cipher;
@@ -18,5 +19,6 @@ pub mod poly;
 pub mod rns;
 pub mod sampling;
 pub mod serial;
+mod vector;
 
 pub use error::{Error, Result};

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use engine::modulus::Modulus;
-use engine::params::primes::ntt_primes;
+use engine::modulus::primes::ntt_primes;
 use engine::rns::BasisConverter;
 use num_bigint::{BigInt, BigUint};
 use proptest::prelude::*;

@@ -10,7 +10,7 @@ use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan};
 use engine::keys::{EvaluationKeys, KeySpec, PublicKey, SecretKey};
 use engine::params::{Parameters, ParametersLiteral};
-use engine::poly::{Form, RnsPoly};
+use engine::poly::RnsPoly;
 use rayon::prelude::*;
 
 use super::plan::{Case, Kind, Plan, SetPlan};
@@ -280,7 +280,7 @@ impl Operands {
 
 /// A polynomial of random residues.
 fn random_poly(params: &Parameters, level: usize, extended: bool, seed: u64) -> RnsPoly {
-    let mut poly = RnsPoly::zero(params, level, extended, Form::Ntt);
+    let mut poly = RnsPoly::zero(params, level, extended);
     poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
         let q = params.modulus(params.limb_index(level, position)).value();
         let mut state = seed << 32 | position as u64;

@@ -4,7 +4,7 @@ use engine::Result;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::eval::{LinearPlan, LinearTerm};
 
-use crate::operations::{Primitive, Report, one, part, shape};
+use crate::primitive::{Primitive, Report, one, part, shape};
 use crate::sets::{ROTATIONS, Set};
 
 /// Period of the short plaintexts: channels of a ciphertext.

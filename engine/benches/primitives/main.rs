@@ -15,6 +15,7 @@
 
 mod layers;
 mod operations;
+mod primitive;
 mod probe;
 mod record;
 mod registers;
@@ -33,7 +34,8 @@ use std::time::Duration;
 use criterion::Criterion;
 use engine::Result;
 
-use operations::{OPERATIONS, Part, Primitive, Report};
+use operations::OPERATIONS;
+use primitive::{Part, Primitive, Report};
 use record::{Run, Times, in_turn};
 use sets::{Keys, SETTINGS, Set, Setting};
 use table::{Results, Row};
@@ -85,7 +87,8 @@ fn bench_set(criterion: &mut Criterion, setting: &Setting, results: &mut Results
             results.scaling.extend(scaling::bench(criterion, &name, &set));
         }
         if !rows.is_empty() {
-            let (n, ntt_seconds) = (keys().params.n() as f64, keys().ntt_seconds());
+            let (n, ntt_seconds) =
+                (keys().params.n() as f64, probe::transform_seconds(keys().params.table(0)));
             results.primitives.extend(rows.into_iter().map(|(primitive, work, results, times)| {
                 Row { primitive, set: name.clone(), n, times, work, results, ntt_seconds }
             }));

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use engine::Result;
 use engine::modulus::Modulus;
+use engine::modulus::primes::ntt_primes;
 use engine::ntt::NttTable;
-use engine::params::primes::ntt_primes;
 use serde::Serialize;
 
+use crate::record::least;
 use crate::registers;
 use crate::work::Work;
 
@@ -116,6 +117,12 @@ impl Probe {
     }
 }
 
+/// Least time of one forward transform of a limb, in seconds, with the limb in the caches.
+pub fn transform_seconds(table: &NttTable) -> f64 {
+    let mut limb: Vec<u64> = (0..table.n() as u64).collect();
+    least(200, || table.forward(black_box(&mut limb)))
+}
+
 /// Butterflies a second of the best transform that stays in the first-level cache.
 fn small_transforms() -> Result<f64> {
     let mut best = 0.0_f64;
@@ -178,17 +185,6 @@ fn pair<T: Send + Default>(run: impl Fn(usize) -> T + Sync) -> [T; 2] {
         let other = scope.spawn(|| run(1));
         [run(0), other.join().unwrap_or_default()]
     })
-}
-
-/// Seconds of the fastest of `count` runs.
-pub fn least(count: usize, mut run: impl FnMut()) -> f64 {
-    let mut least = f64::INFINITY;
-    for _ in 0..count {
-        let start = Instant::now();
-        run();
-        least = least.min(start.elapsed().as_secs_f64());
-    }
-    least
 }
 
 /// Size of the cache of a level as the operating system tells it.

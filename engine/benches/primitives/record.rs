@@ -59,3 +59,14 @@ pub fn in_turn<'a>(
     group.finish();
     pieces.into_iter().map(|(_, seconds)| Times::new(seconds)).collect()
 }
+
+/// Seconds of the fastest of `count` runs.
+pub fn least(count: usize, mut run: impl FnMut()) -> f64 {
+    let mut least = f64::INFINITY;
+    for _ in 0..count {
+        let start = Instant::now();
+        run();
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    least
+}

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use crate::probe::least;
+use crate::record::least;
 
 /// Rounds of one timed run: some tens of microseconds.
 const ROUNDS: usize = 2_000;

@@ -1,9 +1,7 @@
 //! The parameter sets, and what is made once for each.
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
 
 use engine::Result;
 use engine::cipher::{Ciphertext, Plaintext};
@@ -99,19 +97,6 @@ impl Keys {
             params,
             secret,
         })
-    }
-
-    /// Least time of one forward transform of a limb, in seconds, with the limb in the caches.
-    pub fn ntt_seconds(&self) -> f64 {
-        let table = self.params.table(0);
-        let mut limb: Vec<u64> = (0..self.params.n() as u64).collect();
-        let mut least = f64::INFINITY;
-        for _ in 0..200 {
-            let start = Instant::now();
-            table.forward(black_box(&mut limb));
-            least = least.min(start.elapsed().as_secs_f64());
-        }
-        least
     }
 }
 

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use criterion::Criterion;
 use engine::Result;
 use engine::modulus::Modulus;
+use engine::modulus::primes::ntt_primes;
 use engine::ntt::NttTable;
-use engine::params::primes::ntt_primes;
 use serde::Serialize;
 use tfhe_ntt::prime64::Plan;
 

@@ -3,7 +3,7 @@
 use engine::Result;
 use engine::cipher::{Ciphertext, Plaintext};
 
-use crate::operations::{Outcome, Part};
+use crate::primitive::{Outcome, Part};
 use crate::sets::{ROTATIONS, Set};
 
 /// The largest difference between what a part gives and what it should give.

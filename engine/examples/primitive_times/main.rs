@@ -14,14 +14,16 @@
 mod check;
 #[path = "../../benches/primitives/layers.rs"]
 mod layers;
-#[allow(dead_code, reason = "the benches use the rest")]
 #[path = "../../benches/primitives/operations.rs"]
 mod operations;
 #[allow(dead_code, reason = "the benches use the rest")]
+#[path = "../../benches/primitives/primitive.rs"]
+mod primitive;
+#[allow(dead_code, reason = "the benches use the rest")]
 #[path = "../../benches/primitives/sets.rs"]
 mod sets;
-#[path = "../../benches/primitives/work.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
+#[path = "../../benches/primitives/work.rs"]
 mod work;
 
 use std::error::Error;
@@ -30,12 +32,13 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use engine::modulus::Modulus;
+use engine::modulus::primes::ntt_primes;
 use engine::ntt::NttTable;
-use engine::params::primes::ntt_primes;
 use serde_json::{Value, json};
 use tfhe_ntt::prime64::Plan;
 
-use operations::{OPERATIONS, Primitive, Report};
+use operations::OPERATIONS;
+use primitive::{Primitive, Report};
 use sets::{Keys, SETTINGS, Set, Setting};
 
 /// Milliseconds of a run.

@@ -6,7 +6,7 @@ pub use plaintext::Plaintext;
 pub(crate) use plaintext::PlaintextPoly;
 
 use crate::params::{Parameters, limits};
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::{Error, Result};
 
 /// Least base-2 logarithm of a scale.
@@ -45,7 +45,7 @@ pub struct Ciphertext {
 impl Ciphertext {
     /// A ciphertext of zero, without noise: for use as an accumulator or in tests.
     pub fn zero(params: &Parameters, level: usize, scale: f64) -> Self {
-        let poly = || RnsPoly::zero(params, level, false, Form::Ntt);
+        let poly = || RnsPoly::zero(params, level, false);
         Self { c0: poly(), c1: poly(), scale }
     }
 

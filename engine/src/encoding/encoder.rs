@@ -8,14 +8,14 @@ use zeroize::Zeroize;
 
 use super::Complex;
 use super::fft::SpecialFft;
-use super::instance::Instance;
 use super::rounding::{CHUNK, Reconstruction, Rounding, magnitude, scale_by};
 use super::scratch::{Arrays, Scratch};
 use super::subring::{self, Subring};
 use crate::cipher::{Plaintext, PlaintextPoly};
 use crate::ntt::NttTable;
 use crate::params::Parameters;
-use crate::poly::{Form, RnsPoly, SubringPoly};
+use crate::poly::{RnsPoly, SubringPoly};
+use crate::vector::instance::Instance;
 use crate::{Error, Result};
 
 /// Bits above the scale that decoding looks at: it takes coefficients to be below `2^39` times the scale.
@@ -152,17 +152,12 @@ impl Encoder {
     pub fn encode_into(&self, values: &[f64], scale: f64, plaintext: &mut Plaintext) -> Result<()> {
         self.check_shape(plaintext)?;
         check_scale(scale)?;
-        let refused = |found: &str, expected: &str| {
-            Err(Error::argument("plaintext to encode into", found, expected))
+        let PlaintextPoly::Full(poly) = &mut plaintext.poly else {
+            let (found, expected) = ("one of a short period", "one with all its words");
+            return Err(Error::argument("plaintext to encode into", found, expected));
         };
-        match &mut plaintext.poly {
-            PlaintextPoly::Full(poly) if poly.form() == Form::Ntt => {
-                plaintext.scale = scale;
-                self.fill_real(poly, values, scale)
-            }
-            PlaintextPoly::Full(_) => refused("coefficient form", "NTT form"),
-            PlaintextPoly::Subring(_) => refused("one of a short period", "one with all its words"),
-        }
+        plaintext.scale = scale;
+        self.fill_real(poly, values, scale)
     }
 
     /// Encodes one value into every slot: much faster than [`Self::encode`], and exact but for one rounding.
@@ -207,7 +202,7 @@ impl Encoder {
     /// A polynomial to encode into: every word is written before anybody sees it.
     fn empty(&self, level: usize, scale: f64, extended: bool) -> Result<RnsPoly> {
         self.check_target(level, scale)?;
-        Ok(RnsPoly::scratch(self.params(), level, extended, Form::Ntt))
+        Ok(RnsPoly::scratch(self.params(), level, extended))
     }
 
     fn check_target(&self, level: usize, scale: f64) -> Result<()> {
@@ -333,8 +328,7 @@ impl Encoder {
         while limbs <= plaintext.level() && self.log_modulus(limbs) < wanted {
             limbs += 1;
         }
-        let mut poly = plaintext.truncated(limbs - 1);
-        poly.to_coefficients(params);
+        let mut residues = plaintext.truncated(limbs - 1).into_coefficients(params);
         let mut scratch = Scratch::new(params.slots());
         let Arrays { re, im, coefficients } = scratch.arrays();
         let factor = 1.0 / plaintext.scale;
@@ -342,12 +336,13 @@ impl Encoder {
             Vec::new,
             |digits, (i, out)| {
                 let chunk = i * CHUNK..i * CHUNK + out.len();
-                let residues: Vec<&[u64]> = poly.limbs().map(|limb| &limb[chunk.clone()]).collect();
-                self.inner.reconstruction.numbers(out, &residues, factor, digits);
+                let chunks: Vec<&[u64]> =
+                    residues.limbs().map(|limb| &limb[chunk.clone()]).collect();
+                self.inner.reconstruction.numbers(out, &chunks, factor, digits);
             },
         );
         // The copy goes back to a pool of memory, and it was decrypted.
-        poly.zeroize();
+        residues.zeroize();
         self.inner.fft.forward(coefficients, re, im);
         Ok(scratch)
     }

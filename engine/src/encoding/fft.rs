@@ -11,12 +11,11 @@
 //! parts lie in separate arrays: they are the two halves of the coefficient vector. The loops are written once, over
 //! vectors of 8 doubles, and compiled per instruction set; without fused multiply-adds, so that all give the same.
 
-use std::f64::consts::TAU;
-
-use super::instance::{Instance, instances};
-use super::lanes::{LANES, Lanes};
 use super::leaf::{Leaf, TILE};
 use super::point::{Point, get, minus, plus, plus_minus_i, put, times, times_conjugate};
+use super::roots::{powers_of_five, root};
+use crate::vector::instance::{Instance, instances};
+use crate::vector::lanes::{LANES, Lanes};
 
 /// Transforms of at most this length run through all their stages before the next one is touched, so that they
 /// stay in the first-level cache.
@@ -44,31 +43,6 @@ pub struct SpecialFft {
     /// From the longest to the shortest.
     stages: Vec<Stage>,
     leaf: Leaf,
-}
-
-/// `exp(2 pi i k / m)` with `m` a multiple of 8, each part correct to one unit in the last place.
-pub(super) fn root(k: usize, m: usize) -> (f64, f64) {
-    let k = k % m;
-    let octant = k / (m / 8);
-    // Odd octants are mirrored, so that the angle is at most pi/4.
-    let rest = k % (m / 8);
-    let rest = if octant % 2 == 1 { m / 8 - rest } else { rest };
-    let (s, c) = (TAU * (rest as f64 / m as f64)).sin_cos();
-    match octant {
-        0 => (c, s),
-        1 => (s, c),
-        2 => (-s, c),
-        3 => (-c, s),
-        4 => (-c, -s),
-        5 => (-s, -c),
-        6 => (s, -c),
-        _ => (c, -s),
-    }
-}
-
-/// `5^j mod 4 len` for `j < count`.
-pub(super) fn powers_of_five(count: usize, len: usize) -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(1), move |&g| Some(g * 5 % (4 * len))).take(count)
 }
 
 impl Stage {
@@ -288,19 +262,6 @@ mod tests {
                     Some((s, b)) => assert!(*s == slots && *b == back),
                 }
             }
-        }
-    }
-
-    #[test]
-    fn roots_lie_on_the_circle() {
-        for (k, expected) in [(0, (1.0, 0.0)), (4, (0.0, 1.0)), (8, (-1.0, 0.0)), (12, (0.0, -1.0))]
-        {
-            assert_eq!(root(k, 16), expected);
-        }
-        for k in 0..64 {
-            let (c, s) = root(k, 64);
-            let angle = TAU * k as f64 / 64.0;
-            assert!((c - angle.cos()).abs() < 1e-15 && (s - angle.sin()).abs() < 1e-15);
         }
     }
 }

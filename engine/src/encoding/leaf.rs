@@ -5,9 +5,9 @@
 //! numbers differ in the top three bits makes the destinations of each `r` 8 neighbours: so one works on tiles
 //! of 8 blocks, transposed in between, and all memory is read and written in whole vectors.
 
-use super::fft::{powers_of_five, root};
-use super::lanes::{LANES, Lanes};
 use super::point::{Point, get, minus, plus, put, times, times_conjugate};
+use super::roots::{powers_of_five, root};
+use crate::vector::lanes::{LANES, Lanes};
 
 /// Side of a tile.
 pub(super) const TILE: usize = LANES;

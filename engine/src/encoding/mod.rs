@@ -5,10 +5,9 @@
 
 mod encoder;
 mod fft;
-pub(crate) mod instance;
-pub(crate) mod lanes;
 mod leaf;
 mod point;
+mod roots;
 mod rounding;
 mod scratch;
 mod subring;

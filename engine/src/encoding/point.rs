@@ -1,6 +1,6 @@
 //! Complex numbers, one per lane, with real and imaginary parts in separate arrays.
 
-use super::lanes::{LANES, Lanes};
+use crate::vector::lanes::{LANES, Lanes};
 
 /// Eight complex numbers.
 pub(super) type Point<V> = (V, V);

@@ -1,8 +1,8 @@
 //! Between coefficients in double precision and residues.
 
-use super::instance::{Instance, instances};
 use crate::kernels::kernels;
 use crate::modulus::{Modulus, ShoupScalar};
+use crate::vector::instance::{Instance, instances};
 
 /// `1.5 * 2^52`: adding it to a double below `2^51` rounds that to an integer (ties to even), which then stands
 /// in the low bits of the sum.

@@ -3,11 +3,11 @@
 use rayon::prelude::*;
 
 use super::mod_down::rescale;
-use super::{Evaluator, same_level, same_scale};
+use super::{Evaluator, rescalable, same_level, same_scale};
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::modulus::Modulus;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::{Error, Result};
 
 impl Evaluator {
@@ -39,7 +39,7 @@ impl Evaluator {
         same_level(what, b.level(), a.level())?;
         same_scale(what, b.scale, a.scale)?;
         let combined = |a: &RnsPoly, b: &RnsPoly| {
-            let mut out = RnsPoly::scratch(&self.params, a.level(), false, Form::Ntt);
+            let mut out = RnsPoly::scratch(&self.params, a.level(), false);
             out.par_limbs_mut().enumerate().for_each(|(i, limb)| {
                 limb.copy_from_slice(a.limb(i));
                 kernel(limb, b.limb(i), self.params.modulus(i));
@@ -88,7 +88,7 @@ impl Evaluator {
             plaintext,
             level,
         )?;
-        let component = || RnsPoly::scratch(&self.params, level, false, Form::Ntt);
+        let component = || RnsPoly::scratch(&self.params, level, false);
         let (mut c0, mut c1) = (component(), component());
         let limbs = c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate();
         limbs.for_each(|(i, (out0, out1))| {
@@ -106,13 +106,7 @@ impl Evaluator {
     pub fn rescale(&self, ciphertext: &Ciphertext) -> Result<Ciphertext> {
         let level = ciphertext.level();
         ciphertext.c0.check(&self.params, "rescale")?;
-        if level == 0 {
-            return Err(Error::Level {
-                what: "rescale: no level is left; add depth",
-                found: 0,
-                expected: 1,
-            });
-        }
+        rescalable("rescale: no level is left; add depth", level)?;
         let [c0, c1] = rescale(&self.params, [&ciphertext.c0, &ciphertext.c1]);
         let scale = ciphertext.scale / self.params.modulus(level).value() as f64;
         Ok(Ciphertext { c0, c1, scale })

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::Evaluator;
+use super::blocks::Summand;
 use super::job::Job;
-use super::plan::{LinearPlan, Summand};
+use super::plan::LinearPlan;
 use super::rows::{Rows, by_limb, groups};
 use crate::Error;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 
 /// Makes the plaintexts of a linear operation when they are needed.
 pub trait PlaintextSource {
@@ -60,7 +61,7 @@ impl Evaluator {
         }
         let operands = self.operands(plan, sources)?;
         let mut scales = vec![None; plan.outputs.len()];
-        let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended, Form::Ntt);
+        let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended);
         let mut sums: Vec<RnsPoly> = (0..2 * plan.outputs.len()).map(|_| sum()).collect();
         for (k, batch) in plan.batches(most).iter().enumerate() {
             let plaintexts: Vec<&Plaintext> =
@@ -89,11 +90,9 @@ impl Job<'_> {
             if !there {
                 return self.limbs(positions, outputs);
             }
-            let mut rows = Rows::new(polys * positions.len(), params.n());
-            let mut values = rows.rows_mut();
-            let lists = positions.clone().map(|_| values.by_ref().take(polys).collect()).collect();
-            drop(values);
-            self.limbs(positions.clone(), lists);
+            let rows = Rows::by_limb(polys, positions.clone(), params.n(), |positions, values| {
+                self.limbs(positions, values);
+            });
             let outputs = positions.zip(outputs).flat_map(|(position, outputs)| {
                 let modulus = params.modulus(params.limb_index(level, position));
                 outputs.into_iter().map(move |out| (out, modulus))

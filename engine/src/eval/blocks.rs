@@ -1,7 +1,15 @@
 //! Destinations of a linear operation that are summed together, because they use the same rotated sources.
 
-use super::plan::Summand;
 use crate::kernels::MAX_OUTPUTS;
+
+/// A summand of one destination.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Summand {
+    /// Index into [`super::LinearPlan::rotated`].
+    pub rotated: usize,
+    /// Index into the plaintexts, when there are any.
+    pub plaintext: usize,
+}
 
 /// Destinations, one to [`MAX_OUTPUTS`], and the terms of their sums.
 #[derive(Debug, Clone)]

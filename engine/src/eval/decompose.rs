@@ -75,7 +75,7 @@ pub(super) struct Digits<'a> {
 
 impl<'a> Digits<'a> {
     /// The digits at these limbs.
-    pub fn new(
+    fn new(
         decompositions: &'a [Option<&'a Decomposition<'a>>],
         positions: Range<usize>,
         n: usize,
@@ -105,6 +105,21 @@ impl<'a> Digits<'a> {
         Self { decompositions, positions, starts, digits, rows }
     }
 
+    /// Makes the digits at some adjacent limbs, and then the outputs of each limb with them, in parallel.
+    pub fn for_each<T: Send>(
+        decompositions: &'a [Option<&'a Decomposition<'a>>],
+        positions: Range<usize>,
+        n: usize,
+        outputs: Vec<T>,
+        limb: impl Fn(usize, &Self, T) + Sync,
+    ) {
+        let digits = Self::new(decompositions, positions.clone(), n);
+        positions
+            .into_par_iter()
+            .zip(outputs)
+            .for_each(|(position, outputs)| limb(position, &digits, outputs));
+    }
+
     /// The digits of source `source` at the limb at `position`, in NTT form, in `[0, q)`.
     pub fn of(&self, source: usize, position: usize) -> Vec<&[u64]> {
         let Some(decomposition) = &self.decompositions[source] else { return Vec::new() };
@@ -119,4 +134,27 @@ impl<'a> Digits<'a> {
         };
         digits.map(limb).collect()
     }
+}
+
+/// Bytes of scratch rows that one task fills before it reads them: a share of the last-level cache.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// From so many sources on, a conversion reads more than its rows can cost.
+const MANY_SOURCES: usize = 4;
+
+/// How many limbs to make at a time of so many sums at `level`, from so many decompositions: two, as a conversion for two
+/// reads its sources once; one where digits have a single limb, so that there is nothing to share, or the rows are too many.
+pub(super) fn group_limbs(
+    params: &Parameters,
+    level: usize,
+    decompositions: usize,
+    sums: usize,
+) -> usize {
+    let digits = params.digits(level);
+    if decompositions == 0 || digits.iter().all(|digit| digit.len() == 1) {
+        return 1;
+    }
+    let rows = decompositions * digits.len() + 2 * sums;
+    let fits = 2 * rows * params.n() * size_of::<u64>() <= GROUP_BYTES;
+    if fits || params.special_count() >= MANY_SOURCES { 2 } else { 1 }
 }

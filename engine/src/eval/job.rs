@@ -5,16 +5,16 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Evaluator;
-use super::blocks::Block;
+use super::blocks::{Block, Summand};
 use super::decompose::{Decomposition, Digits};
-use super::linear::Operands;
-use super::plan::{LinearPlan, Summand};
+use super::operands::Operands;
+use super::plan::LinearPlan;
 use super::rows::Rows;
+use super::switching::{Switch, SwitchLimb, words_of};
 use crate::Result;
 use crate::cipher::Plaintext;
-use crate::kernels::{KeyProduct, KeyWords, PairProducts, kernels};
-use crate::keys::GaloisKey;
-use crate::modulus::Modulus;
+use crate::kernels::{PairProducts, kernels};
+use crate::keys::{GaloisKey, SwitchingKey};
 use crate::poly::CHUNK_WORDS;
 
 /// Chunks that one parallel task takes within a limb.
@@ -87,15 +87,21 @@ impl Job<'_> {
     /// Computes a few adjacent limbs of every output component, given limb by limb.
     pub(super) fn limbs(&self, positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>) {
         let n = self.evaluator.params.n();
-        let digits = Digits::new(&self.decompositions, positions.clone(), n);
-        positions.into_par_iter().zip(outputs).for_each(|(position, outputs)| {
-            self.limb(position, &digits, outputs);
-        });
+        Digits::for_each(
+            &self.decompositions,
+            positions,
+            n,
+            outputs,
+            |position, digits, outputs| {
+                self.limb(position, digits, outputs);
+            },
+        );
     }
 
     /// Computes limb `position` of every output component.
     fn limb(&self, position: usize, digits: &Digits<'_>, outputs: Vec<&mut [u64]>) {
         let n = self.evaluator.params.n();
+        let limb = SwitchLimb::new(&self.evaluator.params, self.operands.level, position);
         let by_source: Vec<Vec<&[u64]>> =
             (0..self.operands.sources.len()).map(|source| digits.of(source, position)).collect();
         // Transposed again: for each task's range of words, that range of every output component.
@@ -117,46 +123,41 @@ impl Job<'_> {
                     [&mut out0[0][within.clone()], &mut out1[0][within.clone()]]
                 });
                 if direct {
-                    self.rotations(position, chunk, &by_source, outputs);
+                    self.rotations(&limb, chunk, &by_source, outputs);
                     continue;
                 }
                 let mut buffered = rows.rows_mut();
                 let pairs = std::iter::from_fn(move || Some([buffered.next()?, buffered.next()?]));
-                self.rotations(position, chunk, &by_source, pairs);
-                self.sums(position, chunk, &rows, outputs);
+                self.rotations(&limb, chunk, &by_source, pairs);
+                self.sums(&limb, chunk, &rows, outputs);
             }
         });
     }
 
-    /// Whether rotated source `r` is absent from limb `position`: an unrotated source carries the factor P, which is
-    /// zero modulo the special primes.
-    fn vanishes(&self, r: usize, position: usize) -> bool {
-        self.keys[r].is_none() && position > self.operands.level
+    /// Whether rotated source `r` is absent from a limb: an unrotated source carries the factor P, which is zero modulo the
+    /// special primes.
+    fn vanishes(&self, r: usize, limb: &SwitchLimb<'_>) -> bool {
+        self.keys[r].is_none() && limb.is_special()
     }
 
     /// Fills `pairs` with chunk `chunk` of both components of every rotated source.
     fn rotations<'p>(
         &self,
-        position: usize,
+        limb: &SwitchLimb<'_>,
         chunk: usize,
         digits: &[Vec<&[u64]>],
         pairs: impl Iterator<Item = [&'p mut [u64]; 2]>,
     ) {
-        let params = &self.evaluator.params;
-        let index = params.limb_index(self.operands.level, position);
-        let modulus = params.modulus(index);
-        let factor = params.rns().special().product(index);
-        let range = |c: usize| c * CHUNK_WORDS..(c + 1) * CHUNK_WORDS;
         let mut words = Vec::new();
         for (r, (rotated, [out0, out1])) in self.plan.rotated.iter().zip(pairs).enumerate() {
             let source = self.operands.sources[rotated.source];
             let Some(galois) = self.keys[r] else {
-                if !self.vanishes(r, position) {
-                    out0.copy_from_slice(&source.c0.limb(position)[range(chunk)]);
-                    out1.copy_from_slice(&source.c1.limb(position)[range(chunk)]);
+                if !self.vanishes(r, limb) {
+                    out0.copy_from_slice(&source.c0.limb(limb.position)[words_of(chunk)]);
+                    out1.copy_from_slice(&source.c1.limb(limb.position)[words_of(chunk)]);
                     if self.operands.extended {
-                        (kernels().mul_scalar)(out0, factor, modulus);
-                        (kernels().mul_scalar)(out1, factor, modulus);
+                        (kernels().mul_scalar)(out0, limb.special, limb.modulus);
+                        (kernels().mul_scalar)(out1, limb.special, limb.modulus);
                     }
                 }
                 continue;
@@ -164,40 +165,37 @@ impl Job<'_> {
             let Some(from) = galois.automorphism.source_chunk(chunk) else {
                 unreachable!("an automorphism moves every chunk")
             };
-            words.clear();
-            words.extend(digits[rotated.source].iter().map(|digit| &digit[range(from)]));
-            let key = galois.key.words(self.operands.level, position, range(from));
-            let next_key = self.next_key(position, chunk, r);
-            let add0 = (position <= self.operands.level)
-                .then(|| (&source.c0.limb(position)[range(from)], factor));
-            let permutation = Some(galois.automorphism.permutation(from));
-            let product = KeyProduct { digits: &words, key, next_key, add0, permutation };
-            (kernels().key_product)(out0, out1, &product, modulus);
+            let switch = Switch {
+                digits: &digits[rotated.source],
+                key: &galois.key,
+                chunk: from,
+                next: self.next_key(chunk, r),
+                c0: &source.c0,
+                permutation: Some(galois.automorphism.permutation(from)),
+            };
+            limb.product(&switch, &mut words, [out0, out1]);
         }
     }
 
-    /// The key words that [`Self::rotations`] reads after those of rotated source `r`.
-    fn next_key(&self, position: usize, chunk: usize, r: usize) -> Option<KeyWords<'_>> {
+    /// The key, and its chunk, that [`Self::rotations`] reads after that of rotated source `r` for chunk `chunk`.
+    fn next_key(&self, chunk: usize, r: usize) -> Option<(&SwitchingKey, usize)> {
         let keys = self.keys[r + 1..].iter().map(|&key| (key, chunk));
         let following = self.keys.iter().map(|&key| (key, chunk + 1));
         let (galois, chunk) = keys.chain(following).find_map(|(key, chunk)| Some((key?, chunk)))?;
-        let from = galois.automorphism.source_chunk(chunk)? * CHUNK_WORDS;
-        Some(galois.key.words(self.operands.level, position, from..from + CHUNK_WORDS))
+        Some((&galois.key, galois.automorphism.source_chunk(chunk)?))
     }
 
     /// One chunk of all outputs, from that of the rotated sources.
     fn sums<'p>(
         &self,
-        position: usize,
+        limb: &SwitchLimb<'_>,
         chunk: usize,
         rows: &Rows,
         outputs: impl Iterator<Item = [&'p mut [u64]; 2]>,
     ) {
-        let index = self.evaluator.params.limb_index(self.operands.level, position);
-        let modulus = self.evaluator.params.modulus(index);
         if self.plan.plaintexts == 0 {
             for (summands, out) in self.plan.outputs.iter().zip(outputs) {
-                self.plain_sum(position, summands, rows, out, modulus);
+                self.plain_sum(limb, summands, rows, out);
             }
             return;
         }
@@ -206,10 +204,10 @@ impl Job<'_> {
             let mut outs: Vec<_> =
                 block.outputs.iter().filter_map(|&output| outputs[output].take()).collect();
             for (i, &run) in runs.iter().enumerate() {
-                let Terms { x0, x1, factors } = self.terms(position, chunk, block, run, rows);
+                let Terms { x0, x1, factors } = self.terms(limb, chunk, block, run, rows);
                 let (x0, x1, factors) = (&x0, &x1, &factors);
                 let products = PairProducts { x0, x1, factors, run, add: i > 0 };
-                (kernels().dot_pairs)(&mut outs, &products, modulus);
+                (kernels().dot_pairs)(&mut outs, &products, limb.modulus);
             }
         }
     }
@@ -217,13 +215,12 @@ impl Job<'_> {
     /// One chunk of one output of a plan without plaintexts.
     fn plain_sum(
         &self,
-        position: usize,
+        limb: &SwitchLimb<'_>,
         summands: &[Summand],
         rows: &Rows,
         [out0, out1]: [&mut [u64]; 2],
-        modulus: &Modulus,
     ) {
-        let present = summands.iter().filter(|s| !self.vanishes(s.rotated, position));
+        let present = summands.iter().filter(|s| !self.vanishes(s.rotated, limb));
         let mut present = present.map(|s| pair(rows, s.rotated));
         match present.next() {
             Some((x0, x1)) => {
@@ -236,29 +233,28 @@ impl Job<'_> {
             }
         }
         for (x0, x1) in present {
-            (kernels().add)(out0, x0, modulus);
-            (kernels().add)(out1, x1, modulus);
+            (kernels().add)(out0, x0, limb.modulus);
+            (kernels().add)(out1, x1, limb.modulus);
         }
     }
 
     /// The terms of a block with plaintexts of which one word is kept for so many adjacent ones, for one chunk.
     fn terms<'b>(
         &'b self,
-        position: usize,
+        limb: &SwitchLimb<'_>,
         chunk: usize,
         block: &Block,
         run: usize,
         rows: &'b Rows,
     ) -> Terms<'b> {
         let (outputs, count) = (block.outputs.len(), block.terms.len());
-        let range = chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS;
         let zeros = &ZEROS[..CHUNK_WORDS / run];
         let mut terms = Terms {
             x0: Vec::with_capacity(count),
             x1: Vec::with_capacity(count),
             factors: Vec::with_capacity(outputs * count),
         };
-        for term in block.terms.iter().filter(|term| !self.vanishes(term.rotated, position)) {
+        for term in block.terms.iter().filter(|term| !self.vanishes(term.rotated, limb)) {
             let plaintexts = term.plaintexts.map(|p| {
                 p.map(|p| self.plaintexts[p]).filter(|plaintext| self::run(plaintext) == run)
             });
@@ -269,7 +265,7 @@ impl Job<'_> {
             terms.x0.push(x0);
             terms.x1.push(x1);
             terms.factors.extend(plaintexts[..outputs].iter().map(|plaintext| {
-                plaintext.map_or(zeros, |plaintext| plaintext.kept(position, range.clone()))
+                plaintext.map_or(zeros, |plaintext| plaintext.kept(limb.position, words_of(chunk)))
             }));
         }
         terms

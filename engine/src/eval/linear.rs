@@ -9,27 +9,14 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::decompose::Decomposition;
+use super::Evaluator;
 use super::job::Job;
 use super::mod_down::divided;
+use super::operands::Operands;
 use super::plan::LinearPlan;
-use super::{Evaluator, common_level};
 use crate::cipher::{Ciphertext, Plaintext};
-use crate::keys::GaloisKey;
 use crate::poly::Automorphism;
 use crate::{Error, Result};
-
-/// Sources of a linear operation, checked and decomposed.
-pub(super) struct Operands<'a> {
-    pub(super) sources: &'a [&'a Ciphertext],
-    /// Per source, its decomposition if anything rotates it.
-    pub(super) decompositions: Vec<Option<Decomposition<'a>>>,
-    pub(super) level: usize,
-    /// Whether the sums are in the extended basis.
-    pub(super) extended: bool,
-}
 
 impl Evaluator {
     /// Executes a plan: `plan`'s destinations, in order. All sources have one level; the products of a destination have
@@ -63,25 +50,11 @@ impl Evaluator {
         compute: impl Fn(Range<usize>, Vec<Vec<&mut [u64]>>) + Sync,
     ) -> Vec<Ciphertext> {
         let level = operands.level;
-        let polys = divided(
-            &self.params,
-            plan.converter(&self.params, level),
-            2 * plan.outputs.len(),
-            level - usize::from(plan.rescale),
-            plan.group_limbs(&self.params, level),
-            compute,
-        );
-        let divisor = if plan.rescale { self.params.modulus(level).value() as f64 } else { 1.0 };
-        let mut polys = polys.into_iter();
-        let ciphertext = |scale: &Option<f64>| {
-            let (Some(c0), Some(c1)) = (polys.next(), polys.next()) else {
-                unreachable!("every destination has two components")
-            };
-            // Without plaintexts, the sources have one scale.
-            let scale = scale.unwrap_or(operands.sources[0].scale);
-            Ciphertext { c0, c1, scale: scale / divisor }
-        };
-        scales.iter().map(ciphertext).collect()
+        // Without plaintexts, the sources have one scale.
+        let scale = |scale: &Option<f64>| scale.unwrap_or(operands.sources[0].scale);
+        let scales: Vec<f64> = scales.iter().map(scale).collect();
+        let size = plan.group_limbs(&self.params, level);
+        divided(&self.params, plan.divisor(level), &scales, size, compute)
     }
 
     /// Rotates left by several numbers of slots after one decomposition.
@@ -128,84 +101,5 @@ impl Evaluator {
             return Ok(Vec::new());
         }
         self.linear(&LinearPlan::automorphisms(elements), &[ciphertext], &[])
-    }
-
-    /// Checks the sources of a plan, and decomposes those that are rotated.
-    pub(super) fn operands<'a>(
-        &'a self,
-        plan: &LinearPlan,
-        sources: &'a [&'a Ciphertext],
-    ) -> Result<Operands<'a>> {
-        if sources.len() != plan.sources {
-            return Err(Error::argument("linear sources", sources.len(), plan.sources));
-        }
-        let level = common_level(&self.params, "linear", sources)?;
-        if plan.plaintexts == 0 {
-            let first = sources[0].scale;
-            sources.iter().try_for_each(|s| super::same_scale("linear", s.scale, first))?;
-        }
-        if plan.rescale && level == 0 {
-            return Err(Error::Level {
-                what: "linear with rescale: add depth",
-                found: 0,
-                expected: 1,
-            });
-        }
-        self.galois_keys(plan, level)?;
-        let decompositions = sources
-            .par_iter()
-            .enumerate()
-            .map(|(i, ct)| plan.rotates(i).then(|| Decomposition::new(&self.params, &ct.c1)))
-            .collect();
-        Ok(Operands { sources, decompositions, level, extended: plan.is_extended() })
-    }
-
-    pub(super) fn galois_keys(
-        &self,
-        plan: &LinearPlan,
-        level: usize,
-    ) -> Result<Vec<Option<&GaloisKey>>> {
-        let key = |galois: usize| (galois != 1).then(|| self.keys.galois(galois, level));
-        plan.rotated.iter().map(|r| key(r.galois).transpose()).collect()
-    }
-
-    /// Checks the plaintexts of a plan, and that the products of one destination have one scale, in `scales` once it is
-    /// known.
-    pub(super) fn check_factors(
-        &self,
-        plan: &LinearPlan,
-        operands: &Operands<'_>,
-        plaintexts: &[&Plaintext],
-        scales: &mut [Option<f64>],
-    ) -> Result<()> {
-        if plaintexts.len() < plan.plaintexts {
-            return Err(Error::argument("linear plaintexts", plaintexts.len(), plan.plaintexts));
-        }
-        if plan.plaintexts == 0 {
-            return Ok(());
-        }
-        let level = operands.level;
-        for (summands, scale) in plan.outputs.iter().zip(scales) {
-            for summand in summands {
-                let plaintext = plaintexts[summand.plaintext];
-                let source = operands.sources[plan.rotated[summand.rotated].source];
-                let product = source.scale * plaintext.scale;
-                let expected = *scale.get_or_insert(product);
-                super::same_scale("products of one linear sum", product, expected)?;
-                self.check_plaintext("linear: encode at the sources' level", plaintext, level)?;
-                if operands.extended && !(plaintext.is_extended() && plaintext.level() == level) {
-                    return Err(Error::argument(
-                        "plaintext of a sum of rotations",
-                        format!(
-                            "level {}, extended: {}",
-                            plaintext.level(),
-                            plaintext.is_extended()
-                        ),
-                        format!("an extended encoding at level {level}"),
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -7,8 +7,10 @@ mod decompose;
 mod job;
 mod linear;
 mod mod_down;
+mod operands;
 mod plan;
 mod rows;
+mod switching;
 mod tensor;
 
 use std::sync::Arc;
@@ -72,6 +74,11 @@ fn same_scale(what: &'static str, found: f64, expected: f64) -> Result<()> {
 /// Checks that two levels agree.
 fn same_level(what: &'static str, found: usize, expected: usize) -> Result<()> {
     if found == expected { Ok(()) } else { Err(Error::Level { what, found, expected }) }
+}
+
+/// Checks that there is a level to rescale to.
+fn rescalable(what: &'static str, level: usize) -> Result<()> {
+    if level > 0 { Ok(()) } else { Err(Error::Level { what, found: level, expected: 1 }) }
 }
 
 /// Checks that operands are there, of one level and scale, and tells which.

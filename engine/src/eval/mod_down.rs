@@ -5,9 +5,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::rows::{Rows, by_limb, groups};
+use crate::cipher::Ciphertext;
 use crate::kernels::kernels;
 use crate::params::Parameters;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::rns::BasisConverter;
 
 /// The division of one polynomial, rounding to nearest, by the primes that a converter converts from.
@@ -72,7 +73,7 @@ pub(super) fn rescale<const K: usize>(params: &Parameters, polys: [&RnsPoly; K])
         division.removed().for_each(|limb| limb.copy_from_slice(poly.limb(level)));
         division.prepare();
     });
-    let mut out = polys.map(|_| RnsPoly::scratch(params, level - 1, false, Form::Ntt));
+    let mut out = polys.map(|_| RnsPoly::scratch(params, level - 1, false));
     // Limb by limb, so that both polynomials use one transform's constants.
     let limbs = by_limb(out.iter_mut().map(RnsPoly::limbs_mut));
     limbs.into_par_iter().enumerate().for_each(|(i, list)| {
@@ -83,41 +84,84 @@ pub(super) fn rescale<const K: usize>(params: &Parameters, polys: [&RnsPoly; K])
     out
 }
 
-/// So many polynomials divided by the converter's primes, or as they are without one, at `level`.
+/// What sums are divided by, if by anything: by the special primes where they are in the extended basis, and by the last
+/// prime where they are rescaled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Divisor {
+    /// Level of the sums.
+    pub(super) level: usize,
+    pub(super) extended: bool,
+    pub(super) rescale: bool,
+}
+
+impl Divisor {
+    /// The conversion from the primes to divide by; none where there are none.
+    pub(super) fn converter(self, params: &Parameters) -> Option<&BasisConverter> {
+        match (self.extended, self.rescale) {
+            (true, rescale) => Some(params.rns().mod_down(self.level, rescale)),
+            (false, true) => Some(params.rns().rescale(self.level)),
+            (false, false) => None,
+        }
+    }
+
+    /// Level of the quotients.
+    fn level_after(self) -> usize {
+        self.level - usize::from(self.rescale)
+    }
+
+    /// What it divides scales by: sums in the extended basis have the factor P.
+    fn of_scale(self, params: &Parameters) -> f64 {
+        if self.rescale { params.modulus(self.level).value() as f64 } else { 1.0 }
+    }
+}
+
+/// Ciphertexts of divided sums, one for each scale that a sum has.
 ///
-/// `compute` makes the limbs at some adjacent positions, given limb by limb, for each that of every polynomial: those
-/// to remove first, which follow `level`, then the kept ones; `size` at a time.
+/// `compute` makes the limbs at some adjacent positions, given limb by limb, for each that of both components of every
+/// sum: those to remove first, which follow the kept ones' level, then the kept ones; `size` at a time.
 pub(super) fn divided<F>(
     params: &Parameters,
-    converter: Option<&BasisConverter>,
-    count: usize,
-    level: usize,
+    divisor: Divisor,
+    scales: &[f64],
     size: usize,
     compute: F,
-) -> Vec<RnsPoly>
+) -> Vec<Ciphertext>
 where
     F: Fn(Range<usize>, Vec<Vec<&mut [u64]>>) + Sync,
 {
-    let mut divisions: Vec<Division<'_>> = converter
+    let level = divisor.level_after();
+    let converter = divisor.converter(params);
+    let mut divisions: Vec<[Division<'_>; 2]> = converter
         .iter()
-        .flat_map(|converter| (0..count).map(|_| Division::new(params, converter)))
+        .flat_map(|converter| {
+            scales.iter().map(|_| [(); 2].map(|()| Division::new(params, converter)))
+        })
         .collect();
-    let removed = by_limb(divisions.iter_mut().map(Division::removed));
+    let components = divisions.as_flattened_mut();
+    let removed = by_limb(components.iter_mut().map(Division::removed));
     groups(level + 1, removed, size)
         .into_par_iter()
         .for_each(|(positions, outputs)| compute(positions, outputs));
-    divisions.par_iter_mut().for_each(Division::prepare);
-    let mut polys: Vec<RnsPoly> =
-        (0..count).map(|_| RnsPoly::scratch(params, level, false, Form::Ntt)).collect();
-    let kept = by_limb(polys.iter_mut().map(RnsPoly::limbs_mut));
+    components.par_iter_mut().for_each(Division::prepare);
+    let component = || RnsPoly::scratch(params, level, false);
+    let mut ciphertexts: Vec<Ciphertext> = scales
+        .iter()
+        .map(|scale| Ciphertext {
+            c0: component(),
+            c1: component(),
+            scale: scale / divisor.of_scale(params),
+        })
+        .collect();
+    let polys = ciphertexts.iter_mut().flat_map(|ct| [&mut ct.c0, &mut ct.c1]);
+    let kept = by_limb(polys.map(RnsPoly::limbs_mut));
     groups(0, kept, size).into_par_iter().for_each(|(positions, outputs)| {
-        if divisions.is_empty() {
+        if converter.is_none() {
             compute(positions, outputs);
         } else {
-            divide_group(&divisions, positions, outputs, params.n(), &compute);
+            divide_group(divisions.as_flattened(), positions, outputs, params.n(), &compute);
         }
     });
-    polys
+    ciphertexts
 }
 
 /// Computes some limbs of several polynomials by `compute`, into scratch rows, and divides them into `outputs`; both
@@ -132,11 +176,7 @@ fn divide_group<F>(
     F: Fn(Range<usize>, Vec<Vec<&mut [u64]>>),
 {
     let (first, polys) = (positions.start, divisions.len());
-    let mut rows = Rows::new(polys * positions.len(), n);
-    let mut values = rows.rows_mut();
-    let lists = positions.clone().map(|_| values.by_ref().take(polys).collect()).collect();
-    drop(values);
-    compute(positions.clone(), lists);
+    let rows = Rows::by_limb(polys, positions.clone(), n, compute);
     let mut by_poly: Vec<Vec<&mut [u64]>> = (0..polys).map(|_| Vec::new()).collect();
     for limb in outputs {
         limb.into_iter().zip(&mut by_poly).for_each(|(out, list)| list.push(out));

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::blocks::{Block, blocks};
-use super::rows::{Rows, group_limbs};
+use super::blocks::{Block, Summand, blocks};
+use super::decompose::group_limbs;
+use super::mod_down::Divisor;
+use super::rows::Rows;
 use crate::params::Parameters;
 use crate::poly::{Automorphism, CHUNK_WORDS};
-use crate::rns::BasisConverter;
 use crate::{Error, Result};
 
 /// One summand: `plaintext * Rot(source, shift)` added into a destination.
@@ -28,15 +29,6 @@ pub(super) struct Rotated {
     pub source: usize,
     /// Galois element; 1 for no rotation.
     pub galois: usize,
-}
-
-/// A summand of one destination.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Summand {
-    /// Index into [`LinearPlan::rotated`].
-    pub rotated: usize,
-    /// Index into the plaintexts, when there are any.
-    pub plaintext: usize,
 }
 
 /// `dst_d = sum plaintext * Rot(source, shift)`, checked and ordered for execution: every distinct rotation
@@ -152,27 +144,14 @@ impl LinearPlan {
         (0..self.sources).filter(|&source| self.rotates(source)).count()
     }
 
-    /// What the sums of an execution at `level` are divided by, if by anything.
-    pub(super) fn converter<'p>(
-        &self,
-        params: &'p Parameters,
-        level: usize,
-    ) -> Option<&'p BasisConverter> {
-        match (self.is_extended(), self.rescale) {
-            (true, rescale) => Some(params.rns().mod_down(level, rescale)),
-            (false, true) => Some(params.rns().rescale(level)),
-            (false, false) => None,
-        }
+    /// What the sums of an execution at `level` are divided by.
+    pub(super) fn divisor(&self, level: usize) -> Divisor {
+        Divisor { level, extended: self.is_extended(), rescale: self.rescale }
     }
 
     /// How many limbs an execution at `level` makes at a time.
     pub(super) fn group_limbs(&self, params: &Parameters, level: usize) -> usize {
-        let (decomposed, digits) = (self.decomposed(), params.digits(level));
-        if decomposed == 0 || digits.iter().all(|digit| digit.len() == 1) {
-            return 1;
-        }
-        let rows = decomposed * digits.len() + 2 * self.outputs.len();
-        group_limbs(params.special_count(), rows, params.n())
+        group_limbs(params, level, self.decomposed(), self.outputs.len())
     }
 
     /// Bytes of scratch that an execution at `level` takes on one thread, besides its results. They come from a pool
@@ -186,7 +165,7 @@ impl LinearPlan {
         let group = self.group_limbs(params, level);
         // The last group may have fewer limbs, and then its own memory.
         let groups = group * (group + 1) / 2;
-        let divided = self.converter(params, level).map_or(0, |c| c.rows() + groups);
+        let divided = self.divisor(level).converter(params).map_or(0, |c| c.rows() + groups);
         let rows = decomposed * (level + 1) + decomposed * several + made * groups;
         Rows::bytes(rows + components * divided, params.n())
             + Rows::bytes(self.buffered_rows(), CHUNK_WORDS)

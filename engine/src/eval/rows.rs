@@ -22,6 +22,21 @@ impl Rows {
         Self { data: AlignedBuf::scratch(count * (n + GAP)), n }
     }
 
+    /// Rows that `compute` fills: for each of some adjacent limbs, a row of each of `polys` polynomials.
+    pub(super) fn by_limb(
+        polys: usize,
+        positions: Range<usize>,
+        n: usize,
+        compute: impl FnOnce(Range<usize>, Vec<Vec<&mut [u64]>>),
+    ) -> Self {
+        let mut rows = Self::new(polys * positions.len(), n);
+        let mut values = rows.rows_mut();
+        let lists = positions.clone().map(|_| values.by_ref().take(polys).collect()).collect();
+        drop(values);
+        compute(positions, lists);
+        rows
+    }
+
     /// Bytes that so many rows take.
     pub(super) fn bytes(count: usize, n: usize) -> usize {
         size_of::<u64>() * count * (n + GAP)
@@ -44,19 +59,6 @@ impl Rows {
         let n = self.n;
         self.data.par_chunks_exact_mut(n + GAP).map(move |row| &mut row[..n])
     }
-}
-
-/// Bytes of scratch rows that one task fills before it reads them: a share of the last-level cache.
-const GROUP_BYTES: usize = 8 << 20;
-
-/// From so many sources on, a conversion reads more than its rows can cost.
-const MANY_SOURCES: usize = 4;
-
-/// How many limbs to convert at a time, from so many sources, when each takes so many rows of `n` words in all: two, as
-/// a conversion for two reads its sources once, unless the rows are too many.
-pub(super) fn group_limbs(sources: usize, rows: usize, n: usize) -> usize {
-    let fits = 2 * rows * n * size_of::<u64>() <= GROUP_BYTES;
-    if fits || sources >= MANY_SOURCES { 2 } else { 1 }
 }
 
 /// Limbs from position `first` on in groups of `size`, the last perhaps smaller, each with its positions.

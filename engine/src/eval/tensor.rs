@@ -1,24 +1,22 @@
 //! Products of ciphertexts, relinearised.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
-use super::decompose::{Decomposition, Digits};
-use super::mod_down::divided;
-use super::rows::group_limbs;
-use super::{Evaluator, common, same_level};
+use super::decompose::{Decomposition, Digits, group_limbs};
+use super::mod_down::{Divisor, divided};
+use super::switching::{Switch, SwitchLimb, words_of};
+use super::{Evaluator, common, rescalable, same_level};
+use crate::Result;
 use crate::cipher::Ciphertext;
-use crate::kernels::{KeyProduct, kernels};
+use crate::kernels::kernels;
 use crate::keys::SwitchingKey;
-use crate::poly::{CHUNK_WORDS, Form, RnsPoly};
-use crate::{Error, Result};
+use crate::poly::{CHUNK_WORDS, RnsPoly};
 
 impl Evaluator {
     /// `a * b`, relinearised, and rescaled if asked (merged with the mod-down).
     ///
     /// # Errors
-    /// [`Error::Level`] when the levels differ or none is left to rescale; [`Error::MissingKey`].
+    /// [`crate::Error::Level`] when the levels differ or none is left to rescale; [`crate::Error::MissingKey`].
     pub fn multiply(&self, a: &Ciphertext, b: &Ciphertext, rescale: bool) -> Result<Ciphertext> {
         a.c0.check(&self.params, "multiply")?;
         b.c0.check(&self.params, "multiply")?;
@@ -32,7 +30,7 @@ impl Evaluator {
     /// The sum of the squares, relinearised once, and rescaled if asked (merged with the mod-down).
     ///
     /// # Errors
-    /// As for [`Self::multiply`], and [`Error::Scale`] when the scales differ.
+    /// As for [`Self::multiply`], and [`crate::Error::Scale`] when the scales differ.
     pub fn sum_squares(&self, sources: &[&Ciphertext], rescale: bool) -> Result<Ciphertext> {
         let (level, scale) = common(&self.params, "sum of squares", sources)?;
         self.product(level, scale * scale, rescale, |limb, [out0, out1, out2]| {
@@ -50,17 +48,12 @@ impl Evaluator {
         rescale: bool,
         tensor: impl Fn(usize, [&mut [u64]; 3]) + Sync,
     ) -> Result<Ciphertext> {
-        if rescale && level == 0 {
-            return Err(Error::Level {
-                what: "product with rescale: add depth",
-                found: 0,
-                expected: 1,
-            });
+        if rescale {
+            rescalable("product with rescale: add depth", level)?;
         }
         let params = &self.params;
         let key = self.keys.relinearisation(level)?;
-        let [mut c0, mut c1, mut c2] =
-            [(); 3].map(|()| RnsPoly::scratch(params, level, false, Form::Ntt));
+        let [mut c0, mut c1, mut c2] = [(); 3].map(|()| RnsPoly::scratch(params, level, false));
         (c0.par_limbs_mut(), c1.par_limbs_mut(), c2.par_limbs_mut())
             .into_par_iter()
             .enumerate()
@@ -68,62 +61,40 @@ impl Evaluator {
         let decomposition = Decomposition::new(params, &c2);
         let decomposition = [Some(&decomposition)];
         let n = params.n();
-        let size = group_limbs(params.special_count(), params.digits(level).len() + 2, n);
-        // Fills the limbs of both outputs, given limb by limb.
-        let relinearise = |positions: Range<usize>, outputs: Vec<Vec<&mut [u64]>>| {
-            let digits = Digits::new(&decomposition, positions.clone(), n);
-            positions.into_par_iter().zip(outputs).for_each(|(position, mut outputs)| {
-                let [out0, out1] = outputs.as_mut_slice() else {
+        let size = group_limbs(params, level, 1, 1);
+        let divisor = Divisor { level, extended: true, rescale };
+        let mut products = divided(params, divisor, &[scale], size, |positions, outputs| {
+            Digits::for_each(&decomposition, positions, n, outputs, |position, digits, outputs| {
+                let Ok(outputs) = <[_; 2]>::try_from(outputs) else {
                     unreachable!("a product has two components")
                 };
-                let own = (position <= level).then(|| [c0.limb(position), c1.limb(position)]);
-                let digits = digits.of(0, position);
-                self.relinearise_limb(&digits, key, level, position, own, [out0, out1]);
+                let limb = SwitchLimb::new(params, level, position);
+                relinearise(&limb, &digits.of(0, position), key, [&c0, &c1], outputs);
             });
-        };
-        let new_level = level - usize::from(rescale);
-        let converter = params.rns().mod_down(level, rescale);
-        let mut polys =
-            divided(params, Some(converter), 2, new_level, size, relinearise).into_iter();
-        let (Some(c0), Some(c1)) = (polys.next(), polys.next()) else {
-            unreachable!("a product has two components")
-        };
-        let divisor = if rescale { params.modulus(level).value() as f64 } else { 1.0 };
-        Ok(Ciphertext { c0, c1, scale: scale / divisor })
-    }
-
-    /// Limb `position` of `P (c0, c1) + <digits, key>`; `own` are those of `c0` and `c1`, none for special limbs.
-    fn relinearise_limb(
-        &self,
-        digits: &[&[u64]],
-        key: &SwitchingKey,
-        level: usize,
-        position: usize,
-        own: Option<[&[u64]; 2]>,
-        outputs: [&mut [u64]; 2],
-    ) {
-        let n = self.params.n();
-        let index = self.params.limb_index(level, position);
-        let modulus = self.params.modulus(index);
-        let factor = self.params.rns().special().product(index);
-        let [out0, out1] = outputs;
-        let chunks =
-            out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
-        chunks.enumerate().with_min_len(4).for_each(|(chunk, (out0, out1))| {
-            let range = chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS;
-            let words: Vec<&[u64]> = digits.iter().map(|d| &d[range.clone()]).collect();
-            let following = range.end..(range.end + CHUNK_WORDS).min(n);
-            let product = KeyProduct {
-                digits: &words,
-                key: key.words(level, position, range.clone()),
-                next_key: (!following.is_empty()).then(|| key.words(level, position, following)),
-                add0: own.map(|[c0, _]| (&c0[range.clone()], factor)),
-                permutation: None,
-            };
-            (kernels().key_product)(out0, out1, &product, modulus);
-            if let Some([_, c1]) = own {
-                (kernels().mul_scalar_add)(out1, &c1[range], factor, modulus);
-            }
         });
+        let Some(product) = products.pop() else { unreachable!("one scale gives one product") };
+        Ok(product)
     }
+}
+
+/// One limb of `P (c0, c1) + <digits, key>`.
+fn relinearise(
+    limb: &SwitchLimb<'_>,
+    digits: &[&[u64]],
+    key: &SwitchingKey,
+    [c0, c1]: [&RnsPoly; 2],
+    [out0, out1]: [&mut [u64]; 2],
+) {
+    let last = out0.len() / CHUNK_WORDS - 1;
+    let chunks = out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
+    let tasks = chunks.enumerate().with_min_len(4);
+    tasks.for_each_init(Vec::new, |words, (chunk, (out0, out1))| {
+        let next = (chunk < last).then_some((key, chunk + 1));
+        let switch = Switch { digits, key, chunk, next, c0, permutation: None };
+        limb.product(&switch, words, [&mut *out0, &mut *out1]);
+        if !limb.is_special() {
+            let c1 = &c1.limb(limb.position)[words_of(chunk)];
+            (kernels().mul_scalar_add)(out1, c1, limb.special, limb.modulus);
+        }
+    });
 }

@@ -3,10 +3,12 @@
 //! A wrong length is a mistake of the engine itself, never of its user, hence a panic and no error. Products of
 //! lengths are checked, so that none wraps.
 
-use super::{BlockPermutation, KEY_WORDS, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts};
+use super::contract::{
+    BlockPermutation, KEY_WORDS, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts,
+};
 use crate::modulus::Modulus;
 
-/// How [`super::Kernels::lift`] lifts words modulo an odd `p`: those above `half` get `shift` added, modulo 2^64.
+/// How [`super::contract::Kernels::lift`] lifts words modulo an odd `p`: those above `half` get `shift` added, modulo 2^64.
 ///
 /// `shift = m - p`, `m` the least multiple of q that is at least `(p - 1) / 2`. What was above `half` is then in
 /// `[m - half, m)`, so all words are in `[0, half + q)`, below 2^52 for p and q below 2^51; and below q if `p < 2q`.

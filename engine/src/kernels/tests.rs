@@ -2,7 +2,9 @@
 
 mod sums;
 
+use super::testing::for_each_isa;
 use super::*;
+use crate::modulus::Modulus;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -43,19 +45,12 @@ fn refs(lists: &[Vec<u64>]) -> Vec<&[u64]> {
     lists.iter().map(Vec::as_slice).collect()
 }
 
-/// Runs the check for all kernels, primes and patterns.
-fn for_each(check: impl Fn(&Kernels, &Modulus, usize, &mut ChaCha8Rng)) {
-    for kernels in available() {
-        for q in PRIMES {
-            let modulus = Modulus::new(q).unwrap();
-            for pattern in 0..4 {
-                check(
-                    kernels,
-                    &modulus,
-                    pattern,
-                    &mut ChaCha8Rng::seed_from_u64(q ^ pattern as u64),
-                );
-            }
+/// Runs the check for all primes and patterns.
+fn for_each(check: impl Fn(&Modulus, usize, &mut ChaCha8Rng)) {
+    for q in PRIMES {
+        let modulus = Modulus::new(q).unwrap();
+        for pattern in 0..4 {
+            check(&modulus, pattern, &mut ChaCha8Rng::seed_from_u64(q ^ pattern as u64));
         }
     }
 }
@@ -92,9 +87,23 @@ fn permuted(input: &[u64], target: &[u32], tables: &[[u64; 8]; 8]) -> Vec<u64> {
     out
 }
 
-#[test]
-fn additions() {
-    for_each(|kernels, m, pattern, rng| {
+for_each_isa!(
+    additions,
+    products,
+    products_with_sums,
+    scalar_products,
+    reductions,
+    lifts_of_centred_words,
+    dots_with_constants,
+    quotients_round_the_sum_of_fractions,
+    key_products,
+    permutations_of_blocks,
+    lengths_that_wrap_are_refused,
+    unequal_lengths_are_refused
+);
+
+fn additions(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         let q = m.value();
         let (a, b) = (words(rng, pattern, LEN, q), words(rng, pattern, LEN, q));
         let (mut sum, mut difference) = (a.clone(), a.clone());
@@ -107,9 +116,8 @@ fn additions() {
     });
 }
 
-#[test]
-fn products() {
-    for_each(|kernels, m, pattern, rng| {
+fn products(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         let q = m.value();
         let (a, b) = (words(rng, pattern, LEN, 2 * q), words(rng, pattern, LEN, q));
         let mut out = vec![u64::MAX; LEN];
@@ -120,9 +128,8 @@ fn products() {
     });
 }
 
-#[test]
-fn products_with_sums() {
-    for_each(|kernels, m, pattern, rng| {
+fn products_with_sums(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         let q = m.value();
         let (a, b) = (words(rng, pattern, LEN, 2 * q), words(rng, pattern, LEN, q));
         // The sums at their least where the product is at its largest, and the other way round.
@@ -146,9 +153,8 @@ fn products_with_sums() {
     });
 }
 
-#[test]
-fn scalar_products() {
-    for_each(|kernels, m, pattern, rng| {
+fn scalar_products(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         let q = m.value();
         for s in [0, 1, q / 2, q - 1] {
             let scalar = m.shoup(s);
@@ -169,9 +175,8 @@ fn scalar_products() {
     });
 }
 
-#[test]
-fn reductions() {
-    for_each(|kernels, m, pattern, rng| {
+fn reductions(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         for bound in [m.value(), 2 * m.value(), 1 << 52] {
             let a = words(rng, pattern, LEN, bound);
             let mut out = vec![u64::MAX; LEN];
@@ -183,9 +188,8 @@ fn reductions() {
     });
 }
 
-#[test]
-fn lifts_of_centred_words() {
-    for_each(|kernels, m, pattern, rng| {
+fn lifts_of_centred_words(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         for p in PRIMES {
             let mut x = words(rng, pattern, LEN, p);
             x[..3].copy_from_slice(&[p / 2, p / 2 + 1, p - 1]);
@@ -199,9 +203,8 @@ fn lifts_of_centred_words() {
     });
 }
 
-#[test]
-fn dots_with_constants() {
-    for_each(|kernels, m, pattern, rng| {
+fn dots_with_constants(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         for count in [0, 1, 2, 3, 7, 64] {
             let xs = lists(rng, pattern, count, LEN, 1 << 52);
             let consts = words(rng, pattern, count, m.value());
@@ -215,24 +218,21 @@ fn dots_with_constants() {
     });
 }
 
-#[test]
-fn quotients_round_the_sum_of_fractions() {
-    for kernels in available() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        for count in [0, 1, 2, 5, 30] {
-            let primes: Vec<u64> = PRIMES.iter().copied().cycle().skip(2).take(count).collect();
-            let inverses: Vec<f64> = primes.iter().map(|&q| 1.0 / q as f64).collect();
-            for pattern in 0..4 {
-                let xs: Vec<_> = primes.iter().map(|&q| words(&mut rng, pattern, LEN, q)).collect();
-                let mut out = vec![u64::MAX; LEN];
-                (kernels.quotient)(&mut out, &refs(&xs), &inverses);
-                for t in 0..LEN {
-                    let sum = xs
-                        .iter()
-                        .zip(&inverses)
-                        .fold(0.5, |sum, (x, inverse)| sum + x[t] as f64 * inverse);
-                    assert_eq!(out[t], sum.floor() as u64);
-                }
+fn quotients_round_the_sum_of_fractions(kernels: &Kernels) {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for count in [0, 1, 2, 5, 30] {
+        let primes: Vec<u64> = PRIMES.iter().copied().cycle().skip(2).take(count).collect();
+        let inverses: Vec<f64> = primes.iter().map(|&q| 1.0 / q as f64).collect();
+        for pattern in 0..4 {
+            let xs: Vec<_> = primes.iter().map(|&q| words(&mut rng, pattern, LEN, q)).collect();
+            let mut out = vec![u64::MAX; LEN];
+            (kernels.quotient)(&mut out, &refs(&xs), &inverses);
+            for t in 0..LEN {
+                let sum = xs
+                    .iter()
+                    .zip(&inverses)
+                    .fold(0.5, |sum, (x, inverse)| sum + x[t] as f64 * inverse);
+                assert_eq!(out[t], sum.floor() as u64);
             }
         }
     }
@@ -248,10 +248,9 @@ fn interleaved(key0: &[Vec<u64>], key1: &[Vec<u64>]) -> Vec<u64> {
     groups.flatten().copied().collect()
 }
 
-#[test]
-fn key_products() {
+fn key_products(kernels: &Kernels) {
     const LEN: usize = 3 * KEY_WORDS;
-    for_each(|kernels, m, pattern, rng| {
+    for_each(|m, pattern, rng| {
         let q = m.value();
         for count in [0, 1, 2, 3, 9, 64] {
             let digits = lists(rng, pattern, count, LEN, 2 * q);
@@ -296,16 +295,13 @@ fn key_products() {
     });
 }
 
-#[test]
-fn permutations_of_blocks() {
-    for kernels in available() {
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let (target, tables) = permutation(&mut rng, LEN);
-        let input = words(&mut rng, 3, LEN, u64::MAX);
-        let mut out = vec![0; LEN];
-        (kernels.permute)(&mut out, &input, BlockPermutation { target: &target, tables: &tables });
-        assert_eq!(out, permuted(&input, &target, &tables));
-    }
+fn permutations_of_blocks(kernels: &Kernels) {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let (target, tables) = permutation(&mut rng, LEN);
+    let input = words(&mut rng, 3, LEN, u64::MAX);
+    let mut out = vec![0; LEN];
+    (kernels.permute)(&mut out, &input, BlockPermutation { target: &target, tables: &tables });
+    assert_eq!(out, permuted(&input, &target, &tables));
 }
 
 /// Whether the key product of `count` digits over `words` words accepts a key that says to have `digits` digits.
@@ -326,18 +322,15 @@ fn accepts_key(kernels: &Kernels, words: usize, count: usize, key: KeyWords<'_>)
     std::panic::catch_unwind(run).is_ok()
 }
 
-#[test]
-fn lengths_that_wrap_are_refused() {
-    for kernels in available() {
-        for words in [KEY_WORDS, 8 * KEY_WORDS] {
-            let key = vec![0; 2 * 3 * words];
-            assert!(accepts_key(kernels, words, 3, KeyWords { words: &key, digits: 3 }));
-            // So many digits that the words of the key would be 2^64, that is 0, or 2^64 and those there are.
-            let wrapping = usize::MAX / (2 * words) + 1;
-            for (words_left, digits) in [(0, wrapping), (key.len(), wrapping + 3)] {
-                let key = KeyWords { words: &key[..words_left], digits };
-                assert!(!accepts_key(kernels, words, 3, key), "{} {digits}", kernels.name);
-            }
+fn lengths_that_wrap_are_refused(kernels: &Kernels) {
+    for words in [KEY_WORDS, 8 * KEY_WORDS] {
+        let key = vec![0; 2 * 3 * words];
+        assert!(accepts_key(kernels, words, 3, KeyWords { words: &key, digits: 3 }));
+        // So many digits that the words of the key would be 2^64, that is 0, or 2^64 and those there are.
+        let wrapping = usize::MAX / (2 * words) + 1;
+        for (words_left, digits) in [(0, wrapping), (key.len(), wrapping + 3)] {
+            let key = KeyWords { words: &key[..words_left], digits };
+            assert!(!accepts_key(kernels, words, 3, key), "{} {digits}", kernels.name);
         }
     }
 }
@@ -362,14 +355,11 @@ fn kernels_are_forced_by_name() {
     assert!(message.contains("\"avx1024\"") && message.contains(best), "{message}");
 }
 
-#[test]
-fn unequal_lengths_are_refused() {
-    for kernels in available() {
-        let m = Modulus::new(97).unwrap();
-        let result = std::panic::catch_unwind(|| (kernels.add)(&mut [0; 16], &[0; 8], &m));
-        assert!(result.is_err(), "{}", kernels.name);
-        let short = BlockPermutation { target: &[8], tables: &[[0; 8]; 8] };
-        let result = std::panic::catch_unwind(|| (kernels.permute)(&mut [0; 8], &[0; 8], short));
-        assert!(result.is_err(), "{}", kernels.name);
-    }
+fn unequal_lengths_are_refused(kernels: &Kernels) {
+    let m = Modulus::new(97).unwrap();
+    let result = std::panic::catch_unwind(|| (kernels.add)(&mut [0; 16], &[0; 8], &m));
+    assert!(result.is_err(), "{}", kernels.name);
+    let short = BlockPermutation { target: &[8], tables: &[[0; 8]; 8] };
+    let result = std::panic::catch_unwind(|| (kernels.permute)(&mut [0; 8], &[0; 8], short));
+    assert!(result.is_err(), "{}", kernels.name);
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 use super::{SecretKey, SwitchingKey};
 use crate::kernels::kernels;
 use crate::params::{Fingerprint, Parameters};
-use crate::poly::{Automorphism, Form, RnsPoly};
+use crate::poly::{Automorphism, RnsPoly};
 use crate::sampling;
 use crate::{Error, Result};
 
@@ -50,7 +50,7 @@ impl EvaluationKeys {
         let params = secret.params();
         let elements = galois_elements(params, spec)?;
         let relinearisation = spec.relinearisation.map(|level| {
-            let mut square = RnsPoly::zero(params, params.max_level(), true, Form::Ntt);
+            let mut square = RnsPoly::zero(params, params.max_level(), true);
             square.par_limbs_mut().enumerate().for_each(|(i, limb)| {
                 let s = secret.poly().limb(i);
                 (kernels().mul)(limb, s, s, params.modulus(i));
@@ -136,7 +136,7 @@ fn galois_key(secret: &SecretKey, element: usize, level: usize) -> GaloisKey {
     let params = secret.params();
     let inverse =
         Automorphism::new(params.log_n(), Automorphism::galois_inverse(params.log_n(), element));
-    let mut target = RnsPoly::zero(params, params.max_level(), true, Form::Ntt);
+    let mut target = RnsPoly::zero(params, params.max_level(), true);
     target
         .par_limbs_mut()
         .enumerate()

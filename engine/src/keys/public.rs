@@ -9,7 +9,7 @@ use crate::buffer::SecretScratch;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::params::Parameters;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::sampling::{self, Seed};
 
 /// An encryption of zero, `(e - a s, a)`, at the highest level.
@@ -29,8 +29,8 @@ impl PublicKey {
         let seed = sampling::fresh_seed(&mut rng);
         let error = sampling::gaussian(&mut rng, params.n());
         let level = params.max_level();
-        let mut b = RnsPoly::zero(params, level, false, Form::Ntt);
-        let mut a = RnsPoly::zero(params, level, false, Form::Ntt);
+        let mut b = RnsPoly::zero(params, level, false);
+        let mut a = RnsPoly::zero(params, level, false);
         b.par_limbs_mut().zip(a.par_limbs_mut()).enumerate().for_each(|(i, (b, a))| {
             let modulus = params.modulus(i);
             sampling::uniform(a, &seed, i as u64, modulus);
@@ -62,8 +62,8 @@ impl PublicKey {
         let u = sampling::ternary(&mut rng, params.n());
         let errors = [(); 2].map(|()| sampling::gaussian(&mut rng, params.n()));
         // Every word is written before anybody sees it, and none is secret in the end.
-        let mut c0 = RnsPoly::scratch(params, level, false, Form::Ntt);
-        let mut c1 = RnsPoly::scratch(params, level, false, Form::Ntt);
+        let mut c0 = RnsPoly::scratch(params, level, false);
+        let mut c1 = RnsPoly::scratch(params, level, false);
         c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate().for_each_init(
             || SecretScratch::new(params.n()),
             |transformed, (i, (c0, c1))| {

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::cipher::{Ciphertext, Plaintext};
 use crate::kernels::kernels;
 use crate::params::Parameters;
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::sampling::{self, Seed, Small};
 
 /// A uniform ternary secret. Zeroised when dropped; never printed.
@@ -41,7 +41,7 @@ impl SecretKey {
     pub(crate) fn from_coefficients(params: &Parameters, coefficients: Small) -> Self {
         let level = params.max_level();
         // Not from the pool: the words of a secret are cleared, whereas recycled memory need not be.
-        let mut poly = RnsPoly::zero(params, level, true, Form::Ntt);
+        let mut poly = RnsPoly::zero(params, level, true);
         poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
             coefficients.transform(limb, params.table(params.limb_index(level, position)));
         });
@@ -85,8 +85,8 @@ impl SecretKey {
         let level = checked_level(params, plaintext, "encrypt")?;
         let error = sampling::gaussian(rng, params.n());
         // Every word is written before anybody sees it, and none is secret in the end.
-        let mut c0 = RnsPoly::scratch(params, level, false, Form::Ntt);
-        let mut c1 = RnsPoly::scratch(params, level, false, Form::Ntt);
+        let mut c0 = RnsPoly::scratch(params, level, false);
+        let mut c1 = RnsPoly::scratch(params, level, false);
         c0.par_limbs_mut().zip(c1.par_limbs_mut()).enumerate().for_each(|(i, (c0, c1))| {
             let modulus = params.modulus(i);
             sampling::uniform(c1, &seed, i as u64, modulus);
@@ -105,7 +105,7 @@ impl SecretKey {
         let level = ciphertext.level();
         ciphertext.c0.check(&self.params, "decrypt")?;
         // Every word is written. Like any plaintext, it is not cleared when dropped.
-        let mut poly = RnsPoly::scratch(&self.params, level, false, Form::Ntt);
+        let mut poly = RnsPoly::scratch(&self.params, level, false);
         poly.par_limbs_mut().enumerate().for_each(|(i, limb)| {
             let (c0, c1) = (ciphertext.c0.limb(i), ciphertext.c1.limb(i));
             (kernels().mul_add)(limb, c1, self.poly.limb(i), c0, self.params.modulus(i));
@@ -131,7 +131,7 @@ impl fmt::Debug for SecretKey {
 
 /// The uniform polynomial that `seed` stands for, in NTT form.
 pub(crate) fn expand(params: &Parameters, seed: &Seed, level: usize) -> RnsPoly {
-    let mut poly = RnsPoly::scratch(params, level, false, Form::Ntt);
+    let mut poly = RnsPoly::scratch(params, level, false);
     poly.par_limbs_mut().enumerate().for_each(|(i, limb)| {
         sampling::uniform(limb, seed, i as u64, params.modulus(i));
     });

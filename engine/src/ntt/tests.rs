@@ -1,6 +1,7 @@
 use super::*;
+use crate::kernels::testing::for_each_isa;
 use crate::kernels::{Kernels, available};
-use crate::params::primes::{is_prime, ntt_primes};
+use crate::modulus::primes::{is_prime, ntt_primes};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -42,32 +43,33 @@ fn inputs(table: &NttTable) -> Vec<Vec<u64>> {
     ]
 }
 
-/// Runs the check for every instruction set of this machine and every class of primes.
-fn for_each(log_ns: &[u32], check: impl Fn(&Kernels, &NttTable)) {
+/// Runs the check for every class of primes.
+fn for_each(log_ns: &[u32], check: impl Fn(&NttTable)) {
     for &log_n in log_ns {
         for bits in [20, 30, 45, 46, 47, 48, 50] {
-            if bits < log_n + 6 {
-                continue;
-            }
-            let tables = [table(bits, log_n), largest(bits, log_n)];
-            for kernels in available() {
-                for table in &tables {
-                    check(kernels, table);
-                }
+            if bits >= log_n + 6 {
+                [table(bits, log_n), largest(bits, log_n)].iter().for_each(&check);
             }
         }
     }
 }
 
-#[test]
-fn forward_evaluates_at_odd_powers_of_the_root() {
-    for_each(&[5, 6, 7, 8], |kernels, table| {
+for_each_isa!(
+    forward_evaluates_at_odd_powers_of_the_root,
+    products_are_negacyclic,
+    inverse_undoes_forward,
+    agrees_with_scalar_kernels,
+    subrings_have_the_words_of_the_ring,
+);
+
+fn forward_evaluates_at_odd_powers_of_the_root(kernels: &Kernels) {
+    for_each(&[5, 6, 7, 8], |table| {
         let (n, m) = (table.n(), table.modulus());
-        let psi = table.forward_twiddles().values[n / 2];
+        let psi = table.table.forward_twiddles().get(n / 2).value;
         assert_eq!(m.pow(psi, n as u64), m.value() - 1);
         for input in inputs(table) {
             let mut output = input.clone();
-            (kernels.ntt_forward)(table, &mut output);
+            (kernels.ntt_forward)(&table.table, &mut output);
             for (i, &word) in output.iter().enumerate() {
                 let brv = i.reverse_bits() >> (usize::BITS - table.log_n());
                 let point = m.pow(psi, 2 * brv as u64 + 1);
@@ -79,9 +81,8 @@ fn forward_evaluates_at_odd_powers_of_the_root() {
     });
 }
 
-#[test]
-fn products_are_negacyclic() {
-    for_each(&[5, 8], |kernels, table| {
+fn products_are_negacyclic(kernels: &Kernels) {
+    for_each(&[5, 8], |table| {
         let (n, m) = (table.n(), table.modulus());
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let (a, b) = (random(&mut rng, n, m.value()), random(&mut rng, n, m.value()));
@@ -94,32 +95,30 @@ fn products_are_negacyclic() {
             }
         }
         let (mut x, mut y) = (a, b);
-        (kernels.ntt_forward)(table, &mut x);
-        (kernels.ntt_forward)(table, &mut y);
+        (kernels.ntt_forward)(&table.table, &mut x);
+        (kernels.ntt_forward)(&table.table, &mut y);
         let mut product = vec![0; n];
         (kernels.mul)(&mut product, &x, &y, m);
-        (kernels.ntt_inverse)(table, &mut product);
+        (kernels.ntt_inverse)(&table.table, &mut product);
         assert_eq!(product, expected, "{} mod {}", kernels.name, m.value());
     });
 }
 
-#[test]
-fn inverse_undoes_forward() {
-    for_each(&[5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17], |kernels, table| {
+fn inverse_undoes_forward(kernels: &Kernels) {
+    for_each(&[5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17], |table| {
         let q = table.modulus().value();
         for input in inputs(table) {
             let mut words = input.clone();
-            (kernels.ntt_forward)(table, &mut words);
+            (kernels.ntt_forward)(&table.table, &mut words);
             assert!(words.iter().all(|&word| word < q));
-            (kernels.ntt_inverse)(table, &mut words);
+            (kernels.ntt_inverse)(&table.table, &mut words);
             let expected: Vec<u64> = input.iter().map(|a| a % q).collect();
             assert!(words == expected, "{} N = {} mod {q}", kernels.name, table.n());
         }
     });
 }
 
-#[test]
-fn all_instruction_sets_agree() {
+fn agrees_with_scalar_kernels(kernels: &Kernels) {
     for log_n in 5..=17 {
         // Also the primes next to where some instruction set begins to correct words: 2^52 / 20, 2^48,
         // and the largest without corrections in between of the 52-bit forward transform, 2^46.2 to 2^46.9.
@@ -130,19 +129,15 @@ fn all_instruction_sets_agree() {
             for input in inputs(&table) {
                 let transform = |kernels: &Kernels| {
                     let (mut forward, mut inverse) = (input.clone(), input.clone());
-                    (kernels.ntt_forward)(&table, &mut forward);
-                    (kernels.ntt_inverse)(&table, &mut inverse);
+                    (kernels.ntt_forward)(&table.table, &mut forward);
+                    (kernels.ntt_inverse)(&table.table, &mut inverse);
                     (forward, inverse)
                 };
-                let all = available();
-                let expected = transform(all[0]);
-                for kernels in &all[1..] {
-                    assert!(
-                        transform(kernels) == expected,
-                        "{} N = 2^{log_n} below {bound}",
-                        kernels.name
-                    );
-                }
+                assert!(
+                    transform(kernels) == transform(available()[0]),
+                    "{} N = 2^{log_n} below {bound}",
+                    kernels.name
+                );
             }
         }
     }
@@ -158,27 +153,24 @@ fn unsuitable_moduli_are_errors() {
     assert!(NttTable::new(Modulus::new(65_537 * 257).unwrap(), 5).is_err());
 }
 
-#[test]
-fn subrings_have_the_words_of_the_ring() {
+fn subrings_have_the_words_of_the_ring(kernels: &Kernels) {
     for bits in [30, 46, 50] {
         let whole = table(bits, 12);
         let mut rng = ChaCha8Rng::seed_from_u64(u64::from(bits));
         for log_m in [5, 6, 9, 12] {
             let part = whole.subring(log_m);
             let (m, run) = (part.n(), whole.n() / part.n());
-            for kernels in available() {
-                let coefficients = random(&mut rng, m, whole.modulus().value());
-                let mut all = vec![0; whole.n()];
-                coefficients.iter().zip(all.iter_mut().step_by(run)).for_each(|(&c, a)| *a = c);
-                let mut words = coefficients.clone();
-                (kernels.ntt_forward)(&part, &mut words);
-                (kernels.ntt_forward)(&whole, &mut all);
-                for (i, &word) in all.iter().enumerate() {
-                    assert_eq!(word, words[i / run], "{} {bits} 2^{log_m} {i}", kernels.name);
-                }
-                (kernels.ntt_inverse)(&part, &mut words);
-                assert_eq!(words, coefficients, "{} {bits} 2^{log_m}", kernels.name);
+            let coefficients = random(&mut rng, m, whole.modulus().value());
+            let mut all = vec![0; whole.n()];
+            coefficients.iter().zip(all.iter_mut().step_by(run)).for_each(|(&c, a)| *a = c);
+            let mut words = coefficients.clone();
+            (kernels.ntt_forward)(&part.table, &mut words);
+            (kernels.ntt_forward)(&whole.table, &mut all);
+            for (i, &word) in all.iter().enumerate() {
+                assert_eq!(word, words[i / run], "{} {bits} 2^{log_m} {i}", kernels.name);
             }
+            (kernels.ntt_inverse)(&part.table, &mut words);
+            assert_eq!(words, coefficients, "{} {bits} 2^{log_m}", kernels.name);
         }
     }
 }

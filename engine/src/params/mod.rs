@@ -3,7 +3,6 @@
 
 pub mod limits;
 mod literal;
-pub mod primes;
 mod security;
 mod set;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::literal::{Chain, ParametersLiteral};
-use super::{limits, max_log_qp, primes};
-use crate::modulus::Modulus;
+use super::{limits, max_log_qp};
+use crate::modulus::{Modulus, primes};
 use crate::ntt::NttTable;
 use crate::rns::RnsTables;
 use crate::{Error, Result};

@@ -6,5 +6,5 @@ mod subring;
 
 pub use automorphism::{Automorphism, CHUNK_WORDS};
 pub(crate) use rns_poly::check;
-pub use rns_poly::{Form, RnsPoly};
+pub use rns_poly::{Coefficients, RnsPoly};
 pub use subring::SubringPoly;

@@ -7,17 +7,11 @@ use crate::buffer::AlignedBuf;
 use crate::params::Parameters;
 use crate::{Error, Result};
 
-/// How the limbs of a polynomial are represented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Coefficients in natural order.
-    Coefficient,
-    /// NTT values in bit-reversed order.
-    Ntt,
-}
-
 /// A polynomial of degree below N at some level: `level + 1` limbs, and after them the special ones when
 /// extended. Limbs are contiguous, N words each, words in `[0, q)`.
+///
+/// It is always in NTT form: its limbs are NTT values, in bit-reversed order. Coefficients are of another type,
+/// [`Coefficients`], so that neither is taken for the other.
 #[derive(Clone, Debug)]
 pub struct RnsPoly {
     data: AlignedBuf,
@@ -25,28 +19,27 @@ pub struct RnsPoly {
     limbs: usize,
     level: usize,
     extended: bool,
-    form: Form,
 }
 
 impl RnsPoly {
     /// The zero polynomial.
-    pub fn zero(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
-        Self::with_storage(params, params.n(), level, extended, form, AlignedBuf::zeroed)
+    pub fn zero(params: &Parameters, level: usize, extended: bool) -> Self {
+        Self::with_storage(params, params.n(), level, extended, AlignedBuf::zeroed)
     }
 
     /// A polynomial of unspecified words, to be overwritten: its memory is recycled. Not for secrets.
-    pub(crate) fn scratch(params: &Parameters, level: usize, extended: bool, form: Form) -> Self {
-        Self::with_storage(params, params.n(), level, extended, form, AlignedBuf::scratch)
+    pub(crate) fn scratch(params: &Parameters, level: usize, extended: bool) -> Self {
+        Self::with_storage(params, params.n(), level, extended, AlignedBuf::scratch)
     }
 
-    /// As [`Self::scratch`], in NTT form, for a polynomial of another degree over the same primes.
+    /// As [`Self::scratch`], for a polynomial of another degree over the same primes.
     pub(super) fn scratch_of_degree(
         params: &Parameters,
         n: usize,
         level: usize,
         extended: bool,
     ) -> Self {
-        Self::with_storage(params, n, level, extended, Form::Ntt, AlignedBuf::scratch)
+        Self::with_storage(params, n, level, extended, AlignedBuf::scratch)
     }
 
     fn with_storage(
@@ -54,11 +47,10 @@ impl RnsPoly {
         n: usize,
         level: usize,
         extended: bool,
-        form: Form,
         storage: fn(usize) -> AlignedBuf,
     ) -> Self {
         let limbs = level + 1 + if extended { params.special_count() } else { 0 };
-        Self { data: storage(limbs * n), n, limbs, level, extended, form }
+        Self { data: storage(limbs * n), n, limbs, level, extended }
     }
 
     /// Checks that this polynomial can belong to `params`: its ring degree, and its level.
@@ -82,11 +74,6 @@ impl RnsPoly {
     /// Whether the special limbs are present.
     pub fn is_extended(&self) -> bool {
         self.extended
-    }
-
-    /// Representation of the limbs.
-    pub fn form(&self) -> Form {
-        self.form
     }
 
     /// Number of limbs stored.
@@ -123,34 +110,24 @@ impl RnsPoly {
 
     /// All words, limb after limb.
     pub fn words(&self) -> &[u64] {
-        &self.data[..self.limbs * self.n]
+        &self.data
     }
 
     /// All words, mutable.
     pub fn words_mut(&mut self) -> &mut [u64] {
-        &mut self.data[..self.limbs * self.n]
+        &mut self.data
     }
 
-    /// Transforms every limb to NTT form; nothing to do when it is there already.
-    pub fn to_ntt(&mut self, params: &Parameters) {
-        if self.form == Form::Coefficient {
-            let level = self.level;
-            self.par_limbs_mut().enumerate().for_each(|(position, limb)| {
-                params.table(params.limb_index(level, position)).forward(limb);
-            });
-            self.form = Form::Ntt;
-        }
-    }
-
-    /// Transforms every limb to coefficient form; nothing to do when it is there already.
-    pub fn to_coefficients(&mut self, params: &Parameters) {
-        if self.form == Form::Ntt {
-            let level = self.level;
-            self.par_limbs_mut().enumerate().for_each(|(position, limb)| {
-                params.table(params.limb_index(level, position)).inverse(limb);
-            });
-            self.form = Form::Coefficient;
-        }
+    /// The coefficients, in the same memory: every limb is transformed.
+    ///
+    /// # Panics
+    /// If the parameters have not the ring degree and the level of this polynomial.
+    pub fn into_coefficients(mut self, params: &Parameters) -> Coefficients {
+        let level = self.level;
+        self.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+            params.table(params.limb_index(level, position)).inverse(limb);
+        });
+        Coefficients { data: self.data, n: self.n }
     }
 
     /// The same polynomial at a lower level: its first `level + 1` limbs, without special ones.
@@ -158,7 +135,7 @@ impl RnsPoly {
         let words = (level + 1) * self.n;
         let mut data = AlignedBuf::scratch(words);
         data.copy_from_slice(&self.data[..words]);
-        Self { data, n: self.n, limbs: level + 1, level, extended: false, form: self.form }
+        Self { data, n: self.n, limbs: level + 1, level, extended: false }
     }
 
     /// Every word `run` times over: a polynomial of `run` times the degree.
@@ -190,7 +167,28 @@ pub(super) fn repeat(out: &mut [u64], words: &[u64], run: usize) {
     out.chunks_exact_mut(run).zip(words).for_each(|(out, &word)| out.fill(word));
 }
 
+/// The coefficients of a polynomial of degree below N modulo several primes: limbs of N words in natural order, words in
+/// `[0, q)`. See [`RnsPoly::into_coefficients`].
+#[derive(Clone, Debug)]
+pub struct Coefficients {
+    data: AlignedBuf,
+    n: usize,
+}
+
+impl Coefficients {
+    /// All limbs in order.
+    pub fn limbs(&self) -> std::slice::ChunksExact<'_, u64> {
+        self.data.chunks_exact(self.n)
+    }
+}
+
 impl Zeroize for RnsPoly {
+    fn zeroize(&mut self) {
+        self.data.zeroize();
+    }
+}
+
+impl Zeroize for Coefficients {
     fn zeroize(&mut self) {
         self.data.zeroize();
     }

@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use super::chacha::KeyStream;
 use super::{Seed, Small};
-use crate::encoding::instance::{Instance, instances};
+use crate::vector::instance::{Instance, instances};
 
 /// Standard deviation of the error distribution.
 pub const SIGMA: f64 = 3.19;

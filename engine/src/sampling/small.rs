@@ -5,9 +5,9 @@ use std::ops::{Deref, DerefMut};
 use zeroize::Zeroize;
 
 use crate::buffer::AlignedBuf;
-use crate::encoding::instance::{Instance, instances};
 use crate::modulus::Modulus;
 use crate::ntt::NttTable;
+use crate::vector::instance::{Instance, instances};
 
 /// Small signed coefficients, cleared when dropped.
 pub struct Small {

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroize;
 
 use super::Small;
-use crate::encoding::instance::{Instance, instances};
+use crate::vector::instance::{Instance, instances};
 
 /// Base-3 digits that a 16-bit word yields.
 const DIGITS: usize = 10;

@@ -8,9 +8,9 @@
 
 use super::Seed;
 use super::chacha::KeyStream;
-use crate::encoding::instance::{Instance, instances};
 use crate::kernels::kernels;
 use crate::modulus::{Modulus, RADIX_BITS};
+use crate::vector::instance::{Instance, instances};
 
 /// Candidates cut at a time.
 const GROUP: usize = 128;

@@ -7,7 +7,7 @@ use super::frame::{Sink, Source, packed_bytes};
 use crate::cipher::{Ciphertext, Plaintext, check_scale};
 use crate::keys::{SecretKey, expand};
 use crate::params::{Chain, Parameters, ParametersLiteral, limits};
-use crate::poly::{Form, RnsPoly};
+use crate::poly::RnsPoly;
 use crate::sampling::{self, Seed};
 use crate::{Error, Result};
 
@@ -90,12 +90,11 @@ pub fn write_ciphertext(
     for poly in [c0, c1] {
         let level = c0.level();
         let fits = poly.n() == params.n() && level <= params.max_level() && poly.level() == level;
-        if !fits || poly.is_extended() || poly.form() != Form::Ntt {
+        if !fits || poly.is_extended() {
             let (n, level) = (poly.n(), poly.level());
             let found = format!("ring degree {n}, level {level}");
             let (n, level) = (params.n(), params.max_level());
-            let expected =
-                format!("ring degree {n}, one level of at most {level}, plain, in NTT form");
+            let expected = format!("ring degree {n}, one level of at most {level}, plain");
             return Err(Error::argument("ciphertext to write", found, expected));
         }
     }
@@ -192,14 +191,14 @@ pub(super) fn write_poly(
     Ok(())
 }
 
-/// Reads a polynomial in NTT form, not extended.
+/// Reads a polynomial that is not extended.
 pub(super) fn read_poly(
     source: &mut Source<impl Read>,
     params: &Parameters,
     level: usize,
 ) -> Result<RnsPoly> {
     source.need(poly_bytes(params, level))?;
-    let mut poly = RnsPoly::zero(params, level, false, Form::Ntt);
+    let mut poly = RnsPoly::zero(params, level, false);
     for (i, limb) in poly.limbs_mut().enumerate() {
         source.words(limb, params.modulus(i).value())?;
     }

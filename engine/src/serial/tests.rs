@@ -293,7 +293,7 @@ fn writers_refuse_what_does_not_fit() {
     assert_eq!(
         error.to_string(),
         "ciphertext to write: found ring degree 2048, level 2, \
-         expected ring degree 2048, one level of at most 1, plain, in NTT form"
+         expected ring degree 2048, one level of at most 1, plain"
     );
 }
 

@@ -5,6 +5,7 @@
 //! up as a slightly larger residue.
 
 use super::lanes::{Lanes, MAGIC};
+use crate::kernels::tables::doubles::centred;
 use crate::modulus::{Modulus, ShoupScalar};
 
 /// A constant factor: `value` with `|value| < q/2`, and `value / q` rounded to a double.
@@ -20,13 +21,6 @@ impl<L: Lanes> Factor<L> {
         let (value, ratio) = centred(scalar.value, modulus.value());
         Self { value: L::splat(value), ratio: L::splat(ratio) }
     }
-}
-
-/// `w` in `[0, q)` as the residue nearest to 0, and that divided by q.
-#[inline]
-pub(super) fn centred(w: u64, q: u64) -> (f64, f64) {
-    let value = if w > q / 2 { -((q - w) as f64) } else { w as f64 };
-    (value, value / q as f64)
 }
 
 /// A prime in all lanes.

@@ -6,10 +6,10 @@ use super::arith::Factor;
 use super::lanes::Lanes;
 use super::pointwise::{mul_scalar, put_permuted};
 use super::sums::Sums;
+use crate::kernels::contract::{KEY_WORDS, KeyProduct};
 use crate::kernels::shape::{
     require_blocks, require_key_product, require_slices, require_sums, require_targets,
 };
-use crate::kernels::{KEY_WORDS, KeyProduct};
 use crate::modulus::Modulus;
 
 /// Calls `$block` with `U` = 2 while two vectors are left, then with 1: `start` words are done.

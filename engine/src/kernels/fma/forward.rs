@@ -2,16 +2,17 @@
 //! registers.
 //!
 //! Between the first load and the last store, words are doubles: signed residues that grow by little
-//! more than q/2 with each stage. [`super::bounds`] says before which passes they must be corrected.
+//! more than q/2 with each stage. [`crate::kernels::tables::bounds`] says before which passes they must be corrected.
 //! Passes go depth first, so that small blocks are finished while they are in the nearest cache.
 
 use super::arith::{Factor, Prime};
+use super::constants::Constants;
 use super::lanes::Lanes;
-use super::passes::{plan, tail_stages};
-use super::tables::{Constants, Tables};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::ntt::NttTable;
+use crate::kernels::tables::doubles::Doubles;
+use crate::kernels::tables::passes::{plan, tail_stages};
+use crate::kernels::tables::transform::TransformTable;
 
 /// Butterflies of vectors `a` and `b` with one constant, given as `w: a b, a b, ...; ...`.
 macro_rules! butterflies {
@@ -26,19 +27,20 @@ macro_rules! butterflies {
 /// What every stage needs.
 struct Context<'a, L> {
     prime: Prime<L>,
-    constants: &'a Constants,
+    constants: Constants<'a>,
 }
 
 /// See [`crate::kernels::Kernels::ntt_forward`].
 #[inline(always)]
-pub(super) fn forward<L: Lanes>(table: &NttTable, a: &mut [u64]) {
+pub(super) fn forward<L: Lanes>(table: &TransformTable, a: &mut [u64]) {
     require_len(a.len(), table.n());
     let tail = tail_stages(L::WORDS);
     if table.log_n() < tail {
         return (scalar::KERNELS.ntt_forward)(table, a);
     }
-    let Tables { forward: constants, corrections, .. } = table.doubles(L::WORDS);
-    let context = Context { prime: Prime::<L>::new(table.modulus()), constants };
+    let Doubles { forward: constants, corrections, .. } = table.doubles(L::WORDS);
+    let context =
+        Context { prime: Prime::<L>::new(table.modulus()), constants: Constants(constants) };
     let plan = plan(table.log_n() - tail);
     let correct_tail = corrections[plan.len()];
     let (n, a) = (a.len(), a.as_mut_ptr());

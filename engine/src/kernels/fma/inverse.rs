@@ -2,15 +2,16 @@
 //! reverse order of the forward transform.
 //!
 //! A butterfly maps `(x, y)` to `(x + y, (x - y) w)`: products come out below `5/8 q`, sums grow. Which
-//! of them are corrected, and why that suffices, is said at [`super::bounds::inverse_is_free`].
+//! of them are corrected, and why that suffices, is said at [`crate::kernels::tables::bounds::inverse_is_free`].
 
 use super::arith::{Factor, Prime};
+use super::constants::Constants;
 use super::lanes::Lanes;
-use super::passes::{plan, tail_stages};
-use super::tables::{Constants, Tables};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::ntt::NttTable;
+use crate::kernels::tables::doubles::Doubles;
+use crate::kernels::tables::passes::{plan, tail_stages};
+use crate::kernels::tables::transform::TransformTable;
 
 /// Butterflies of vectors `a` and `b` with one constant, given as `w: a b, a b, ...; ...`.
 macro_rules! butterflies {
@@ -34,7 +35,7 @@ macro_rules! correct {
 /// What every stage needs.
 struct Context<'a, L> {
     prime: Prime<L>,
-    constants: &'a Constants,
+    constants: Constants<'a>,
     /// The constants of the last stage, with 1/N in them.
     sums: Factor<L>,
     differences: Factor<L>,
@@ -42,16 +43,16 @@ struct Context<'a, L> {
 
 /// See [`crate::kernels::Kernels::ntt_inverse`].
 #[inline(always)]
-pub(super) fn inverse<L: Lanes>(table: &NttTable, a: &mut [u64]) {
+pub(super) fn inverse<L: Lanes>(table: &TransformTable, a: &mut [u64]) {
     require_len(a.len(), table.n());
     if table.log_n() < tail_stages(L::WORDS) {
         return (scalar::KERNELS.ntt_inverse)(table, a);
     }
-    let Tables { inverse: constants, free_inverse, .. } = table.doubles(L::WORDS);
+    let Doubles { inverse: constants, free_inverse, .. } = table.doubles(L::WORDS);
     let (sums, differences) = table.last_inverse_stage();
     let context = Context {
         prime: Prime::<L>::new(table.modulus()),
-        constants,
+        constants: Constants(constants),
         sums: Factor::new(sums, table.modulus()),
         differences: Factor::new(differences, table.modulus()),
     };

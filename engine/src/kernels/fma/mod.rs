@@ -8,22 +8,18 @@
 mod arith;
 mod avx2;
 mod avx512;
-mod bounds;
+mod constants;
 mod dot;
 mod forward;
 mod inverse;
 mod lanes;
 mod pairs;
-mod passes;
 mod pointwise;
 mod sums;
-mod tables;
 
-pub(crate) use tables::Tables;
-
-use super::{BlockPermutation, Kernels, KeyProduct, PairProducts};
+use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
+use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
-use crate::ntt::NttTable;
 
 /// A module with a table of kernels: safe functions around those compiled for some features.
 macro_rules! instance {
@@ -60,8 +56,8 @@ macro_rules! instances {
 }
 
 instances! {
-    ntt_forward = forward::forward, (table: &NttTable, a: &mut [u64]);
-    ntt_inverse = inverse::inverse, (table: &NttTable, a: &mut [u64]);
+    ntt_forward = forward::forward, (table: &TransformTable, a: &mut [u64]);
+    ntt_inverse = inverse::inverse, (table: &TransformTable, a: &mut [u64]);
     add = pointwise::add, (a: &mut [u64], b: &[u64], modulus: &Modulus);
     sub = pointwise::sub, (a: &mut [u64], b: &[u64], modulus: &Modulus);
     mul = pointwise::mul, (out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus);

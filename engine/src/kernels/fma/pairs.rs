@@ -7,7 +7,7 @@
 use super::dot::doubles;
 use super::lanes::Lanes;
 use super::sums::Sums;
-use crate::kernels::PairProducts;
+use crate::kernels::contract::PairProducts;
 use crate::kernels::shape::require_pairs;
 use crate::modulus::Modulus;
 

@@ -2,7 +2,7 @@
 
 use super::arith::{Factor, Prime};
 use super::lanes::Lanes;
-use crate::kernels::BlockPermutation;
+use crate::kernels::contract::BlockPermutation;
 use crate::kernels::shape::{require_blocks, require_len, require_permutation};
 use crate::modulus::{Modulus, ShoupScalar};
 

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 
 use super::arith::{Factor, V, load, splat};
-use crate::ntt::Twiddles;
+use crate::kernels::tables::twiddles::Twiddles;
 
 /// Butterfly constants, read without checks.
 pub(super) struct Constants<'a>(pub(super) &'a Twiddles);
@@ -20,8 +20,8 @@ impl Constants<'_> {
         // SAFETY: promised by the caller; both arrays have N words.
         unsafe {
             Factor {
-                value: splat(*self.0.values.as_ptr().add(k)),
-                quotient: splat(*self.0.quotients.as_ptr().add(k)),
+                value: splat(*self.0.values().as_ptr().add(k)),
+                quotient: splat(*self.0.quotients().as_ptr().add(k)),
             }
         }
     }
@@ -47,8 +47,8 @@ impl Constants<'_> {
         // SAFETY: promised by the caller; both arrays have N words.
         let (values, quotients) = unsafe {
             (
-                _mm256_loadu_si256(self.0.values.as_ptr().add(k).cast()),
-                _mm256_loadu_si256(self.0.quotients.as_ptr().add(k).cast()),
+                _mm256_loadu_si256(self.0.values().as_ptr().add(k).cast()),
+                _mm256_loadu_si256(self.0.quotients().as_ptr().add(k).cast()),
             )
         };
         Factor {
@@ -68,8 +68,8 @@ impl Constants<'_> {
         // SAFETY: promised by the caller; both arrays have N words.
         unsafe {
             Factor {
-                value: load(self.0.values.as_ptr().add(k)),
-                quotient: load(self.0.quotients.as_ptr().add(k)),
+                value: load(self.0.values().as_ptr().add(k)),
+                quotient: load(self.0.quotients().as_ptr().add(k)),
             }
         }
     }

@@ -7,8 +7,8 @@ use std::arch::x86_64::*;
 
 use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, store_block};
 use super::pointwise::store_permuted;
+use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
 use crate::kernels::shape::require_key_product;
-use crate::kernels::{KEY_WORDS, KeyProduct, KeyWords};
 use crate::modulus::Modulus;
 
 /// See [`crate::kernels::Kernels::key_product`].

@@ -2,7 +2,7 @@
 //! at a time, all in registers.
 //!
 //! Passes go depth first, so that small blocks are finished while they are in the nearest cache.
-//! Two ways to bound the words: *lazy* for primes with a [`NttTable::forward_offset`], where no word
+//! Two ways to bound the words: *lazy* for primes with a [`TransformTable::forward_offset`], where no word
 //! is corrected or even masked before the end (only its low 52 bits count); and Harvey's for larger
 //! ones, where words are below 4q at every stage.
 
@@ -12,7 +12,7 @@ use super::arith::{Factor, Prime, V, load, splat, store};
 use super::constants::{Constants, Lanes};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::ntt::NttTable;
+use crate::kernels::tables::transform::TransformTable;
 
 /// Words corrected to `[0, 2q)` before each addition.
 const HARVEY: u8 = 0;
@@ -51,7 +51,7 @@ struct Context<'a> {
 
 /// See [`crate::kernels::Kernels::ntt_forward`].
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-pub(super) fn forward(table: &NttTable, a: &mut [u64]) {
+pub(super) fn forward(table: &TransformTable, a: &mut [u64]) {
     require_len(a.len(), table.n());
     if table.log_n() <= TAIL_STAGES {
         return (scalar::KERNELS.ntt_forward)(table, a);

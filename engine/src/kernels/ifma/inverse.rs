@@ -14,7 +14,7 @@ use super::constants::{Constants, Lanes};
 use super::forward::{TAIL_STAGES, plan};
 use crate::kernels::scalar;
 use crate::kernels::shape::require_len;
-use crate::ntt::NttTable;
+use crate::kernels::tables::transform::TransformTable;
 
 /// The pass ends the transform.
 const LAST: u64 = 0;
@@ -47,7 +47,7 @@ const fn bound_after(stages: usize, i: usize, bound: u64) -> u64 {
 
 /// See [`crate::kernels::Kernels::ntt_inverse`].
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-pub(super) fn inverse(table: &NttTable, a: &mut [u64]) {
+pub(super) fn inverse(table: &TransformTable, a: &mut [u64]) {
     require_len(a.len(), table.n());
     if table.log_n() <= TAIL_STAGES {
         return (scalar::KERNELS.ntt_inverse)(table, a);

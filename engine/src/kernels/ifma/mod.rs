@@ -15,9 +15,9 @@ mod pairs;
 mod pointwise;
 mod sums;
 
-use super::{BlockPermutation, Kernels, KeyProduct, PairProducts};
+use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
+use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
-use crate::ntt::NttTable;
 
 /// Whether this processor has all that the functions below are compiled for.
 pub(super) fn supported() -> bool {
@@ -41,8 +41,8 @@ macro_rules! table {
 }
 
 table! {
-    ntt_forward = forward::forward, (table: &NttTable, a: &mut [u64]);
-    ntt_inverse = inverse::inverse, (table: &NttTable, a: &mut [u64]);
+    ntt_forward = forward::forward, (table: &TransformTable, a: &mut [u64]);
+    ntt_inverse = inverse::inverse, (table: &TransformTable, a: &mut [u64]);
     add = pointwise::add, (a: &mut [u64], b: &[u64], modulus: &Modulus);
     sub = pointwise::sub, (a: &mut [u64], b: &[u64], modulus: &Modulus);
     mul = pointwise::mul, (out: &mut [u64], a: &[u64], b: &[u64], modulus: &Modulus);

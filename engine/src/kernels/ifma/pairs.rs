@@ -7,8 +7,8 @@
 use std::arch::x86_64::*;
 
 use super::arith::{MAX_TERMS, Sum, SumReducer, is_wide, load, splat, store};
+use crate::kernels::contract::{MAX_OUTPUTS, PairProducts};
 use crate::kernels::shape::require_pairs;
-use crate::kernels::{MAX_OUTPUTS, PairProducts};
 use crate::modulus::Modulus;
 
 /// See [`crate::kernels::Kernels::dot_pairs`].

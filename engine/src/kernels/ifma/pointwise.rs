@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::arith::{Factor, Prime, V, blocks, blocks_mut, load_block, splat, store_block};
-use crate::kernels::BlockPermutation;
+use crate::kernels::contract::BlockPermutation;
 use crate::kernels::shape::{Lift, require_len, require_permutation};
 use crate::modulus::{Modulus, ShoupScalar};
 

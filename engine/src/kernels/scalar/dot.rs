@@ -2,10 +2,10 @@
 //! [`crate::kernels::Kernels`].
 
 use super::pointwise::store_permuted;
+use crate::kernels::contract::{KEY_WORDS, KeyProduct, MAX_OUTPUTS, PairProducts};
 use crate::kernels::shape::{
     require_key_product, require_pairs, require_slices, require_sums, require_targets,
 };
-use crate::kernels::{KEY_WORDS, KeyProduct, MAX_OUTPUTS, PairProducts};
 use crate::modulus::Modulus;
 
 /// Terms between reductions: products are below 2^100, so this many sum to less than 2^124.

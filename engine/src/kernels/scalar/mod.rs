@@ -4,7 +4,7 @@ mod dot;
 mod ntt;
 mod pointwise;
 
-use super::Kernels;
+use super::contract::Kernels;
 
 /// The scalar table.
 pub(super) static KERNELS: Kernels = Kernels {

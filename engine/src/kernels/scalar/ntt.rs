@@ -2,11 +2,11 @@
 //! stay in `[0, 4q)` forward and `[0, 2q)` backward, and are brought to `[0, q)` at the end.
 
 use crate::kernels::shape::require_len;
+use crate::kernels::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar, correct};
-use crate::ntt::NttTable;
 
-/// See [`super::super::Kernels::ntt_forward`].
-pub(super) fn forward(table: &NttTable, a: &mut [u64]) {
+/// See [`crate::kernels::Kernels::ntt_forward`].
+pub(super) fn forward(table: &TransformTable, a: &mut [u64]) {
     require_len(a.len(), table.n());
     let modulus = table.modulus();
     let q = modulus.value();
@@ -32,8 +32,8 @@ pub(super) fn forward(table: &NttTable, a: &mut [u64]) {
     }
 }
 
-/// See [`super::super::Kernels::ntt_inverse`].
-pub(super) fn inverse(table: &NttTable, a: &mut [u64]) {
+/// See [`crate::kernels::Kernels::ntt_inverse`].
+pub(super) fn inverse(table: &TransformTable, a: &mut [u64]) {
     require_len(a.len(), table.n());
     let modulus = table.modulus();
     let q = modulus.value();

@@ -1,6 +1,6 @@
 //! Kernels that treat each word by itself. Ranges are those of [`crate::kernels::Kernels`].
 
-use crate::kernels::BlockPermutation;
+use crate::kernels::contract::BlockPermutation;
 use crate::kernels::shape::{Lift, require_blocks, require_len, require_permutation};
 use crate::modulus::{Modulus, ShoupScalar};
 

@@ -2,9 +2,16 @@
 
 use super::*;
 
-#[test]
-fn montgomery_dots() {
-    for_each(|kernels, m, pattern, rng| {
+for_each_isa!(
+    montgomery_dots,
+    dots_of_pairs,
+    wrong_lengths_of_pairs_are_refused,
+    sums_of_squares,
+    tensor_products
+);
+
+fn montgomery_dots(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         let other = Modulus::new(PRIMES[5]).unwrap();
         for count in [1, 2, 3, 9, 64] {
             // The largest words whose sum stays below 2^52.
@@ -33,9 +40,8 @@ fn montgomery_dots() {
     });
 }
 
-#[test]
-fn dots_of_pairs() {
-    for_each(|kernels, m, pattern, rng| {
+fn dots_of_pairs(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         let q = m.value();
         // 4096 and more terms overflow 64-bit accumulators of 52-bit halves unless they are folded.
         for (count, len) in [(0, 8), (1, 40), (2, 136), (25, 72), (4096, 24), (5000, 8)] {
@@ -76,40 +82,36 @@ fn dots_of_pairs() {
     });
 }
 
-#[test]
-fn wrong_lengths_of_pairs_are_refused() {
-    for kernels in available() {
-        let m = Modulus::new(97).unwrap();
-        let zeros = [0; 64];
-        let accepts = |outputs: usize, terms: [usize; 2], factors: usize, words: usize, run| {
-            let mut outs = vec![[0; 64]; 2 * outputs];
-            let mut outs: Vec<[&mut [u64]; 2]> = outs
-                .as_chunks_mut::<2>()
-                .0
-                .iter_mut()
-                .map(|[out0, out1]| [&mut out0[..], &mut out1[..]])
-                .collect();
-            let [x0, x1] = terms.map(|count| vec![&zeros[..]; count]);
-            let factors = vec![&zeros[..words]; factors];
-            let products = PairProducts { x0: &x0, x1: &x1, factors: &factors, run, add: false };
-            let call = std::panic::AssertUnwindSafe(|| {
-                (kernels.dot_pairs)(&mut outs, &products, &m);
-            });
-            std::panic::catch_unwind(call).is_ok()
-        };
-        assert!(accepts(2, [3, 3], 6, 64, 1) && accepts(2, [3, 3], 6, 4, 16));
-        // No output, or too many; components of unequal number; factors missing; runs that are no powers of two from 8 on.
-        assert!(!accepts(0, [3, 3], 0, 64, 1) && !accepts(5, [3, 3], 15, 64, 1));
-        assert!(!accepts(2, [3, 2], 6, 64, 1) && !accepts(2, [3, 3], 5, 64, 1));
-        assert!(!accepts(2, [3, 3], 6, 3, 16) && !accepts(2, [3, 3], 6, 63, 1));
-        assert!(!accepts(2, [3, 3], 6, 64, 4) && !accepts(2, [3, 3], 6, 64, 24));
-        assert!(!accepts(2, [3, 3], 6, 64, 0));
-    }
+fn wrong_lengths_of_pairs_are_refused(kernels: &Kernels) {
+    let m = Modulus::new(97).unwrap();
+    let zeros = [0; 64];
+    let accepts = |outputs: usize, terms: [usize; 2], factors: usize, words: usize, run| {
+        let mut outs = vec![[0; 64]; 2 * outputs];
+        let mut outs: Vec<[&mut [u64]; 2]> = outs
+            .as_chunks_mut::<2>()
+            .0
+            .iter_mut()
+            .map(|[out0, out1]| [&mut out0[..], &mut out1[..]])
+            .collect();
+        let [x0, x1] = terms.map(|count| vec![&zeros[..]; count]);
+        let factors = vec![&zeros[..words]; factors];
+        let products = PairProducts { x0: &x0, x1: &x1, factors: &factors, run, add: false };
+        let call = std::panic::AssertUnwindSafe(|| {
+            (kernels.dot_pairs)(&mut outs, &products, &m);
+        });
+        std::panic::catch_unwind(call).is_ok()
+    };
+    assert!(accepts(2, [3, 3], 6, 64, 1) && accepts(2, [3, 3], 6, 4, 16));
+    // No output, or too many; components of unequal number; factors missing; runs that are no powers of two from 8 on.
+    assert!(!accepts(0, [3, 3], 0, 64, 1) && !accepts(5, [3, 3], 15, 64, 1));
+    assert!(!accepts(2, [3, 2], 6, 64, 1) && !accepts(2, [3, 3], 5, 64, 1));
+    assert!(!accepts(2, [3, 3], 6, 3, 16) && !accepts(2, [3, 3], 6, 63, 1));
+    assert!(!accepts(2, [3, 3], 6, 64, 4) && !accepts(2, [3, 3], 6, 64, 24));
+    assert!(!accepts(2, [3, 3], 6, 64, 0));
 }
 
-#[test]
-fn sums_of_squares() {
-    for_each(|kernels, m, pattern, rng| {
+fn sums_of_squares(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         for (count, len) in [(0, 8), (1, 40), (3, 72), (5000, 24)] {
             let [a, b] = std::array::from_fn(|_| lists(rng, pattern, count, len, m.value()));
             let mut out = [vec![u64::MAX; len], vec![u64::MAX; len], vec![u64::MAX; len]];
@@ -127,9 +129,8 @@ fn sums_of_squares() {
     });
 }
 
-#[test]
-fn tensor_products() {
-    for_each(|kernels, m, pattern, rng| {
+fn tensor_products(kernels: &Kernels) {
+    for_each(|m, pattern, rng| {
         let [a0, a1, b0, b1] = std::array::from_fn(|_| words(rng, pattern, LEN, m.value()));
         let mut out = [vec![u64::MAX; LEN], vec![u64::MAX; LEN], vec![u64::MAX; LEN]];
         let [out0, out1, out2] = &mut out;

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroize;
 
 use super::Seed;
-use crate::encoding::instance::Instance;
+use crate::vector::instance::Instance;
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 64;

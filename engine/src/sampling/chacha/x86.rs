@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::BLOCK;
-use crate::encoding::instance::Instance;
 use crate::sampling::Seed;
+use crate::vector::instance::Instance;
 
 /// Writes blocks from number `counter` on. The instance is not the portable one.
 pub(super) fn fill(

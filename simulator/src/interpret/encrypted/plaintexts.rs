@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use engine::cipher::Plaintext;
 use engine::encoding::Encoder;
 use engine::eval::PlaintextSource;
-use engine::poly::{Form, RnsPoly};
+use engine::poly::RnsPoly;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -135,7 +135,7 @@ fn encode_again(encoder: &Encoder, spec: &PlaintextSpec, plaintext: &mut Plainte
 
 /// One to encode into: not of recycled memory, which would never be given back.
 fn empty(encoder: &Encoder, spec: &PlaintextSpec) -> Plaintext {
-    let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended, Form::Ntt);
+    let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended);
     Plaintext::new(poly, spec.scale)
 }
 

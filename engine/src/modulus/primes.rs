@@ -1,12 +1,14 @@
 //! Primes that allow a negacyclic NTT, and their roots of unity.
 
-use crate::modulus::{MAX_BITS, Modulus};
-use crate::ntt::MAX_LOG_N;
+use super::{MAX_BITS, Modulus};
 use crate::{Error, Result};
 
 /// Witnesses with which the Miller-Rabin test is exact for every 64-bit number
 /// (Sorenson, Webster, "Strong pseudoprimes to twelve prime bases", 2017).
 const WITNESSES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
+
+/// Largest `log2 N` of the ring degrees that there are primes, roots and transforms for.
+pub const MAX_LOG_N: u32 = 17;
 
 /// Most primes that are searched for at once.
 const MAX_COUNT: usize = 4096;

@@ -52,31 +52,31 @@ fn has_avx512() -> bool {
 macro_rules! instances {
     ($(#[$doc:meta])* $vis:vis fn $name:ident<$v:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $code:block) => {
         $(#[$doc])*
-        $vis fn $name(instance: $crate::encoding::instance::Instance, $($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name(instance: $crate::vector::instance::Instance, $($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body<$v: $crate::encoding::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? $code
+            fn body<$v: $crate::vector::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? $code
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq")]
             fn avx512($($arg: $ty),*) $(-> $ret)? {
-                body::<$crate::encoding::lanes::Avx512>($($arg),*)
+                body::<$crate::vector::lanes::Avx512>($($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2")]
             fn avx2($($arg: $ty),*) $(-> $ret)? {
-                body::<$crate::encoding::lanes::Avx2>($($arg),*)
+                body::<$crate::vector::lanes::Avx2>($($arg),*)
             }
 
             match instance {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an instance names what the processor has.
-                $crate::encoding::instance::Instance::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::vector::instance::Instance::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                $crate::encoding::instance::Instance::Avx2 => unsafe { avx2($($arg),*) },
-                $crate::encoding::instance::Instance::Portable => {
-                    body::<$crate::encoding::lanes::Portable>($($arg),*)
+                $crate::vector::instance::Instance::Avx2 => unsafe { avx2($($arg),*) },
+                $crate::vector::instance::Instance::Portable => {
+                    body::<$crate::vector::lanes::Portable>($($arg),*)
                 }
             }
         }

@@ -1,12 +1,12 @@
-//! Where the transforms must correct their words.
+//! Where the transforms in doubles must correct their words.
 //!
-//! What is multiplied by a constant may reach 2^52 in magnitude, see [`super::arith::Prime::mul`].
+//! What is multiplied by a constant may reach 2^52 in magnitude, see `mul` of the primes in `fma/arith.rs`.
 
 /// Largest magnitude of a factor.
 const LIMIT: u64 = 1 << 52;
 
 /// Most passes of a transform, the part at its end included.
-pub(super) const MAX_PASSES: usize = 5;
+pub(in crate::kernels) const MAX_PASSES: usize = 5;
 
 /// Bound of a product of a word up to `bound`: `q (1/2 + bound / 2^55)`, rounded up.
 fn product(q: u64, bound: u64) -> u64 {
@@ -28,7 +28,10 @@ fn after(q: u64, stages: u32, x: u64, y: u64) -> Option<u64> {
 /// Words start below 2q. Corrected words are at most `(q + 1)/2`, and the others `y <= 2^52`; up to six
 /// stages then end below `q (1/2 + 5/8 + (1/2 + 1.2/8) + ...) < 4q < 2^52`, so a correction always
 /// suffices. Primes below 2^48 need none at any supported size.
-pub(super) fn forward_corrections(q: u64, passes: impl Iterator<Item = u32>) -> [bool; MAX_PASSES] {
+pub(in crate::kernels) fn forward_corrections(
+    q: u64,
+    passes: impl Iterator<Item = u32>,
+) -> [bool; MAX_PASSES] {
     let mut corrections = [false; MAX_PASSES];
     let mut bound = 2 * q;
     for (stages, correction) in passes.zip(&mut corrections) {
@@ -52,14 +55,14 @@ pub(super) fn forward_corrections(q: u64, passes: impl Iterator<Item = u32>) -> 
 /// it is the only one and ends the transform. Two more stages make of them `2q + 2`, and of its
 /// products, at most `5/8 q`, up to `2.5q`: word 1 is corrected after a third stage. The factors
 /// stay below `4q` throughout.
-pub(super) const fn inverse_is_free(q: u64) -> bool {
+pub(in crate::kernels) const fn inverse_is_free(q: u64) -> bool {
     20 * q <= LIMIT
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::passes::{plan, tail_stages};
     use super::*;
+    use crate::kernels::tables::passes::{plan, tail_stages};
 
     fn corrections(q: u64, words: usize, log_n: u32) -> [bool; MAX_PASSES] {
         let tail = tail_stages(words);

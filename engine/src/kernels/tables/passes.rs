@@ -1,16 +1,16 @@
-//! The shape of the transforms, and stages on vectors held in registers.
+//! The shape of the transforms in doubles.
 //!
 //! A pass does up to three stages over `2^R` columns of a block of words; the tail does all remaining
 //! stages of `8 * WORDS` words at a time: three between its eight vectors, the others after these have been
 //! transposed, so that a lane holds a group of `WORDS` words.
 
 /// Stages of the tail.
-pub(super) const fn tail_stages(words: usize) -> u32 {
+pub(in crate::kernels) const fn tail_stages(words: usize) -> u32 {
     3 + words.ilog2()
 }
 
 /// Stages of each column pass: as few passes as possible, the shorter ones first.
-pub(super) fn plan(stages: u32) -> &'static [u32] {
+pub(in crate::kernels) fn plan(stages: u32) -> &'static [u32] {
     match stages {
         0 => &[],
         1 => &[1],

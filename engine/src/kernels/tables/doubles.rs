@@ -1,26 +1,24 @@
-//! Butterfly constants as doubles, in the order in which the transforms read them.
+//! Butterfly constants as doubles, in the order in which transforms with fused multiply-adds read them.
 
-use super::arith::{Factor, centred};
 use super::bounds::{MAX_PASSES, forward_corrections, inverse_is_free};
-use super::lanes::Lanes;
 use super::passes::{plan, tail_stages};
+use super::twiddles::Twiddles;
 use crate::buffer::AlignedBuf;
-use crate::ntt::{NttTable, Twiddles};
 
-/// What the transforms with vectors of one width need beside an [`NttTable`].
+/// What the transforms with vectors of one width need beside the constants as words.
 #[derive(Clone, Debug)]
-pub(crate) struct Tables {
-    pub(super) forward: Constants,
-    pub(super) inverse: Constants,
+pub(in crate::kernels) struct Doubles {
+    pub(in crate::kernels) forward: DoubleTwiddles,
+    pub(in crate::kernels) inverse: DoubleTwiddles,
     /// See [`forward_corrections`].
-    pub(super) corrections: [bool; MAX_PASSES],
+    pub(in crate::kernels) corrections: [bool; MAX_PASSES],
     /// See [`inverse_is_free`].
-    pub(super) free_inverse: bool,
+    pub(in crate::kernels) free_inverse: bool,
 }
 
 /// Constants of one direction, as bits of doubles: values `|w| < q/2` and ratios `w / q`.
 #[derive(Clone, Debug)]
-pub(super) struct Constants {
+pub(in crate::kernels) struct DoubleTwiddles {
     /// Of the stages whose blocks have more than `WORDS` words: value and ratio of constant `k` of the
     /// [`Twiddles`] at `2k` and `2k + 1`.
     columns: AlignedBuf,
@@ -30,26 +28,26 @@ pub(super) struct Constants {
     leaves: AlignedBuf,
 }
 
-impl Tables {
-    /// For vectors of `words` words and a transform of at least `8 * words`.
-    pub(crate) fn new(table: &NttTable, words: usize) -> Self {
-        let q = table.modulus().value();
+impl Doubles {
+    /// For vectors of `words` words and transforms of at least `8 * words`, with these constants forward and inverse.
+    pub(in crate::kernels) fn new(q: u64, twiddles: [&Twiddles; 2], words: usize) -> Self {
         let tail = tail_stages(words);
-        let passes = plan(table.log_n() - tail).iter().copied().chain([tail]);
+        let passes = plan(twiddles[0].len().ilog2() - tail).iter().copied().chain([tail]);
+        let [forward, inverse] = twiddles.map(|twiddles| DoubleTwiddles::new(twiddles, q, words));
         Self {
-            forward: Constants::new(table.forward_twiddles(), q, words),
-            inverse: Constants::new(table.inverse_twiddles(), q, words),
+            forward,
+            inverse,
             corrections: forward_corrections(q, passes),
             free_inverse: inverse_is_free(q),
         }
     }
 }
 
-impl Constants {
+impl DoubleTwiddles {
     fn new(twiddles: &Twiddles, q: u64, words: usize) -> Self {
-        let groups = twiddles.values.len() / words;
+        let groups = twiddles.len() / words;
         let mut columns = AlignedBuf::zeroed(2 * groups);
-        for (pair, &value) in columns.chunks_exact_mut(2).zip(twiddles.values.iter()) {
+        for (pair, &value) in columns.chunks_exact_mut(2).zip(twiddles.values()) {
             let (value, ratio) = centred(value, q);
             pair.copy_from_slice(&[value.to_bits(), ratio.to_bits()]);
         }
@@ -62,7 +60,7 @@ impl Constants {
                     let (values, ratios) = vector.split_at_mut(words);
                     for (lane, (to, ratio)) in values.iter_mut().zip(ratios).enumerate() {
                         let node = ((groups + set * words + lane) << stage) + j;
-                        let centred = centred(twiddles.values[node], q);
+                        let centred = centred(twiddles.values()[node], q);
                         (*to, *ratio) = (centred.0.to_bits(), centred.1.to_bits());
                     }
                 }
@@ -71,29 +69,22 @@ impl Constants {
         Self { columns, leaves }
     }
 
-    /// Constant `node` in all lanes.
-    ///
-    /// # Safety
-    /// `node` must be below `N / WORDS`.
-    #[inline(always)]
-    pub(super) unsafe fn column<L: Lanes>(&self, node: usize) -> Factor<L> {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let at = self.columns.as_ptr().add(2 * node);
-            Factor { value: L::splat_word(*at), ratio: L::splat_word(*at.add(1)) }
-        }
+    /// Of the stages whose blocks have more than `WORDS` words: `N / WORDS` pairs of value and ratio.
+    #[inline]
+    pub(in crate::kernels) fn columns(&self) -> &[u64] {
+        &self.columns
     }
 
-    /// Constant `index` of a set of `WORDS` groups.
-    ///
-    /// # Safety
-    /// `set` must be below `N / WORDS^2` and `index` below `WORDS - 1`.
-    #[inline(always)]
-    pub(super) unsafe fn leaf<L: Lanes>(&self, set: usize, index: usize) -> Factor<L> {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let at = self.leaves.as_ptr().add(2 * L::WORDS * (set * (L::WORDS - 1) + index));
-            Factor { value: L::load(at), ratio: L::load(at.add(L::WORDS)) }
-        }
+    /// Of the other stages: for each of `N / WORDS^2` sets of `WORDS` groups, `WORDS - 1` pairs of vectors.
+    #[inline]
+    pub(in crate::kernels) fn leaves(&self) -> &[u64] {
+        &self.leaves
     }
+}
+
+/// `w` in `[0, q)` as the residue nearest to 0, and that divided by q.
+#[inline]
+pub(in crate::kernels) fn centred(w: u64, q: u64) -> (f64, f64) {
+    let value = if w > q / 2 { -((q - w) as f64) } else { w as f64 };
+    (value, value / q as f64)
 }

@@ -3,6 +3,8 @@
 //! All precomputed quotients use the radix 2^52: that is what 52-bit multiply-add instructions give
 //! for free, and the other instruction sets lose nothing by sharing the tables.
 
+pub mod primes;
+
 use crate::{Error, Result};
 
 /// Bits of the radix of all precomputed quotients.
