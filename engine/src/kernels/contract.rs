@@ -1,5 +1,6 @@
 //! What a kernel is called with, and the ranges that it keeps to: one signature for all instruction sets.
 
+use super::packed::PACKED_WORDS;
 use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
@@ -10,10 +11,19 @@ pub(crate) const KEY_WORDS: usize = 32;
 /// A chunk of a key-switching key: `[chunk length / KEY_WORDS][digit][component][KEY_WORDS]`.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyWords<'a> {
-    /// The words.
+    /// The words, as they are stored.
     pub words: &'a [u64],
     /// Digits of the key.
     pub digits: usize,
+    /// Whether each [`KEY_WORDS`] are packed into [`PACKED_WORDS`], see [`super::packed`].
+    pub packed: bool,
+}
+
+impl KeyWords<'_> {
+    /// Stored words of [`KEY_WORDS`].
+    pub(super) fn stored(&self) -> usize {
+        if self.packed { PACKED_WORDS } else { KEY_WORDS }
+    }
 }
 
 /// Arguments of [`Kernels::key_product`].

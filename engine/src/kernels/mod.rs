@@ -11,6 +11,7 @@ mod contract;
 mod fma;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod packed;
 mod scalar;
 mod shape;
 mod tables;
@@ -23,6 +24,7 @@ use crate::{Error, Result};
 pub(crate) use contract::{
     BlockPermutation, KEY_WORDS, Kernels, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts,
 };
+pub(crate) use packed::{PACKED_BITS, PACKED_WORDS, pack, unpack};
 pub(crate) use tables::transform::TransformTable;
 pub(crate) use tables::twiddles::Twiddles;
 

@@ -120,9 +120,9 @@ pub(super) fn require_key_product(product: &KeyProduct<'_>, len0: usize, len1: u
     let count = product.digits.len();
     assert!(count <= 64, "key product of {count} digits, expected at most 64");
     require_slices(product.digits, count, len0);
-    let KeyWords { words, digits } = product.key;
+    let KeyWords { words, digits, .. } = product.key;
     assert!(digits >= count, "key of {digits} digits for a product of {count}");
-    require_product(words.len(), &[2, digits, len0]);
+    require_product(words.len(), &[2, digits, len0 / KEY_WORDS, product.key.stored()]);
     if let Some((words, _)) = product.add0 {
         require_len(words.len(), len0);
     }

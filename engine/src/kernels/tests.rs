@@ -239,13 +239,21 @@ fn quotients_round_the_sum_of_fractions(kernels: &Kernels) {
 }
 
 /// The words of a key with these components, digit by digit, as [`KeyWords`] orders them.
-fn interleaved(key0: &[Vec<u64>], key1: &[Vec<u64>]) -> Vec<u64> {
+fn interleaved(key0: &[Vec<u64>], key1: &[Vec<u64>], packed: bool) -> Vec<u64> {
     let groups = (0..key0[0].len() / KEY_WORDS).flat_map(|group| {
-        key0.iter().zip(key1).flat_map(move |(a, b)| {
-            [a, b].map(|words| &words[group * KEY_WORDS..(group + 1) * KEY_WORDS])
-        })
+        key0.iter()
+            .zip(key1)
+            .flat_map(move |(a, b)| [a, b].map(|words| &words.as_chunks().0[group]))
     });
-    groups.flatten().copied().collect()
+    let stored = |words: &[u64; KEY_WORDS]| {
+        let mut stored = [0; PACKED_WORDS];
+        pack(words, &mut stored);
+        stored
+    };
+    match packed {
+        true => groups.flat_map(stored).collect(),
+        false => groups.flatten().copied().collect(),
+    }
 }
 
 fn key_products(kernels: &Kernels) {
@@ -256,7 +264,11 @@ fn key_products(kernels: &Kernels) {
             let digits = lists(rng, pattern, count, LEN, 2 * q);
             // A digit more than the product has, as for a value below the key's level.
             let [key0, key1] = [(); 2].map(|()| lists(rng, pattern, count + 1, LEN, q));
-            let key = interleaved(&key0, &key1);
+            let packed = m.bits() <= PACKED_BITS;
+            let plain = interleaved(&key0, &key1, false);
+            let less = interleaved(&key0, &key1, packed);
+            let plain = KeyWords { words: &plain, digits: count + 1, packed: false };
+            let keys = [plain, KeyWords { words: &less, digits: count + 1, packed }];
             let summand = words(rng, pattern, LEN, q);
             let scalar = m.shoup(q - 1);
             let (target, tables) = permutation(rng, LEN);
@@ -270,11 +282,13 @@ fn key_products(kernels: &Kernels) {
                     expected[0][t] = remainder(dot(&key0) + sum, m);
                     expected[1][t] = remainder(dot(&key1), m);
                 }
-                for with_permutation in [false, true] {
+                for (key, with_permutation) in
+                    keys.into_iter().flat_map(|k| [(k, false), (k, true)])
+                {
                     let mut out = [vec![u64::MAX; LEN], vec![u64::MAX; LEN]];
                     let product = KeyProduct {
                         digits: &refs(&digits),
-                        key: KeyWords { words: &key, digits: count + 1 },
+                        key,
                         next_key: None,
                         add0: with_sum.then_some((summand.as_slice(), scalar)),
                         permutation: with_permutation
@@ -324,12 +338,16 @@ fn accepts_key(kernels: &Kernels, words: usize, count: usize, key: KeyWords<'_>)
 
 fn lengths_that_wrap_are_refused(kernels: &Kernels) {
     for words in [KEY_WORDS, 8 * KEY_WORDS] {
-        let key = vec![0; 2 * 3 * words];
-        assert!(accepts_key(kernels, words, 3, KeyWords { words: &key, digits: 3 }));
+        let (key, packed) = (vec![0; 2 * 3 * words], false);
+        assert!(accepts_key(kernels, words, 3, KeyWords { words: &key, digits: 3, packed }));
+        let less = &key[..2 * 3 * words / KEY_WORDS * PACKED_WORDS];
+        let less = KeyWords { words: less, digits: 3, packed: true };
+        assert!(accepts_key(kernels, words, 3, less));
+        assert!(!accepts_key(kernels, words, 3, KeyWords { words: &less.words[1..], ..less }));
         // So many digits that the words of the key would be 2^64, that is 0, or 2^64 and those there are.
         let wrapping = usize::MAX / (2 * words) + 1;
         for (words_left, digits) in [(0, wrapping), (key.len(), wrapping + 3)] {
-            let key = KeyWords { words: &key[..words_left], digits };
+            let key = KeyWords { words: &key[..words_left], digits, packed };
             assert!(!accepts_key(kernels, words, 3, key), "{} {digits}", kernels.name);
         }
     }

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
 
 use crate::buffer::{AlignedBuf, SecretScratch};
-use crate::kernels::{KEY_WORDS, KeyWords, kernels};
+use crate::kernels::{KEY_WORDS, KeyWords, PACKED_BITS, PACKED_WORDS, kernels, pack, unpack};
 use crate::params::Parameters;
 use crate::poly::RnsPoly;
 use crate::sampling::{self, Seed, Small};
@@ -20,9 +20,10 @@ pub struct SwitchingKey {
     level: usize,
     digits: usize,
     n: usize,
-    /// `[limb][N / 32][digit][component][32]`: an inner product reads it from front to end. With whole limbs one after
-    /// the other it would read some twenty streams whose distance is a power of two, that is, from the same few sets of
-    /// every cache.
+    limbs: Vec<Place>,
+    /// `[limb][N / 32][digit][component][32]`, or where they are packed 24 stored words for 32: an inner product reads it
+    /// from front to end. With whole limbs one after the other it would read some twenty streams whose distance is a power
+    /// of two, that is, from the same few sets of every cache.
     data: AlignedBuf,
     /// What the uniform halves expand from.
     seed: Seed,
@@ -43,8 +44,7 @@ impl SwitchingKey {
             ranges.iter().map(|_| sampling::gaussian(rng, params.n())).collect();
         let mut key = Self::empty(params, level, seed);
         let (n, digits) = (key.n, key.digits);
-        let limbs = key.data.par_chunks_exact_mut(2 * digits * n).enumerate();
-        limbs.for_each(|(position, limb)| {
+        key.limbs_mut().into_par_iter().enumerate().for_each(|(position, mut limb)| {
             let index = params.limb_index(level, position);
             let modulus = params.modulus(index);
             let factor = params.rns().special().product(index);
@@ -57,8 +57,8 @@ impl SwitchingKey {
                     (kernels().mul_scalar_add)(&mut b, from.limb(index), factor, modulus);
                 }
                 (kernels().mul_sub)(&mut b, &a, to.limb(index), None, modulus);
-                scatter(limb, digits, d, 0, &b);
-                scatter(limb, digits, d, 1, &a);
+                limb.write(digits, d, 0, &b);
+                limb.write(digits, d, 1, &a);
             }
         });
         key
@@ -68,13 +68,12 @@ impl SwitchingKey {
     pub(crate) fn with_masks(params: &Parameters, level: usize, seed: Seed) -> Self {
         let mut key = Self::empty(params, level, seed);
         let (n, digits) = (key.n, key.digits);
-        let limbs = key.data.par_chunks_exact_mut(2 * digits * n).enumerate();
-        limbs.for_each(|(position, limb)| {
+        key.limbs_mut().into_par_iter().enumerate().for_each(|(position, mut limb)| {
             let index = params.limb_index(level, position);
             let mut words = AlignedBuf::scratch(n);
             for d in 0..digits {
                 sampling::uniform(&mut words, &seed, mask_stream(d, index), params.modulus(index));
-                scatter(limb, digits, d, 1, &words);
+                limb.write(digits, d, 1, &words);
             }
         });
         key
@@ -83,8 +82,25 @@ impl SwitchingKey {
     /// A key of zeros.
     fn empty(params: &Parameters, level: usize, seed: Seed) -> Self {
         let (n, digits) = (params.n(), params.digits(level).len());
-        let limbs = level + 1 + params.special_count();
-        Self { level, digits, n, data: AlignedBuf::zeroed(limbs * digits * 2 * n), seed }
+        let mut end = 0;
+        let place = |position| {
+            let packed = params.modulus(params.limb_index(level, position)).bits() <= PACKED_BITS;
+            let start = end;
+            end += limb_words(n, digits, packed);
+            Place { words: start..end, packed }
+        };
+        let limbs = (0..level + 1 + params.special_count()).map(place).collect();
+        Self { level, digits, n, limbs, data: AlignedBuf::zeroed(end), seed }
+    }
+
+    fn limbs_mut(&mut self) -> Vec<Limb<'_>> {
+        let mut left = &mut self.data[..];
+        let next = |place: &Place| {
+            let (words, others) = std::mem::take(&mut left).split_at_mut(place.words.len());
+            left = others;
+            Limb { words, packed: place.packed }
+        };
+        self.limbs.iter().map(next).collect()
     }
 
     /// The highest level of a value this key can switch.
@@ -111,33 +127,70 @@ impl SwitchingKey {
     /// [`KeyWords`] reads them. The range is of whole groups of [`KEY_WORDS`].
     pub(crate) fn words(&self, level: usize, position: usize, range: Range<usize>) -> KeyWords<'_> {
         let row = if position <= level { position } else { position - level + self.level };
-        let start = 2 * self.digits * (row * self.n + range.start);
-        let words = &self.data[start..start + 2 * self.digits * range.len()];
-        KeyWords { words, digits: self.digits }
+        let Place { words, packed } = &self.limbs[row];
+        let packed = *packed;
+        let start = words.start + limb_words(range.start, self.digits, packed);
+        let words = &self.data[start..start + limb_words(range.len(), self.digits, packed)];
+        KeyWords { words, digits: self.digits, packed }
     }
 
     /// Copies the `b` half of a digit out; limbs are counted as stored, `b` has N words.
     pub(crate) fn body(&self, limb: usize, digit: usize, b: &mut [u64]) {
-        let groups = self.data.chunks_exact(2 * self.digits * KEY_WORDS);
-        let groups = groups.skip(limb * (self.n / KEY_WORDS));
-        for (b, group) in b.chunks_exact_mut(KEY_WORDS).zip(groups) {
-            b.copy_from_slice(&group[2 * digit * KEY_WORDS..][..KEY_WORDS]);
+        let Place { words, packed } = self.limbs[limb].clone();
+        let stored = stored_words(packed);
+        let groups = self.data[words].chunks_exact(2 * self.digits * stored);
+        for (b, group) in b.as_chunks_mut().0.iter_mut().zip(groups) {
+            let group = &group[2 * digit * stored..][..stored];
+            match group.as_chunks() {
+                ([packed], []) => *b = unpack(packed),
+                _ => b.copy_from_slice(group),
+            }
         }
     }
 
     /// Sets what [`Self::body`] reads.
     pub(crate) fn set_body(&mut self, limb: usize, digit: usize, b: &[u64]) {
-        let (n, digits) = (self.n, self.digits);
-        let words = 2 * digits * n;
-        scatter(&mut self.data[limb * words..(limb + 1) * words], digits, digit, 0, b);
+        let digits = self.digits;
+        self.limbs_mut()[limb].write(digits, digit, 0, b);
     }
 }
 
-/// Writes one component of one digit into a limb of a key.
-fn scatter(limb: &mut [u64], digits: usize, digit: usize, component: usize, words: &[u64]) {
-    let groups = limb.chunks_exact_mut(2 * digits * KEY_WORDS);
-    for (group, words) in groups.zip(words.chunks_exact(KEY_WORDS)) {
-        group[(2 * digit + component) * KEY_WORDS..][..KEY_WORDS].copy_from_slice(words);
+/// Stored words of [`KEY_WORDS`] of one digit and component.
+fn stored_words(packed: bool) -> usize {
+    if packed { PACKED_WORDS } else { KEY_WORDS }
+}
+
+/// Stored words of `words` of every digit and component of a limb.
+fn limb_words(words: usize, digits: usize, packed: bool) -> usize {
+    2 * digits * (words / KEY_WORDS) * stored_words(packed)
+}
+
+/// Where a limb of a key is in its data.
+#[derive(Clone)]
+struct Place {
+    words: Range<usize>,
+    /// Whether [`KEY_WORDS`] are [`PACKED_WORDS`] there.
+    packed: bool,
+}
+
+/// A limb of a key.
+struct Limb<'a> {
+    words: &'a mut [u64],
+    packed: bool,
+}
+
+impl Limb<'_> {
+    /// Writes one component of one digit.
+    fn write(&mut self, digits: usize, digit: usize, component: usize, words: &[u64]) {
+        let stored = stored_words(self.packed);
+        let groups = self.words.chunks_exact_mut(2 * digits * stored);
+        for (group, words) in groups.zip(words.as_chunks().0) {
+            let group = &mut group[(2 * digit + component) * stored..][..stored];
+            match group.as_chunks_mut() {
+                ([packed], []) => pack(words, packed),
+                _ => group.copy_from_slice(words),
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::lanes::{Lanes, MAGIC, TWO_52};
+use super::lanes::{Lanes, MAGIC, TWO_52, packed_load};
 
 /// Four words.
 #[derive(Clone, Copy)]
@@ -20,6 +20,23 @@ unsafe impl Lanes for Avx2 {
     unsafe fn load(from: *const u64) -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm256_loadu_pd(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_packed(group: *const u64, vector: usize) -> Self {
+        let (at, behind) = packed_load(vector, 24, 32);
+        // Two words, 12 bytes, into each half; then six bytes and two zeros into each lane.
+        const HALVES: [i32; 8] = [0, 1, 2, 0, 3, 4, 5, 0];
+        const PARTS: [i8; 16] = [0, 1, 2, 3, 4, 5, -1, -1, 6, 7, 8, 9, 10, 11, -1, -1];
+        // SAFETY: see above; the 32 bytes from `at` on are within the group.
+        unsafe {
+            let loaded = _mm256_loadu_si256(group.byte_add(at).cast());
+            let halves = _mm256_loadu_si256(HALVES.as_ptr().cast());
+            let halves = _mm256_add_epi32(halves, _mm256_set1_epi32(behind as i32 / 4));
+            let parts = _mm256_broadcastsi128_si256(_mm_loadu_si128(PARTS.as_ptr().cast()));
+            let halves = _mm256_permutevar8x32_epi32(loaded, halves);
+            Self(_mm256_castsi256_pd(_mm256_shuffle_epi8(halves, parts)))
+        }
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::lanes::{Lanes, TWO_52};
+use super::lanes::{Lanes, TWO_52, packed_load};
 
 /// Eight words.
 #[derive(Clone, Copy)]
@@ -11,7 +11,7 @@ pub(super) struct Avx512(__m512d);
 // SAFETY (for every block below): the trait's contract gives the features; loads and stores are of
 // arrays of the right size, or as their callers promise.
 
-// SAFETY: uses AVX-512F, DQ and VL alone.
+// SAFETY: uses AVX-512F, BW, DQ and VL alone.
 unsafe impl Lanes for Avx512 {
     const WORDS: usize = 8;
     const OUTPUTS: usize = 3;
@@ -20,6 +20,28 @@ unsafe impl Lanes for Avx512 {
     unsafe fn load(from: *const u64) -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm512_loadu_pd(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_packed(group: *const u64, vector: usize) -> Self {
+        let (at, behind) = packed_load(vector, 48, 64);
+        // Lane `i` is made of the three 16-bit parts from `3 i` on, and of a zero.
+        const PARTS: [u16; 32] = {
+            let mut parts = [0; 32];
+            let mut k = 0;
+            while k < 32 {
+                parts[k] = (k / 4 * 3 + k % 4) as u16;
+                k += 1;
+            }
+            parts
+        };
+        // SAFETY: see above; the 64 bytes from `at` on are within the group.
+        unsafe {
+            let loaded = _mm512_loadu_si512(group.byte_add(at).cast());
+            let parts = _mm512_loadu_si512(PARTS.as_ptr().cast());
+            let parts = _mm512_add_epi16(parts, _mm512_set1_epi16(behind as i16 / 2));
+            Self(_mm512_castsi512_pd(_mm512_maskz_permutexvar_epi16(0x7777_7777, parts, loaded)))
+        }
     }
 
     #[inline(always)]

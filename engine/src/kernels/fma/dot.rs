@@ -175,20 +175,25 @@ unsafe fn key_words<L: Lanes, const U: usize>(
         }
     }
     let digits = product.digits.chunks(sums.terms);
-    let group = 2 * product.key.digits * (start / KEY_WORDS * KEY_WORDS);
-    let key = &product.key.words[group..];
-    for (digits, key) in digits.zip(key.chunks(2 * KEY_WORDS * sums.terms)) {
+    let stored = product.key.stored();
+    let key = &product.key.words[2 * product.key.digits * (start / KEY_WORDS * stored)..];
+    let first = start % KEY_WORDS / L::WORDS;
+    let key_doubles = |key: &[u64], vector: usize| match product.key.packed {
+        // SAFETY: the group has that vector, as the caller promises.
+        true => unsafe { L::load_packed(key.as_ptr(), vector) }.into_doubles(),
+        // SAFETY: as above.
+        false => unsafe { doubles(key, 0, vector) },
+    };
+    for (digits, key) in digits.zip(key.chunks(2 * stored * sums.terms)) {
         let mut sum0 = sums.begin_all(words[0]);
         let mut sum1 = sums.begin_all(words[1]);
-        for (digit, key) in digits.iter().zip(key.chunks_exact(2 * KEY_WORDS)) {
-            let (key0, key1) = key.split_at(KEY_WORDS);
+        for (digit, key) in digits.iter().zip(key.chunks_exact(2 * stored)) {
+            let (key0, key1) = key.split_at(stored);
             for u in 0..U {
                 // SAFETY: promised by the caller.
-                unsafe {
-                    let digit = doubles(digit, start, u);
-                    sum0[u].add(digit, doubles(key0, start % KEY_WORDS, u));
-                    sum1[u].add(digit, doubles(key1, start % KEY_WORDS, u));
-                }
+                let digit = unsafe { doubles(digit, start, u) };
+                sum0[u].add(digit, key_doubles(key0, first + u));
+                sum1[u].add(digit, key_doubles(key1, first + u));
             }
         }
         words = [sums.end_all(sum0), sums.end_all(sum1)];

@@ -51,7 +51,7 @@ macro_rules! instances {
     ($($kernels:tt)*) => {
         instance! { four, "avx2", avx2::Avx2, "avx2,fma"; $($kernels)* }
         // Without VL, the compiler keeps to 16 of the 32 registers.
-        instance! { eight, "avx512", avx512::Avx512, "avx512f,avx512dq,avx512vl"; $($kernels)* }
+        instance! { eight, "avx512", avx512::Avx512, "avx512f,avx512bw,avx512dq,avx512vl"; $($kernels)* }
     };
 }
 
@@ -90,6 +90,7 @@ instances! {
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     [(avx2, &four::KERNELS), (avx512, &eight::KERNELS)]

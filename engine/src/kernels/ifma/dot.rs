@@ -8,11 +8,12 @@ use std::arch::x86_64::*;
 use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, store_block};
 use super::pointwise::store_permuted;
 use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
+use crate::kernels::packed::PACKED_WORDS;
 use crate::kernels::shape::require_key_product;
 use crate::modulus::Modulus;
 
 /// See [`crate::kernels::Kernels::key_product`].
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
 pub(super) fn key_product(
     out0: &mut [u64],
     out1: &mut [u64],
@@ -21,15 +22,17 @@ pub(super) fn key_product(
 ) {
     require_key_product(product, out0.len(), out1.len());
     // A digit below 2q times a key word below q; add0 is one more term, and smaller.
-    if is_wide(product.digits.len() + 1, 2 * modulus.bits() + 1) {
-        key_product_as::<true>(out0, out1, product, modulus);
-    } else {
-        key_product_as::<false>(out0, out1, product, modulus);
+    let wide = is_wide(product.digits.len() + 1, 2 * modulus.bits() + 1);
+    match (wide, product.key.packed) {
+        (true, true) => key_product_as::<true, true>(out0, out1, product, modulus),
+        (true, false) => key_product_as::<true, false>(out0, out1, product, modulus),
+        (false, true) => key_product_as::<false, true>(out0, out1, product, modulus),
+        (false, false) => key_product_as::<false, false>(out0, out1, product, modulus),
     }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-fn key_product_as<const WIDE: bool>(
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
+fn key_product_as<const WIDE: bool, const PACKED: bool>(
     out0: &mut [u64],
     out1: &mut [u64],
     product: &KeyProduct<'_>,
@@ -40,26 +43,61 @@ fn key_product_as<const WIDE: bool>(
     let (out0, out1) = (blocks_mut(out0), blocks_mut(out1));
     for start in (0..len).step_by(KEY_WORDS) {
         // SAFETY: all slices have the lengths that `key_product` checked, start + KEY_WORDS <= len.
-        let words = unsafe { key_words::<WIDE>(product, start, &reducer) };
+        let words = unsafe { key_words::<WIDE, PACKED>(product, start, &reducer) };
         put(out0, out1, product, start / 8, &words);
     }
 }
 
 /// Where the words of a key for the group at `start` are, if there are any: of a key to be asked for, nobody checks that.
 fn at_group(key: KeyWords<'_>, start: usize) -> *const u64 {
-    key.words.as_ptr().wrapping_add(key.digits.wrapping_mul(2 * start))
+    let stored = start / KEY_WORDS * key.stored();
+    key.words.as_ptr().wrapping_add(key.digits.wrapping_mul(2 * stored))
 }
 
 /// Vectors of a group of [`KEY_WORDS`].
 const VECTORS: usize = KEY_WORDS / 8;
+
+/// Vector `u` of the words of one digit and component at `group`.
+///
+/// # Safety
+/// `group` must be readable for its stored words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
+unsafe fn key_vector<const PACKED: bool>(group: *const u64, u: usize) -> V {
+    if !PACKED {
+        // SAFETY: promised by the caller.
+        return unsafe { load(group.add(8 * u)) };
+    }
+    // The last vector is loaded with what lies before it, so that nothing behind the group is read.
+    let at = (48 * u).min(8 * PACKED_WORDS - 64);
+    // SAFETY: promised by the caller; the 64 bytes from `at` on are within the group.
+    let loaded = unsafe { load(group.byte_add(at)) };
+    let bytes = if at == 48 * u { &SIX_BYTES[0] } else { &SIX_BYTES[1] };
+    // SAFETY: the array has 64 bytes.
+    let bytes = unsafe { load(bytes.as_ptr().cast()) };
+    _mm512_maskz_permutexvar_epi8(0x3f3f_3f3f_3f3f_3f3f, bytes, loaded)
+}
+
+/// The bytes of each lane: the six from `6 i` on for lane `i`, and two that are masked; then the same 16 bytes further on.
+static SIX_BYTES: [[u8; 64]; 2] = [six_bytes(0), six_bytes(16)];
+
+const fn six_bytes(first: u8) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    let mut k = 0;
+    while k < 64 {
+        bytes[k] = first + (k / 8 * 6 + k % 8 % 6) as u8;
+        k += 1;
+    }
+    bytes
+}
 
 /// The reduced words of both outputs at `start`, before the permutation.
 ///
 /// # Safety
 /// All slices of the product must have `start + KEY_WORDS` words, and the key those of that group.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-unsafe fn key_words<const WIDE: bool>(
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
+unsafe fn key_words<const WIDE: bool, const PACKED: bool>(
     product: &KeyProduct<'_>,
     start: usize,
     reducer: &SumReducer,
@@ -72,26 +110,28 @@ unsafe fn key_words<const WIDE: bool>(
             sum.add(unsafe { load(words.as_ptr().add(start + 8 * u)) }, factor.value);
         }
     }
+    let stored = if PACKED { PACKED_WORDS } else { KEY_WORDS };
     let mut key = at_group(product.key, start);
     // Without a next key, what is used anyway is asked for: that costs little.
     let mut next = product.next_key.map_or(key, |next| at_group(next, start));
     for digit in product.digits {
         for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
-            _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8 * u).cast());
-            _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(KEY_WORDS + 8 * u).cast());
+            for line in (u..2 * stored / 8).step_by(VECTORS) {
+                _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8 * line).cast());
+            }
             // SAFETY: promised by the caller.
             let (digit, key0, key1) = unsafe {
                 (
                     load(digit.as_ptr().add(start + 8 * u)),
-                    load(key.add(8 * u)),
-                    load(key.add(KEY_WORDS + 8 * u)),
+                    key_vector::<PACKED>(key, u),
+                    key_vector::<PACKED>(key.add(stored), u),
                 )
             };
             sum0.add(digit, key0);
             sum1.add(digit, key1);
         }
-        key = key.wrapping_add(2 * KEY_WORDS);
-        next = next.wrapping_add(2 * KEY_WORDS);
+        key = key.wrapping_add(2 * stored);
+        next = next.wrapping_add(2 * stored);
     }
     let mut words = [[_mm512_setzero_si512(); 2]; VECTORS];
     for (pair, &[sum0, sum1]) in words.iter_mut().zip(&sums) {
@@ -102,7 +142,7 @@ unsafe fn key_words<const WIDE: bool>(
 
 /// Stores blocks of both outputs, permuted if so asked.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
 fn put(
     out0: &mut [[u64; 8]],
     out1: &mut [[u64; 8]],

@@ -3,6 +3,7 @@
 
 use super::pointwise::store_permuted;
 use crate::kernels::contract::{KEY_WORDS, KeyProduct, MAX_OUTPUTS, PairProducts};
+use crate::kernels::packed::unpack;
 use crate::kernels::shape::{
     require_key_product, require_pairs, require_slices, require_sums, require_targets,
 };
@@ -86,11 +87,14 @@ pub(super) fn key_product(
             accumulate(&mut sums0, &words[block.clone()], &[scalar.value; 8]);
         }
         let (group, within) = (start / KEY_WORDS, start % KEY_WORDS);
-        let group = &product.key.words[2 * product.key.digits * KEY_WORDS * group..];
-        for (digit, keys) in product.digits.iter().zip(group.chunks_exact(2 * KEY_WORDS)) {
-            let (key0, key1) = keys.split_at(KEY_WORDS);
-            accumulate(&mut sums0, &digit[block.clone()], &key0[within..within + 8]);
-            accumulate(&mut sums1, &digit[block.clone()], &key1[within..within + 8]);
+        let stored = product.key.stored();
+        let group = &product.key.words[2 * product.key.digits * stored * group..];
+        for (digit, keys) in product.digits.iter().zip(group.chunks_exact(2 * stored)) {
+            for (sums, key) in [&mut sums0, &mut sums1].into_iter().zip(keys.chunks_exact(stored)) {
+                let unpacked = key.try_into().map(unpack);
+                let key = unpacked.as_ref().map_or(key, |words| &words[..]);
+                accumulate(sums, &digit[block.clone()], &key[within..within + 8]);
+            }
         }
         match product.permutation {
             None => {

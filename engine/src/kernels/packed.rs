@@ -1,0 +1,61 @@
+//! Key words in 48 bits: four of them in three stored words, lowest first. An inner product reads a key once, from memory,
+//! and is bound by that; unpacking in registers is free beside it.
+//!
+//! ```text
+//! word      0          1          2          3
+//!        |--------|-------- |--------|--------|
+//! stored |       0     |       1      |     2      |
+//! ```
+
+use super::contract::KEY_WORDS;
+
+/// Most bits of a word that may be packed.
+pub(crate) const PACKED_BITS: u32 = 48;
+
+/// Stored words that [`KEY_WORDS`] take.
+pub(crate) const PACKED_WORDS: usize = KEY_WORDS / 4 * 3;
+
+/// The low 48 bits.
+const MASK: u64 = (1 << PACKED_BITS) - 1;
+
+/// Packs words below 2^48.
+pub(crate) fn pack(words: &[u64; KEY_WORDS], packed: &mut [u64; PACKED_WORDS]) {
+    for (w, p) in words.as_chunks::<4>().0.iter().zip(packed.as_chunks_mut::<3>().0) {
+        debug_assert!(w.iter().all(|w| *w <= MASK), "a key word of more than 48 bits");
+        *p = [w[0] | w[1] << 48, w[1] >> 16 | w[2] << 32, w[2] >> 32 | w[3] << 16];
+    }
+}
+
+/// The words that [`pack`] packed.
+pub(crate) fn unpack(packed: &[u64; PACKED_WORDS]) -> [u64; KEY_WORDS] {
+    let mut words = [0; KEY_WORDS];
+    for (w, p) in words.as_chunks_mut::<4>().0.iter_mut().zip(packed.as_chunks::<3>().0) {
+        let parts = [p[0], p[0] >> 48 | p[1] << 16, p[1] >> 32 | p[2] << 32, p[2] >> 16];
+        *w = parts.map(|part| part & MASK);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_48_bits_come_back() {
+        let mut state = 1_u64;
+        for round in 0..100 {
+            let words: [u64; KEY_WORDS] = std::array::from_fn(|k| {
+                state =
+                    state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                match round {
+                    0 => MASK,
+                    1 => MASK * (k as u64 & 1),
+                    _ => state >> 16,
+                }
+            });
+            let mut packed = [0; PACKED_WORDS];
+            pack(&words, &mut packed);
+            assert_eq!(unpack(&packed), words);
+        }
+    }
+}
