@@ -73,6 +73,7 @@ impl Setting {
         within("setting.log_n", self.log_n, limits::MIN_LOG_N..=limits::MAX_LOG_N)?;
         within("setting.level", self.level, 0..=limits::MAX_LEVELS)?;
         within("setting.special", self.special, 1..=limits::MAX_SPECIAL)?;
+        within("setting.key_bits", self.key_bits, 1..=u64::BITS)?;
         within("setting.alpha", self.alpha, 1..=limits::MAX_LEVELS + 1)?;
         within("setting.threads", self.threads, 1..=MAX_THREADS)
     }

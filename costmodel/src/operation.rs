@@ -142,8 +142,15 @@ mod tests {
 
     #[test]
     fn hashes_differ_and_do_not_depend_on_threads() {
-        let setting =
-            Setting { log_n: 13, level: 4, special: 1, alpha: 1, threads: 1, wide: false };
+        let setting = Setting {
+            log_n: 13,
+            level: 4,
+            special: 1,
+            alpha: 1,
+            threads: 1,
+            wide: false,
+            key_bits: 64,
+        };
         let op = |r| Operation::from(Primitive::RotateHoisted { rotations: r });
         let hash = |r, s: &Setting| op(r).stable_hash(s, Residency::Cold);
         assert_ne!(hash(1, &setting), hash(2, &setting));

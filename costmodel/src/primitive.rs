@@ -1,5 +1,6 @@
 //! What is measured and what is priced: one homomorphic instruction, described by its shape alone.
 
+use engine::keys::word_bits;
 use serde::{Deserialize, Serialize};
 
 /// Shape of one engine operation. Counts are exactly those the engine will execute.
@@ -107,4 +108,18 @@ pub struct Setting {
     /// Whether primes are above about 2^46.9, so that transforms correct between stages.
     #[serde(default)]
     pub wide: bool,
+    /// Bits that a word of a key takes in memory, the mean of all limbs: see [`key_bits`].
+    #[serde(default = "unpacked")]
+    pub key_bits: u32,
+}
+
+/// Settings that do not say are older than packed keys.
+fn unpacked() -> u32 {
+    u64::BITS
+}
+
+/// Bits that a word of a key takes in memory, in the mean, with primes near `2^nominal`: half of them are larger.
+pub fn key_bits(nominal: u32) -> u32 {
+    let larger = (nominal + 1).min(engine::modulus::MAX_BITS);
+    word_bits(nominal).midpoint(word_bits(larger))
 }

@@ -118,7 +118,15 @@ fn predictions_at_the_limits_are_finite() {
     }
     let model = CostModel::from_profile(&profile).unwrap();
     for threads in [1, 2, 3, 1 << 16] {
-        let setting = Setting { log_n: 17, level: 63, special: 16, alpha: 1, threads, wide: true };
+        let setting = Setting {
+            log_n: 17,
+            level: 63,
+            special: 16,
+            alpha: 1,
+            threads,
+            wide: true,
+            key_bits: 64,
+        };
         let p = model.predict(&costmodel::Primitive::Conjugate, &setting);
         assert!(p.low_ms > 0.0 && p.low_ms <= p.median_ms && p.median_ms <= p.high_ms);
         assert!(p.high_ms.is_finite(), "{p:?}");

@@ -46,7 +46,15 @@ fn calibrate_store_and_predict() {
     }
 
     let model = CostModel::from_profile(&loaded).unwrap();
-    let setting = Setting { log_n: 12, level: 2, special: 2, alpha: 2, threads: 1, wide: false };
+    let setting = Setting {
+        log_n: 12,
+        level: 2,
+        special: 2,
+        alpha: 2,
+        threads: 1,
+        wide: false,
+        key_bits: 64,
+    };
     let rotate = |rotations| model.predict(&Primitive::RotateHoisted { rotations }, &setting);
     let one = rotate(1);
     assert!(one.median_ms > 0.0 && one.low_ms < one.median_ms && one.median_ms < one.high_ms);

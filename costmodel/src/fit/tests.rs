@@ -38,8 +38,15 @@ pub(crate) fn points(threads: &[usize]) -> Vec<Point> {
             for level in [1, 4, 7, 11] {
                 for (primitive, residency) in primitives() {
                     for &threads in threads {
-                        let setting =
-                            Setting { log_n, level, special, alpha, threads, wide: false };
+                        let setting = Setting {
+                            log_n,
+                            level,
+                            special,
+                            alpha,
+                            threads,
+                            wide: false,
+                            key_bits: 64,
+                        };
                         let work = Work::count(&primitive.into(), &setting, &CACHES, residency);
                         let ns = Feature::ALL.iter().map(|&f| work.get(f) * truth(f)).sum::<f64>();
                         let time = Timing {

@@ -172,6 +172,7 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
             alpha: set.alpha,
             threads: threads[t],
             wide: set.is_wide(),
+            key_bits: set.key_bits(),
         };
         let point = Timing::of(&list).map(|time| Point {
             residency: case.residency,

@@ -8,6 +8,7 @@ use super::shapes::{self, LinearSpec};
 use crate::check::MAX_SECONDS;
 use crate::error::{Error, Result};
 use crate::operation::{Client, Residency};
+use crate::primitive::key_bits;
 
 /// Bits of primes whose transforms need no corrections. Within a class costs do not depend on the value.
 const PRIME_BITS: u32 = 46;
@@ -73,7 +74,13 @@ impl SetPlan {
     /// Bytes of one key for the highest level.
     pub(super) fn bytes_per_key(&self) -> u64 {
         let limbs = self.depth + 1;
-        (2 * limbs.div_ceil(self.alpha) * (limbs + self.special)) as u64 * (8 << self.log_n)
+        let words = (2 * limbs.div_ceil(self.alpha) * (limbs + self.special)) << self.log_n;
+        words as u64 * u64::from(self.key_bits()) / 8
+    }
+
+    /// Bits that a word of a key takes in memory.
+    pub(super) fn key_bits(&self) -> u32 {
+        key_bits(self.prime_bits)
     }
 }
 
@@ -302,7 +309,9 @@ mod tests {
 
     #[test]
     fn size_of_a_key() {
-        // 6 limbs in 3 digits, two special primes: 2 * 3 * 8 limbs of 64 KiB.
-        assert_eq!(SetPlan::new(13, 5, 2, 2, &[1]).bytes_per_key(), 48 << 16);
+        // 6 limbs in 3 digits, two special primes: 2 * 3 * 8 limbs of 2^13 words, of 6 bytes or of 8.
+        let set = SetPlan::new(13, 5, 2, 2, &[1]);
+        assert_eq!(set.bytes_per_key(), (48 * 6) << 13);
+        assert_eq!(set.wide().bytes_per_key(), (48 * 8) << 13);
     }
 }

@@ -11,7 +11,7 @@ fn model(threads: &[usize]) -> CostModel {
 }
 
 fn at(log_n: u32, level: usize, threads: usize) -> Setting {
-    Setting { log_n, level, special: 2, alpha: 2, threads, wide: false }
+    Setting { log_n, level, special: 2, alpha: 2, threads, wide: false, key_bits: 64 }
 }
 
 fn shape(terms: usize) -> Primitive {
@@ -40,7 +40,15 @@ fn terms_add_up_largest_first() {
 #[test]
 fn settings_never_measured() {
     // Level 9 and alpha 4 are not among the points.
-    let setting = Setting { log_n: 15, level: 9, special: 4, alpha: 4, threads: 1, wide: false };
+    let setting = Setting {
+        log_n: 15,
+        level: 9,
+        special: 4,
+        alpha: 4,
+        threads: 1,
+        wide: false,
+        key_bits: 64,
+    };
     let work = Work::count(&shape(100).into(), &setting, &CACHES, Residency::Cold);
     let expected = Feature::ALL.iter().map(|&f| work.get(f) * truth(f)).sum::<f64>() / 1e6;
     let found = model(&[1]).predict(&shape(100), &setting).median_ms;

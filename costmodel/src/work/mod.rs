@@ -98,6 +98,8 @@ struct Counter {
     threads: f64,
     /// Whether transforms correct between stages.
     wide: bool,
+    /// Bytes of a word of a key.
+    key_word: f64,
     caches: Caches,
     /// Bytes of whole polynomials: operands, intermediate and results.
     polynomials: f64,
@@ -118,6 +120,7 @@ impl Counter {
             alpha: setting.alpha.max(1) as f64,
             threads: setting.threads.max(1) as f64,
             wide: setting.wide,
+            key_word: f64::from(setting.key_bits) / 8.0,
             caches: *caches,
             polynomials: 0.0,
             traffic: 0.0,

@@ -61,7 +61,7 @@ impl Counter {
 
     /// Bytes of one key for all limbs at this level: two components of every digit.
     pub(super) fn key_bytes(&self) -> f64 {
-        2.0 * self.digits() * (self.limbs + self.special) * self.limb_bytes()
+        2.0 * self.digits() * (self.limbs + self.special) * self.n * self.key_word
     }
 
     /// Products of one ciphertext with one key over all limbs: two a digit and word, and `P c0`.

@@ -7,7 +7,7 @@ use crate::primitive::LinearShape;
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
 fn setting(log_n: u32, level: usize, special: usize, alpha: usize, threads: usize) -> Setting {
-    Setting { log_n, level, special, alpha, threads, wide: false }
+    Setting { log_n, level, special, alpha, threads, wide: false, key_bits: 64 }
 }
 
 fn count(primitive: Primitive, setting: Setting) -> Work {

@@ -9,4 +9,4 @@ pub use evaluation::{EvaluationKeys, GaloisKey, KeySpec};
 pub use public::PublicKey;
 pub use secret::SecretKey;
 pub(crate) use secret::expand;
-pub use switching::SwitchingKey;
+pub use switching::{SwitchingKey, word_bits};

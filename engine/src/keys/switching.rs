@@ -84,7 +84,8 @@ impl SwitchingKey {
         let (n, digits) = (params.n(), params.digits(level).len());
         let mut end = 0;
         let place = |position| {
-            let packed = params.modulus(params.limb_index(level, position)).bits() <= PACKED_BITS;
+            let bits = params.modulus(params.limb_index(level, position)).bits();
+            let packed = word_bits(bits) < u64::BITS;
             let start = end;
             end += limb_words(n, digits, packed);
             Place { words: start..end, packed }
@@ -153,6 +154,11 @@ impl SwitchingKey {
         let digits = self.digits;
         self.limbs_mut()[limb].write(digits, digit, 0, b);
     }
+}
+
+/// Bits that each word of a key takes in memory, for a limb whose prime has `prime_bits`: 48 or 64.
+pub fn word_bits(prime_bits: u32) -> u32 {
+    if prime_bits <= PACKED_BITS { PACKED_BITS } else { u64::BITS }
 }
 
 /// Stored words of [`KEY_WORDS`] of one digit and component.

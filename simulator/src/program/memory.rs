@@ -41,7 +41,7 @@ impl Program {
             .iter()
             .map(|i| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form));
         Memory {
-            keys_bytes: keys * limb,
+            keys_bytes: (keys << chain.log_n) * u64::from(chain.key_bits()) / 8,
             plaintexts_bytes: self.plaintexts_bytes(chain, form),
             ciphertexts_bytes: self.peak_live_limbs() * limb,
             scratch_bytes: scratch.max().unwrap_or(0) * limb,

@@ -1,5 +1,6 @@
 //! What a search may choose from, and what a result must keep to.
 
+use costmodel::key_bits;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ParameterChoice;
@@ -86,6 +87,13 @@ impl Space {
     /// Whether layouts are chosen for primes whose transforms need corrections: those of paired squares are mostly so.
     pub(super) fn is_wide(&self) -> bool {
         self.activations == ActivationMethod::PairedSquare
+    }
+
+    /// Bits that a word of a key takes with the smallest primes that are tried.
+    pub(super) fn key_bits(&self) -> u32 {
+        let paired = self.paired_prime_bits.iter().copied().min();
+        let smallest = paired.filter(|_| self.activations == ActivationMethod::PairedSquare);
+        key_bits(smallest.unwrap_or(self.max_prime_bits))
     }
 
     /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
