@@ -52,6 +52,8 @@ pub struct Wish {
     pub log_n: Vec<u32>,
     /// Most ciphertexts that the client sends for an image.
     pub max_inputs: usize,
+    /// Most layers that only change a layout.
+    pub repacks: usize,
     /// How precise logits must be.
     pub precision: Demand,
     /// How plaintexts are kept.
@@ -79,6 +81,7 @@ impl Wish {
             space: search.space,
             log_n: search.log_n.clone(),
             max_inputs: usize::from(search.max_inputs),
+            repacks: usize::from(search.repacks),
             precision: search.precision.demand(),
             plaintexts: search.plaintexts,
             quick: search.quick,
@@ -284,6 +287,7 @@ impl Wish {
             log_n,
             activations,
             max_inputs: self.max_inputs,
+            repacks: self.repacks,
             quick: self.quick,
             keep,
             threads: self.threads,

@@ -65,6 +65,7 @@ impl DemoArgs {
             space: SpaceArg::Full,
             log_n: vec![RING],
             max_inputs: MAX_INPUTS,
+            repacks: 0,
             precision: Demand::Relative(choose::MIN_BITS),
             plaintexts: PlaintextsArg::Auto,
             quick: false,

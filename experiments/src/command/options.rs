@@ -207,6 +207,10 @@ pub struct SearchArgs {
     /// Most ciphertexts that the client sends for an image
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_inputs: u16,
+    /// Most layers that only bring a map into another layout, at a level each: they can pay where pools and strides have
+    /// left gaps, and make the search slower
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub repacks: u8,
     /// How plaintexts are kept
     #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]
     pub plaintexts: PlaintextsArg,
