@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use simulator::config::Schedule;
+use simulator::config::{BlockSplit, Schedule};
 use simulator::fold::{LinearPart, LinearStage};
 use simulator::layout::{ChannelOrder, Layout, LayoutSpec, Margin};
 use simulator::lowering::{Diagonals, LinearPlan};
@@ -162,4 +162,26 @@ fn zero_weights_save_products_and_their_rotations() {
         stage.weights[(o * 8 + 3) * 25 + 7] = 0.0;
     }
     assert_eq!(count(&stage, Schedule::KERNEL_FIRST), (191, 796));
+}
+
+/// With the channel innermost, eight channels at each position: of 8x8 channel pairs times nine kernel positions, those of one
+/// distance meet in one rotation, 92 but for none at all. Taken apart, seven rotations turn channels and eleven positions: the
+/// eight of a 3x3 kernel, and the one after each row, for channels that meet those of the next position.
+#[test]
+fn channels_innermost() {
+    let case = Case::new((8, 8), (14, 12), 3, 0, 1);
+    let layout = |shape: Shape| {
+        let order = ChannelOrder::Inner { groups: 1, clean: false };
+        let spec = LayoutSpec { order, phases: 1, row: 8 * 14, col: 8, tile: 8, blocks: SLOTS / 8 };
+        spec.layout(SLOTS, shape, Margin::default()).unwrap()
+    };
+    let (input, output) = case.shapes();
+    let diagonals =
+        Diagonals::new("conv", &case.stage(), &[&layout(input)], &layout(output), 0, false)
+            .unwrap();
+    let direct =
+        Schedule { row: false, col: false, block: BlockSplit::None, ..Schedule::KERNEL_FIRST };
+    let counts = [direct, Schedule::KERNEL_FIRST, Schedule::CHANNEL_FIRST]
+        .map(|s| LinearPlan::new(&diagonals, &s).rotations_and_products());
+    assert_eq!(counts, [(92, 93), (18, 93), (18, 93)]);
 }

@@ -246,8 +246,10 @@ fn plaintexts_have_the_period_of_a_position() {
 fn small_networks_are_computed() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let mut seen = [0; 10];
-    let mut done = 0;
+    let (mut done, mut tried) = (0, 0);
     while done < 150 || seen.iter().any(|n| *n < 5) {
+        tried += 1;
+        assert!(tried < 10_000, "of {done} networks, too few of some kind: {seen:?}");
         let small = Small::new(&mut rng);
         let Some(specs) = small.specs(&mut rng) else { continue };
         let c = small.configuration(&specs, &mut rng);
