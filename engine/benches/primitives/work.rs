@@ -7,6 +7,7 @@
 
 use std::ops::{Add, Mul};
 
+use engine::keys::word_bits;
 use engine::params::Parameters;
 
 /// Amounts of work. Fractions arise where a primitive is reported for each of several parts.
@@ -55,6 +56,15 @@ pub struct Shape {
     pub special: usize,
     /// Limbs of a digit.
     pub digit_limbs: usize,
+    /// Words of 8 bytes that a word of a key takes in memory, the mean of all limbs.
+    pub key_word: f64,
+}
+
+/// See [`Shape::key_word`].
+fn key_word(params: &Parameters, level: usize) -> f64 {
+    let limbs = level + 1 + params.special_count();
+    let bits = |position| word_bits(params.modulus(params.limb_index(level, position)).bits());
+    (0..limbs).map(bits).sum::<u32>() as f64 / (64 * limbs) as f64
 }
 
 impl Shape {
@@ -65,6 +75,7 @@ impl Shape {
             limbs: level + 1,
             special: params.special_count(),
             digit_limbs: params.digit_limbs(),
+            key_word: key_word(params, level),
         }
     }
 
@@ -106,7 +117,7 @@ impl Shape {
 
     /// The key's words at this level, read once.
     pub fn key(&self) -> Work {
-        self.traffic(2 * self.key_limbs())
+        self.traffic(2 * self.key_limbs()) * self.key_word
     }
 
     /// Products of the digits of one polynomial with a key that is in the caches.
