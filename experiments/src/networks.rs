@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use simulator::network::{LayerKind, Model, Network, Weights};
+use simulator::network::{LayerKind, Model, Network, UNTRAINED, Weights};
 
 /// Descriptions embedded in the program: name and text.
 const EMBEDDED: &[(&str, &str)] = &[
@@ -18,9 +18,6 @@ const EMBEDDED: &[(&str, &str)] = &[
 /// Embedded weight files, `network/file.safetensors`.
 const WEIGHTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/weights.rs"));
 
-/// Name of the variant with random weights, which every network has: for prices before there are trained ones. With `-gN`
-/// behind it, convolutions have `N` groups.
-pub const UNTRAINED: &str = "random";
 /// Seed of random weights.
 const UNTRAINED_SEED: u64 = 1;
 
@@ -76,7 +73,7 @@ impl Source {
     }
 
     /// Groups of an untrained variant, where the description has no variant of that name: 1 for `random`, `N` for
-    /// `random-gN`.
+    /// `random-gN`, whose convolutions have `N` groups.
     pub fn untrained(&self, variant: &str) -> Option<usize> {
         if self.network.variants.iter().any(|v| v.name == variant) {
             return None;
@@ -116,6 +113,14 @@ impl Source {
     pub fn baseline(&self) -> &str {
         let first = self.network.variants.first().map(|v| v.name.as_str());
         self.network.baseline.as_deref().or(first).unwrap_or(UNTRAINED)
+    }
+
+    /// The variant that is evaluated unless another is named: the baseline, or the first if that is untrained.
+    pub fn evaluated(&self) -> &str {
+        match &self.network.variants[..] {
+            [first, ..] if self.untrained(self.baseline()).is_some() => &first.name,
+            _ => self.baseline(),
+        }
     }
 
     /// The network with that many groups in every convolution whose channels they divide; an error if more than one group

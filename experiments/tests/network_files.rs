@@ -175,3 +175,22 @@ fn untrained_variants_have_weights_and_no_accuracy() {
     assert_eq!(source.model("random").unwrap().forward(&[0.5; 32]).unwrap().len(), 3);
     assert!(source.model("random-g2").is_err(), "there is no convolution");
 }
+
+#[test]
+fn an_untrained_network_may_be_the_baseline_of_trained_variants() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("n.toml");
+    let text = |baseline: &str| {
+        format!(
+            "name = \"n\"\n{baseline}[input]\nchannels = 2\nheight = 4\nwidth = 4\n\
+             [[layer]]\nname = \"fc\"\nkind = \"fc\"\nout = 3\n\
+             [[variant]]\nname = \"one\"\nweights = \"one.safetensors\"\n"
+        )
+    };
+    for (given, baseline) in [("", "one"), ("baseline = \"random\"\n", "random")] {
+        fs::write(&path, text(given)).unwrap();
+        let source = Source::open(&path).unwrap();
+        assert_eq!((source.baseline(), source.evaluated()), (baseline, "one"));
+        assert_eq!(source.variants(), ["one"]);
+    }
+}

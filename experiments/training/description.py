@@ -1,7 +1,7 @@
 """Network descriptions: the TOML files that the command reads, with their shapes."""
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent
@@ -47,6 +47,11 @@ class Description:
 
     def layer(self, name):
         return next(layer for layer in self.layers if layer.name == name)
+
+    def before(self, name):
+        """The layers before one, as a description of their own."""
+        names = [layer.name for layer in self.layers]
+        return replace(self, layers=self.layers[: names.index(name)])
 
     def readers(self, name):
         """The layers that read a layer's result."""

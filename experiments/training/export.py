@@ -90,7 +90,7 @@ def command(args, variant, epochs):
     return " ".join(words)
 
 
-def stored_form(description, tensors, train, test):
+def stored_form(description, tensors, cyclic, train, test):
     """(stored tensors, their accuracy, that of float32): large fully connected weights in 8 bits if that costs little,
     as seen on training images (in float16 if there are none)."""
     exact = single(tensors)
@@ -103,9 +103,9 @@ def stored_form(description, tensors, train, test):
     of = lambda data, tensors: accuracy(description, tensors, *data)
     if not len(seen[0]):
         large = set()
-    stored = encode_all(tensors, large)
+    stored = encode_all(tensors, large, cyclic)
     if large and of(seen, exact) - of(seen, single(decode_all(stored))) >= EIGHT_BITS_LOSS:
-        stored = encode_all(tensors, set())
+        stored = encode_all(tensors, set(), cyclic)
     return stored, of(test, single(decode_all(stored))), of(test, exact)
 
 
@@ -128,7 +128,7 @@ def export_variant(trainer, epochs, train, test):
     args, variant, description = trainer.args, trainer.variant, trainer.description
     if not variant.shipped:
         train = tuple(part[:0] for part in train)
-    stored, after, before = stored_form(description, trainer.result(), train, test)
+    stored, after, before = stored_form(description, trainer.result(), trainer.cyclic, train, test)
     largest, output = largest_values(description, single(decode_all(stored)), train[0], test[0])
     # Parents are left alone: one whose inputs were halved could not be averaged with its siblings.
     halved = to_halve(description, largest) if variant.shipped else []
@@ -146,6 +146,7 @@ def export_variant(trainer, epochs, train, test):
         "variant": trainer.name,
         "groups": variant.groups,
         "shuffled": list(variant.shuffle),
+        **({"cyclic": {name: list(numbers) for name, numbers in variant.cyclic.items()}} if variant.cyclic else {}),
         **pruning_record(trainer),
         "test_accuracy": after,
         "test_accuracy_float32": before,

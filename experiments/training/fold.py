@@ -11,6 +11,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+from cyclic import CyclicLinear
 from store import by_output
 from walk import walk
 
@@ -42,7 +43,8 @@ def folded(network):
     description, tensors = network.description, {}
     for layer in description.linear():
         part = network.part(layer.name)
-        weight, bias = part.weight.detach().double(), None
+        cyclic = isinstance(part, CyclicLinear)
+        weight, bias = (part.dense_weight() if cyclic else part.weight.detach()).double(), None
         if layer.kind == "fc":
             bias = part.bias.detach().double() if layer.bias else None
         elif part.affine is not None:
@@ -115,13 +117,16 @@ def _moments(description, tensors, images):
 
 @torch.no_grad()
 def start_from(network, tensors, images):
-    """Load a weight file's tensors into a network; its batch statistics are measured on `images`.
+    """Load a weight file's tensors into a network, all or those of its first layers; batch statistics are measured on
+    `images`.
 
     Weights of a dense convolution go into a grouped or shuffled one as far as its groups go, and
     those of a grouped one into a dense one as its block diagonal. Where the groups are the same, so
     is the network.
     """
     description = network.description
+    first = [f"{layer.name}.weight" in tensors for layer in description.linear()]
+    description = description if all(first) else description.before(description.linear()[first.index(False)].name)
     moments = _moments(description, tensors, images)
     for layer in description.linear():
         part, weight = network.part(layer.name), tensors[f"{layer.name}.weight"]
@@ -137,8 +142,12 @@ def start_from(network, tensors, images):
                 affine.bias.copy_(mean)
         elif layer.bias:
             part.bias.copy_(bias)
-        part.weight.copy_(weight)
-    for name, quadratic in network.quadratics():
+        if isinstance(part, CyclicLinear):
+            part.take(weight)
+        else:
+            part.weight.copy_(weight)
+    for layer in description.activations():
+        name, quadratic = layer.name, network.part(layer.name)
         mean, variance = moments[name]
         deviation = (variance + quadratic.norm.eps).sqrt()
         quadratic.norm.running_mean.copy_(mean)
@@ -148,16 +157,15 @@ def start_from(network, tensors, images):
         quadratic.coeffs[0] = square * math.sqrt(2)
         quadratic.coeffs[1] = deviation * (b + 2 * a * mean)
         quadratic.coeffs[2] = (a * mean + b) * mean + c + square
-    _restore_sizes(network)
+    _restore_sizes(network, description)
 
 
-def _restore_sizes(network):
+def _restore_sizes(network, description):
     """Give weights that a normalisation follows the size they are initialised with; the network stays the same.
 
     Such a layer's learning rate in effect goes with the inverse square of its weights, and the variance of one that a
     file's activations have would make that hundreds of times smaller than in the training before.
     """
-    description = network.description
     for layer in description.linear():
         part, activation, norm = network.part(layer.name), description.activation_alone(layer), None
         if layer.kind == "conv" and part.affine is not None:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from cyclic import CyclicLinear
 from normalised import EPSILON, average_pool, normalised_quadratic
 from walk import walk
 
@@ -133,17 +134,20 @@ def shuffle_order(channels, groups):
 
 
 class Network(nn.Module):
-    """A description made trainable; `dropout` gives rates by layer name, applied to its result."""
+    """A description made trainable; `dropout` gives rates by layer name, applied to its result, and `cyclic` the
+    patterns of the fully connected layers that have one."""
 
-    def __init__(self, description, shuffled=(), dropout=None):
+    def __init__(self, description, shuffled=(), dropout=None, cyclic=None):
         super().__init__()
         self.description = description
-        self.dropout = dropout or {}
+        self.dropout, cyclic = dropout or {}, cyclic or {}
         self.parts = nn.ModuleDict()
         for layer in description.layers:
             part = None
             if layer.kind == "conv":
                 part = Convolution(layer, layer.name in shuffled)
+            elif layer.name in cyclic:
+                part = CyclicLinear(cyclic[layer.name], layer.bias)
             elif layer.kind == "fc":
                 part = nn.Linear(layer.weight_shape[1], layer.weight_shape[0], bias=layer.bias)
             elif layer.kind == "activation":

@@ -26,6 +26,7 @@ class Variant:
     width: int | str
     groups: dict = field(default_factory=dict)
     shuffle: tuple = ()
+    cyclic: dict = field(default_factory=dict)
     parents: tuple = ()
     start: str | None = None
     teacher: str | None = None
@@ -48,7 +49,8 @@ def read_rank(network, folder=PLANS):
 
 
 def read_plan(network, folder=PLANS):
-    """The variants of a network by name. A pruned child has its first parent's groups and shuffle, unless it names groups."""
+    """The variants of a network by name. A pruned child has its first parent's groups, shuffle and
+    cyclic layers, unless it names groups."""
     raw = tomllib.loads((Path(folder) / f"{network}.toml").read_text())
     known = {f.name for f in fields(Variant)}
     variants = {}
@@ -61,7 +63,7 @@ def read_plan(network, folder=PLANS):
         if unknown := [parent for parent in parents if parent not in variants]:
             raise SystemExit(f"plan of {network}, variant {name}: its parents {unknown} must come before it")
         if parents and "prune" in entry and "groups" not in entry:
-            entry["groups"], entry["shuffle"] = variants[parents[0]].groups, variants[parents[0]].shuffle
+            entry |= {key: getattr(variants[parents[0]], key) for key in ("groups", "shuffle", "cyclic")}
         if "prune" in entry:
             entry["prune"] = Prune(**entry["prune"])
         entry["shuffle"] = tuple(entry.get("shuffle", ()))

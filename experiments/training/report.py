@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from description import NETWORKS, WEIGHTS
+from description import NETWORKS, WEIGHTS, read_description
 from export import records_of, toml_value
 from plan import PLANS
 
@@ -25,6 +25,8 @@ def row(record, dense):
     total = record["total_units"]
     kept = f"{record['kept_units']} of {total} ({100 * record['kept_units'] / total:.0f} %)" if total else "all"
     pruned = f"{record['family']}, {record['importance']}" if total else "none"
+    if cyclic := cyclic_words(record):
+        pruned = cyclic if pruned == "none" else f"{pruned}; {cyclic}"
     delta = f"{100 * (record['test_accuracy'] - dense):+.2f}" if dense else ""
     largest = f"{max(record['max_abs_activation_input'].values()):.1f}"
     if halved := record.get("halved"):
@@ -33,6 +35,13 @@ def row(record, dense):
         f"| {record['network']} | `{record['variant']}` | {', '.join(map(str, groups))}{shuffled} | {pruned} "
         f"| {kept} | {100 * record['test_accuracy']:.2f} % | {delta} | {largest} |"
     )
+
+
+def cyclic_words(record):
+    """What the record says of cyclic layers; nothing if there is none."""
+    layers = read_description(record["network"]).linear()
+    shares = {layer.name: (layer.weight_shape[1], record.get("cyclic", {}).get(layer.name)) for layer in layers}
+    return ", ".join(f"{name} {numbers[2]} of {inputs} inputs" for name, (inputs, numbers) in shares.items() if numbers)
 
 
 def table(networks, shipped):
@@ -65,6 +74,8 @@ def described(network):
         words = [f"{', '.join(record['shuffled'])} shuffled"] if record["shuffled"] else []
         if record["total_units"]:
             words.append(f"{record['kept_units']} of {record['total_units']} {record['family']} units kept")
+        if cyclic := cyclic_words(record):
+            words.append(f"each unit reads: {cyclic}")
         if words:
             lines.append(f'pattern = "{"; ".join(words)}"')
         parts.append("\n".join(lines))

@@ -3,12 +3,16 @@
 A weight `X` is stored as `X` (float16, or int8 with `X.step`, float32 per output: value = q * step),
 or, where weights were removed, as `X.shape` (int64), `X.kept` (a bitmap over all weights in reading
 order, least significant bit first) and `X.values` (float16 or int8, the kept ones in reading order).
+A fully connected layer of which every output reads the same number of inputs in one pattern (`cyclic.Cyclic`) is stored as
+`X.shape`, `X.cyclic` (int64: shift, stride) and `X.values`: of each output those it reads, input (shift * output + stride * k) mod
+inputs for k from 0.
 Biases, coefficients and bounds are float32.
 """
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from cyclic import Cyclic
 from files import replacing
 
 SPARSE_FROM = 0.05  # share of zeros from which a bitmap saves more than it takes
@@ -35,8 +39,8 @@ def _bitmap(kept):
     return (bits << torch.arange(8)).sum(1).to(torch.uint8)
 
 
-def encode(name, weight, eight_bits):
-    """The stored tensors of one weight (any float type)."""
+def encode(name, weight, eight_bits, cyclic=None):
+    """The stored tensors of one weight (any float type), `cyclic` its pattern if it has one."""
     tensors, weight = {}, weight.float()
     if eight_bits:
         step = _step(weight)
@@ -45,7 +49,11 @@ def encode(name, weight, eight_bits):
     else:
         stored = weight.half()
     kept = weight != 0
-    if kept.float().mean() > 1 - SPARSE_FROM:
+    if cyclic:
+        tensors[f"{name}.shape"] = torch.tensor(weight.shape)
+        tensors[f"{name}.cyclic"] = torch.tensor([cyclic.shift, cyclic.stride])
+        tensors[f"{name}.values"] = cyclic.kept(stored).flatten()
+    elif kept.float().mean() > 1 - SPARSE_FROM:
         tensors[name] = stored
     else:
         tensors[f"{name}.shape"] = torch.tensor(weight.shape)
@@ -54,12 +62,12 @@ def encode(name, weight, eight_bits):
     return {key: value.contiguous() for key, value in tensors.items()}
 
 
-def encode_all(tensors, eight_bits):
-    """The stored form of a network's tensors; weights named in `eight_bits` take 8 bits."""
+def encode_all(tensors, eight_bits, cyclic):
+    """The stored form of a network's tensors; weights named in `eight_bits` take 8 bits, `cyclic` has patterns by layer."""
     stored = {}
     for name, tensor in tensors.items():
         if name.endswith(".weight"):
-            stored.update(encode(name, tensor, name in eight_bits))
+            stored.update(encode(name, tensor, name in eight_bits, cyclic.get(name.removesuffix(".weight"))))
         else:
             stored[name] = tensor.float().contiguous()
     return stored
@@ -82,11 +90,16 @@ def decode_all(stored):
     """A network's tensors in double precision, from their stored form."""
     tensors = {}
     for key, value in stored.items():
-        if key.endswith((".step", ".shape", ".kept")):
+        if key.endswith((".step", ".shape", ".kept", ".cyclic")):
             continue
         name = key.removesuffix(".values")
         if name == key:
             weight = value.double()
+        elif f"{name}.cyclic" in stored:
+            outputs, inputs = stored[f"{name}.shape"].tolist()
+            shift, stride = stored[f"{name}.cyclic"].tolist()
+            pattern = Cyclic(shift, stride, value.numel() // outputs, inputs, outputs)
+            weight = pattern.dense(value.double().view(outputs, -1))
         else:
             shape = stored[f"{name}.shape"].tolist()
             bits = (stored[f"{name}.kept"].int().view(-1, 1) >> torch.arange(8)) & 1

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 import cifar
+from cyclic import patterns
 from description import NETWORKS, WEIGHTS, read_description
 from export import export_variant, git_revision, weight_folder
 from files import replacing
@@ -46,6 +47,7 @@ OVERRIDES = {
 }
 BRIGHTER = 1.2 * cifar.BRIGHT  # of images in bounding: a margin over what ranges are measured on
 QUICK_BATCH = 500  # images of a batch out of training
+CONVOLUTIONS = "convolutions"  # a start of which only what is before the flatten is taken
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
 
@@ -143,7 +145,8 @@ class Trainer:
         self.images, self.labels = train
         self.description = read_description(args.network, self.variant.groups, args.networks)
         torch.manual_seed(args.seed)
-        self.network = Network(self.description, self.variant.shuffle, self.variant.dropout)
+        self.cyclic = patterns(self.description, self.variant.cyclic)
+        self.network = Network(self.description, self.variant.shuffle, self.variant.dropout, self.cyclic)
         self.start()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network.to(self.device, memory_format=torch.channels_last)
@@ -197,7 +200,13 @@ class Trainer:
             return None
         if None in paths:
             raise SystemExit(f"variant {self.args.variant} starts from given weights: name them with --start")
-        return mean_of([single(read_start(path)) for path in paths]) if paths else None
+        if not paths:
+            return None
+        tensors = mean_of([single(read_start(path)) for path in paths])
+        if self.variant.start == CONVOLUTIONS:
+            first = {layer.name for layer in self.description.before("flatten").layers}
+            tensors = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[0] in first}
+        return tensors
 
     def result(self):
         """The tensors to export: the network's or, without any training, exactly those it started from."""

@@ -97,3 +97,37 @@ fn threads_and_entries_change_no_diagonal() {
     assert!(without.iter().all(|d| d.4.is_empty()));
     assert_eq!(identities(one), identities(without));
 }
+
+/// A fully connected layer of which output `o` reads the inputs `(shift * o + stride * k) mod inputs`, `k` below `count`.
+fn cyclic(input: Shape, units: usize, [shift, stride, count]: [usize; 3]) -> LinearStage {
+    let (output, kernel) = (Shape::new(units, 1, 1), (input.height, input.width));
+    let geometry = ConvGeometry { input, output, kernel, stride: 1, padding: 0, groups: 1 };
+    let mut weights = vec![0.0; geometry.weights()];
+    for unit in 0..units {
+        for k in 0..count {
+            weights[unit * input.len() + (shift * unit + stride * k) % input.len()] = 1.0;
+        }
+    }
+    let main = LinearPart { geometry, weights };
+    LinearStage { main, shortcuts: Vec::new(), bias: vec![0.0; units] }
+}
+
+#[test]
+fn a_cyclic_layer_has_as_small_a_share_of_the_diagonals_as_of_the_weights() {
+    let count = |stage: &LinearStage, from: &Layout, to: &Layout, fold: usize| {
+        Diagonals::new("d", stage, &[from], to, fold, false).unwrap().diagonals.len()
+    };
+    // Classes modulo the columns of a map, whatever the order of its channels.
+    let map = Shape::new(4, 4, 4);
+    for order in [ChannelOrder::Sequential, ChannelOrder::Interleaved { groups: 2 }] {
+        let spec = LayoutSpec { order, phases: 1, row: 4, col: 1, tile: 16, blocks: 4 };
+        let from = spec.layout(SLOTS, map, Default::default()).unwrap();
+        let to = output(32, 1, 32);
+        assert_eq!(count(&cyclic(map, 32, [1, 1, 64]), &from, &to, 32), 32);
+        assert_eq!(count(&cyclic(map, 32, [1, 4, 16]), &from, &to, 32), 8);
+    }
+    // A window that goes on by as much as the outputs are apart.
+    let (units, from, to) = (Shape::new(32, 1, 1), output(32, 1, 32), output(32, 2, 32));
+    assert_eq!(count(&cyclic(units, 32, [2, 1, 32]), &from, &to, 1), 16);
+    assert_eq!(count(&cyclic(units, 32, [2, 1, 8]), &from, &to, 1), 4);
+}

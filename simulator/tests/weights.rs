@@ -135,6 +135,61 @@ proptest! {
 }
 
 #[test]
+fn cyclic_tensors_are_read_row_by_row() {
+    let parts = |shape: [i64; 2], pattern: [i64; 2], values: Raw| {
+        vec![extents("x.shape", &shape), extents("x.cyclic", &pattern), values]
+    };
+    // Each row begins two columns further on, and goes on past the end at the start.
+    let window =
+        parts([3, 6], [2, 1], floats("x.values", &[9], &[1., 2., 3., 4., 5., 6., 7., 8., 9.]));
+    let wanted = [[1., 2., 3., 0., 0., 0.], [0., 0., 4., 5., 6., 0.], [9., 0., 0., 0., 7., 8.]];
+    assert_eq!(dense(&window, &[3, 6]), wanted.concat());
+    assert_eq!(read(&window).unwrap().names().collect::<Vec<_>>(), ["x"]);
+    // Every other column, those of even or of odd rows, with a step for each row.
+    let mut classes = parts([4, 4], [1, 2], integers("x.values", &[8], &[1, 2, 3, 4, 5, 6, 7, 8]));
+    classes.push(floats("x.step", &[4], &[1.0, 0.5, 1.0, 2.0]));
+    let wanted = [[1., 0., 2., 0.], [0., 1.5, 0., 2.], [6., 0., 5., 0.], [0., 16., 0., 14.]];
+    assert_eq!(dense(&classes, &[4, 4]), wanted.concat());
+    let none = parts([2, 3], [0, 0], floats("x.values", &[0], &[]));
+    assert_eq!(dense(&none, &[2, 3]), [0.0; 6]);
+}
+
+#[test]
+fn malformed_cyclic_tensors_say_what_is_wrong() {
+    let shape = || extents("x.shape", &[2, 4]);
+    let pattern = || extents("x.cyclic", &[1, 2]);
+    let values = || floats("x.values", &[4], &[1.0; 4]);
+    let cases: Vec<(Vec<Raw>, &str)> = vec![
+        (vec![pattern(), values()], "x.shape: found no such tensor"),
+        (vec![shape(), pattern()], "x.values: found no such tensor"),
+        (vec![shape(), pattern(), values(), bits("x.kept", &[15])], "also a bitmap"),
+        (vec![extents("x.shape", &[8]), pattern(), values()], "expected rows and columns"),
+        (vec![shape(), extents("x.cyclic", &[1]), values()], "expected shift and stride"),
+        (vec![shape(), extents("x.cyclic", &[1, 4]), values()], "0 to below 4"),
+        (vec![shape(), extents("x.cyclic", &[-1, 2]), values()], "0 to below 4"),
+        (vec![shape(), bits("x.cyclic", &[1, 2]), values()], "x.cyclic: found type U8"),
+        (vec![shape(), pattern(), floats("x.values", &[3], &[1.0; 3])], "as many in each of 2"),
+        (vec![shape(), pattern(), floats("x.values", &[6], &[1.0; 6])], "stride 2"),
+        (vec![shape(), pattern(), integers("x.values", &[4], &[1; 4])], "x.step: found no such"),
+        (
+            vec![extents("x.shape", &[0, i64::MAX]), pattern(), values()],
+            "4 values, expected as many in each of 0",
+        ),
+    ];
+    for (tensors, expected) in cases {
+        let error = read(&tensors).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error} does not say {expected:?}");
+    }
+    // More than any network has is passed over, and not allocated.
+    let huge = [
+        extents("x.shape", &[1, 1 << 40]),
+        extents("x.cyclic", &[1, 1]),
+        floats("x.values", &[1], &[1.0]),
+    ];
+    assert!(read(&huge).unwrap().get("x").is_none());
+}
+
+#[test]
 fn malformed_small_forms_say_what_is_wrong() {
     let shape = || extents("x.shape", &[2, 5]);
     let kept = || bits("x.kept", &[5, 2]);

@@ -37,7 +37,7 @@ Examples:
 pub struct EvaluateArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// Variant of the network [default: its baseline]
+    /// Variant of the network [default: its baseline, or the first if that is untrained]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
     /// Folder of the data set (mnist, cifar10) [default: generated images]
@@ -82,7 +82,7 @@ impl EvaluateArgs {
         let source = self.network.open()?;
         let variant = match &self.variant {
             Some(name) => name.as_str(),
-            None => source.baseline(),
+            None => source.evaluated(),
         };
         let files = self.write.then(|| self.own_files(&source, variant)).transpose()?;
         let threads = self.threads.map_or_else(|| Machine::detect().threads, usize::from);

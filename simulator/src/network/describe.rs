@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::size::{self, MOST_LAYERS};
-use super::{Layer, LayerKind, Network, Shape, Source, Variant};
+use super::{Layer, LayerKind, Network, Shape, Source, UNTRAINED, Variant};
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
@@ -216,7 +216,7 @@ fn check_variants(network: &Network) -> Result<()> {
         }
         network.with_groups(&v.groups)?;
     }
-    if let Some(name) = &network.baseline {
+    if let Some(name) = network.baseline.as_ref().filter(|name| *name != UNTRAINED) {
         network.variant(name)?;
     }
     Ok(())

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{OUTPUT, larger, largest};
 pub use model::{Bounds, LayerParameters, Model};
 pub use operations::{ConvGeometry, convolve, shortcut, sum_pool};
+pub use random::UNTRAINED;
 pub use size::{MOST_LAYERS, MOST_NUMBERS, MOST_VALUES};
 pub use weights::{Tensor, Weights};
 
@@ -188,7 +189,7 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// Trained variants.
     pub variants: Vec<Variant>,
-    /// Name of the variant that speed-ups and accuracy drops refer to.
+    /// Name of the variant that speed-ups and accuracy drops refer to, perhaps [`UNTRAINED`].
     pub baseline: Option<String>,
 }
 

@@ -5,6 +5,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Bounds, LayerKind, LayerParameters, Model, Network};
 
+/// Name of the variant with random weights, which every network has: for prices before there are trained ones, or where
+/// no dense one was trained.
+pub const UNTRAINED: &str = "random";
+
 impl Model {
     /// Random weights that keep values of order one: for tests, and for pricing a network before it is trained.
     pub fn random(network: Network, seed: u64) -> Self {

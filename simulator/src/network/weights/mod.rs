@@ -1,13 +1,16 @@
 //! Named weight tensors, read from and written to safetensors files.
 //!
-//! Beside plain floating-point tensors of 16, 32 or 64 bits, a file may hold two smaller forms of a tensor `X`:
+//! Beside plain floating-point tensors of 16, 32 or 64 bits, a file may hold three smaller forms of a tensor `X`:
 //! - rounded: `X` of type I8 with `X.step`, one step for each first index; a value is the integer times its step;
 //! - sparse: `X.shape` (I64, the extents), `X.kept` (U8, one bit for each value of the dense tensor in reading order,
 //!   least significant bit first, in as few bytes as hold them, spare bits zero) and `X.values` (the values whose bit
-//!   is set, in reading order, floating-point or I8 with `X.step`). All others are zero.
+//!   is set, in reading order, floating-point or I8 with `X.step`). All others are zero;
+//! - cyclic: `X.shape` (two extents, rows and columns), `X.cyclic` (I64: shift, stride) and `X.values`, the same number in
+//!   each row: the `k`-th value of row `o` is in column `(shift * o + stride * k) mod columns`. All others are zero.
 //!
-//! Both are read as the dense tensor `X` that they stand for.
+//! All are read as the dense tensor `X` that they stand for.
 
+mod cyclic;
 mod read;
 mod small;
 

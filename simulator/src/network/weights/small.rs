@@ -1,19 +1,20 @@
-//! The smaller forms of a tensor: rounded to 8 bits, and sparse.
+//! The smaller forms of a tensor: rounded to 8 bits, and those that leave zeros out.
 
 use safetensors::tensor::{Dtype, TensorView};
 
+use super::cyclic;
 use super::read::{Views, fault, numbers, words};
 use crate::Result;
 
 /// Ending of the name of a rounded tensor's steps.
 pub(super) const STEP: &str = ".step";
-const SHAPE: &str = ".shape";
-const KEPT: &str = ".kept";
-const VALUES: &str = ".values";
+pub(super) const SHAPE: &str = ".shape";
+pub(super) const KEPT: &str = ".kept";
+pub(super) const VALUES: &str = ".values";
 
 /// The sparse tensor that a tensor of this name is a part of.
 pub(super) fn sparse_part(name: &str) -> Option<&str> {
-    [SHAPE, KEPT, VALUES].iter().find_map(|ending| name.strip_suffix(ending))
+    [SHAPE, KEPT, cyclic::CYCLIC, VALUES].iter().find_map(|ending| name.strip_suffix(ending))
 }
 
 /// Checks that steps belong to a tensor of integers.
@@ -46,6 +47,10 @@ pub(super) fn sparse(
         return Err(fault(name, "the tensor and also its sparse form", "one of them"));
     }
     let shape = shape(name, views)?;
+    if views.contains_key(&format!("{name}{}", cyclic::CYCLIC)) {
+        let data = cyclic::dense(name, &shape, views, most)?;
+        return Ok((shape, data));
+    }
     let bits = part(name, KEPT, views, &[Dtype::U8])?.data();
     let kept_name = format!("{name}{KEPT}");
     let length = shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
@@ -63,34 +68,54 @@ pub(super) fn sparse(
     {
         return Err(fault(&kept_name, "spare bits that are set", "zeros after the last value"));
     }
-    let values_name = format!("{name}{VALUES}");
-    let values =
-        part(name, VALUES, views, &[Dtype::F16, Dtype::BF16, Dtype::F32, Dtype::F64, Dtype::I8])?;
+    let values = values(name, views)?;
     let count: usize = bits.iter().map(|b| b.count_ones() as usize).sum();
     if values.shape()[0] != count {
         let found = format!("{} values", values.shape()[0]);
-        return Err(fault(&values_name, found, format!("{count}, one for each bit that is set")));
+        return Err(fault(
+            &format!("{name}{VALUES}"),
+            found,
+            format!("{count}, one for each bit that is set"),
+        ));
     }
     if length > most {
         return Ok((shape, None));
     }
     let places = (0..length).filter(|k| bits[k / 8] >> (k % 8) & 1 == 1);
+    let dense = placed(name, &shape, length, places, views)?;
+    Ok((shape, Some(dense)))
+}
+
+/// The values that a sparse tensor has.
+pub(super) fn values<'a, 'b>(name: &str, views: &'b Views<'a>) -> Result<&'b TensorView<'a>> {
+    part(name, VALUES, views, &[Dtype::F16, Dtype::BF16, Dtype::F32, Dtype::F64, Dtype::I8])
+}
+
+/// The dense tensor of this shape and `length` with the values of a sparse one in `places`, zeros elsewhere.
+pub(super) fn placed(
+    name: &str,
+    shape: &[usize],
+    length: usize,
+    places: impl Iterator<Item = usize>,
+    views: &Views<'_>,
+) -> Result<Vec<f64>> {
+    let values = values(name, views)?;
     let mut dense = vec![0.0; length];
     if values.dtype() == Dtype::I8 {
-        let steps = Steps::new(name, &shape, length, views)?;
+        let steps = Steps::new(name, shape, length, views)?;
         for (place, byte) in places.zip(values.data()) {
             dense[place] = steps.value(place, byte.cast_signed());
         }
     } else {
-        for (place, value) in places.zip(numbers(&values_name, values)?) {
+        for (place, value) in places.zip(numbers(&format!("{name}{VALUES}"), values)?) {
             dense[place] = value;
         }
     }
-    Ok((shape, Some(dense)))
+    Ok(dense)
 }
 
 /// A part of a sparse tensor: a list of one of these types.
-fn part<'a, 'b>(
+pub(super) fn part<'a, 'b>(
     name: &str,
     ending: &str,
     views: &'b Views<'a>,
@@ -98,7 +123,11 @@ fn part<'a, 'b>(
 ) -> Result<&'b TensorView<'a>> {
     let name = format!("{name}{ending}");
     let view = views.get(&name).ok_or_else(|| {
-        fault(&name, "no such tensor", "all three parts of a sparse one: shape, kept, values")
+        fault(
+            &name,
+            "no such tensor",
+            "all three parts of a sparse one: shape, kept (or cyclic), values",
+        )
     })?;
     if !types.contains(&view.dtype()) {
         let expected = types.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(", ");
