@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use costmodel::CostModel;
+use costmodel::{CostModel, Setting};
 use engine::params::Parameters;
 use serde::Serialize;
 use simulator::chain::Chain;
@@ -227,10 +227,14 @@ fn encode_ms<'a>(
     model: &CostModel,
     threads: usize,
 ) -> f64 {
-    let mut shapes: BTreeMap<(usize, bool), u32> = BTreeMap::new();
-    plaintexts.for_each(|p| *shapes.entry((p.level, p.extended)).or_default() += 1);
-    let price = |((level, extended), count): ((usize, bool), u32)| {
-        f64::from(count) * model.predict_encode(&chain.setting(level, 1), extended).median_ms
+    let mut shapes: BTreeMap<(u32, usize, bool), u32> = BTreeMap::new();
+    for p in plaintexts {
+        let log_degree = p.degree(chain.slots).ilog2();
+        *shapes.entry((log_degree, p.level, p.extended)).or_default() += 1;
+    }
+    let price = |((log_n, level, extended), count): ((u32, usize, bool), u32)| {
+        let setting = Setting { log_n, ..chain.setting(level, 1) };
+        f64::from(count) * model.predict_encode(&setting, extended).median_ms
     };
     shapes.into_iter().map(price).sum::<f64>() / threads.max(1) as f64
 }

@@ -60,6 +60,11 @@ pub(crate) fn shape_words(period: usize, slots: usize) -> usize {
 }
 
 impl PlaintextSpec {
+    /// Degree of the ring that it is encoded in, given the slots of a ciphertext: that of ciphertexts, or of a subring.
+    pub fn degree(&self, slots: usize) -> usize {
+        subring_words(self.period, slots).unwrap_or(2 * slots)
+    }
+
     /// Whether it is encoded as a subring plaintext, given the slots of a ciphertext.
     pub fn is_subring(&self, slots: usize) -> bool {
         subring_words(self.period, slots).is_some()
