@@ -1,6 +1,6 @@
 //! What a kernel is called with, and the ranges that it keeps to: one signature for all instruction sets.
 
-use super::packed::PACKED_WORDS;
+use super::packed::stored_words;
 use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
@@ -15,14 +15,14 @@ pub(crate) struct KeyWords<'a> {
     pub words: &'a [u64],
     /// Digits of the key.
     pub digits: usize,
-    /// Whether each [`KEY_WORDS`] are packed into [`PACKED_WORDS`], see [`super::packed`].
+    /// Whether each [`KEY_WORDS`] are packed, see [`super::packed`].
     pub packed: bool,
 }
 
 impl KeyWords<'_> {
     /// Stored words of [`KEY_WORDS`].
     pub(super) fn stored(&self) -> usize {
-        if self.packed { PACKED_WORDS } else { KEY_WORDS }
+        stored_words(self.packed)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{Error, Result};
 pub(crate) use contract::{
     BlockPermutation, KEY_WORDS, Kernels, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts,
 };
-pub(crate) use packed::{PACKED_BITS, PACKED_WORDS, pack, unpack};
+pub(crate) use packed::{PACKED_BITS, pack, stored_words, unpack};
 pub(crate) use tables::transform::TransformTable;
 pub(crate) use tables::twiddles::Twiddles;
 

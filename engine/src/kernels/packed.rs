@@ -15,6 +15,11 @@ pub(crate) const PACKED_BITS: u32 = 48;
 /// Stored words that [`KEY_WORDS`] take.
 pub(crate) const PACKED_WORDS: usize = KEY_WORDS / 4 * 3;
 
+/// Stored words that [`KEY_WORDS`] take, packed or not.
+pub(crate) const fn stored_words(packed: bool) -> usize {
+    if packed { PACKED_WORDS } else { KEY_WORDS }
+}
+
 /// The low 48 bits.
 const MASK: u64 = (1 << PACKED_BITS) - 1;
 

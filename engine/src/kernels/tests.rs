@@ -2,6 +2,7 @@
 
 mod sums;
 
+use super::packed::PACKED_WORDS;
 use super::testing::for_each_isa;
 use super::*;
 use crate::modulus::Modulus;

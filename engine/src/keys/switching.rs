@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
 
 use crate::buffer::{AlignedBuf, SecretScratch};
-use crate::kernels::{KEY_WORDS, KeyWords, PACKED_BITS, PACKED_WORDS, kernels, pack, unpack};
+use crate::kernels::{KEY_WORDS, KeyWords, PACKED_BITS, kernels, pack, stored_words, unpack};
 use crate::params::Parameters;
 use crate::poly::RnsPoly;
 use crate::sampling::{self, Seed, Small};
@@ -161,11 +161,6 @@ pub fn word_bits(prime_bits: u32) -> u32 {
     if prime_bits <= PACKED_BITS { PACKED_BITS } else { u64::BITS }
 }
 
-/// Stored words of [`KEY_WORDS`] of one digit and component.
-fn stored_words(packed: bool) -> usize {
-    if packed { PACKED_WORDS } else { KEY_WORDS }
-}
-
 /// Stored words of `words` of every digit and component of a limb.
 fn limb_words(words: usize, digits: usize, packed: bool) -> usize {
     2 * digits * (words / KEY_WORDS) * stored_words(packed)
@@ -175,7 +170,7 @@ fn limb_words(words: usize, digits: usize, packed: bool) -> usize {
 #[derive(Clone)]
 struct Place {
     words: Range<usize>,
-    /// Whether [`KEY_WORDS`] are [`PACKED_WORDS`] there.
+    /// Whether its words are packed, see [`crate::kernels::pack`].
     packed: bool,
 }
 

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, store_block};
 use super::pointwise::store_permuted;
 use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
-use crate::kernels::packed::PACKED_WORDS;
+use crate::kernels::packed::{PACKED_WORDS, stored_words};
 use crate::kernels::shape::require_key_product;
 use crate::modulus::Modulus;
 
@@ -110,7 +110,7 @@ unsafe fn key_words<const WIDE: bool, const PACKED: bool>(
             sum.add(unsafe { load(words.as_ptr().add(start + 8 * u)) }, factor.value);
         }
     }
-    let stored = if PACKED { PACKED_WORDS } else { KEY_WORDS };
+    let stored = stored_words(PACKED);
     let mut key = at_group(product.key, start);
     // Without a next key, what is used anyway is asked for: that costs little.
     let mut next = product.next_key.map_or(key, |next| at_group(next, start));
