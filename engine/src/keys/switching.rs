@@ -140,11 +140,11 @@ impl SwitchingKey {
         let Place { words, packed } = self.limbs[limb].clone();
         let stored = stored_words(packed);
         let groups = self.data[words].chunks_exact(2 * self.digits * stored);
-        for (b, group) in b.as_chunks_mut().0.iter_mut().zip(groups) {
+        for (b, group) in b.chunks_exact_mut(KEY_WORDS).zip(groups) {
             let group = &group[2 * digit * stored..][..stored];
-            match group.as_chunks() {
-                ([packed], []) => *b = unpack(packed),
-                _ => b.copy_from_slice(group),
+            match packed {
+                true => unpack(group, b),
+                false => b.copy_from_slice(group),
             }
         }
     }
@@ -185,11 +185,11 @@ impl Limb<'_> {
     fn write(&mut self, digits: usize, digit: usize, component: usize, words: &[u64]) {
         let stored = stored_words(self.packed);
         let groups = self.words.chunks_exact_mut(2 * digits * stored);
-        for (group, words) in groups.zip(words.as_chunks().0) {
+        for (group, words) in groups.zip(words.chunks_exact(KEY_WORDS)) {
             let group = &mut group[(2 * digit + component) * stored..][..stored];
-            match group.as_chunks_mut() {
-                ([packed], []) => pack(words, packed),
-                _ => group.copy_from_slice(words),
+            match self.packed {
+                true => pack(words, group),
+                false => group.copy_from_slice(words),
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::lanes::{Lanes, MAGIC, TWO_52, packed_load};
+use super::lanes::{Lanes, MAGIC, TWO_52};
+use crate::kernels::packed::packed_load;
 
 /// Four words.
 #[derive(Clone, Copy)]

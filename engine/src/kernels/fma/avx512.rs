@@ -2,7 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::lanes::{Lanes, TWO_52, packed_load};
+use super::lanes::{Lanes, TWO_52};
+use crate::kernels::packed::packed_load;
 
 /// Eight words.
 #[derive(Clone, Copy)]

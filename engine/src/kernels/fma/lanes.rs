@@ -4,22 +4,11 @@
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-use crate::kernels::packed::PACKED_WORDS;
-
 /// `2^52`: a double of that exponent has its integer part in the low 52 bits.
 pub(super) const TWO_52: f64 = (1_u64 << 52) as f64;
 /// `1.5 * 2^52`: adding it to a double below 2^51 in magnitude rounds that to an integer, held as a
 /// signed number in the low bits.
 pub(super) const MAGIC: f64 = (3_u64 << 51) as f64;
-
-/// Where the load of a packed vector of `bytes` begins, and how far behind that the vector does: at its own place, but for the
-/// last of a group, which is loaded with what lies before it, so that nothing behind the group is read.
-#[inline(always)]
-pub(super) fn packed_load(vector: usize, bytes: usize, loaded: usize) -> (usize, usize) {
-    let own = vector * bytes;
-    let at = own.min(8 * PACKED_WORDS - loaded);
-    (at, own - at)
-}
 
 /// A vector of doubles or words.
 ///
@@ -39,7 +28,7 @@ pub(super) unsafe trait Lanes: Copy {
     /// Loads vector number `vector` of a group of packed words, see [`crate::kernels::packed`].
     ///
     /// # Safety
-    /// `group` must be readable for [`PACKED_WORDS`], and have that vector.
+    /// `group` must be readable for [`crate::kernels::packed::PACKED_WORDS`], and have that vector.
     unsafe fn load_packed(group: *const u64, vector: usize) -> Self;
     /// Stores bits as they are.
     ///

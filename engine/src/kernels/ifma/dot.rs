@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, store_block};
 use super::pointwise::store_permuted;
 use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
-use crate::kernels::packed::{PACKED_WORDS, stored_words};
+use crate::kernels::packed::{packed_load, stored_words};
 use crate::kernels::shape::require_key_product;
 use crate::modulus::Modulus;
 
@@ -68,11 +68,10 @@ unsafe fn key_vector<const PACKED: bool>(group: *const u64, u: usize) -> V {
         // SAFETY: promised by the caller.
         return unsafe { load(group.add(8 * u)) };
     }
-    // The last vector is loaded with what lies before it, so that nothing behind the group is read.
-    let at = (48 * u).min(8 * PACKED_WORDS - 64);
+    let (at, behind) = packed_load(u, 48, 64);
     // SAFETY: promised by the caller; the 64 bytes from `at` on are within the group.
     let loaded = unsafe { load(group.byte_add(at)) };
-    let bytes = if at == 48 * u { &SIX_BYTES[0] } else { &SIX_BYTES[1] };
+    let bytes = if behind == 0 { &SIX_BYTES[0] } else { &SIX_BYTES[1] };
     // SAFETY: the array has 64 bytes.
     let bytes = unsafe { load(bytes.as_ptr().cast()) };
     _mm512_maskz_permutexvar_epi8(0x3f3f_3f3f_3f3f_3f3f, bytes, loaded)

@@ -91,9 +91,15 @@ pub(super) fn key_product(
         let group = &product.key.words[2 * product.key.digits * stored * group..];
         for (digit, keys) in product.digits.iter().zip(group.chunks_exact(2 * stored)) {
             for (sums, key) in [&mut sums0, &mut sums1].into_iter().zip(keys.chunks_exact(stored)) {
-                let unpacked = key.try_into().map(unpack);
-                let key = unpacked.as_ref().map_or(key, |words| &words[..]);
-                accumulate(sums, &digit[block.clone()], &key[within..within + 8]);
+                let mut unpacked = [0; 8];
+                let key = match product.key.packed {
+                    true => {
+                        unpack(&key[within / 4 * 3..][..6], &mut unpacked);
+                        &unpacked
+                    }
+                    false => &key[within..within + 8],
+                };
+                accumulate(sums, &digit[block.clone()], key);
             }
         }
         match product.permutation {
