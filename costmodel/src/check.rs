@@ -73,7 +73,7 @@ impl Setting {
         within("setting.log_n", self.log_n, limits::MIN_LOG_N..=limits::MAX_LOG_N)?;
         within("setting.level", self.level, 0..=limits::MAX_LEVELS)?;
         within("setting.special", self.special, 1..=limits::MAX_SPECIAL)?;
-        within("setting.key_bits", self.key_bits, 1..=u64::BITS)?;
+        within("setting.key_pair_bits", self.keys.key_pair_bits, 1..=2 * u64::BITS)?;
         within("setting.alpha", self.alpha, 1..=limits::MAX_LEVELS + 1)?;
         within("setting.threads", self.threads, 1..=MAX_THREADS)
     }
@@ -159,11 +159,17 @@ impl Fit {
         within("max_log_n", self.max_log_n, self.min_log_n..=limits::MAX_LOG_N)?;
         within("last_level_bytes", self.last_level_bytes, 1..=MAX_CACHE)?;
         within("noise_relative", self.noise_relative, 0.0..=MAX_RELATIVE)?;
-        within("number of unit_costs", self.unit_costs.len(), Feature::COUNT..=Feature::COUNT)?;
         for feature in Feature::ALL {
             let name = feature.unit_name();
-            let cost = self.unit_costs.get(name).ok_or_else(|| format!("no {name}"))?;
-            within(name, *cost, 0.0..=MAX_UNIT_NS)?;
+            match self.unit_costs.get(name) {
+                Some(cost) => within(name, *cost, 0.0..=MAX_UNIT_NS)?,
+                None if feature.is_everywhere() => return Err(format!("no {name}")),
+                None => {}
+            }
+        }
+        let unknown = |name: &&String| Feature::ALL.iter().all(|f| f.unit_name() != name.as_str());
+        if let Some(name) = self.unit_costs.keys().find(unknown) {
+            return Err(format!("unit cost {name} is not known"));
         }
         if self.unit_costs.values().all(|&cost| cost == 0.0) {
             return Err("all unit costs are zero".into());

@@ -29,5 +29,5 @@ pub use error::{Error, Result};
 pub use machine::{Caches, Machine, ThreadsBy};
 pub use model::{CostModel, Prediction};
 pub use operation::{Client, Operation, Residency};
-pub use primitive::{LinearShape, Primitive, Setting, key_bits};
+pub use primitive::{KeyStorage, LinearShape, Primitive, Setting};
 pub use profile::Profile;

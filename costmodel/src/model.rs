@@ -123,7 +123,9 @@ impl CostModel {
     ) -> Prediction {
         let (costs, l3_bytes) = self.costs(setting.threads);
         let caches = Caches { l3_bytes, ..self.caches };
-        let work = Work::count(operation, setting, &caches, residency);
+        // A machine that was calibrated reading masks is taken to read them.
+        let keys = if self.makes_masks() { setting.keys } else { setting.keys.stored() };
+        let work = Work::count(operation, &Setting { keys, ..*setting }, &caches, residency);
         let mut terms: Vec<(&'static str, f64)> = Feature::ALL
             .into_iter()
             .map(|f| (f.label(), work.get(f) * costs[f.index()] * self.drift_of(f) / 1e6))
@@ -133,6 +135,12 @@ impl CostModel {
         let median_ms: f64 = terms.iter().map(|(_, ms)| ms).sum();
         let factor = self.interval_factor(operation.family(), setting);
         Prediction { median_ms, low_ms: median_ms / factor, high_ms: median_ms * factor, terms }
+    }
+
+    /// Whether the machine made masks of keys when it was calibrated.
+    fn makes_masks(&self) -> bool {
+        let name = Feature::MaskWords.unit_name();
+        self.fits.iter().any(|unit| unit.fit.unit_costs.contains_key(name))
     }
 
     fn drift_of(&self, feature: Feature) -> f64 {

@@ -139,6 +139,7 @@ impl Fnv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::KeyStorage;
 
     #[test]
     fn hashes_differ_and_do_not_depend_on_threads() {
@@ -149,7 +150,7 @@ mod tests {
             alpha: 1,
             threads: 1,
             wide: false,
-            key_bits: 64,
+            keys: KeyStorage::UNPACKED,
         };
         let op = |r| Operation::from(Primitive::RotateHoisted { rotations: r });
         let hash = |r, s: &Setting| op(r).stable_hash(s, Residency::Cold);

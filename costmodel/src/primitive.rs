@@ -1,6 +1,6 @@
 //! What is measured and what is priced: one homomorphic instruction, described by its shape alone.
 
-use engine::keys::word_bits;
+use engine::keys::KeyForm;
 use serde::{Deserialize, Serialize};
 
 /// Shape of one engine operation. Counts are exactly those the engine will execute.
@@ -108,18 +108,45 @@ pub struct Setting {
     /// Whether primes are above about 2^46.9, so that transforms correct between stages.
     #[serde(default)]
     pub wide: bool,
-    /// Bits that a word of a key takes in memory, the mean of all limbs: see [`key_bits`].
+    /// Keys.
+    #[serde(flatten)]
+    pub keys: KeyStorage,
+}
+
+/// What keys take in memory, and hence to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyStorage {
+    /// Bits stored of both components of a word, the mean of all limbs.
     #[serde(default = "unpacked")]
-    pub key_bits: u32,
+    pub key_pair_bits: u32,
+    /// Whether the uniform component is made from its seed for every product instead of being stored.
+    #[serde(default)]
+    pub masks_made: bool,
 }
 
 /// Settings that do not say are older than packed keys.
 fn unpacked() -> u32 {
-    u64::BITS
+    2 * u64::BITS
 }
 
-/// Bits that a word of a key takes in memory, in the mean, with primes near `2^nominal`: half of them are larger.
-pub fn key_bits(nominal: u32) -> u32 {
-    let larger = (nominal + 1).min(engine::modulus::MAX_BITS);
-    word_bits(nominal).midpoint(word_bits(larger))
+impl KeyStorage {
+    /// Two whole words.
+    pub const UNPACKED: Self = Self { key_pair_bits: 2 * u64::BITS, masks_made: false };
+
+    /// What the engine does on this machine with primes of so many bits, of which there is one at least.
+    pub fn of_primes(bits: impl IntoIterator<Item = u32>) -> Self {
+        let forms: Vec<KeyForm> = bits.into_iter().map(KeyForm::of_bits).collect();
+        let sum: u32 = forms.iter().map(|form| form.pair_bits()).sum();
+        Self {
+            key_pair_bits: sum / forms.len().max(1) as u32,
+            masks_made: forms.iter().any(|form| form.components == 1),
+        }
+    }
+
+    /// The same keys where both components are stored.
+    #[must_use]
+    pub fn stored(self) -> Self {
+        let components = if self.masks_made { 2 } else { 1 };
+        Self { key_pair_bits: components * self.key_pair_bits, masks_made: false }
+    }
 }

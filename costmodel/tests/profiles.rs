@@ -8,7 +8,7 @@ use std::path::Path;
 
 use costmodel::fit::fit;
 use costmodel::measure::{Plan, run};
-use costmodel::{CostModel, Error, LinearShape, Machine, Profile, Setting, ThreadsBy};
+use costmodel::{CostModel, Error, KeyStorage, LinearShape, Machine, Profile, Setting, ThreadsBy};
 
 /// Made before profiles said what thread counts were found by.
 const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/amd-epyc-zen4-2core.toml");
@@ -125,7 +125,7 @@ fn predictions_at_the_limits_are_finite() {
             alpha: 1,
             threads,
             wide: true,
-            key_bits: 64,
+            keys: KeyStorage::UNPACKED,
         };
         let p = model.predict(&costmodel::Primitive::Conjugate, &setting);
         assert!(p.low_ms > 0.0 && p.low_ms <= p.median_ms && p.median_ms <= p.high_ms);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use costmodel::measure::{Plan, run};
 use costmodel::probe::{Drift, Probe};
-use costmodel::{CostModel, Error, Primitive, Profile, Setting};
+use costmodel::{CostModel, Error, KeyStorage, Primitive, Profile, Setting};
 
 #[test]
 fn calibrate_store_and_predict() {
@@ -53,7 +53,7 @@ fn calibrate_store_and_predict() {
         alpha: 2,
         threads: 1,
         wide: false,
-        key_bits: 64,
+        keys: KeyStorage::UNPACKED,
     };
     let rotate = |rotations| model.predict(&Primitive::RotateHoisted { rotations }, &setting);
     let one = rotate(1);

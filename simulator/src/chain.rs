@@ -1,6 +1,6 @@
 //! The facts of a parameter set that programs and lowering depend on.
 
-use costmodel::{Setting, key_bits};
+use costmodel::{KeyStorage, Setting};
 use serde::{Deserialize, Serialize};
 
 /// Base-2 logarithm of the largest prime whose transforms need no corrections at common ring degrees.
@@ -53,11 +53,9 @@ impl Chain {
         self.moduli.iter().any(|q| q.log2() > UNCORRECTED_BITS)
     }
 
-    /// Bits that a word of a key takes in memory, in the mean: special primes are taken to be like the others.
-    pub fn key_bits(&self) -> u32 {
-        let nominal = |q: &f64| q.log2().round() as u32;
-        let bits: u32 = self.moduli.iter().map(|q| key_bits(nominal(q))).sum();
-        bits / self.moduli.len().max(1) as u32
+    /// What keys take in memory: special primes are taken to be like the others.
+    pub fn keys(&self) -> KeyStorage {
+        KeyStorage::of_primes(self.moduli.iter().map(|q| q.log2().ceil() as u32))
     }
 
     /// What the price of an operation at `level` on `threads` threads depends on.
@@ -69,7 +67,7 @@ impl Chain {
             alpha: self.alpha,
             threads,
             wide: self.is_wide(),
-            key_bits: self.key_bits(),
+            keys: self.keys(),
         }
     }
 

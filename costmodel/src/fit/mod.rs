@@ -117,7 +117,11 @@ fn fit_threads(points: &[Point], threads: usize, caches: &Caches) -> Result<Fit>
         max_log_n: rings.last().copied().unwrap_or(0),
         last_level_bytes,
         noise_relative: noise(&rows),
-        unit_costs: Feature::ALL.iter().map(|f| (f.unit_name().into(), costs[f.index()])).collect(),
+        unit_costs: Feature::ALL
+            .iter()
+            .filter(|f| f.is_everywhere() || rows.iter().any(|row| row.work.get(**f) > 0.0))
+            .map(|f| (f.unit_name().into(), costs[f.index()]))
+            .collect(),
         training: ErrorSummary::of(pairs(&training, &costs)),
         held_out: ErrorSummary::of(pairs(&held_out, &costs)),
         families: families

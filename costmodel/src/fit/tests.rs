@@ -1,6 +1,7 @@
 //! Fits to made-up measurements.
 
 use super::*;
+use crate::KeyStorage;
 use crate::operation::Residency;
 use crate::point::Timing;
 use crate::primitive::{LinearShape, Primitive, Setting};
@@ -45,7 +46,7 @@ pub(crate) fn points(threads: &[usize]) -> Vec<Point> {
                             alpha,
                             threads,
                             wide: false,
-                            key_bits: 64,
+                            keys: KeyStorage::UNPACKED,
                         };
                         let work = Work::count(&primitive.into(), &setting, &CACHES, residency);
                         let ns = Feature::ALL.iter().map(|&f| work.get(f) * truth(f)).sum::<f64>();

@@ -172,7 +172,7 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
             alpha: set.alpha,
             threads: threads[t],
             wide: set.is_wide(),
-            key_bits: set.key_bits(),
+            keys: set.keys(),
         };
         let point = Timing::of(&list).map(|time| Point {
             residency: case.residency,

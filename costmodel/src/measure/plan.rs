@@ -8,7 +8,7 @@ use super::shapes::{self, LinearSpec};
 use crate::check::MAX_SECONDS;
 use crate::error::{Error, Result};
 use crate::operation::{Client, Residency};
-use crate::primitive::key_bits;
+use crate::primitive::KeyStorage;
 
 /// Bits of primes whose transforms need no corrections. Within a class costs do not depend on the value.
 const PRIME_BITS: u32 = 46;
@@ -74,13 +74,13 @@ impl SetPlan {
     /// Bytes of one key for the highest level.
     pub(super) fn bytes_per_key(&self) -> u64 {
         let limbs = self.depth + 1;
-        let words = (2 * limbs.div_ceil(self.alpha) * (limbs + self.special)) << self.log_n;
-        words as u64 * u64::from(self.key_bits()) / 8
+        let pairs = (limbs.div_ceil(self.alpha) * (limbs + self.special)) << self.log_n;
+        pairs as u64 * u64::from(self.keys().key_pair_bits) / 8
     }
 
-    /// Bits that a word of a key takes in memory.
-    pub(super) fn key_bits(&self) -> u32 {
-        key_bits(self.prime_bits)
+    /// What its keys take in memory.
+    pub(super) fn keys(&self) -> KeyStorage {
+        KeyStorage::of_primes([self.prime_bits])
     }
 }
 
@@ -309,9 +309,11 @@ mod tests {
 
     #[test]
     fn size_of_a_key() {
-        // 6 limbs in 3 digits, two special primes: 2 * 3 * 8 limbs of 2^13 words, of 6 bytes or of 8.
+        // 6 limbs in 3 digits, two special primes: 3 * 8 limbs of 2^13 words, of 6 bytes or of 8, and of both components
+        // unless one is made from its seed.
         let set = SetPlan::new(13, 5, 2, 2, &[1]);
-        assert_eq!(set.bytes_per_key(), (48 * 6) << 13);
-        assert_eq!(set.wide().bytes_per_key(), (48 * 8) << 13);
+        let components = if set.keys().masks_made { 1 } else { 2 };
+        assert_eq!(set.bytes_per_key(), components * (24 * 6) << 13);
+        assert_eq!(set.wide().bytes_per_key(), components * (24 * 8) << 13);
     }
 }

@@ -1,6 +1,7 @@
 //! Predictions of a model fitted to an imaginary machine.
 
 use super::*;
+use crate::KeyStorage;
 use crate::fit::{fit, tests::points, tests::truth};
 use crate::primitive::LinearShape;
 
@@ -11,7 +12,7 @@ fn model(threads: &[usize]) -> CostModel {
 }
 
 fn at(log_n: u32, level: usize, threads: usize) -> Setting {
-    Setting { log_n, level, special: 2, alpha: 2, threads, wide: false, key_bits: 64 }
+    Setting { log_n, level, special: 2, alpha: 2, threads, wide: false, keys: KeyStorage::UNPACKED }
 }
 
 fn shape(terms: usize) -> Primitive {
@@ -47,7 +48,7 @@ fn settings_never_measured() {
         alpha: 4,
         threads: 1,
         wide: false,
-        key_bits: 64,
+        keys: KeyStorage::UNPACKED,
     };
     let work = Work::count(&shape(100).into(), &setting, &CACHES, Residency::Cold);
     let expected = Feature::ALL.iter().map(|&f| work.get(f) * truth(f)).sum::<f64>() / 1e6;

@@ -33,6 +33,8 @@ pub enum Feature {
     SpilledBytes,
     /// Bytes of keys streamed from memory.
     KeyBytes,
+    /// Words of keys made from their seeds.
+    MaskWords,
     /// Bytes of plaintexts streamed from memory.
     PlaintextBytes,
     /// Bytes of fresh memory, cleared by the system.
@@ -62,7 +64,7 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::FarButterflies,
@@ -76,6 +78,7 @@ impl Feature {
         Self::CiphertextBytes,
         Self::SpilledBytes,
         Self::KeyBytes,
+        Self::MaskWords,
         Self::PlaintextBytes,
         Self::ZeroedBytes,
         Self::CopiedBytes,
@@ -110,6 +113,7 @@ impl Feature {
             Self::CiphertextBytes => "ciphertext_cache_ns_per_byte",
             Self::SpilledBytes => "ciphertext_memory_ns_per_byte",
             Self::KeyBytes => "key_memory_ns_per_byte",
+            Self::MaskWords => "key_mask_ns_per_word",
             Self::PlaintextBytes => "plaintext_memory_ns_per_byte",
             Self::ZeroedBytes => "allocation_ns_per_byte",
             Self::CopiedBytes => "copy_ns_per_byte",
@@ -137,6 +141,7 @@ impl Feature {
             Self::CiphertextBytes => "ciphertexts in the cache",
             Self::SpilledBytes => "ciphertexts in memory",
             Self::KeyBytes => "reading keys",
+            Self::MaskWords => "making masks of keys",
             Self::PlaintextBytes => "reading plaintexts",
             Self::ZeroedBytes => "allocating memory",
             Self::CopiedBytes => "copying ciphertexts",
@@ -146,6 +151,11 @@ impl Feature {
             Self::RoundedWords => "rounding coefficients",
             Self::Samples => "drawing randomness",
         }
+    }
+
+    /// Whether every machine has such work.
+    pub fn is_everywhere(self) -> bool {
+        self != Self::MaskWords
     }
 
     /// How it behaves with the number of threads.

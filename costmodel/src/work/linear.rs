@@ -88,7 +88,7 @@ impl Counter {
         let scratch = shape.decomposed as f64 * self.digits() * self.limb_bytes();
         totals.push((Feature::CachedBytes, digit_reads * self.overflow(scratch)));
         let shifts = distinct_shifts(shape) as f64;
-        totals.push((Feature::KeyBytes, shifts * self.key_bytes()));
+        totals.extend(self.keys(shifts));
         // Unrotated sources are copied, and scaled by P where there are special limbs.
         let passes = if special > 0.0 { 2.0 } else { 1.0 };
         totals.push((Feature::ElementwiseWords, 2.0 * passes * unrotated * self.limbs * n));

@@ -24,7 +24,7 @@ pub use feature::{Class, Feature};
 
 use crate::machine::Caches;
 use crate::operation::{Client, Operation, Residency};
-use crate::primitive::{Primitive, Setting};
+use crate::primitive::{KeyStorage, Primitive, Setting};
 
 /// Bytes of a residue.
 const WORD: f64 = 8.0;
@@ -98,8 +98,8 @@ struct Counter {
     threads: f64,
     /// Whether transforms correct between stages.
     wide: bool,
-    /// Bytes of a word of a key.
-    key_word: f64,
+    /// What keys take in memory.
+    keys: KeyStorage,
     caches: Caches,
     /// Bytes of whole polynomials: operands, intermediate and results.
     polynomials: f64,
@@ -120,7 +120,7 @@ impl Counter {
             alpha: setting.alpha.max(1) as f64,
             threads: setting.threads.max(1) as f64,
             wide: setting.wide,
-            key_word: f64::from(setting.key_bits) / 8.0,
+            keys: setting.keys,
             caches: *caches,
             polynomials: 0.0,
             traffic: 0.0,

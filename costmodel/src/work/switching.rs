@@ -59,14 +59,22 @@ impl Counter {
         self.parallel(sources * self.digits() * targets, &totals);
     }
 
-    /// Bytes of one key for all limbs at this level: two components of every digit.
-    pub(super) fn key_bytes(&self) -> f64 {
-        2.0 * self.digits() * (self.limbs + self.special) * self.n * self.key_word
+    /// Words of one component of a key for all limbs at this level.
+    fn key_words(&self) -> f64 {
+        self.digits() * (self.limbs + self.special) * self.n
+    }
+
+    /// Reading so many keys, and making what of them is not stored, as totals of a stage.
+    pub(super) fn keys(&self, count: f64) -> [(Feature, f64); 2] {
+        let words = count * self.key_words();
+        let made = if self.keys.masks_made { words } else { 0.0 };
+        let bytes = words * f64::from(self.keys.key_pair_bits) / 8.0;
+        [(Feature::KeyBytes, bytes), (Feature::MaskWords, made)]
     }
 
     /// Products of one ciphertext with one key over all limbs: two a digit and word, and `P c0`.
     pub(super) fn key_products(&self) -> f64 {
-        (2.0 * self.digits() * (self.limbs + self.special) + self.limbs) * self.n
+        2.0 * self.key_words() + self.limbs * self.n
     }
 
     /// Division of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,

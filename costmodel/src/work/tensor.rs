@@ -19,11 +19,13 @@ impl Counter {
         self.phase();
         self.mod_up(1.0);
         let tasks = all * (n / (4.0 * CHUNK)).ceil();
+        let [key_bytes, masks] = self.keys(1.0);
         self.parallel(
             tasks,
             &[
                 (Feature::KeyProducts, self.key_products()),
-                (Feature::KeyBytes, self.key_bytes()),
+                key_bytes,
+                masks,
                 (Feature::Reductions, 2.0 * all * n),
                 // P c1 on the level's own limbs.
                 (Feature::ElementwiseWords, limbs * n),

@@ -7,7 +7,7 @@ use crate::primitive::LinearShape;
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
 fn setting(log_n: u32, level: usize, special: usize, alpha: usize, threads: usize) -> Setting {
-    Setting { log_n, level, special, alpha, threads, wide: false, key_bits: 64 }
+    Setting { log_n, level, special, alpha, threads, wide: false, keys: KeyStorage::UNPACKED }
 }
 
 fn count(primitive: Primitive, setting: Setting) -> Work {
@@ -207,4 +207,30 @@ fn more_is_never_less_work() {
             }
         }
     }
+}
+
+#[test]
+fn keys_whose_masks_are_made() {
+    // Packed, and half of them: 4 digits of one limb, 5 limbs in all. Two sources share 3 keys.
+    let keys = KeyStorage { key_pair_bits: 48, masks_made: true };
+    let shape = LinearShape {
+        sources: 2,
+        decomposed: 2,
+        rotations: 6,
+        unrotated: 0,
+        terms: 6,
+        plaintexts: 6,
+        plaintext_words: 0,
+        outputs: 1,
+        rescale: false,
+    };
+    let made = count(Primitive::Linear(shape), Setting { keys, ..setting(13, 3, 1, 1, 1) });
+    let words = 3.0 * 4.0 * 5.0 * 8192.0;
+    assert_eq!(made.get(Feature::KeyBytes), words * 6.0);
+    assert_eq!(made.get(Feature::MaskWords), words);
+    let keys = keys.stored();
+    assert_eq!(keys, KeyStorage { key_pair_bits: 96, masks_made: false });
+    let read = count(Primitive::Linear(shape), Setting { keys, ..setting(13, 3, 1, 1, 1) });
+    assert_eq!(read.get(Feature::KeyBytes), 2.0 * made.get(Feature::KeyBytes));
+    assert_eq!(read.get(Feature::MaskWords), 0.0);
 }

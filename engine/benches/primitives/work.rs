@@ -7,7 +7,7 @@
 
 use std::ops::{Add, Mul};
 
-use engine::keys::word_bits;
+use engine::keys::KeyForm;
 use engine::params::Parameters;
 
 /// Amounts of work. Fractions arise where a primitive is reported for each of several parts.
@@ -56,14 +56,17 @@ pub struct Shape {
     pub special: usize,
     /// Limbs of a digit.
     pub digit_limbs: usize,
-    /// Words of 8 bytes that a word of a key takes in memory, the mean of all limbs.
-    pub key_word: f64,
+    /// Words of 8 bytes that both components of a word of a key take in memory, the mean of all limbs. That one of them
+    /// may have to be made from its seed is not in the bound.
+    pub key_pair: f64,
 }
 
-/// See [`Shape::key_word`].
-fn key_word(params: &Parameters, level: usize) -> f64 {
+/// See [`Shape::key_pair`].
+fn key_pair(params: &Parameters, level: usize) -> f64 {
     let limbs = level + 1 + params.special_count();
-    let bits = |position| word_bits(params.modulus(params.limb_index(level, position)).bits());
+    let bits = |position| {
+        KeyForm::of_bits(params.modulus(params.limb_index(level, position)).bits()).pair_bits()
+    };
     (0..limbs).map(bits).sum::<u32>() as f64 / (64 * limbs) as f64
 }
 
@@ -75,7 +78,7 @@ impl Shape {
             limbs: level + 1,
             special: params.special_count(),
             digit_limbs: params.digit_limbs(),
-            key_word: key_word(params, level),
+            key_pair: key_pair(params, level),
         }
     }
 
@@ -117,7 +120,7 @@ impl Shape {
 
     /// The key's words at this level, read once.
     pub fn key(&self) -> Work {
-        self.traffic(2 * self.key_limbs()) * self.key_word
+        self.traffic(self.key_limbs()) * self.key_pair
     }
 
     /// Products of the digits of one polynomial with a key that is in the caches.

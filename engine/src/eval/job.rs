@@ -10,7 +10,7 @@ use super::decompose::{Decomposition, Digits};
 use super::operands::Operands;
 use super::plan::LinearPlan;
 use super::rows::Rows;
-use super::switching::{Switch, SwitchLimb, words_of};
+use super::switching::{MaskBuffer, Switch, SwitchLimb, words_of};
 use crate::Result;
 use crate::cipher::Plaintext;
 use crate::kernels::{PairProducts, kernels};
@@ -115,6 +115,7 @@ impl Job<'_> {
         let direct = self.plan.is_direct();
         by_task.into_par_iter().enumerate().for_each(|(task, mut parts)| {
             let mut rows = Rows::new(self.plan.buffered_rows(), CHUNK_WORDS);
+            let mut masks = MaskBuffer::new();
             let first = task * CHUNKS_PER_TASK;
             for chunk in first..(first + CHUNKS_PER_TASK).min(n / CHUNK_WORDS) {
                 let within = (chunk - first) * CHUNK_WORDS..(chunk - first + 1) * CHUNK_WORDS;
@@ -123,12 +124,12 @@ impl Job<'_> {
                     [&mut out0[0][within.clone()], &mut out1[0][within.clone()]]
                 });
                 if direct {
-                    self.rotations(&limb, chunk, &by_source, outputs);
+                    self.rotations(&limb, chunk, &by_source, &mut masks, outputs);
                     continue;
                 }
                 let mut buffered = rows.rows_mut();
                 let pairs = std::iter::from_fn(move || Some([buffered.next()?, buffered.next()?]));
-                self.rotations(&limb, chunk, &by_source, pairs);
+                self.rotations(&limb, chunk, &by_source, &mut masks, pairs);
                 self.sums(&limb, chunk, &rows, outputs);
             }
         });
@@ -141,11 +142,12 @@ impl Job<'_> {
     }
 
     /// Fills `pairs` with chunk `chunk` of both components of every rotated source.
-    fn rotations<'p>(
-        &self,
+    fn rotations<'p, 'k>(
+        &'k self,
         limb: &SwitchLimb<'_>,
         chunk: usize,
-        digits: &[Vec<&[u64]>],
+        digits: &'k [Vec<&'k [u64]>],
+        masks: &mut MaskBuffer<'k>,
         pairs: impl Iterator<Item = [&'p mut [u64]; 2]>,
     ) {
         let mut words = Vec::new();
@@ -173,7 +175,7 @@ impl Job<'_> {
                 c0: &source.c0,
                 permutation: Some(galois.automorphism.permutation(from)),
             };
-            limb.product(&switch, &mut words, [out0, out1]);
+            limb.product(&switch, &mut words, masks, [out0, out1]);
         }
     }
 

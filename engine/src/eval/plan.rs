@@ -6,6 +6,7 @@ use super::blocks::{Block, Summand, blocks};
 use super::decompose::group_limbs;
 use super::mod_down::Divisor;
 use super::rows::Rows;
+use super::switching::MaskBuffer;
 use crate::params::Parameters;
 use crate::poly::{Automorphism, CHUNK_WORDS};
 use crate::{Error, Result};
@@ -169,6 +170,7 @@ impl LinearPlan {
         let rows = decomposed * (level + 1) + decomposed * several + made * groups;
         Rows::bytes(rows + components * divided, params.n())
             + Rows::bytes(self.buffered_rows(), CHUNK_WORDS)
+            + if decomposed > 0 { MaskBuffer::bytes(digits.len()) } else { 0 }
     }
 
     /// Rows of a chunk that hold the rotated sources until they are summed: two for each, or none if nothing is.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::buffer::AlignedBuf;
 use crate::kernels::{BlockPermutation, KeyProduct, kernels};
 use crate::keys::SwitchingKey;
 use crate::modulus::{Modulus, ShoupScalar};
@@ -52,28 +53,73 @@ impl<'a> SwitchLimb<'a> {
         self.position > self.level
     }
 
-    /// `P (c0, 0) + <digits, key>`, permuted: one chunk of either component. `chunks` is for the digits' chunks, and is kept
-    /// by the caller to save allocations.
+    /// `P (c0, 0) + <digits, key>`, permuted: one chunk of either component. `masks` belongs to this limb, and is kept by the
+    /// caller, as `chunks` is, which only saves allocations.
     pub(super) fn product<'d>(
         &self,
         switch: &Switch<'d>,
         chunks: &mut Vec<&'d [u64]>,
+        masks: &mut MaskBuffer<'d>,
         [out0, out1]: [&mut [u64]; 2],
     ) {
         let range = words_of(switch.chunk);
         chunks.clear();
         chunks.extend(switch.digits.iter().map(|digit| &digit[range.clone()]));
-        let key_words = |key: &'d SwitchingKey, chunk: usize| {
-            key.words(self.level, self.position, words_of(chunk))
-        };
-        let product = KeyProduct {
+        let key_words =
+            |key: &'d SwitchingKey, chunk: usize| key.words(self.level, self.position, chunk);
+        let mut product = KeyProduct {
             digits: chunks,
             key: key_words(switch.key, switch.chunk),
+            masks: None,
             next_key: switch.next.map(|(key, chunk)| key_words(key, chunk)),
             add0: (!self.is_special())
                 .then(|| (&switch.c0.limb(self.position)[range], self.special)),
             permutation: switch.permutation,
         };
-        (kernels().key_product)(out0, out1, &product, self.modulus);
+        let stream = switch.key.masks(self.level, self.position, switch.chunk, chunks.len());
+        let (Some(stream), Some(expansion)) = (stream, &kernels().expansion) else {
+            return (kernels().key_product)(out0, out1, &product, self.modulus);
+        };
+        if masks.has(switch.key, switch.chunk) {
+            product.masks = Some(&masks.words);
+            (kernels().key_product)(out0, out1, &product, self.modulus);
+        } else {
+            let words = masks.room(switch.key, switch.chunk, chunks.len());
+            (expansion.key_product)(out0, out1, &product, &stream, words, self.modulus);
+        }
+    }
+}
+
+/// The masks of a chunk of a key, made from its seed: once for all sources that are rotated by it.
+pub(super) struct MaskBuffer<'k> {
+    words: AlignedBuf,
+    /// The key and the chunk that it holds.
+    held: Option<(&'k SwitchingKey, usize)>,
+}
+
+impl<'k> MaskBuffer<'k> {
+    /// An empty one.
+    pub(super) fn new() -> Self {
+        Self { words: AlignedBuf::zeroed(0), held: None }
+    }
+
+    /// Bytes that it takes for so many digits.
+    pub(super) fn bytes(digits: usize) -> usize {
+        digits * CHUNK_WORDS * size_of::<u64>()
+    }
+
+    /// Whether it holds the masks of this chunk.
+    fn has(&self, key: &SwitchingKey, chunk: usize) -> bool {
+        self.held.is_some_and(|(k, c)| std::ptr::eq(k, key) && c == chunk)
+    }
+
+    /// Room for the masks of a chunk, for so many digits, which it is said to hold from now on.
+    fn room(&mut self, key: &'k SwitchingKey, chunk: usize, digits: usize) -> &mut [u64] {
+        let length = digits * CHUNK_WORDS;
+        if self.words.len() != length {
+            self.words = AlignedBuf::scratch(length);
+        }
+        self.held = Some((key, chunk));
+        &mut self.words
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::decompose::{Decomposition, Digits, group_limbs};
 use super::mod_down::{Divisor, divided};
-use super::switching::{Switch, SwitchLimb, words_of};
+use super::switching::{MaskBuffer, Switch, SwitchLimb, words_of};
 use super::{Evaluator, common, rescalable, same_level};
 use crate::Result;
 use crate::cipher::Ciphertext;
@@ -88,10 +88,11 @@ fn relinearise(
     let last = out0.len() / CHUNK_WORDS - 1;
     let chunks = out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
     let tasks = chunks.enumerate().with_min_len(4);
-    tasks.for_each_init(Vec::new, |words, (chunk, (out0, out1))| {
+    let scratch = || (Vec::new(), MaskBuffer::new());
+    tasks.for_each_init(scratch, |(words, masks), (chunk, (out0, out1))| {
         let next = (chunk < last).then_some((key, chunk + 1));
         let switch = Switch { digits, key, chunk, next, c0, permutation: None };
-        limb.product(&switch, words, [&mut *out0, &mut *out1]);
+        limb.product(&switch, words, masks, [&mut *out0, &mut *out1]);
         if !limb.is_special() {
             let c1 = &c1.limb(limb.position)[words_of(chunk)];
             (kernels().mul_scalar_add)(out1, c1, limb.special, limb.modulus);

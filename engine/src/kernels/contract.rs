@@ -1,5 +1,6 @@
 //! What a kernel is called with, and the ranges that it keeps to: one signature for all instruction sets.
 
+use super::masks::Expansion;
 use super::packed::stored_words;
 use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
@@ -15,6 +16,8 @@ pub(crate) struct KeyWords<'a> {
     pub words: &'a [u64],
     /// Digits of the key.
     pub digits: usize,
+    /// Components that are stored: both, or only the first.
+    pub components: usize,
     /// Whether each [`KEY_WORDS`] are packed, see [`super::packed`].
     pub packed: bool,
 }
@@ -24,14 +27,23 @@ impl KeyWords<'_> {
     pub(super) fn stored(&self) -> usize {
         stored_words(self.packed)
     }
+
+    /// Stored words of [`KEY_WORDS`] of all components of a digit.
+    pub(super) fn stored_digit(&self) -> usize {
+        self.components * self.stored()
+    }
 }
 
 /// Arguments of [`Kernels::key_product`].
+#[derive(Clone, Copy)]
 pub(crate) struct KeyProduct<'a> {
     /// Digit limbs, one slice per digit, words in `[0, 2q)`, all over the same source chunk.
     pub digits: &'a [&'a [u64]],
     /// The key for the same chunk, words in `[0, q)`; it has at least as many digits.
     pub key: KeyWords<'a>,
+    /// The key's second components where it holds only the first: `[chunk length / KEY_WORDS][digit][KEY_WORDS]` for the
+    /// digits above, in `[0, q)`.
+    pub masks: Option<&'a [u64]>,
     /// The key that the next call will read: it is asked from memory meanwhile.
     pub next_key: Option<KeyWords<'a>>,
     /// A further summand of output 0: words in `[0, q)`, times a scalar.
@@ -75,6 +87,8 @@ pub(crate) struct BlockPermutation<'a> {
 pub(crate) struct Kernels {
     /// Name of the instruction set: `scalar`, `avx2`, `avx512`, `avx512ifma`.
     pub name: &'static str,
+    /// How to make masks of keys, if that takes less time than reading them.
+    pub expansion: Option<Expansion>,
     /// Forward negacyclic NTT in place: natural order in, bit-reversed out. `[0, 2q) -> [0, q)`.
     pub ntt_forward: fn(&TransformTable, &mut [u64]),
     /// Inverse of `ntt_forward`, with the factor 1/N: bit-reversed in, natural out. `[0, 2q) -> [0, q)`.

@@ -11,6 +11,7 @@ mod contract;
 mod fma;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod masks;
 mod packed;
 mod scalar;
 mod shape;
@@ -24,6 +25,7 @@ use crate::{Error, Result};
 pub(crate) use contract::{
     BlockPermutation, KEY_WORDS, Kernels, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts,
 };
+pub(crate) use masks::{BLOCK_BYTES, CIPHER_KEY_BYTES, MaskStream, RoundKeys, stored_bits};
 pub(crate) use packed::{PACKED_BITS, pack, stored_words, unpack};
 pub(crate) use tables::transform::TransformTable;
 pub(crate) use tables::twiddles::Twiddles;

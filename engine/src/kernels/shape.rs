@@ -112,6 +112,13 @@ pub(super) fn require_permutation(permutation: &BlockPermutation<'_>, len: usize
     require_product(len, &[permutation.target.len(), 8]);
 }
 
+/// Panics unless so many words are groups of [`KEY_WORDS`], in a multiple of `multiple`.
+#[inline]
+pub(super) fn require_groups(len: usize, multiple: usize) {
+    let whole = len.is_multiple_of(KEY_WORDS) && (len / KEY_WORDS).is_multiple_of(multiple);
+    assert!(whole, "{len} words of masks, not groups in a multiple of {multiple}");
+}
+
 /// Panics unless all parts of the key product are over chunks of `len` words.
 #[inline]
 pub(super) fn require_key_product(product: &KeyProduct<'_>, len0: usize, len1: usize) {
@@ -120,9 +127,14 @@ pub(super) fn require_key_product(product: &KeyProduct<'_>, len0: usize, len1: u
     let count = product.digits.len();
     assert!(count <= 64, "key product of {count} digits, expected at most 64");
     require_slices(product.digits, count, len0);
-    let KeyWords { words, digits, .. } = product.key;
+    let KeyWords { words, digits, components, .. } = product.key;
     assert!(digits >= count, "key of {digits} digits for a product of {count}");
-    require_product(words.len(), &[2, digits, len0 / KEY_WORDS, product.key.stored()]);
+    let stored = if product.masks.is_some() { 1 } else { 2 };
+    assert!(components == stored, "key with {components} components stored, expected {stored}");
+    require_product(words.len(), &[components, digits, len0 / KEY_WORDS, product.key.stored()]);
+    if let Some(masks) = product.masks {
+        require_product(masks.len(), &[count, len0]);
+    }
     if let Some((words, _)) = product.add0 {
         require_len(words.len(), len0);
     }

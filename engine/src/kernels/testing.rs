@@ -10,7 +10,7 @@ fn requirement(name: &str) -> &'static str {
         "scalar" => "word by word: any will do",
         "avx2" => "AVX2 and FMA",
         "avx512" => "AVX-512 F, DQ and VL",
-        "avx512ifma" => "AVX-512 IFMA",
+        "avx512ifma" => "AVX-512 IFMA, VBMI and VAES",
         other => unreachable!("no kernels are called {other}"),
     }
 }
@@ -63,6 +63,9 @@ fn kernels_that_the_processor_lacks_are_named() {
     }
     let missing = |name| found(name, &all[..1]).err();
     assert_eq!(missing("scalar"), None);
-    assert_eq!(missing("avx512ifma").as_deref(), Some("this CPU has no AVX-512 IFMA"));
+    assert_eq!(
+        missing("avx512ifma").as_deref(),
+        Some("this CPU has no AVX-512 IFMA, VBMI and VAES")
+    );
     assert_eq!(missing("avx2").as_deref(), Some("this CPU has no AVX2 and FMA"));
 }

@@ -239,12 +239,13 @@ fn quotients_round_the_sum_of_fractions(kernels: &Kernels) {
     }
 }
 
-/// The words of a key with these components, digit by digit, as [`KeyWords`] orders them.
+/// The words of a key with these components (the second may be missing), digit by digit, as [`KeyWords`] orders them.
 fn interleaved(key0: &[Vec<u64>], key1: &[Vec<u64>], packed: bool) -> Vec<u64> {
-    let groups = (0..key0[0].len() / KEY_WORDS).flat_map(|group| {
-        key0.iter()
-            .zip(key1)
-            .flat_map(move |(a, b)| [a, b].map(|words| &words.as_chunks().0[group]))
+    let groups = (0..key0.first().map_or(0, Vec::len) / KEY_WORDS).flat_map(|group| {
+        let second = |d| key1.get(d).into_iter();
+        let digits = key0.iter().enumerate();
+        let words = digits.flat_map(move |(d, first)| std::iter::once(first).chain(second(d)));
+        words.map(move |words| &words.as_chunks().0[group])
     });
     let stored = |words: &[u64; KEY_WORDS]| {
         let mut stored = [0; PACKED_WORDS];
@@ -268,8 +269,19 @@ fn key_products(kernels: &Kernels) {
             let packed = m.bits() <= PACKED_BITS;
             let plain = interleaved(&key0, &key1, false);
             let less = interleaved(&key0, &key1, packed);
-            let plain = KeyWords { words: &plain, digits: count + 1, packed: false };
-            let keys = [plain, KeyWords { words: &less, digits: count + 1, packed }];
+            let firsts: Vec<u64> = interleaved(&key0, &[], packed);
+            let masks = interleaved(&key1[..count], &[], false);
+            let key = |words, components, packed| KeyWords {
+                words,
+                digits: count + 1,
+                components,
+                packed,
+            };
+            let keys = [
+                (key(&plain, 2, false), None),
+                (key(&less, 2, packed), None),
+                (key(&firsts, 1, packed), Some(&masks[..])),
+            ];
             let summand = words(rng, pattern, LEN, q);
             let scalar = m.shoup(q - 1);
             let (target, tables) = permutation(rng, LEN);
@@ -283,13 +295,14 @@ fn key_products(kernels: &Kernels) {
                     expected[0][t] = remainder(dot(&key0) + sum, m);
                     expected[1][t] = remainder(dot(&key1), m);
                 }
-                for (key, with_permutation) in
+                for ((key, masks), with_permutation) in
                     keys.into_iter().flat_map(|k| [(k, false), (k, true)])
                 {
                     let mut out = [vec![u64::MAX; LEN], vec![u64::MAX; LEN]];
                     let product = KeyProduct {
                         digits: &refs(&digits),
                         key,
+                        masks,
                         next_key: None,
                         add0: with_sum.then_some((summand.as_slice(), scalar)),
                         permutation: with_permutation
@@ -320,12 +333,19 @@ fn permutations_of_blocks(kernels: &Kernels) {
 }
 
 /// Whether the key product of `count` digits over `words` words accepts a key that says to have `digits` digits.
-fn accepts_key(kernels: &Kernels, words: usize, count: usize, key: KeyWords<'_>) -> bool {
+fn accepts_key(
+    kernels: &Kernels,
+    words: usize,
+    count: usize,
+    key: KeyWords<'_>,
+    masks: Option<&[u64]>,
+) -> bool {
     let m = Modulus::new(97).unwrap();
     let zeros = vec![0; words];
     let product = KeyProduct {
         digits: &vec![&zeros[..]; count],
         key,
+        masks,
         next_key: None,
         add0: None,
         permutation: None,
@@ -339,17 +359,24 @@ fn accepts_key(kernels: &Kernels, words: usize, count: usize, key: KeyWords<'_>)
 
 fn lengths_that_wrap_are_refused(kernels: &Kernels) {
     for words in [KEY_WORDS, 8 * KEY_WORDS] {
-        let (key, packed) = (vec![0; 2 * 3 * words], false);
-        assert!(accepts_key(kernels, words, 3, KeyWords { words: &key, digits: 3, packed }));
-        let less = &key[..2 * 3 * words / KEY_WORDS * PACKED_WORDS];
-        let less = KeyWords { words: less, digits: 3, packed: true };
-        assert!(accepts_key(kernels, words, 3, less));
-        assert!(!accepts_key(kernels, words, 3, KeyWords { words: &less.words[1..], ..less }));
+        let all = vec![0; 2 * 3 * words];
+        let key = KeyWords { words: &all, digits: 3, components: 2, packed: false };
+        let accepts = |key, masks| accepts_key(kernels, words, 3, key, masks);
+        assert!(accepts(key, None));
+        let less = &all[..2 * 3 * words / KEY_WORDS * PACKED_WORDS];
+        let less = KeyWords { words: less, packed: true, ..key };
+        assert!(accepts(less, None));
+        assert!(!accepts(KeyWords { words: &less.words[1..], ..less }, None));
+        // Masks of more or fewer digits, of no component or of one that is stored.
+        let (half, masks) = (KeyWords { words: &all[3 * words..], components: 1, ..key }, &all);
+        assert!(accepts(half, Some(&masks[..3 * words])) && !accepts(half, None));
+        assert!(!accepts(half, Some(masks)) && !accepts(half, Some(&masks[..2 * words])));
+        assert!(!accepts(key, Some(&masks[..3 * words])));
         // So many digits that the words of the key would be 2^64, that is 0, or 2^64 and those there are.
         let wrapping = usize::MAX / (2 * words) + 1;
-        for (words_left, digits) in [(0, wrapping), (key.len(), wrapping + 3)] {
-            let key = KeyWords { words: &key[..words_left], digits, packed };
-            assert!(!accepts_key(kernels, words, 3, key), "{} {digits}", kernels.name);
+        for (words_left, digits) in [(0, wrapping), (all.len(), wrapping + 3)] {
+            let key = KeyWords { words: &all[..words_left], digits, ..key };
+            assert!(!accepts(key, None), "{} {digits}", kernels.name);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Secret, public and evaluation keys.
 
 mod evaluation;
+mod form;
 mod public;
 mod secret;
 mod switching;
 
 pub use evaluation::{EvaluationKeys, GaloisKey, KeySpec};
+pub use form::KeyForm;
 pub use public::PublicKey;
 pub use secret::SecretKey;
 pub(crate) use secret::expand;
-pub use switching::{SwitchingKey, word_bits};
+pub use switching::SwitchingKey;

@@ -4,16 +4,18 @@
 //! `g_d` is 1 modulo the primes of the digit and 0 modulo the other ones (Han and Ki, ePrint 2019/688). `P g_d` is then
 //! P on the digit's limbs and 0 elsewhere whatever the level, so a key made for a level serves every lower one.
 
-use std::ops::Range;
-
 use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
 
+use super::form::{Form, Place};
 use crate::buffer::{AlignedBuf, SecretScratch};
-use crate::kernels::{KEY_WORDS, KeyWords, PACKED_BITS, kernels, pack, stored_words, unpack};
+use crate::kernels::{
+    KEY_WORDS, KeyWords, MaskStream, RoundKeys, kernels, pack, stored_words, unpack,
+};
+use crate::modulus::Modulus;
 use crate::params::Parameters;
-use crate::poly::RnsPoly;
-use crate::sampling::{self, Seed, Small};
+use crate::poly::{CHUNK_WORDS, RnsPoly};
+use crate::sampling::{self, MaskPlace, Masks, Seed, Small};
 
 /// A key-switching key for values up to some level.
 pub struct SwitchingKey {
@@ -21,12 +23,17 @@ pub struct SwitchingKey {
     digits: usize,
     n: usize,
     limbs: Vec<Place>,
-    /// `[limb][N / 32][digit][component][32]`, or where they are packed 24 stored words for 32: an inner product reads it
-    /// from front to end. With whole limbs one after the other it would read some twenty streams whose distance is a power
-    /// of two, that is, from the same few sets of every cache.
+    /// `[limb][N / 32][digit][component][32]`, or where they are packed 24 stored words for 32, and where masks are made anew
+    /// for every product only the first component: an inner product reads it from front to end. With whole limbs one after
+    /// the other it would read some twenty streams whose distance is a power of two, that is, from the same few sets of
+    /// every cache.
     data: AlignedBuf,
-    /// What the uniform halves expand from.
+    /// What the uniform halves, the masks, expand from.
     seed: Seed,
+    /// The numbers that their streams have, `[limb][chunk][digit]`; see [`Masks`].
+    numbers: Vec<u64>,
+    /// What kernels make masks from, where they do.
+    round_keys: Option<RoundKeys>,
 }
 
 impl SwitchingKey {
@@ -42,38 +49,52 @@ impl SwitchingKey {
         let ranges = params.digits(level);
         let errors: Vec<Small> =
             ranges.iter().map(|_| sampling::gaussian(rng, params.n())).collect();
-        let mut key = Self::empty(params, level, seed);
-        let (n, digits) = (key.n, key.digits);
-        key.limbs_mut().into_par_iter().enumerate().for_each(|(position, mut limb)| {
-            let index = params.limb_index(level, position);
-            let modulus = params.modulus(index);
+        let n = params.n();
+        Self::build(params, level, seed, |limb, a, d| {
+            let Limb { position, index, modulus, .. } = *limb;
             let factor = params.rns().special().product(index);
             // `b` is an error and a multiple of the secret before it is masked.
-            let (mut a, mut b) = (AlignedBuf::scratch(n), SecretScratch::new(n));
-            for (d, (range, error)) in ranges.iter().zip(&errors).enumerate() {
-                sampling::uniform(&mut a, &seed, mask_stream(d, index), modulus);
-                error.transform(&mut b, params.table(index));
-                if range.contains(&position) {
-                    (kernels().mul_scalar_add)(&mut b, from.limb(index), factor, modulus);
-                }
-                (kernels().mul_sub)(&mut b, &a, to.limb(index), None, modulus);
-                limb.write(digits, d, 0, &b);
-                limb.write(digits, d, 1, &a);
+            let mut b = SecretScratch::new(n);
+            errors[d].transform(&mut b, params.table(index));
+            if ranges[d].contains(&position) {
+                (kernels().mul_scalar_add)(&mut b, from.limb(index), factor, modulus);
             }
-        });
-        key
+            (kernels().mul_sub)(&mut b, a, to.limb(index), None, modulus);
+            limb.write(d, 0, &b);
+        })
     }
 
-    /// A key with its uniform halves expanded and zero in the others.
+    /// A key with its masks and zero in the other halves.
     pub(crate) fn with_masks(params: &Parameters, level: usize, seed: Seed) -> Self {
+        Self::build(params, level, seed, |_, _, _| {})
+    }
+
+    /// A key of the masks of a seed; `body` is told the mask of each digit of a limb, to write what belongs to it.
+    fn build(
+        params: &Parameters,
+        level: usize,
+        seed: Seed,
+        body: impl Fn(&mut Limb<'_>, &[u64], usize) + Sync,
+    ) -> Self {
         let mut key = Self::empty(params, level, seed);
-        let (n, digits) = (key.n, key.digits);
-        key.limbs_mut().into_par_iter().enumerate().for_each(|(position, mut limb)| {
-            let index = params.limb_index(level, position);
-            let mut words = AlignedBuf::scratch(n);
+        let (n, digits, masks) = (key.n, key.digits, Masks::new(&seed));
+        key.limbs_mut(params).into_par_iter().for_each(|mut limb| {
+            let mut a = AlignedBuf::scratch(n);
             for d in 0..digits {
-                sampling::uniform(&mut words, &seed, mask_stream(d, index), params.modulus(index));
-                limb.write(digits, d, 1, &words);
+                if sampling::drawn_by_chunk(limb.modulus) {
+                    let chunks = a.as_chunks_mut::<CHUNK_WORDS>().0.iter_mut().enumerate();
+                    for (chunk, a) in chunks {
+                        let place = MaskPlace { digit: d, limb: limb.index, chunk };
+                        let number = masks.draw(a, place, limb.modulus);
+                        limb.numbers[chunk * digits + d] = number;
+                    }
+                } else {
+                    sampling::uniform(&mut a, &seed, mask_stream(d, limb.index), limb.modulus);
+                }
+                body(&mut limb, &a, d);
+                if limb.form.components == 2 {
+                    limb.write(d, 1, &a);
+                }
             }
         });
         key
@@ -84,24 +105,33 @@ impl SwitchingKey {
         let (n, digits) = (params.n(), params.digits(level).len());
         let mut end = 0;
         let place = |position| {
-            let bits = params.modulus(params.limb_index(level, position)).bits();
-            let packed = word_bits(bits) < u64::BITS;
+            let form = Form::of(params.modulus(params.limb_index(level, position)));
             let start = end;
-            end += limb_words(n, digits, packed);
-            Place { words: start..end, packed }
+            end += form.words(n, digits);
+            Place { words: start..end, form }
         };
-        let limbs = (0..level + 1 + params.special_count()).map(place).collect();
-        Self { level, digits, n, limbs, data: AlignedBuf::zeroed(end), seed }
+        let limbs: Vec<Place> = (0..level + 1 + params.special_count()).map(place).collect();
+        let numbers = vec![0; limbs.len() * n / CHUNK_WORDS * digits];
+        let expansion = kernels().expansion.as_ref();
+        let round_keys = expansion.map(|e| (e.round_keys)(&sampling::cipher_key(&seed)));
+        Self { level, digits, n, limbs, data: AlignedBuf::zeroed(end), seed, numbers, round_keys }
     }
 
-    fn limbs_mut(&mut self) -> Vec<Limb<'_>> {
+    /// The limbs, to be written.
+    fn limbs_mut<'a>(&'a mut self, params: &'a Parameters) -> Vec<Limb<'a>> {
+        let (level, digits, numbers) =
+            (self.level, self.digits, self.n / CHUNK_WORDS * self.digits);
         let mut left = &mut self.data[..];
-        let next = |place: &Place| {
-            let (words, others) = std::mem::take(&mut left).split_at_mut(place.words.len());
-            left = others;
-            Limb { words, packed: place.packed }
-        };
-        self.limbs.iter().map(next).collect()
+        let limbs = self.limbs.iter().zip(self.numbers.chunks_exact_mut(numbers)).enumerate();
+        limbs
+            .map(|(position, (place, numbers))| {
+                let (words, others) = std::mem::take(&mut left).split_at_mut(place.words.len());
+                left = others;
+                let index = params.limb_index(level, position);
+                let modulus = params.modulus(index);
+                Limb { position, index, modulus, words, numbers, digits, form: place.form }
+            })
+            .collect()
     }
 
     /// The highest level of a value this key can switch.
@@ -121,28 +151,46 @@ impl SwitchingKey {
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        self.data.len() * size_of::<u64>()
+        (self.data.len() + self.numbers.len()) * size_of::<u64>()
     }
 
-    /// Words `range` of every digit and component for the limb at `position` of a value at `level`, as
-    /// [`KeyWords`] reads them. The range is of whole groups of [`KEY_WORDS`].
-    pub(crate) fn words(&self, level: usize, position: usize, range: Range<usize>) -> KeyWords<'_> {
-        let row = if position <= level { position } else { position - level + self.level };
-        let Place { words, packed } = &self.limbs[row];
-        let packed = *packed;
-        let start = words.start + limb_words(range.start, self.digits, packed);
-        let words = &self.data[start..start + limb_words(range.len(), self.digits, packed)];
-        KeyWords { words, digits: self.digits, packed }
+    /// The row of the limb at `position` of a value at `level`.
+    fn row(&self, level: usize, position: usize) -> usize {
+        if position <= level { position } else { position - level + self.level }
+    }
+
+    /// Words of a chunk, of every digit and the components that are stored, for the limb at `position` of a value at `level`.
+    pub(crate) fn words(&self, level: usize, position: usize, chunk: usize) -> KeyWords<'_> {
+        let Place { words, form } = &self.limbs[self.row(level, position)];
+        let length = form.words(CHUNK_WORDS, self.digits);
+        let words = &self.data[words.start + chunk * length..][..length];
+        let Form { packed, components } = *form;
+        KeyWords { words, digits: self.digits, components, packed }
+    }
+
+    /// What the masks of a chunk are made from, for the first `digits` digits, if they are not among its words.
+    pub(crate) fn masks(
+        &self,
+        level: usize,
+        position: usize,
+        chunk: usize,
+        digits: usize,
+    ) -> Option<MaskStream<'_>> {
+        let row = self.row(level, position);
+        let round_keys =
+            self.round_keys.as_ref().filter(|_| self.limbs[row].form.components == 1)?;
+        let first = (row * (self.n / CHUNK_WORDS) + chunk) * self.digits;
+        Some(MaskStream { round_keys, numbers: &self.numbers[first..][..digits] })
     }
 
     /// Copies the `b` half of a digit out; limbs are counted as stored, `b` has N words.
     pub(crate) fn body(&self, limb: usize, digit: usize, b: &mut [u64]) {
-        let Place { words, packed } = self.limbs[limb].clone();
-        let stored = stored_words(packed);
-        let groups = self.data[words].chunks_exact(2 * self.digits * stored);
+        let Place { words, form } = self.limbs[limb].clone();
+        let stored = stored_words(form.packed);
+        let groups = self.data[words].chunks_exact(form.components * self.digits * stored);
         for (b, group) in b.chunks_exact_mut(KEY_WORDS).zip(groups) {
-            let group = &group[2 * digit * stored..][..stored];
-            match packed {
+            let group = &group[form.components * digit * stored..][..stored];
+            match form.packed {
                 true => unpack(group, b),
                 false => b.copy_from_slice(group),
             }
@@ -150,44 +198,34 @@ impl SwitchingKey {
     }
 
     /// Sets what [`Self::body`] reads.
-    pub(crate) fn set_body(&mut self, limb: usize, digit: usize, b: &[u64]) {
-        let digits = self.digits;
-        self.limbs_mut()[limb].write(digits, digit, 0, b);
+    pub(crate) fn set_body(&mut self, params: &Parameters, limb: usize, digit: usize, b: &[u64]) {
+        self.limbs_mut(params)[limb].write(digit, 0, b);
     }
 }
 
-/// Bits that each word of a key takes in memory, for a limb whose prime has `prime_bits`: 48 or 64.
-pub fn word_bits(prime_bits: u32) -> u32 {
-    if prime_bits <= PACKED_BITS { PACKED_BITS } else { u64::BITS }
-}
-
-/// Stored words of `words` of every digit and component of a limb.
-fn limb_words(words: usize, digits: usize, packed: bool) -> usize {
-    2 * digits * (words / KEY_WORDS) * stored_words(packed)
-}
-
-/// Where a limb of a key is in its data.
-#[derive(Clone)]
-struct Place {
-    words: Range<usize>,
-    /// Whether its words are packed, see [`crate::kernels::pack`].
-    packed: bool,
-}
-
-/// A limb of a key.
+/// A limb of a key, to be written.
 struct Limb<'a> {
+    /// Position in a value at the key's level.
+    position: usize,
+    /// Number among the limbs of the parameters.
+    index: usize,
+    modulus: &'a Modulus,
     words: &'a mut [u64],
-    packed: bool,
+    /// `[chunk][digit]`.
+    numbers: &'a mut [u64],
+    digits: usize,
+    form: Form,
 }
 
 impl Limb<'_> {
     /// Writes one component of one digit.
-    fn write(&mut self, digits: usize, digit: usize, component: usize, words: &[u64]) {
-        let stored = stored_words(self.packed);
-        let groups = self.words.chunks_exact_mut(2 * digits * stored);
+    fn write(&mut self, digit: usize, component: usize, words: &[u64]) {
+        let Form { packed, components } = self.form;
+        let stored = stored_words(packed);
+        let groups = self.words.chunks_exact_mut(components * self.digits * stored);
         for (group, words) in groups.zip(words.chunks_exact(KEY_WORDS)) {
-            let group = &mut group[(2 * digit + component) * stored..][..stored];
-            match self.packed {
+            let group = &mut group[(components * digit + component) * stored..][..stored];
+            match packed {
                 true => pack(words, group),
                 false => group.copy_from_slice(words),
             }

@@ -58,9 +58,10 @@ fn pow_mod(mut base: u64, mut exponent: u64, n: u64) -> u64 {
     power
 }
 
-/// The `count` primes `q = 1 mod 2N` nearest to `2^bits`, nearest first, none of them in `exclude`,
-/// all below 2^50 and within a factor 2 of `2^bits`. `N = 2^log_n`.
+/// The `count` largest primes `q = 1 mod 2N` below `2^bits`, largest first, none of them in `exclude`, `N = 2^log_n`. Should
+/// there be too few above `2^(bits - 1)`, those above `2^bits` follow, smallest first, all below 2^50 and `2^(bits + 1)`.
 ///
+/// Below, because residues are then what `bits` random bits are but seldom: see [`crate::sampling`].
 /// The sequence is deterministic: for given `bits` and `log_n` the same primes come in the same order.
 ///
 /// # Errors
@@ -81,13 +82,9 @@ pub fn ntt_primes(bits: u32, log_n: u32, count: usize, exclude: &[u64]) -> Resul
     let step = 2_u64 << log_n;
     let upper = (2 * centre).min(1 << MAX_BITS);
     let mut primes = Vec::with_capacity(count);
-    // The distances from 2^bits are 1, step - 1, step + 1, 2 step - 1, 2 step + 1, ...
-    let below = (1..=(centre / 2) / step).map(|k| (k, centre + 1 - k * step));
-    let above = (1..=(centre / step)).map(|k| (k, centre + 1 + k * step));
-    let pairs = below.map(Some).chain(std::iter::repeat(None)).zip(above);
-    let nearest = std::iter::once(centre + 1)
-        .chain(pairs.flat_map(|(low, (_, high))| low.map(|(_, q)| q).into_iter().chain([high])));
-    for q in nearest {
+    let below = (1..=(centre / 2) / step).map(|k| centre + 1 - k * step);
+    let above = (0..=(centre / step)).map(|k| centre + 1 + k * step);
+    for q in below.chain(above) {
         if primes.len() == count {
             break;
         }
@@ -168,24 +165,25 @@ mod tests {
     }
 
     #[test]
-    fn primes_are_nearest_and_distinct() {
+    fn primes_are_the_largest_below_a_power_of_two() {
         for (bits, log_n, count) in [(46, 14, 20), (50, 16, 12), (30, 13, 4), (20, 10, 3)] {
             let primes = ntt_primes(bits, log_n, count, &[]).unwrap();
-            let distance = |q: u64| q.abs_diff(1 << bits);
-            for pair in primes.windows(2) {
-                assert!(distance(pair[0]) < distance(pair[1]));
-            }
-            let last = distance(primes[count - 1]);
-            // Nothing nearer was left out.
-            let mut candidate = (1_u64 << bits) - last;
-            candidate -= (candidate - 1) % (2 << log_n);
-            while candidate <= (1 << bits) + last {
-                let expected =
-                    distance(candidate) <= last && candidate < 1 << 50 && is_prime(candidate);
-                assert_eq!(primes.contains(&candidate), expected, "{candidate}");
-                candidate += 2 << log_n;
+            assert!(primes.is_sorted_by(|a, b| a > b));
+            let (first, last) = ((1 << bits) + 1 - (2 << log_n), primes[count - 1]);
+            assert!(last > 1 << (bits - 1));
+            // None was left out.
+            for candidate in (last..=first).step_by(2 << log_n) {
+                assert_eq!(primes.contains(&candidate), is_prime(candidate), "{candidate}");
             }
         }
+    }
+
+    #[test]
+    fn where_there_are_too_few_those_above_follow() {
+        // All that there are between 2^13 and 2^15.
+        let all = ntt_primes(14, 9, 6, &[]).unwrap();
+        assert_eq!(all, [15_361, 13_313, 12_289, 18_433, 19_457, 25_601]);
+        assert!(ntt_primes(14, 9, 7, &[]).is_err());
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn read_switching_key(source: &mut Source<impl Read>, params: &Parameters) -> Re
     let mut body = vec![0; params.n()];
     for (limb, digit, q) in bodies(params, level) {
         source.words(&mut body, q)?;
-        key.set_body(limb, digit, &body);
+        key.set_body(params, limb, digit, &body);
     }
     Ok(key)
 }

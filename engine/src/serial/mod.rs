@@ -35,8 +35,9 @@ pub use public::{
 };
 
 /// Version of the format that is written, and the only one that is read. A change of what a stored seed expands to is a
-/// new version. The third has no security flag in parameters.
-pub const FORMAT_VERSION: u16 = 3;
+/// new version. Since the third there is no security flag in parameters; since
+/// the fourth keys expand chunk by chunk.
+pub const FORMAT_VERSION: u16 = 4;
 
 /// Kinds of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,7 @@ impl Program {
     /// Predicts memory under a chain, with plaintexts in a form.
     pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
         let limb = chain.limb_bytes() as u64;
-        let key = |level: usize| (2 * chain.digits(level) * (level + 1 + chain.special)) as u64;
+        let key = |level: usize| (chain.digits(level) * (level + 1 + chain.special)) as u64;
         let needed = self.keys();
         let levels = needed.rotations.into_values();
         let keys: u64 =
@@ -41,7 +41,7 @@ impl Program {
             .iter()
             .map(|i| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form));
         Memory {
-            keys_bytes: (keys << chain.log_n) * u64::from(chain.key_bits()) / 8,
+            keys_bytes: (keys << chain.log_n) * u64::from(chain.keys().key_pair_bits) / 8,
             plaintexts_bytes: self.plaintexts_bytes(chain, form),
             ciphertexts_bytes: self.peak_live_limbs() * limb,
             scratch_bytes: scratch.max().unwrap_or(0) * limb,

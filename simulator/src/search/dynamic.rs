@@ -121,7 +121,7 @@ impl<'a> Programme<'a> {
                     alpha: special,
                     threads: self.space.threads,
                     wide: self.space.is_wide(),
-                    key_bits: self.space.key_bits(),
+                    keys: self.space.keys(),
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! What a search may choose from, and what a result must keep to.
 
-use costmodel::key_bits;
+use costmodel::KeyStorage;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ParameterChoice;
@@ -89,11 +89,11 @@ impl Space {
         self.activations == ActivationMethod::PairedSquare
     }
 
-    /// Bits that a word of a key takes with the smallest primes that are tried.
-    pub(super) fn key_bits(&self) -> u32 {
+    /// What keys take in memory with the smallest primes that are tried.
+    pub(super) fn keys(&self) -> KeyStorage {
         let paired = self.paired_prime_bits.iter().copied().min();
         let smallest = paired.filter(|_| self.activations == ActivationMethod::PairedSquare);
-        key_bits(smallest.unwrap_or(self.max_prime_bits))
+        KeyStorage::of_primes([smallest.unwrap_or(self.max_prime_bits)])
     }
 
     /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that

@@ -175,8 +175,10 @@ unsafe fn key_words<L: Lanes, const U: usize>(
         }
     }
     let digits = product.digits.chunks(sums.terms);
-    let stored = product.key.stored();
-    let key = &product.key.words[2 * product.key.digits * (start / KEY_WORDS * stored)..];
+    let (stored, stored_digit) = (product.key.stored(), product.key.stored_digit());
+    let group = start / KEY_WORDS;
+    let key = &product.key.words[product.key.digits * group * stored_digit..];
+    let masks = product.masks.map(|masks| &masks[product.digits.len() * group * KEY_WORDS..]);
     let first = start % KEY_WORDS / L::WORDS;
     let key_doubles = |key: &[u64], vector: usize| match product.key.packed {
         // SAFETY: the group has that vector, as the caller promises.
@@ -184,16 +186,22 @@ unsafe fn key_words<L: Lanes, const U: usize>(
         // SAFETY: as above.
         false => unsafe { doubles(key, 0, vector) },
     };
-    for (digits, key) in digits.zip(key.chunks(2 * stored * sums.terms)) {
+    for (i, (digits, key)) in digits.zip(key.chunks(stored_digit * sums.terms)).enumerate() {
         let mut sum0 = sums.begin_all(words[0]);
         let mut sum1 = sums.begin_all(words[1]);
-        for (digit, key) in digits.iter().zip(key.chunks_exact(2 * stored)) {
+        for (d, (digit, key)) in digits.iter().zip(key.chunks_exact(stored_digit)).enumerate() {
             let (key0, key1) = key.split_at(stored);
+            let mask = masks.map(|masks| &masks[KEY_WORDS * (i * sums.terms + d)..][..KEY_WORDS]);
             for u in 0..U {
                 // SAFETY: promised by the caller.
                 let digit = unsafe { doubles(digit, start, u) };
                 sum0[u].add(digit, key_doubles(key0, first + u));
-                sum1[u].add(digit, key_doubles(key1, first + u));
+                let key1 = match mask {
+                    // SAFETY: a vector within the group.
+                    Some(mask) => unsafe { doubles(mask, 0, first + u) },
+                    None => key_doubles(key1, first + u),
+                };
+                sum1[u].add(digit, key1);
             }
         }
         words = [sums.end_all(sum0), sums.end_all(sum1)];

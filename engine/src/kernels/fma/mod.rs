@@ -41,7 +41,8 @@ macro_rules! instance {
             })*
 
             /// To be handed out only where the processor has the features.
-            pub(in crate::kernels) static KERNELS: Kernels = Kernels { name: $name, $($kernel),* };
+            pub(in crate::kernels) static KERNELS: Kernels =
+                Kernels { name: $name, expansion: None, $($kernel),* };
         }
     };
 }

@@ -49,6 +49,18 @@ pub(super) fn store_block(to: &mut [u64; 8], words: V) {
     unsafe { store(to.as_mut_ptr(), words) }
 }
 
+/// For eight lanes, where six bytes of each are, one lane's after the other's from byte `first` on: of eight bytes, the last two
+/// are to be masked.
+pub(super) const fn six_bytes(first: u8) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    let mut k = 0;
+    while k < 64 {
+        bytes[k] = first + (k / 8 * 6 + k % 8 % 6) as u8;
+        k += 1;
+    }
+    bytes
+}
+
 /// The words as blocks of eight. Panics if some are left over.
 #[inline]
 pub(super) fn blocks(words: &[u64]) -> &[[u64; 8]] {

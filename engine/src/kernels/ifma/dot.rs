@@ -5,15 +5,27 @@
 
 use std::arch::x86_64::*;
 
-use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, store_block};
+use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, six_bytes, store_block};
+use super::expand::Maker;
 use super::pointwise::store_permuted;
 use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
+use crate::kernels::masks::MaskStream;
 use crate::kernels::packed::{packed_load, stored_words};
 use crate::kernels::shape::require_key_product;
 use crate::modulus::Modulus;
 
+/// Where the second components of a key come from.
+enum Seconds<'a, 'm> {
+    /// They are among its words.
+    Stored,
+    /// They are there, as [`KeyProduct::masks`] orders them.
+    Made(&'a [u64]),
+    /// They are made.
+    Make(&'a mut Maker<'m>),
+}
+
 /// See [`crate::kernels::Kernels::key_product`].
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl,aes,vaes")]
 pub(super) fn key_product(
     out0: &mut [u64],
     out1: &mut [u64],
@@ -21,37 +33,79 @@ pub(super) fn key_product(
     modulus: &Modulus,
 ) {
     require_key_product(product, out0.len(), out1.len());
-    // A digit below 2q times a key word below q; add0 is one more term, and smaller.
-    let wide = is_wide(product.digits.len() + 1, 2 * modulus.bits() + 1);
-    match (wide, product.key.packed) {
-        (true, true) => key_product_as::<true, true>(out0, out1, product, modulus),
-        (true, false) => key_product_as::<true, false>(out0, out1, product, modulus),
-        (false, true) => key_product_as::<false, true>(out0, out1, product, modulus),
-        (false, false) => key_product_as::<false, false>(out0, out1, product, modulus),
-    }
+    let seconds = product.masks.map_or(Seconds::Stored, Seconds::Made);
+    key_product_from(out0, out1, product, seconds, modulus);
 }
 
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
-fn key_product_as<const WIDE: bool, const PACKED: bool>(
+/// See [`crate::kernels::Expansion::key_product`].
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl,aes,vaes")]
+pub(super) fn key_product_with_masks(
     out0: &mut [u64],
     out1: &mut [u64],
     product: &KeyProduct<'_>,
+    stream: &MaskStream<'_>,
+    masks: &mut [u64],
+    modulus: &Modulus,
+) {
+    require_key_product(&KeyProduct { masks: Some(masks), ..*product }, out0.len(), out1.len());
+    let numbers = stream.numbers.len();
+    assert!(numbers == product.digits.len(), "streams for {numbers} digits");
+    let mut maker = Maker::new(stream, masks, modulus);
+    key_product_from(out0, out1, product, Seconds::Make(&mut maker), modulus);
+}
+
+/// A checked product.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl,aes,vaes")]
+fn key_product_from(
+    out0: &mut [u64],
+    out1: &mut [u64],
+    product: &KeyProduct<'_>,
+    seconds: Seconds<'_, '_>,
+    modulus: &Modulus,
+) {
+    // A digit below 2q times a key word below q; add0 is one more term, and smaller.
+    let wide = is_wide(product.digits.len() + 1, 2 * modulus.bits() + 1);
+    let apart = !matches!(seconds, Seconds::Stored);
+    let compiled = match (wide, product.key.packed, apart) {
+        (true, true, true) => key_product_as::<true, true, true>,
+        (true, true, false) => key_product_as::<true, true, false>,
+        (true, false, true) => key_product_as::<true, false, true>,
+        (true, false, false) => key_product_as::<true, false, false>,
+        (false, true, true) => key_product_as::<false, true, true>,
+        (false, true, false) => key_product_as::<false, true, false>,
+        (false, false, true) => key_product_as::<false, false, true>,
+        (false, false, false) => key_product_as::<false, false, false>,
+    };
+    compiled(out0, out1, product, seconds, modulus);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl,aes,vaes")]
+fn key_product_as<const WIDE: bool, const PACKED: bool, const APART: bool>(
+    out0: &mut [u64],
+    out1: &mut [u64],
+    product: &KeyProduct<'_>,
+    mut seconds: Seconds<'_, '_>,
     modulus: &Modulus,
 ) {
     let reducer = SumReducer::new(modulus);
     let len = out0.len();
     let (out0, out1) = (blocks_mut(out0), blocks_mut(out1));
     for start in (0..len).step_by(KEY_WORDS) {
-        // SAFETY: all slices have the lengths that `key_product` checked, start + KEY_WORDS <= len.
-        let words = unsafe { key_words::<WIDE, PACKED>(product, start, &reducer) };
+        let masks: &[u64] = match &mut seconds {
+            Seconds::Stored => &[],
+            Seconds::Made(masks) => &masks[start * product.digits.len()..],
+            Seconds::Make(maker) => maker.group(start / KEY_WORDS),
+        };
+        // SAFETY: all slices have the lengths that `require_key_product` checks, start + KEY_WORDS <= len.
+        let words = unsafe { key_words::<WIDE, PACKED, APART>(product, masks, start, &reducer) };
         put(out0, out1, product, start / 8, &words);
     }
 }
 
 /// Where the words of a key for the group at `start` are, if there are any: of a key to be asked for, nobody checks that.
 fn at_group(key: KeyWords<'_>, start: usize) -> *const u64 {
-    let stored = start / KEY_WORDS * key.stored();
-    key.words.as_ptr().wrapping_add(key.digits.wrapping_mul(2 * stored))
+    let stored = start / KEY_WORDS * key.stored_digit();
+    key.words.as_ptr().wrapping_add(key.digits.wrapping_mul(stored))
 }
 
 /// Vectors of a group of [`KEY_WORDS`].
@@ -80,24 +134,16 @@ unsafe fn key_vector<const PACKED: bool>(group: *const u64, u: usize) -> V {
 /// The bytes of each lane: the six from `6 i` on for lane `i`, and two that are masked; then the same 16 bytes further on.
 static SIX_BYTES: [[u8; 64]; 2] = [six_bytes(0), six_bytes(16)];
 
-const fn six_bytes(first: u8) -> [u8; 64] {
-    let mut bytes = [0; 64];
-    let mut k = 0;
-    while k < 64 {
-        bytes[k] = first + (k / 8 * 6 + k % 8 % 6) as u8;
-        k += 1;
-    }
-    bytes
-}
-
 /// The reduced words of both outputs at `start`, before the permutation.
 ///
 /// # Safety
-/// All slices of the product must have `start + KEY_WORDS` words, and the key those of that group.
+/// All slices of the product must have `start + KEY_WORDS` words, and the key those of that group; if `APART`, masks must
+/// begin with those of all digits for that group.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
-unsafe fn key_words<const WIDE: bool, const PACKED: bool>(
+unsafe fn key_words<const WIDE: bool, const PACKED: bool, const APART: bool>(
     product: &KeyProduct<'_>,
+    masks: &[u64],
     start: usize,
     reducer: &SumReducer,
 ) -> [[V; 2]; VECTORS] {
@@ -110,12 +156,14 @@ unsafe fn key_words<const WIDE: bool, const PACKED: bool>(
         }
     }
     let stored = stored_words(PACKED);
+    let stored_digit = if APART { stored } else { 2 * stored };
     let mut key = at_group(product.key, start);
+    let mut mask = masks.as_ptr();
     // Without a next key, what is used anyway is asked for: that costs little.
     let mut next = product.next_key.map_or(key, |next| at_group(next, start));
     for digit in product.digits {
         for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
-            for line in (u..2 * stored / 8).step_by(VECTORS) {
+            for line in (u..stored_digit / 8).step_by(VECTORS) {
                 _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8 * line).cast());
             }
             // SAFETY: promised by the caller.
@@ -123,14 +171,19 @@ unsafe fn key_words<const WIDE: bool, const PACKED: bool>(
                 (
                     load(digit.as_ptr().add(start + 8 * u)),
                     key_vector::<PACKED>(key, u),
-                    key_vector::<PACKED>(key.add(stored), u),
+                    if APART {
+                        load(mask.add(8 * u))
+                    } else {
+                        key_vector::<PACKED>(key.add(stored), u)
+                    },
                 )
             };
             sum0.add(digit, key0);
             sum1.add(digit, key1);
         }
-        key = key.wrapping_add(2 * stored);
-        next = next.wrapping_add(2 * stored);
+        key = key.wrapping_add(stored_digit);
+        next = next.wrapping_add(stored_digit);
+        mask = mask.wrapping_add(KEY_WORDS);
     }
     let mut words = [[_mm512_setzero_si512(); 2]; VECTORS];
     for (pair, &[sum0, sum1]) in words.iter_mut().zip(&sums) {

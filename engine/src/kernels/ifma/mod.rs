@@ -8,6 +8,7 @@
 mod arith;
 mod constants;
 mod dot;
+mod expand;
 mod forward;
 mod inverse;
 mod montgomery;
@@ -16,6 +17,7 @@ mod pointwise;
 mod sums;
 
 use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
+use super::masks::{CIPHER_KEY_BYTES, Expansion, MaskStream, RoundKeys};
 use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
@@ -26,6 +28,8 @@ pub(super) fn supported() -> bool {
         && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("aes")
+        && is_x86_feature_detected!("vaes")
 }
 
 /// The table: safe functions around those compiled for AVX-512.
@@ -37,8 +41,29 @@ macro_rules! table {
         })*
 
         /// The AVX-512 IFMA table; to be handed out only when [`supported`].
-        pub(super) static KERNELS: Kernels = Kernels { name: "avx512ifma", $($name),* };
+        pub(super) static KERNELS: Kernels =
+            Kernels { name: "avx512ifma", expansion: Some(EXPANSION), $($name),* };
     };
+}
+
+/// How masks are made.
+const EXPANSION: Expansion = Expansion { round_keys, key_product: key_product_with_masks };
+
+fn round_keys(key: &[u8; CIPHER_KEY_BYTES]) -> RoundKeys {
+    // SAFETY: only reachable through `KERNELS`, which is handed out only when `supported()`.
+    unsafe { expand::round_keys(key) }
+}
+
+fn key_product_with_masks(
+    out0: &mut [u64],
+    out1: &mut [u64],
+    product: &KeyProduct<'_>,
+    stream: &MaskStream<'_>,
+    masks: &mut [u64],
+    modulus: &Modulus,
+) {
+    // SAFETY: as above.
+    unsafe { dot::key_product_with_masks(out0, out1, product, stream, masks, modulus) }
 }
 
 table! {

@@ -87,9 +87,18 @@ pub(super) fn key_product(
             accumulate(&mut sums0, &words[block.clone()], &[scalar.value; 8]);
         }
         let (group, within) = (start / KEY_WORDS, start % KEY_WORDS);
-        let stored = product.key.stored();
-        let group = &product.key.words[2 * product.key.digits * stored * group..];
-        for (digit, keys) in product.digits.iter().zip(group.chunks_exact(2 * stored)) {
+        let (stored, stored_digit) = (product.key.stored(), product.key.stored_digit());
+        let masks = product.masks.map(|masks| &masks[group * KEY_WORDS * product.digits.len()..]);
+        let group = &product.key.words[product.key.digits * stored_digit * group..];
+        let keys = group.chunks_exact(stored_digit);
+        for (d, (digit, keys)) in product.digits.iter().zip(keys).enumerate() {
+            if let Some(masks) = masks {
+                accumulate(
+                    &mut sums1,
+                    &digit[block.clone()],
+                    &masks[KEY_WORDS * d + within..][..8],
+                );
+            }
             for (sums, key) in [&mut sums0, &mut sums1].into_iter().zip(keys.chunks_exact(stored)) {
                 let mut unpacked = [0; 8];
                 let key = match product.key.packed {

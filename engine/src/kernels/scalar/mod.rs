@@ -9,6 +9,7 @@ use super::contract::Kernels;
 /// The scalar table.
 pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
+    expansion: None,
     ntt_forward: ntt::forward,
     ntt_inverse: ntt::inverse,
     add: pointwise::add,
