@@ -37,6 +37,19 @@ impl Precision {
         Self { absolute_bits: bits(error), relative_bits: bits(relative) }
     }
 
+    /// The median of several, of either kind of bits for itself; the lower one of two in the middle. None of none.
+    pub fn median(all: &[Self]) -> Option<Self> {
+        let middle = |bits: fn(&Self) -> f64| {
+            let mut sorted: Vec<f64> = all.iter().map(bits).collect();
+            sorted.sort_by(f64::total_cmp);
+            sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+        };
+        Some(Self {
+            absolute_bits: middle(|p| p.absolute_bits)?,
+            relative_bits: middle(|p| p.relative_bits)?,
+        })
+    }
+
     /// The lower of both, each for itself.
     pub fn least(self, other: Self) -> Self {
         Self {
@@ -97,6 +110,15 @@ impl Demand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn median_of_each_kind_of_bits() {
+        let of = |absolute_bits, relative_bits| Precision { absolute_bits, relative_bits };
+        let all = [of(3.0, 10.0), of(1.0, 30.0), of(2.0, 20.0), of(-5.0, 40.0)];
+        assert_eq!(Precision::median(&all[..3]), Some(of(2.0, 20.0)));
+        assert_eq!(Precision::median(&all), Some(of(1.0, 20.0)));
+        assert_eq!(Precision::median(&[]), None);
+    }
 
     #[test]
     fn bits_of_known_errors() {

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
-const KEYS: u32 = 6;
+const KEYS: u32 = 7;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]
