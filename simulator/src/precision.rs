@@ -37,16 +37,16 @@ impl Precision {
         Self { absolute_bits: bits(error), relative_bits: bits(relative) }
     }
 
-    /// The median of several, of either kind of bits for itself; the lower one of two in the middle. None of none.
-    pub fn median(all: &[Self]) -> Option<Self> {
-        let middle = |bits: fn(&Self) -> f64| {
+    /// What a share `share`, 0 to 1, of several do not exceed, of either kind of bits for itself. None of none.
+    pub fn quantile(all: &[Self], share: f64) -> Option<Self> {
+        let sorted = |bits: fn(&Self) -> f64| {
             let mut sorted: Vec<f64> = all.iter().map(bits).collect();
             sorted.sort_by(f64::total_cmp);
-            sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+            sorted.get((share * all.len().saturating_sub(1) as f64) as usize).copied()
         };
         Some(Self {
-            absolute_bits: middle(|p| p.absolute_bits)?,
-            relative_bits: middle(|p| p.relative_bits)?,
+            absolute_bits: sorted(|p| p.absolute_bits)?,
+            relative_bits: sorted(|p| p.relative_bits)?,
         })
     }
 
@@ -112,12 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn median_of_each_kind_of_bits() {
+    fn quantiles_of_each_kind_of_bits() {
         let of = |absolute_bits, relative_bits| Precision { absolute_bits, relative_bits };
-        let all = [of(3.0, 10.0), of(1.0, 30.0), of(2.0, 20.0), of(-5.0, 40.0)];
-        assert_eq!(Precision::median(&all[..3]), Some(of(2.0, 20.0)));
-        assert_eq!(Precision::median(&all), Some(of(1.0, 20.0)));
-        assert_eq!(Precision::median(&[]), None);
+        let all = [of(3.0, 10.0), of(1.0, 30.0), of(2.0, 20.0), of(-5.0, 40.0), of(9.0, 0.0)];
+        assert_eq!(Precision::quantile(&all, 0.5), Some(of(2.0, 20.0)));
+        assert_eq!(Precision::quantile(&all, 0.25), Some(of(1.0, 10.0)));
+        assert_eq!(Precision::quantile(&all[..4], 0.5), Some(of(1.0, 20.0)));
+        assert_eq!(Precision::quantile(&all, 1.0), Some(of(9.0, 40.0)));
+        assert_eq!(Precision::quantile(&[], 0.5), None);
     }
 
     #[test]

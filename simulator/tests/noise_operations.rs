@@ -106,7 +106,6 @@ fn check(
     });
     for (group, (measured, modelled)) in measured.into_iter().zip(modelled).enumerate() {
         let ratio = modelled / measured;
-        println!("{what} group {group} {params:?}: {measured:.3e} {modelled:.3e} {ratio:.3}");
         assert!(
             (ratio - 1.0).abs() < TOLERANCE,
             "{what}, group {group}: measured {measured:e}, modelled {modelled:e}, {params:?}"
@@ -141,6 +140,35 @@ fn combination(
         })
         .collect();
     ops.one(0, Op::Linear { srcs: vec![0, 1], terms, rescale })
+}
+
+#[test]
+fn encryption() {
+    let params = &sets()[0];
+    let (size, scale) = (1.0, 30f64.exp2());
+    let program = {
+        let mut ops = Ops::new(Chain::from(params));
+        ops.program.values.iter_mut().for_each(|v| v.scale = scale);
+        ops.program.outputs = vec![0];
+        ops.program
+    };
+    let slots = |seed| weights(0, seed, SLOTS, size);
+    let squares = |results: &[f64], exact: &[f64]| {
+        results.iter().zip(exact).map(|(a, b)| (a - b).powi(2)).sum::<f64>()
+    };
+    let model = NoiseModel::new(&Chain::from(params), 46.0);
+    let (mut measured, mut modelled) = (0.0, 0.0);
+    for seed in 0..KEYS {
+        let inputs = [slots(2 * seed as usize), slots(2 * seed as usize + 1)];
+        let client = Client::new(params);
+        let encrypted = client.encrypt(&program, &inputs).unwrap();
+        measured += squares(&client.decrypt(&encrypted[..1]).unwrap()[0], &inputs[0]);
+        modelled += squares(&run_noisy(&program, &inputs, &model, seed).unwrap()[0], &inputs[0]);
+    }
+    let ratio = (modelled / measured).sqrt();
+    assert!((ratio - 1.0).abs() < TOLERANCE, "{ratio}");
+    let expected = model.fresh(&program.values[0]) * ((KEYS as usize * SLOTS) as f64).sqrt();
+    assert!((modelled.sqrt() / expected - 1.0).abs() < TOLERANCE, "{modelled} {expected}");
 }
 
 #[test]
@@ -187,6 +215,40 @@ fn roundings_of_encodings() {
             combination(ops, key, (2, false, false), (period, 1.0, 20.0))
         });
     }
+    check("added", params, (1.0, 20.0), |ops, key| {
+        let info = ops.program.values[0];
+        let plaintext = ops.plaintext_of(weights(key, 0, SLOTS, 1.0), info, false);
+        ops.one(0, Op::AddPlain { src: 0, plaintext })
+    });
+}
+
+/// Plaintexts of a subring: errors are of fewer coefficients, so smaller, and they repeat. A key gives `2 * PERIOD / GROUPS`
+/// samples for a group, 1024 in all: an uncertainty of `1 / sqrt(2 * 1024)`, 3.1 % for the ratio.
+#[test]
+fn roundings_of_periodic_plaintexts() {
+    const PERIOD: usize = 256;
+    let params = &sets()[0];
+    for size in [0.01, 1.0, 100.0] {
+        check("periodic", params, (size, 36.0), |ops, key| {
+            combination(ops, key, (2, false, false), (PERIOD, 1.0, 20.0))
+        });
+    }
+    // Adding up equal slots adds up their errors.
+    let sums = |log_fold: u32| {
+        move |ops: &mut Ops, key: u64| {
+            let (info, slots) = (ops.program.values[0], weights(key, 0, PERIOD, 1.0));
+            let plaintext = ops.plaintext_of(slots, info, false);
+            let mut sum = ops.one(0, Op::AddPlain { src: 0, plaintext });
+            for k in 0..log_fold {
+                let term = |shift| Term { dst: 0, src: 0, shift, plaintext: None };
+                let terms = vec![term(0), term((PERIOD << k) as u32)];
+                sum = ops.one(0, Op::Linear { srcs: vec![sum], terms, rescale: false });
+            }
+            sum
+        }
+    };
+    // At the set with the quietest key switches, eight equal errors of 6.5 units beside roundings of 700.
+    check("sum of periodic", &sets()[1], (1.0, 20.0), sums(3));
 }
 
 #[test]

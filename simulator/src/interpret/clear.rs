@@ -116,7 +116,7 @@ fn step(
         }
         Op::RotateHoisted { src, shifts } => {
             let x = read(values, *src)?;
-            shifts.iter().map(|s| rotated(x, *s as usize).copied().collect()).collect()
+            shifts.iter().map(|s| rotated(x, *s as usize).concat()).collect()
         }
         Op::SumSquares { srcs, .. } => {
             let mut sum = vec![0.0; program.slots];
@@ -168,15 +168,21 @@ fn linear(
                 Some(noise) if t.shift != 0 => noise.model.switch(&program.values[src]),
                 _ => 0.0,
             };
-            match t.plaintext {
-                None => {
-                    sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
-                    variance.iter_mut().for_each(|v| *v += switch);
-                }
-                Some(p) => {
-                    let (p, encoding) = plaintext(program, p, noise)?;
-                    sum.iter_mut().zip(x.clone()).zip(&p).for_each(|((s, x), p)| *s += p * x);
-                    variance.iter_mut().zip(x).zip(&p).for_each(|((v, x), p)| {
+            let Some(p) = t.plaintext else {
+                sum.iter_mut().zip(x.into_iter().flatten()).for_each(|(s, x)| *s += x);
+                variance.iter_mut().for_each(|v| *v += switch);
+                continue;
+            };
+            let (p, encoding) = plaintext(program, p, noise)?;
+            let mut start = 0;
+            for x in x {
+                let range = start..start + x.len();
+                start = range.end;
+                let (p, sum) = (&p[range.clone()], &mut sum[range.clone()]);
+                sum.iter_mut().zip(x).zip(p).for_each(|((s, x), p)| *s += p * x);
+                if let Some(variance) = variance.get_mut(range).filter(|_| switch + encoding > 0.0)
+                {
+                    variance.iter_mut().zip(x).zip(p).for_each(|((v, x), p)| {
                         *v += p * p * switch + x * x * encoding;
                     });
                 }
@@ -204,7 +210,8 @@ fn split(terms: &[Term], destinations: usize) -> Vec<&[Term]> {
         .collect()
 }
 
-fn rotated(x: &[f64], shift: usize) -> impl Iterator<Item = &f64> + Clone {
+/// Slots rotated to the left: first the one part, then the other.
+fn rotated(x: &[f64], shift: usize) -> [&[f64]; 2] {
     let shift = if x.is_empty() { 0 } else { shift % x.len() };
-    x[shift..].iter().chain(&x[..shift])
+    [&x[shift..], &x[..shift]]
 }

@@ -16,11 +16,10 @@
 //!
 //! Everything after an error (plaintexts, squares, sums) acts on it as on the message: it is in the slots from then on.
 
-use std::f64::consts::TAU;
-
 use engine::sampling::SIGMA;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Exp1, StandardNormal};
 
 use crate::chain::Chain;
 use crate::program::{Facts, PlaintextId, PlaintextSpec, ValueId, ValueInfo};
@@ -102,9 +101,9 @@ impl<'a> Noise<'a> {
     pub(crate) fn new(model: &'a NoiseModel, seed: u64) -> Self {
         let mut rng = stream(seed, Stream::Secret);
         let (rounded, secret) = (model.slot(ROUNDED_OFF), model.n() * SECRET);
-        let rounding = std::iter::repeat_with(|| rounded * (1.0 + secret * exponential(&mut rng)))
-            .take(model.chain.slots)
-            .collect();
+        // The squared magnitude of a complex Gaussian is distributed exponentially.
+        let spread = (&mut rng).sample_iter::<f64, _>(Exp1).take(model.chain.slots);
+        let rounding = spread.map(|s| rounded * (1.0 + secret * s)).collect();
         Self { model, seed, rounding }
     }
 
@@ -124,7 +123,9 @@ impl<'a> Noise<'a> {
         let mut errors = vec![0.0; spec.period];
         let std = variance.sqrt();
         disturb(&mut stream(self.seed, Stream::Plaintext(p)), &mut errors, |_| std);
-        slots.iter_mut().zip(errors.iter().cycle()).for_each(|(slot, error)| *slot += error);
+        for slots in slots.chunks_mut(spec.period) {
+            slots.iter_mut().zip(&errors).for_each(|(slot, error)| *slot += error);
+        }
         0.0
     }
 
@@ -153,18 +154,10 @@ fn stream(seed: u64, what: Stream) -> ChaCha8Rng {
     rng
 }
 
-/// An exponential variate of mean one: the squared magnitude of a complex Gaussian.
-fn exponential(rng: &mut ChaCha8Rng) -> f64 {
-    -(1.0 - rng.random::<f64>()).ln()
-}
-
 /// Adds Gaussian noise of a standard deviation for each slot.
 fn disturb(rng: &mut ChaCha8Rng, slots: &mut [f64], std: impl Fn(usize) -> f64) {
-    for (k, pair) in slots.chunks_mut(2).enumerate() {
-        let radius = (2.0 * exponential(rng)).sqrt();
-        let (sin, cos) = (TAU * rng.random::<f64>()).sin_cos();
-        for (i, (slot, unit)) in pair.iter_mut().zip([cos, sin]).enumerate() {
-            *slot += std(2 * k + i) * radius * unit;
-        }
+    for (j, slot) in slots.iter_mut().enumerate() {
+        let unit: f64 = rng.sample(StandardNormal);
+        *slot += std(j) * unit;
     }
 }
