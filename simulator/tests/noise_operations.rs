@@ -97,8 +97,7 @@ fn check(
         let execution = session.run(inputs).unwrap();
         (program, client.decrypt(&execution.outputs).unwrap())
     });
-    let special: f64 = params.p().iter().map(|p| (*p as f64).log2()).sum();
-    let model = NoiseModel::new(&chain, special / chain.special as f64);
+    let model = NoiseModel::from(params);
     let modelled = errors(|key| {
         let (program, inputs) = program(key);
         let noisy = run_noisy(&program, &inputs, &model, key).unwrap();
@@ -156,7 +155,7 @@ fn encryption() {
     let squares = |results: &[f64], exact: &[f64]| {
         results.iter().zip(exact).map(|(a, b)| (a - b).powi(2)).sum::<f64>()
     };
-    let model = NoiseModel::new(&Chain::from(params), 46.0);
+    let model = NoiseModel::from(params);
     let (mut measured, mut modelled) = (0.0, 0.0);
     for seed in 0..KEYS {
         let inputs = [slots(2 * seed as usize), slots(2 * seed as usize + 1)];

@@ -179,13 +179,16 @@ fn linear(
                 let range = start..start + x.len();
                 start = range.end;
                 let (p, sum) = (&p[range.clone()], &mut sum[range.clone()]);
-                sum.iter_mut().zip(x).zip(p).for_each(|((s, x), p)| *s += p * x);
-                if let Some(variance) = variance.get_mut(range).filter(|_| switch + encoding > 0.0)
-                {
-                    variance.iter_mut().zip(x).zip(p).for_each(|((v, x), p)| {
-                        *v += p * p * switch + x * x * encoding;
-                    });
-                }
+                let Some(variance) = variance.get_mut(range).filter(|_| switch + encoding > 0.0)
+                else {
+                    sum.iter_mut().zip(x).zip(p).for_each(|((s, x), p)| *s += p * x);
+                    continue;
+                };
+                let both = sum.iter_mut().zip(variance);
+                both.zip(x).zip(p).for_each(|(((s, v), x), p)| {
+                    *s += p * x;
+                    *v += p * p * switch + x * x * encoding;
+                });
             }
         }
         if let (Some(noise), Some(facts)) = (noise, &facts) {

@@ -1,5 +1,7 @@
 //! How precise a network's results will be, by simulated noise.
 
+use rayon::prelude::*;
+
 use super::clear::run_noisy;
 use super::noise::NoiseModel;
 use crate::lowering::Lowered;
@@ -28,14 +30,16 @@ pub fn predict_precision(
     if images.len() != exact.len() {
         return Err(Error::argument("number of exact results", exact.len(), images.len()));
     }
-    let mut worst = [Precision::EXACT; RUNS as usize];
-    for (k, (image, exact)) in (0..).zip(images.iter().zip(exact)) {
-        let slots = lowered.encode(image)?;
-        for (run, worst) in (0..).zip(&mut worst) {
+    let slots = images.iter().map(|image| lowered.encode(image)).collect::<Result<Vec<_>>>()?;
+    let simulation = |run: u64| {
+        let mut worst = Precision::EXACT;
+        for (k, (slots, exact)) in (0..).zip(slots.iter().zip(exact)) {
             let seed = seed.wrapping_add(RUNS * k + run);
-            let noisy = run_noisy(&lowered.program, &slots, model, seed)?;
-            *worst = worst.least(Precision::of(&lowered.decode(&noisy)?, exact));
+            let noisy = run_noisy(&lowered.program, slots, model, seed)?;
+            worst = worst.least(Precision::of(&lowered.decode(&noisy)?, exact));
         }
-    }
+        Ok(worst)
+    };
+    let worst = (0..RUNS).into_par_iter().map(simulation).collect::<Result<Vec<_>>>()?;
     Ok(Precision::quantile(&worst, SHARE).unwrap_or(Precision::EXACT))
 }

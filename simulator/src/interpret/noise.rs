@@ -16,6 +16,7 @@
 //!
 //! Everything after an error (plaintexts, squares, sums) acts on it as on the message: it is in the slots from then on.
 
+use engine::params::Parameters;
 use engine::sampling::SIGMA;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -73,6 +74,13 @@ impl NoiseModel {
         });
         let coefficient = self.n() * SIGMA * SIGMA * ROUNDED_OFF * ratios.sum::<f64>();
         self.slot(coefficient) / info.scale.powi(2)
+    }
+}
+
+impl From<&Parameters> for NoiseModel {
+    fn from(params: &Parameters) -> Self {
+        let log_p = params.p().iter().map(|p| (*p as f64).log2()).sum();
+        Self { chain: Chain::from(params), log_p }
     }
 }
 
