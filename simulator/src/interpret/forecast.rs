@@ -8,8 +8,11 @@ use crate::lowering::Lowered;
 use crate::precision::Precision;
 use crate::{Error, Result};
 
-/// Simulations of every image.
-const RUNS: u64 = 5;
+/// Simulations of every image, at least and at most.
+const RUNS: [usize; 2] = [5, 20];
+
+/// Errors that all simulations are to give together: one of a network with a single result says little.
+const ERRORS: usize = 40;
 
 /// Of the simulations' precisions, the one predicted: three quarters of runs are to be that precise or more. The largest of a
 /// few errors differs by some 0.4 bits from one key to the next, so few runs are a bit less precise.
@@ -31,15 +34,17 @@ pub fn predict_precision(
         return Err(Error::argument("number of exact results", exact.len(), images.len()));
     }
     let slots = images.iter().map(|image| lowered.encode(image)).collect::<Result<Vec<_>>>()?;
+    let errors: usize = exact.iter().map(Vec::len).sum();
+    let runs = ERRORS.div_ceil(errors.max(1)).clamp(RUNS[0], RUNS[1]) as u64;
     let simulation = |run: u64| {
         let mut worst = Precision::EXACT;
         for (k, (slots, exact)) in (0..).zip(slots.iter().zip(exact)) {
-            let seed = seed.wrapping_add(RUNS * k + run);
+            let seed = seed.wrapping_add(runs * k + run);
             let noisy = run_noisy(&lowered.program, slots, model, seed)?;
             worst = worst.least(Precision::of(&lowered.decode(&noisy)?, exact));
         }
         Ok(worst)
     };
-    let worst = (0..RUNS).into_par_iter().map(simulation).collect::<Result<Vec<_>>>()?;
+    let worst = (0..runs).into_par_iter().map(simulation).collect::<Result<Vec<_>>>()?;
     Ok(Precision::quantile(&worst, SHARE).unwrap_or(Precision::EXACT))
 }
