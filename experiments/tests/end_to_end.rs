@@ -35,6 +35,12 @@ fn run_prints_one_object_with_every_field() {
     assert_eq!(number("/class_agreement"), 1.0);
     assert!(report["accuracy"].is_null(), "random pixels have no labels");
     assert!(number("/logit_precision_bits") > 10.0);
+    for kind in ["", "relative_"] {
+        let measured = number(&format!("/logit_{kind}precision_bits"));
+        let predicted = number(&format!("/predicted_{kind}precision_bits"));
+        // The largest of a few errors, and a simulation of it: each is uncertain by half a bit.
+        assert!((measured - predicted).abs() < 2.5, "{kind}: {measured} {predicted}");
+    }
     assert_eq!(number("/ring_degree"), 2048.0);
     assert_eq!(report["secure"], Value::Bool(false));
     let error = number("/predicted_latency_ms") / number("/measured_latency_ms") - 1.0;

@@ -37,6 +37,19 @@ impl Precision {
         Self { absolute_bits: bits(error), relative_bits: bits(relative) }
     }
 
+    /// What a share `share`, 0 to 1, of several do not exceed, of either kind of bits for itself. None of none.
+    pub fn quantile(all: &[Self], share: f64) -> Option<Self> {
+        let sorted = |bits: fn(&Self) -> f64| {
+            let mut sorted: Vec<f64> = all.iter().map(bits).collect();
+            sorted.sort_by(f64::total_cmp);
+            sorted.get((share * all.len().saturating_sub(1) as f64) as usize).copied()
+        };
+        Some(Self {
+            absolute_bits: sorted(|p| p.absolute_bits)?,
+            relative_bits: sorted(|p| p.relative_bits)?,
+        })
+    }
+
     /// The lower of both, each for itself.
     pub fn least(self, other: Self) -> Self {
         Self {
@@ -97,6 +110,17 @@ impl Demand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantiles_of_each_kind_of_bits() {
+        let of = |absolute_bits, relative_bits| Precision { absolute_bits, relative_bits };
+        let all = [of(3.0, 10.0), of(1.0, 30.0), of(2.0, 20.0), of(-5.0, 40.0), of(9.0, 0.0)];
+        assert_eq!(Precision::quantile(&all, 0.5), Some(of(2.0, 20.0)));
+        assert_eq!(Precision::quantile(&all, 0.25), Some(of(1.0, 10.0)));
+        assert_eq!(Precision::quantile(&all[..4], 0.5), Some(of(1.0, 20.0)));
+        assert_eq!(Precision::quantile(&all, 1.0), Some(of(9.0, 40.0)));
+        assert_eq!(Precision::quantile(&[], 0.5), None);
+    }
 
     #[test]
     fn bits_of_known_errors() {

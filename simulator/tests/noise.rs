@@ -5,6 +5,7 @@
 mod common;
 
 use common::*;
+use engine::sampling::SIGMA;
 use simulator::chain::Chain;
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::interpret::{NoiseModel, run_clear, run_noisy};
@@ -16,7 +17,9 @@ fn fresh_noise_is_what_the_formula_says() {
     let chain = Chain::uniform(13, 3, 40, 1, 1);
     let model = NoiseModel::new(&chain, 40.0);
     let std = model.fresh(&ValueInfo { level: 3, scale: 40f64.exp2() });
-    assert!((std / (8192f64.sqrt() * 3.2 / 40f64.exp2()) - 1.0).abs() < 1e-12);
+    // An error in each of N coefficients and the rounding of the encoding, half of which is in the real part and all of it.
+    let variance = 8192.0 / 2.0 * SIGMA.powi(2) + 8191.0 / 12.0;
+    assert!((std / (variance.sqrt() / 40f64.exp2()) - 1.0).abs() < 1e-12);
 }
 
 #[test]

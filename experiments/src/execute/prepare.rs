@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use engine::buffer::AlignedBuf;
 use simulator::chain::Chain;
-use simulator::interpret::{Client, Session, run_measured};
+use simulator::interpret::{Client, NoiseModel, Session, predict_precision, run_measured};
+use simulator::lowering::Lowered;
+use simulator::precision::Precision;
 
 use super::{Outcome, Running, Sample, ms, timed};
 use crate::candidate::{Paper, lower_candidate};
@@ -17,6 +19,12 @@ use crate::output::note;
 /// Largest difference accepted between the lowered program on plain numbers and the network itself, relative to the
 /// largest logit: rounding of double precision, and nothing else.
 const CLEAR_TOLERANCE: f64 = 1e-6;
+
+/// Images on which the precision of logits is predicted, the first ones.
+const PREDICTED_IMAGES: usize = 4;
+
+/// Seed of the noise that is simulated for that.
+const NOISE_SEED: u64 = 1;
 
 /// What preparing a candidate took.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +45,8 @@ pub struct Setup {
     pub download_bytes: u64,
     /// Largest difference of a logit between the program run on plain numbers and the network itself, on one image.
     pub clear_error: f64,
+    /// Predicted precision of the logits, on the first few images.
+    pub predicted_precision: Precision,
 }
 
 /// A candidate ready to run.
@@ -61,13 +71,15 @@ pub(super) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
     let phase = Phase::begin();
     let chain = Chain::from(&paper.params);
     let (lowered, lower_ms) = timed(|| lower_candidate(&paper.candidate, &chain, true));
-    let program = lowered.with_context(what)?.program;
-    if program.instructions != paper.lowered.program.instructions {
+    let lowered = lowered.with_context(what)?;
+    if lowered.program.instructions != paper.lowered.program.instructions {
         bail!(
             "{name}: the program lowered with values is not the one that was priced; please report this"
         );
     }
-    let clear_error = clear_error(&paper, &program, &normalised, logits)?;
+    let clear_error = clear_error(&paper, &lowered.program, &normalised, logits)?;
+    let predicted_precision = predicted_precision(&paper, &lowered, images, &plain)?;
+    let program = lowered.program;
     let (client, secret_ms) = timed(|| Client::new(&paper.params));
     let (keys, keys_ms) = timed(|| client.evaluation_keys(&program));
     let keys = Arc::new(keys.with_context(what)?);
@@ -90,8 +102,25 @@ pub(super) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
         upload_bytes,
         download_bytes: execution.outputs.iter().map(|ct| ct.bytes() as u64).sum(),
         clear_error,
+        predicted_precision,
     };
     Ok((Prepared { paper, setup, client, session }, Vec::new(), plain))
+}
+
+/// Predicts the precision of the logits by simulated noise. `plain` are the network's results on the images.
+fn predicted_precision(
+    paper: &Paper,
+    lowered: &Lowered,
+    images: &Pictures,
+    plain: &[Vec<f64>],
+) -> Result<Precision> {
+    let network = &paper.candidate.model.network;
+    let first: Vec<Vec<f64>> = (0..plain.len().min(PREDICTED_IMAGES))
+        .filter_map(|k| images.image(k))
+        .map(|image| network.normalise(&image))
+        .collect::<simulator::Result<_>>()?;
+    let (model, exact) = (NoiseModel::from(&paper.params), &plain[..first.len()]);
+    Ok(predict_precision(lowered, &model, &first, exact, NOISE_SEED)?)
 }
 
 /// Runs the program on plain numbers, checks that the primes have room for them, and compares with the network's results,

@@ -96,6 +96,10 @@ pub struct CandidateReport {
     pub logit_precision_bits: f64,
     /// The same, relative to the largest logit of its image.
     pub logit_relative_precision_bits: f64,
+    /// The first of both as predicted on the first few images, by simulated noise.
+    pub predicted_precision_bits: f64,
+    /// The second.
+    pub predicted_relative_precision_bits: f64,
     /// Largest difference of a logit between the program on plain numbers and the network.
     pub clear_error: f64,
     /// For baseline A, what of its predicted time its own choices take.
@@ -301,6 +305,8 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         accuracy,
         logit_precision_bits: precision.absolute_bits.min(MOST_BITS),
         logit_relative_precision_bits: precision.relative_bits.min(MOST_BITS),
+        predicted_precision_bits: setup.predicted_precision.absolute_bits.min(MOST_BITS),
+        predicted_relative_precision_bits: setup.predicted_precision.relative_bits.min(MOST_BITS),
         clear_error: setup.clear_error,
         shares: paper.shares,
         not_taken: paper.not_taken.clone(),

@@ -120,8 +120,11 @@ fn facts(report: &RunReport) -> String {
         (
             "logits",
             format!(
-                "{:.1} bits, {:.1} bits relative to the largest",
-                c.logit_precision_bits, c.logit_relative_precision_bits
+                "{:.1} bits (predicted {:.1}), {:.1} bits relative to the largest (predicted {:.1})",
+                c.logit_precision_bits,
+                c.predicted_precision_bits,
+                c.logit_relative_precision_bits,
+                c.predicted_relative_precision_bits
             ),
         ),
         (
@@ -209,6 +212,7 @@ pub fn comparison(report: &RunReport) -> String {
             "error",
             "speed-up",
             "logit bits",
+            "predicted bits",
             "memory",
         ]
         .map(str::to_owned)
@@ -256,6 +260,7 @@ fn comparison_row(c: &CandidateReport, speedup: Option<f64>) -> Vec<String> {
         percent(c.prediction_error),
         speedup.map_or(String::new(), |s| format!("{s:.2}x")),
         format!("{:.1}", c.logit_precision_bits),
+        format!("{:.1}", c.predicted_precision_bits),
         show_bytes(c.peak_memory_bytes.measured),
     ]
 }

@@ -1,10 +1,8 @@
 //! Running a program on plain slot vectors, exactly or with simulated noise.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::noise::NoiseModel;
+use super::noise::{Noise, NoiseModel};
 use crate::network::largest;
 use crate::program::{Instruction, Op, PlaintextId, Program, Term, ValueId};
 use crate::{Error, Result};
@@ -25,15 +23,16 @@ pub fn run_measured(program: &Program, inputs: &[Vec<f64>]) -> Result<(Vec<Vec<f
     Ok((outputs, reach))
 }
 
-/// Runs a program with Gaussian noise of the model added where encryption, key switching and rescaling
-/// add it; results wrap as decryption wraps them. The same seed gives the same result.
+/// Runs a program with noise of the model added where encryption, encoding, key switching and rescaling add it, under a
+/// secret drawn for the run; results wrap as decryption wraps them. The same seed gives the same result.
 pub fn run_noisy(
     program: &Program,
     inputs: &[Vec<f64>],
     noise: &NoiseModel,
     seed: u64,
 ) -> Result<Vec<Vec<f64>>> {
-    let mut results = run(program, inputs, Some((noise, seed)), &mut |_, _| {})?;
+    let noisy = Noise::new(noise, seed);
+    let mut results = run(program, inputs, Some(&noisy), &mut |_, _| {})?;
     for (slots, v) in results.iter_mut().zip(&program.outputs) {
         let modulus = noise.modulus(&program.values[*v]);
         // No coefficient is larger than the largest slot.
@@ -47,7 +46,7 @@ pub fn run_noisy(
 fn run(
     program: &Program,
     inputs: &[Vec<f64>],
-    noise: Option<(&NoiseModel, u64)>,
+    noise: Option<&Noise<'_>>,
     observe: &mut dyn FnMut(ValueId, &[f64]),
 ) -> Result<Vec<Vec<f64>>> {
     if inputs.len() != program.inputs {
@@ -60,20 +59,13 @@ fn run(
     let mut values: Vec<Option<Vec<f64>>> = vec![None; program.values.len()];
     for (k, v) in inputs.iter().enumerate() {
         let mut v = v.clone();
-        if let Some((model, seed)) = noise {
-            model.add(&mut rng(seed, k), model.fresh(&program.values[k]), &mut v);
+        if let Some(noise) = noise {
+            noise.encrypt(k, &program.values[k], &mut v);
         }
         values[k] = Some(v);
     }
     for (k, instruction) in program.instructions.iter().enumerate() {
-        let mut results = step(program, instruction, &values)?;
-        if let Some((model, seed)) = noise {
-            let std = model.instruction(program, instruction);
-            for (result, dst) in results.iter_mut().zip(&instruction.dsts) {
-                let std = std.for_destination(program, instruction, *dst);
-                model.add(&mut rng(seed, *dst), std, result);
-            }
-        }
+        let results = step(program, instruction, &values, noise)?;
         for (dst, result) in instruction.dsts.iter().zip(results) {
             observe(*dst, &result);
             values[*dst] = Some(result);
@@ -87,58 +79,44 @@ fn run(
     program.outputs.iter().map(|v| read(&values, *v).map(<[f64]>::to_vec)).collect()
 }
 
-fn rng(seed: u64, value: ValueId) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(value as u64);
-    rng
-}
-
 fn read(values: &[Option<Vec<f64>>], v: ValueId) -> Result<&[f64]> {
     values.get(v).and_then(|v| v.as_deref()).ok_or_else(|| {
         Error::argument("a value", format!("number {v}, undefined"), "one defined before its use")
     })
 }
 
-fn plaintext(program: &Program, p: PlaintextId) -> Result<Vec<f64>> {
+/// The slots of a plaintext as it is encoded: with its errors where they repeat, and the variance of the others.
+fn plaintext(
+    program: &Program,
+    p: PlaintextId,
+    noise: Option<&Noise<'_>>,
+) -> Result<(Vec<f64>, f64)> {
     let spec = program.plaintexts.get(p).ok_or_else(|| {
         Error::argument("a plaintext", format!("number {p}"), "one that the program has")
     })?;
-    spec.slot_values(program.slots)
+    let mut slots = spec.slot_values(program.slots)?;
+    let variance = noise.map_or(0.0, |noise| noise.encode(p, spec, &mut slots));
+    Ok((slots, variance))
 }
 
+/// Executes an instruction; with noise, that of the instruction too.
 fn step(
     program: &Program,
     instruction: &Instruction,
     values: &[Option<Vec<f64>>],
+    noise: Option<&Noise<'_>>,
 ) -> Result<Vec<Vec<f64>>> {
     let zip = |a: &[f64], b: &[f64], f: fn(f64, f64) -> f64| -> Vec<Vec<f64>> {
         vec![a.iter().zip(b).map(|(x, y)| f(*x, *y)).collect()]
     };
-    Ok(match &instruction.op {
+    let mut encoding = 0.0;
+    let mut results = match &instruction.op {
+        Op::Linear { srcs, terms, .. } => {
+            return linear(program, instruction, (srcs, terms), values, noise);
+        }
         Op::RotateHoisted { src, shifts } => {
             let x = read(values, *src)?;
-            shifts.iter().map(|s| rotated(x, *s as usize).copied().collect()).collect()
-        }
-        Op::Linear { srcs, terms, .. } => {
-            let groups = split(terms, instruction.dsts.len());
-            groups
-                .into_par_iter()
-                .map(|group| {
-                    let mut sum = vec![0.0; program.slots];
-                    for t in group {
-                        let x = rotated(read(values, srcs[t.src as usize])?, t.shift as usize);
-                        match t.plaintext {
-                            None => sum.iter_mut().zip(x).for_each(|(s, x)| *s += x),
-                            Some(p) => sum
-                                .iter_mut()
-                                .zip(x)
-                                .zip(&plaintext(program, p)?)
-                                .for_each(|((s, x), p)| *s += p * x),
-                        }
-                    }
-                    Ok(sum)
-                })
-                .collect::<Result<_>>()?
+            shifts.iter().map(|s| rotated(x, *s as usize).concat()).collect()
         }
         Op::SumSquares { srcs, .. } => {
             let mut sum = vec![0.0; program.slots];
@@ -151,13 +129,75 @@ fn step(
         Op::Add { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x + y),
         Op::Sub { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x - y),
         Op::AddPlain { src, plaintext: p } => {
-            zip(read(values, *src)?, &plaintext(program, *p)?, |x, y| x + y)
+            let (p, variance) = plaintext(program, *p, noise)?;
+            encoding = variance;
+            zip(read(values, *src)?, &p, |x, y| x + y)
         }
         // Slots are real here, so conjugation changes nothing.
         Op::Rescale { src } | Op::DropLevel { src, .. } | Op::Conjugate { src } => {
             vec![read(values, *src)?.to_vec()]
         }
-    })
+    };
+    if let Some(noise) = noise {
+        let facts = program.facts(instruction);
+        let switch = facts.decomposed as f64 * noise.model.switch(&facts.product);
+        for (result, &dst) in results.iter_mut().zip(&instruction.dsts) {
+            noise.disturb(&facts, (dst, &program.values[dst]), |_| switch + encoding, result);
+        }
+    }
+    Ok(results)
+}
+
+/// A linear combination. Key switches come before its plaintexts, whose errors multiply the message: the variances of both
+/// are added up slot by slot.
+fn linear(
+    program: &Program,
+    instruction: &Instruction,
+    (srcs, terms): (&[ValueId], &[Term]),
+    values: &[Option<Vec<f64>>],
+    noise: Option<&Noise<'_>>,
+) -> Result<Vec<Vec<f64>>> {
+    let facts = noise.map(|_| program.facts(instruction));
+    let destination = |(group, &dst): (&[Term], &ValueId)| {
+        let mut sum = vec![0.0; program.slots];
+        let mut variance = vec![0.0; if noise.is_some() { program.slots } else { 0 }];
+        for t in group {
+            let src = srcs[t.src as usize];
+            let x = rotated(read(values, src)?, t.shift as usize);
+            let switch = match noise {
+                Some(noise) if t.shift != 0 => noise.model.switch(&program.values[src]),
+                _ => 0.0,
+            };
+            let Some(p) = t.plaintext else {
+                sum.iter_mut().zip(x.into_iter().flatten()).for_each(|(s, x)| *s += x);
+                variance.iter_mut().for_each(|v| *v += switch);
+                continue;
+            };
+            let (p, encoding) = plaintext(program, p, noise)?;
+            let mut start = 0;
+            for x in x {
+                let range = start..start + x.len();
+                start = range.end;
+                let (p, sum) = (&p[range.clone()], &mut sum[range.clone()]);
+                let Some(variance) = variance.get_mut(range).filter(|_| switch + encoding > 0.0)
+                else {
+                    sum.iter_mut().zip(x).zip(p).for_each(|((s, x), p)| *s += p * x);
+                    continue;
+                };
+                let both = sum.iter_mut().zip(variance);
+                both.zip(x).zip(p).for_each(|(((s, v), x), p)| {
+                    *s += p * x;
+                    *v += p * p * switch + x * x * encoding;
+                });
+            }
+        }
+        if let (Some(noise), Some(facts)) = (noise, &facts) {
+            noise.disturb(facts, (dst, &program.values[dst]), |j| variance[j], &mut sum);
+        }
+        Ok(sum)
+    };
+    let groups = split(terms, instruction.dsts.len());
+    groups.into_par_iter().zip(&instruction.dsts).map(destination).collect()
 }
 
 /// Terms of each destination; terms are ordered by destination.
@@ -173,7 +213,8 @@ fn split(terms: &[Term], destinations: usize) -> Vec<&[Term]> {
         .collect()
 }
 
-fn rotated(x: &[f64], shift: usize) -> impl Iterator<Item = &f64> {
+/// Slots rotated to the left: first the one part, then the other.
+fn rotated(x: &[f64], shift: usize) -> [&[f64]; 2] {
     let shift = if x.is_empty() { 0 } else { shift % x.len() };
-    x[shift..].iter().chain(&x[..shift])
+    [&x[shift..], &x[..shift]]
 }

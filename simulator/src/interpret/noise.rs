@@ -1,59 +1,57 @@
-//! Standard deviations of CKKS noise, in slot units.
+//! Noise of the engine's operations, in slot units, and its simulation on plain slots.
 //!
-//! A polynomial error whose coefficients have standard deviation `s` shows in each slot with about
-//! `sqrt(N) s / scale`. With ternary secrets of variance 2/3:
-//! - fresh symmetric encryption: `s = sigma`, sigma = 3.2;
-//! - rescaling: rounding both parts, `s^2 = (2N/3 + 1) / 12`;
-//! - key switching: `digits` products of a digit, uniform modulo its size `q_digit`, with key noise:
-//!   `s^2 = digits * N * (q_digit / P)^2 / 12 * sigma^2`, and the rounding of the division by `P`. The digit
-//!   is as wide as the special primes or narrower, so `q_digit / P` is at most about one.
+//! Slots are real parts. A polynomial error with independent coefficients of variance `v` shows in the real part of each slot
+//! with variance `N v / 2`; the imaginary part, as large, never comes back in full: a program multiplies by real slots only.
+//! - Fresh ciphertexts: one error of standard deviation [`SIGMA`], and the rounding of the encoding.
+//! - Encodings: coefficients are rounded, of variance 1/12 each. Real slots are those of a polynomial that conjugation leaves
+//!   as it is, and so is its rounding: no part is imaginary, and `m` coefficients give a slot `m / 12`. Slots of period `T` have
+//!   `2T` coefficients, one of which is zero. The error is of the period of the slots; it multiplies the message of the
+//!   ciphertext.
+//! - Key switches: products of digits, uniform modulo the digit's size `Q_d` and centred, with key errors: a variance
+//!   of `N sigma^2 Q_d^2 / 12` for each digit, divided by `P^2`. In a linear combination they come before its plaintexts,
+//!   one for every rotated source.
+//! - Divisions (mod-down, rescale, or both at once) round both parts to nearest: `(1 + |s_j|^2) N / 24` in slot `j`, where `s_j`
+//!   is the secret's slot, the same in all divisions. The ternary secret has `|s_j|^2 = 2N / 3` in the mean, but it is
+//!   distributed like an exponential: largest errors are well above those of a Gaussian of that size.
 //!
-//! A rescale merged into a key switch's division rounds once. Noise of rotated inputs within a linear
-//! combination is multiplied by its plaintexts: the model takes their root mean square, or one without values.
+//! Everything after an error (plaintexts, squares, sums) acts on it as on the message: it is in the slots from then on.
 
-use rand::Rng;
+use engine::params::Parameters;
+use engine::sampling::SIGMA;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Exp1, StandardNormal};
 
 use crate::chain::Chain;
-use crate::program::{Instruction, Op, Program, ValueId, ValueInfo};
+use crate::program::{Facts, PlaintextId, PlaintextSpec, ValueId, ValueInfo};
 
-/// Standard deviation of encryption and key noise.
-const SIGMA: f64 = 3.2;
+/// Variance of what is rounded off to an integer.
+const ROUNDED_OFF: f64 = 1.0 / 12.0;
+
+/// Variance of a coefficient of a secret, uniform on -1, 0, 1.
+const SECRET: f64 = 2.0 / 3.0;
 
 /// Noise of a parameter set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoiseModel {
     chain: Chain,
-    /// Ratio of the largest digit's modulus to the product of the special primes.
-    digit_ratio: f64,
-}
-
-/// Noise that an instruction adds.
-pub(crate) struct Added {
-    /// Variance of one key switch, in coefficient units at the scale before any rescale.
-    switch: f64,
-    /// Variance of one final rounding, in coefficient units of the result.
-    rounding: f64,
-    /// `sqrt(N)`.
-    root_n: f64,
-    /// What the result is divided by.
-    divisor: f64,
+    /// Base-2 logarithm of the product of the special primes.
+    log_p: f64,
 }
 
 impl NoiseModel {
     /// The model of a chain whose special primes have `special_bits` bits each.
     pub fn new(chain: &Chain, special_bits: f64) -> Self {
-        let log_p = special_bits * chain.special as f64;
-        let widest = chain
-            .moduli
-            .chunks(chain.alpha.max(1))
-            .map(|digit| digit.iter().map(|q| q.log2()).sum::<f64>())
-            .fold(0.0, f64::max);
-        Self { chain: chain.clone(), digit_ratio: (widest - log_p).exp2() }
+        Self { chain: chain.clone(), log_p: special_bits * chain.special as f64 }
     }
 
     fn n(&self) -> f64 {
         2.0 * self.chain.slots as f64
+    }
+
+    /// Variance of a slot's real part, from that of a polynomial's coefficients.
+    fn slot(&self, coefficient: f64) -> f64 {
+        self.n() / 2.0 * coefficient
     }
 
     /// Modulus of a ciphertext, in units of its values: what is half as large or more wraps.
@@ -61,93 +59,113 @@ impl NoiseModel {
         self.chain.modulus_bits(info.level).exp2() / info.scale
     }
 
-    /// Variance of a rounding, in coefficients.
-    fn rounding(&self) -> f64 {
-        (2.0 * self.n() / 3.0 + 1.0) / 12.0
-    }
-
     /// Standard deviation of a fresh ciphertext, in slots.
     pub fn fresh(&self, info: &ValueInfo) -> f64 {
-        self.n().sqrt() * SIGMA / info.scale
+        let encoding = encoding(self.chain.slots, info.scale);
+        (self.slot(SIGMA * SIGMA) / info.scale.powi(2) + encoding).sqrt()
     }
 
-    /// Variance of a key switch at a level before its final rounding, in coefficients.
-    fn switch(&self, level: usize) -> f64 {
-        let digits = self.chain.digits(level) as f64;
-        digits * self.n() / 12.0 * (SIGMA * self.digit_ratio).powi(2)
-    }
-
-    /// Noise that an instruction adds to each result.
-    pub(crate) fn instruction(&self, program: &Program, instruction: &Instruction) -> Added {
-        let level = program.facts(instruction).operand.level;
-        let modulus = self.chain.moduli[level];
-        let (switch, rounds, rescale) = match &instruction.op {
-            Op::RotateHoisted { .. } | Op::Conjugate { .. } => (1.0, 1.0, false),
-            Op::Linear { terms, rescale, .. } => {
-                let rotates = terms.iter().any(|t| t.shift != 0);
-                (1.0, f64::from(u8::from(rotates || *rescale)), *rescale)
-            }
-            Op::SumSquares { rescale, .. } | Op::Multiply { rescale, .. } => (1.0, 1.0, *rescale),
-            Op::Rescale { .. } => (0.0, 1.0, true),
-            Op::AddPlain { .. } => (0.0, 1.0 / self.rounding() / 12.0, false),
-            Op::Add { .. } | Op::Sub { .. } | Op::DropLevel { .. } => (0.0, 0.0, false),
-        };
-        Added {
-            switch: switch * self.switch(level),
-            rounding: rounds * self.rounding(),
-            root_n: self.n().sqrt(),
-            divisor: if rescale { modulus } else { 1.0 },
-        }
-    }
-
-    /// Adds Gaussian noise of a standard deviation to every slot.
-    pub(crate) fn add(&self, rng: &mut ChaCha8Rng, std: f64, slots: &mut [f64]) {
-        if std == 0.0 {
-            return;
-        }
-        for pair in slots.chunks_mut(2) {
-            let (u, v): (f64, f64) = (rng.random(), rng.random());
-            let radius = std * (-2.0 * (1.0 - u).ln()).sqrt();
-            let (sin, cos) = (std::f64::consts::TAU * v).sin_cos();
-            pair.iter_mut().zip([radius * cos, radius * sin]).for_each(|(s, n)| *s += n);
-        }
+    /// Variance of a key switch of a value, before the division.
+    pub(crate) fn switch(&self, info: &ValueInfo) -> f64 {
+        let digits = self.chain.moduli[..=info.level].chunks(self.chain.alpha.max(1));
+        let ratios = digits.map(|digit| {
+            let log_size: f64 = digit.iter().map(|q| q.log2()).sum();
+            (2.0 * (log_size - self.log_p)).exp2()
+        });
+        let coefficient = self.n() * SIGMA * SIGMA * ROUNDED_OFF * ratios.sum::<f64>();
+        self.slot(coefficient) / info.scale.powi(2)
     }
 }
 
-impl Added {
-    /// Standard deviation in slots of one destination.
-    pub(crate) fn for_destination(
-        &self,
-        program: &Program,
-        instruction: &Instruction,
-        dst: ValueId,
-    ) -> f64 {
-        let scale = program.values[dst].scale;
-        // Factors of a key switch's noise: plaintexts, as encoded, times the number of rotated terms; and the
-        // rounding of encoded plaintexts, which the ciphertext's message multiplies (values of order one).
-        let (mut switches, mut encoding) = (1.0, 0.0);
-        if let Op::Linear { terms, .. } = &instruction.op {
-            let index = instruction.dsts.iter().position(|d| *d == dst).unwrap_or(0) as u32;
-            let mine = terms.iter().filter(|t| t.dst == index);
-            switches = 0.0;
-            for t in mine {
-                let spec = t.plaintext.map(|p| &program.plaintexts[p]);
-                let square = spec.map_or(1.0, |p| {
-                    let mean = p.slot_values(program.slots).map_or(1.0, |v| {
-                        v.iter().map(|x| x * x).sum::<f64>() / v.len().max(1) as f64
-                    });
-                    mean * p.scale * p.scale
-                });
-                if t.shift != 0 {
-                    switches += square;
-                }
-                if spec.is_some() {
-                    let source = instruction.op.operands()[t.src as usize];
-                    encoding += program.values[source].scale.powi(2) / 12.0;
-                }
-            }
+impl From<&Parameters> for NoiseModel {
+    fn from(params: &Parameters) -> Self {
+        let log_p = params.p().iter().map(|p| (*p as f64).log2()).sum();
+        Self { chain: Chain::from(params), log_p }
+    }
+}
+
+/// Variance of the rounding of an encoding, for slots of such a period.
+fn encoding(period: usize, scale: f64) -> f64 {
+    (2 * period).saturating_sub(1) as f64 * ROUNDED_OFF / scale.powi(2)
+}
+
+/// Noise for one run of a program: one secret, and errors that a seed determines.
+pub(crate) struct Noise<'a> {
+    pub(crate) model: &'a NoiseModel,
+    seed: u64,
+    /// Variance of a division's rounding in each slot, at scale 1.
+    rounding: Vec<f64>,
+}
+
+/// What is drawn, each from a stream of its own.
+enum Stream {
+    Secret,
+    Value(ValueId),
+    Plaintext(PlaintextId),
+}
+
+impl<'a> Noise<'a> {
+    /// Draws a secret.
+    pub(crate) fn new(model: &'a NoiseModel, seed: u64) -> Self {
+        let mut rng = stream(seed, Stream::Secret);
+        let (rounded, secret) = (model.slot(ROUNDED_OFF), model.n() * SECRET);
+        // The squared magnitude of a complex Gaussian is distributed exponentially.
+        let spread = (&mut rng).sample_iter::<f64, _>(Exp1).take(model.chain.slots);
+        let rounding = spread.map(|s| rounded * (1.0 + secret * s)).collect();
+        Self { model, seed, rounding }
+    }
+
+    /// Disturbs an input.
+    pub(crate) fn encrypt(&self, v: ValueId, info: &ValueInfo, slots: &mut [f64]) {
+        let std = self.model.fresh(info);
+        disturb(&mut stream(self.seed, Stream::Value(v)), slots, |_| std);
+    }
+
+    /// Disturbs the slots of a plaintext as encoding does, where it is a polynomial of a subring: slots that repeat have the
+    /// same error, which may add up over all of them. Else gives the error's variance in every slot.
+    pub(crate) fn encode(&self, p: PlaintextId, spec: &PlaintextSpec, slots: &mut [f64]) -> f64 {
+        let variance = encoding(spec.period, spec.scale);
+        if !spec.is_subring(slots.len()) {
+            return variance;
         }
-        let variance = (self.switch * switches + encoding) / self.divisor.powi(2) + self.rounding;
-        self.root_n * variance.sqrt() / scale
+        let mut errors = vec![0.0; spec.period];
+        let std = variance.sqrt();
+        disturb(&mut stream(self.seed, Stream::Plaintext(p)), &mut errors, |_| std);
+        for slots in slots.chunks_mut(spec.period) {
+            slots.iter_mut().zip(&errors).for_each(|(slot, error)| *slot += error);
+        }
+        0.0
+    }
+
+    /// Disturbs a result: by the variances given for each slot, and by the rounding if anything was divided.
+    pub(crate) fn disturb(
+        &self,
+        facts: &Facts,
+        (v, info): (ValueId, &ValueInfo),
+        variance: impl Fn(usize) -> f64,
+        slots: &mut [f64],
+    ) {
+        let divides = facts.decomposed > 0 || facts.rescale;
+        let rounding = if divides { info.scale.powi(-2) } else { 0.0 };
+        let mut rng = stream(self.seed, Stream::Value(v));
+        disturb(&mut rng, slots, |j| (variance(j) + rounding * self.rounding[j]).sqrt());
+    }
+}
+
+fn stream(seed: u64, what: Stream) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(match what {
+        Stream::Secret => 0,
+        Stream::Value(v) => 2 * v as u64 + 1,
+        Stream::Plaintext(p) => 2 * p as u64 + 2,
+    });
+    rng
+}
+
+/// Adds Gaussian noise of a standard deviation for each slot.
+fn disturb(rng: &mut ChaCha8Rng, slots: &mut [f64], std: impl Fn(usize) -> f64) {
+    for (j, slot) in slots.iter_mut().enumerate() {
+        let unit: f64 = rng.sample(StandardNormal);
+        *slot += std(j) * unit;
     }
 }

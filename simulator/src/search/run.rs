@@ -16,14 +16,13 @@ use crate::chain::Chain;
 use crate::config::{Configuration, ParameterChoice, ScalePlan};
 use crate::fold::{Folded, StageKind, Statistics};
 use crate::lowering::{Signature, lower};
-use crate::precision::Precision;
 use crate::{Error, Result};
 
 /// Images that value sizes are measured over, at most.
 const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
-const KEYS: u32 = 6;
+const KEYS: u32 = 7;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]
@@ -231,8 +230,8 @@ impl Search<'_> {
         }
     }
 
-    /// Lowers the ways found, and says what is in the way of those for which there is no room. Precision depends on the
-    /// parameters and the depth far more than on the layouts, so it is simulated once for each plan of scales.
+    /// Lowers the ways found, simulates their noise, and says what is in the way of those for which there is no room.
+    /// Precision depends on layouts, too: by a bit or more between two ways of one network with the same scales.
     pub(super) fn finish(
         &self,
         about: &About<'_>,
@@ -240,12 +239,11 @@ impl Search<'_> {
         paths: &mut [(Path, Option<Survey>)],
     ) -> Result<Point> {
         let mut point = Point::default();
-        let mut known = Vec::new();
         if paths.is_empty() {
             point.refused.push(Obstacle::Layouts { log_n: parameters.log_n });
         }
         for (path, survey) in paths {
-            match self.evaluate(about, parameters, path, survey, &mut known) {
+            match self.evaluate(about, parameters, path, survey) {
                 Ok(evaluated) => point.found.push(evaluated),
                 // Primes without room for the values are no candidate.
                 Err(error @ (Error::Room { .. } | Error::Configuration(_))) => {
@@ -266,7 +264,6 @@ impl Search<'_> {
         parameters: &ParameterChoice,
         path: &Path,
         survey: &mut Option<Survey>,
-        known: &mut Vec<(Option<ScalePlan>, Precision)>,
     ) -> Result<Evaluated> {
         let (candidate, images) = (about.candidate, about.images);
         let (folded, chain) = (&candidate.folded, parameters.ideal_chain()?);
@@ -288,11 +285,7 @@ impl Search<'_> {
             pools: path.pools.clone(),
             repacks: path.repacks.clone(),
         };
-        let is_known = |known: &[(Option<ScalePlan>, Precision)], c: &Configuration| {
-            known.iter().find(|(scales, _)| *scales == c.scales).map(|(_, p)| *p)
-        };
-        let values = survey.is_none() || is_known(known, &configuration).is_none();
-        let mut lowered = lower(folded, &configuration, &chain, values)?;
+        let mut lowered = lower(folded, &configuration, &chain, true)?;
         let survey = match survey {
             Some(survey) => survey,
             none => none.insert(Survey::new(&lowered, folded, images)?),
@@ -302,19 +295,10 @@ impl Search<'_> {
             // What lies beside the results needs more room than they do.
             configuration.parameters = scaled(&scales);
             configuration.scales = scales;
-            let values = is_known(known, &configuration).is_none();
-            lowered = lower(folded, &configuration, &chain, values)?;
+            lowered = lower(folded, &configuration, &chain, true)?;
         }
         survey.check_room(&lowered, &chain)?;
-        let precision = match is_known(known, &configuration) {
-            Some(precision) => precision,
-            None => {
-                let found =
-                    survey.precision(&lowered, &configuration, &chain, images, self.seed)?;
-                known.push((configuration.scales.clone(), found));
-                found
-            }
-        };
+        let precision = survey.precision(&lowered, &configuration, &chain, images, self.seed)?;
         let threads = self.space.threads;
         let mut e = priced(&lowered.program, &chain, &configuration, threads, self.pricer);
         e.accuracy = candidate.accuracy;

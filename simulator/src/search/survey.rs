@@ -9,7 +9,7 @@ use crate::Result;
 use crate::chain::Chain;
 use crate::config::Configuration;
 use crate::fold::Folded;
-use crate::interpret::{NoiseModel, run_measured, run_noisy};
+use crate::interpret::{NoiseModel, predict_precision, run_measured};
 use crate::lowering::Lowered;
 use crate::network::larger;
 use crate::precision::Precision;
@@ -82,12 +82,6 @@ impl Survey {
     ) -> Result<Precision> {
         let special_bits = f64::from(configuration.parameters.special_bits);
         let model = NoiseModel::new(chain, special_bits);
-        let mut worst = Precision::EXACT;
-        for (k, (image, exact)) in images.iter().zip(&self.exact).enumerate() {
-            let slots = lowered.encode(image)?;
-            let noisy = run_noisy(&lowered.program, &slots, &model, seed.wrapping_add(k as u64))?;
-            worst = worst.least(Precision::of(&lowered.decode(&noisy)?, exact));
-        }
-        Ok(worst)
+        predict_precision(lowered, &model, images, &self.exact, seed)
     }
 }

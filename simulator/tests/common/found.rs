@@ -90,17 +90,26 @@ pub fn check_clear(model: &Model, e: &Evaluated, image: &[f64]) {
 /// Runs a configuration encrypted, and gives its precision; the instructions must be the priced ones.
 #[track_caller]
 pub fn encrypted(model: &Model, c: &Configuration, image: &[f64]) -> Precision {
+    encrypted_images(model, c, &[image.to_vec()])
+}
+
+/// The same for several images under one key: the precision of the least precise.
+#[track_caller]
+pub fn encrypted_images(model: &Model, c: &Configuration, images: &[Vec<f64>]) -> Precision {
     let folded = Folded::new(model, c).unwrap();
     let params = Parameters::new(&c.parameters.literal().unwrap()).unwrap();
     let chain = Chain::from(&params);
     let lowered = lower(&folded, c, &chain, true).unwrap();
     let client = Client::new(&params);
     let keys = Arc::new(client.evaluation_keys(&lowered.program).unwrap());
-    let inputs = client.encrypt(&lowered.program, &lowered.encode(image).unwrap()).unwrap();
     let form = PlaintextForm::Stored;
     let session = Session::prepare(&params, keys, lowered.program.clone(), form).unwrap();
-    let execution = session.run(inputs).unwrap();
-    execution.check(&lowered.program).unwrap();
-    let results = lowered.decode(&client.decrypt(&execution.outputs).unwrap()).unwrap();
-    Precision::of(&results, &model.forward(image).unwrap())
+    let precision = |image: &Vec<f64>| {
+        let inputs = client.encrypt(&lowered.program, &lowered.encode(image).unwrap()).unwrap();
+        let execution = session.run(inputs).unwrap();
+        execution.check(&lowered.program).unwrap();
+        let results = lowered.decode(&client.decrypt(&execution.outputs).unwrap()).unwrap();
+        Precision::of(&results, &model.forward(image).unwrap())
+    };
+    images.iter().map(precision).fold(Precision::EXACT, Precision::least)
 }

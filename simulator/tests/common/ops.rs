@@ -49,11 +49,18 @@ impl Ops {
 
     /// A plaintext of the given level and scale.
     pub fn plaintext(&mut self, info: ValueInfo, extended: bool) -> usize {
+        let seed = self.program.plaintexts.len() + 5;
+        self.plaintext_of(slots(self.chain.slots, seed), info, extended)
+    }
+
+    /// The same with slots of one period.
+    pub fn plaintext_of(&mut self, period: Vec<f64>, info: ValueInfo, extended: bool) -> usize {
         let id = self.program.plaintexts.len();
-        let values: Arc<dyn SlotSource> = Arc::new(slots(self.chain.slots, id + 5));
+        let length = period.len();
+        let values: Arc<dyn SlotSource> = Arc::new(period);
         self.program.plaintexts.push(PlaintextSpec {
             values_bytes: values.bytes(),
-            period: self.chain.slots,
+            period: length,
             values: Some(values),
             level: info.level,
             scale: info.scale,
