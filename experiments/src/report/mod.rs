@@ -2,8 +2,10 @@
 
 mod disturbance;
 mod plot;
+mod scatter;
 mod statistics;
 mod text;
+mod validation;
 mod verdict;
 
 use serde::Serialize;
@@ -19,8 +21,10 @@ use crate::provenance::Provenance;
 
 pub use disturbance::Disturbance;
 pub use plot::plot;
+pub use scatter::scatter;
 pub use statistics::{argmax, largest_difference, median, quantile};
 pub use text::{comparison, percent, print, table};
+pub use validation::ValidationReport;
 pub use verdict::Verdict;
 
 /// One layer of a candidate.
