@@ -31,6 +31,7 @@ pub fn scatter(report: &ValidationReport) -> Result<String> {
     let times = || all.iter().flat_map(|m| [m.predicted_ms, m.measured_ms]).filter(|t| *t > 0.0);
     let low = times().min_by(f64::total_cmp).context("there is no measurement to draw")? / 1.3;
     let high = times().fold(low, f64::max) * 1.3;
+    let axis = || (low..high).log_scale().with_key_points(ticks(low, high));
     let mut networks: Vec<&str> = all.iter().map(|m| m.network.as_str()).collect();
     networks.sort_unstable();
     networks.dedup();
@@ -43,12 +44,14 @@ pub fn scatter(report: &ValidationReport) -> Result<String> {
             .margin(12)
             .x_label_area_size(44)
             .y_label_area_size(64)
-            .build_cartesian_2d((low..high).log_scale(), (low..high).log_scale())
+            .build_cartesian_2d(axis(), axis())
             .map_err(failed)?;
         chart
             .configure_mesh()
             .x_desc("measured, ms")
             .y_desc("predicted, ms")
+            .x_label_formatter(&label)
+            .y_label_formatter(&label)
             .light_line_style(WHITE)
             .draw()
             .map_err(failed)?;
@@ -94,4 +97,30 @@ pub fn scatter(report: &ValidationReport) -> Result<String> {
         root.present().map_err(failed)?;
     }
     Ok(text)
+}
+
+/// One, two and five of every power of ten between two positive numbers.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let powers = low.log10().floor() as i32..=high.log10().floor() as i32;
+    let within = |tick: &f64| (low..=high).contains(tick);
+    powers.flat_map(|p| [1.0, 2.0, 5.0].map(|d| d * 10_f64.powi(p))).filter(within).collect()
+}
+
+/// A tick in words, without the noise of its last bits.
+fn label(tick: &f64) -> String {
+    let decimals = (-tick.log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{tick:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_have_round_numbers() {
+        let of = |low, high| ticks(low, high).iter().map(label).collect::<Vec<_>>();
+        assert_eq!(of(13.0, 390.0), ["20", "50", "100", "200"]);
+        assert_eq!(of(0.03, 1.0), ["0.05", "0.1", "0.2", "0.5", "1"]);
+        assert_eq!(of(900.0, 2100.0), ["1000", "2000"]);
+    }
 }

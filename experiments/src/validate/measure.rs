@@ -216,7 +216,9 @@ impl Job<'_> {
                 }
                 let network = &one.prepared.paper().candidate.model.network;
                 let normalised = network.normalise(&image)?;
-                let infer = || one.prepared.infer(&normalised, &mut run.repeats);
+                // What does not count need not be undisturbed.
+                let repeats = if round < WARM_UP { &mut 0 } else { &mut run.repeats };
+                let infer = || one.prepared.infer(&normalised, repeats);
                 match pools[pool].install(infer) {
                     Ok(sample) => run.samples.push(sample),
                     Err(error) => run.failure = Some(format!("{error:#}")),
