@@ -30,15 +30,15 @@ use crate::{cancel, files, images, profiles};
 /// that did not help: errors of a busy machine are not the model's.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-How configurations are drawn: each network has an equal part of them, each variant three or more, from two ring degrees
-where several will do. Half of them are the fastest of their key-switching shape; the others come from a search among the
+How configurations are drawn: each network has an equal part of them, each variant three or more, from two ring degrees \
+where several will do. Half of them are the fastest of their key-switching shape; the others come from a search among the \
 paper's layouts that is led astray by bent prices. Searching takes from seconds (LeNet) to some minutes (the others).
 
-Of each configuration, --images are run in as many rounds; the first warms up and does not count. Configurations that
+Of each configuration, --images are run in as many rounds; the first warms up and does not count. Configurations that \
 memory does not hold together are run in groups.
 
 Examples:
-  spencnn validate --network lenet --configurations 6      a few minutes
+  spencnn validate --network lenet --configurations 6      about a minute
   spencnn validate --journal validate.jsonl --out validation.json --plot validation.svg
                                                            all embedded networks; goes on where it was stopped
   spencnn validate --network hefnet --variant g8-p50 --log-n 14 --threads 2 --seed 7")]

@@ -92,7 +92,8 @@ pub struct KindSum {
 /// How good predictions were.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Errors of latency: of all, and by network, threads, ring degree, special primes and form of plaintexts.
+    /// Errors of latency: of all, and by network, threads, ring degree, special primes, form of plaintexts, and
+    /// whether other work disturbed an image.
     pub rows: Vec<Row>,
     /// Order and choice, where there are two configurations or more.
     pub groups: Vec<Group>,
@@ -125,13 +126,17 @@ impl Summary {
 /// What measurements may have in common.
 type Common = (&'static str, fn(&Measured) -> (usize, String));
 
-const COMMON: [Common; 6] = [
+const COMMON: [Common; 7] = [
     ("all", |_| (0, String::new())),
     ("network", |m| (0, m.network.clone())),
     ("threads", |m| (m.threads, m.threads.to_string())),
     ("ring degree", |m| (m.ring_degree, format!("2^{}", m.ring_degree.ilog2()))),
     ("special primes", |m| (m.special, m.special.to_string())),
     ("plaintexts", |m| (0, m.plaintexts.clone())),
+    ("machine", |m| {
+        let busy = m.disturbance.disturbed > 0;
+        (usize::from(busy), if busy { "busy" } else { "not busy" }.into())
+    }),
 ];
 
 fn rows(all: &[&Measured]) -> Vec<Row> {

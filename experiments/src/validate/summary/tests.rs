@@ -93,7 +93,7 @@ fn regret_is_that_of_the_configuration_predicted_fastest() {
     assert_eq!((one.chosen_ms, one.fastest_ms), (12.0, 10.0));
     assert!((one.regret - 0.2).abs() < 1e-12 && one.rank_correlation == Some(0.5));
     assert_eq!((two.regret, two.rank_correlation), (0.0, Some(1.0)));
-    // Rows: all, two networks, two numbers of threads, two ring degrees, one of special primes, one form.
+    // Rows: all, two networks, two numbers of threads, two ring degrees, one of special primes, one form, no disturbance.
     let counts: Vec<_> =
         summary.rows.iter().map(|r| (r.by, r.value.as_str(), r.errors.count)).collect();
     let expected = [
@@ -106,6 +106,7 @@ fn regret_is_that_of_the_configuration_predicted_fastest() {
         ("ring degree", "2^14", 4),
         ("special primes", "1", 8),
         ("plaintexts", "stored", 8),
+        ("machine", "not busy", 8),
     ];
     assert_eq!(counts, expected);
     let [linear, add] = &summary.kinds[..] else { unreachable!() };
