@@ -302,3 +302,19 @@ fn groups<'a>(drawn: &[&'a Drawn], limit: u64) -> Vec<Vec<&'a Drawn>> {
     }
     groups.into_iter().map(|(_, group)| group).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_fit_the_memory() {
+        let drawn = [20, 70, 50, 30, 200, 10].map(Drawn::of_bytes);
+        let groups = groups(&drawn.iter().collect::<Vec<_>>(), 100);
+        let bytes = |group: &Vec<&Drawn>| group.iter().map(|d| d.memory_bytes).collect::<Vec<_>>();
+        // What is too large by itself is refused later, with the reason.
+        let expected = [vec![200], vec![70, 30], vec![50, 20, 10]];
+        assert_eq!(groups.iter().map(bytes).collect::<Vec<_>>(), expected);
+        assert!(super::groups(&[], 100).is_empty());
+    }
+}

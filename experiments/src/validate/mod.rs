@@ -98,3 +98,21 @@ pub struct Executed {
     /// What went wrong.
     pub failures: Vec<String>,
 }
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    const CONFIGURATION: &str = "network = \"n\"\nvariant = \"v\"\nlinear = []\n\
+        [parameters]\nlog_n = 13\nscale_bits = 30\nprime_bits = 40\nfirst_bits = 40\nspecial_bits = 40\n\
+        special = 1\nalpha = 1\nlevels = 2\n[input]\npatches = false\npadded = false\n\
+        [input.layout]\norder = \"sequential\"\nphases = 1\nrow = 8\ncol = 1\ntile = 64\nblocks = 1\n";
+
+    impl Drawn {
+        /// A configuration of no network, which is predicted to need so many bytes.
+        pub(super) fn of_bytes(memory_bytes: u64) -> Self {
+            let configuration = Configuration::from_toml(CONFIGURATION).unwrap();
+            Self { configuration, plaintexts: PlaintextForm::Stored, memory_bytes }
+        }
+    }
+}

@@ -1,16 +1,8 @@
 //! Tests of [`super`].
 
-use simulator::config::Configuration;
-use simulator::program::PlaintextForm;
-
 use super::*;
 use crate::report::Verdict;
 use crate::validate::{Drawn, KindTimes};
-
-const CONFIGURATION: &str = "network = \"n\"\nvariant = \"v\"\nlinear = []\n\
-    [parameters]\nlog_n = 13\nscale_bits = 30\nprime_bits = 40\nfirst_bits = 40\nspecial_bits = 40\n\
-    special = 1\nalpha = 1\nlevels = 2\n[input]\npatches = false\npadded = false\n\
-    [input.layout]\norder = \"sequential\"\nphases = 1\nrow = 8\ncol = 1\ntile = 64\nblocks = 1\n";
 
 /// A configuration executed with one and two threads: (predicted, measured) of each.
 fn executed(network: &str, times: [(f64, f64); 2]) -> Executed {
@@ -39,11 +31,7 @@ fn executed(network: &str, times: [(f64, f64); 2]) -> Executed {
         disturbance: Disturbance { images: 3, repeated: k, ..Disturbance::default() },
     };
     Executed {
-        drawn: Drawn {
-            configuration: Configuration::from_toml(CONFIGURATION).unwrap(),
-            plaintexts: PlaintextForm::Stored,
-            memory_bytes: 110,
-        },
+        drawn: Drawn::of_bytes(110),
         measured_memory_bytes: Some(100),
         measured: times.into_iter().enumerate().map(measured).collect(),
         failures: Vec::new(),
