@@ -5,6 +5,7 @@
 //! - [`measure`]: times of the real engine on this machine;
 //! - [`fit`]: what a unit of each sort of work costs here;
 //! - [`probe`]: a short test of how fast the machine is just now;
+//! - [`load`]: whether work had the processor for itself while it was timed;
 //! - [`profile`]: all of that in a file;
 //! - [`lines`]: files that several processes append to, for journals;
 //! - [`model`] predicts.
@@ -15,6 +16,7 @@ mod check;
 pub mod error;
 pub mod fit;
 pub mod lines;
+pub mod load;
 pub mod machine;
 pub mod measure;
 pub mod model;

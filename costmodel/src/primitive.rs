@@ -41,6 +41,23 @@ pub enum Primitive {
     Conjugate,
 }
 
+impl Primitive {
+    /// Name of its kind, as in its serialised form.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::RotateHoisted { .. } => "rotate-hoisted",
+            Self::Linear(_) => "linear",
+            Self::SumSquares { .. } => "sum-squares",
+            Self::Multiply { .. } => "multiply",
+            Self::Add => "add",
+            Self::AddPlain => "add-plain",
+            Self::Rescale => "rescale",
+            Self::DropLevel { .. } => "drop-level",
+            Self::Conjugate => "conjugate",
+        }
+    }
+}
+
 /// Shape of a fused linear operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LinearShape {

@@ -76,6 +76,17 @@ pub struct Latency {
     pub high_ms: f64,
 }
 
+/// Predicted times of a program with one number of threads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prices {
+    /// Milliseconds of each of the program's layers.
+    pub layers_ms: Vec<f64>,
+    /// Milliseconds of all instructions of a kind, by its name.
+    pub kinds_ms: BTreeMap<&'static str, f64>,
+    /// An image.
+    pub latency: Latency,
+}
+
 /// A candidate, lowered without plaintext values and priced.
 pub struct Paper {
     /// The candidate.
@@ -113,13 +124,14 @@ impl Paper {
         let chain = Chain::from(&params);
         let lowered = lower_candidate(&candidate, &chain, false).with_context(what)?;
         let program = &lowered.program;
-        let (per_layer, latency) = price(program, &chain, &cost.raw, cost.threads);
-        let corrected = cost.corrected.as_ref().map(|m| price(program, &chain, m, cost.threads).1);
+        let Prices { layers_ms, latency, .. } = price(program, &chain, &cost.raw, cost.threads);
+        let corrected =
+            cost.corrected.as_ref().map(|m| price(program, &chain, m, cost.threads).latency);
         let layers = program
             .layers
             .iter()
             .zip(program.counts())
-            .zip(per_layer)
+            .zip(layers_ms)
             .enumerate()
             .filter(|(_, ((_, counts), _))| counts.instructions > 0)
             .map(|(index, ((name, counts), predicted_ms))| PaperLayer {
@@ -153,6 +165,11 @@ impl Paper {
             not_taken: Vec::new(),
             encode_ms,
         })
+    }
+
+    /// Predicted times with the model and the threads of `cost`, as calibrated.
+    pub fn prices(&self, cost: &Cost) -> Prices {
+        price(&self.lowered.program, &Chain::from(&self.params), &cost.raw, cost.threads)
     }
 
     /// Keeps plaintexts in another form.
@@ -200,24 +217,20 @@ pub fn parameters(configuration: &Configuration, insecure: bool) -> Result<Param
     Ok(Parameters::new(&literal)?)
 }
 
-/// Predicted times: of every layer in milliseconds, and in all.
-fn price(
-    program: &Program,
-    chain: &Chain,
-    model: &CostModel,
-    threads: usize,
-) -> (Vec<f64>, Latency) {
-    let mut layers = vec![0.0; program.layers.len()];
+fn price(program: &Program, chain: &Chain, model: &CostModel, threads: usize) -> Prices {
+    let mut layers_ms = vec![0.0; program.layers.len()];
+    let mut kinds_ms = BTreeMap::new();
     let mut all = Latency::default();
     for (layer, primitive, level) in program.primitives() {
         let setting = chain.setting(level, threads);
         let prediction = model.predict(&primitive, &setting);
-        layers[layer] += prediction.median_ms;
+        layers_ms[layer] += prediction.median_ms;
+        *kinds_ms.entry(primitive.kind()).or_insert(0.0) += prediction.median_ms;
         all.median_ms += prediction.median_ms;
         all.low_ms += prediction.low_ms;
         all.high_ms += prediction.high_ms;
     }
-    (layers, all)
+    Prices { layers_ms, kinds_ms, latency: all }
 }
 
 /// Predicted time of encoding plaintexts, in milliseconds: each on one thread, `threads` at a time.

@@ -10,7 +10,7 @@ use simulator::fold::{ActivationMethod, Folded};
 use simulator::network::{LayerParameters, Model};
 use simulator::precision::Demand;
 use simulator::search::{
-    Candidate, Evaluated, Journal, Limits, Obstacle, Search, Space, Watch, pareto_front,
+    Candidate, Evaluated, Journal, Limits, Obstacle, Pricer, Search, Space, Watch, pareto_front,
 };
 
 use crate::candidate::{self, Paper};
@@ -109,6 +109,9 @@ pub struct Found {
     pub best: Vec<Evaluated>,
     /// Configurations that none other beats in latency, accuracy and memory at once.
     pub front: Vec<Evaluated>,
+    /// All configurations found that keep to the limits, of a variant the cheapest first.
+    #[serde(skip)]
+    pub within: Vec<Evaluated>,
     /// Configurations found, within the limits or not.
     pub evaluated: usize,
     /// Variants that were not searched.
@@ -122,7 +125,7 @@ pub struct Found {
 /// What all searches of a wish have in common.
 struct Asked<'a> {
     limits: Limits,
-    cost: &'a Cost,
+    prices: Prices<'a>,
     pictures: &'a [Vec<f64>],
 }
 
@@ -131,8 +134,8 @@ impl Asked<'_> {
         Search {
             space,
             limits: &self.limits,
-            pricer: &self.cost.raw,
-            pricer_name: &self.cost.name,
+            pricer: self.prices.pricer,
+            pricer_name: self.prices.name,
             reference_accuracy: None,
             images: self.pictures,
             seed: PICTURE_SEED,
@@ -141,8 +144,22 @@ impl Asked<'_> {
     }
 }
 
+/// What a search goes by.
+#[derive(Clone, Copy)]
+pub struct Prices<'a> {
+    /// Prices of instructions.
+    pub pricer: &'a dyn Pricer,
+    /// What tells them from others wherever they come from.
+    pub name: &'a str,
+}
+
 /// Searches, one variant and ring degree after the other; stops between them when cancelled.
 pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
+    search_by(source, wish, Prices { pricer: &cost.raw, name: &cost.name })
+}
+
+/// [`search`] with any prices.
+pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Found> {
     let (names, left_out) = wish.admissible(source)?;
     let network = &source.network;
     let pictures = images::load(network, None, PICTURES, PICTURE_SEED)?;
@@ -154,7 +171,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
         Some(path) => Journal::open(path)?,
         None => Journal::new(),
     };
-    let asked = Asked { limits: wish.limits(), cost, pictures: &pictures };
+    let asked = Asked { limits: wish.limits(), prices, pictures: &pictures };
     let (mut within, mut best) = (Vec::new(), Vec::new());
     let mut obstacles = Vec::new();
     let mut evaluated = 0;
@@ -225,7 +242,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     best.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
     let untrained = names.into_iter().filter(|n| source.untrained(n).is_some()).collect();
     let (front, obstacles) = (pareto_front(&within), Obstacle::nearest(obstacles));
-    Ok(Found { best, front, evaluated, left_out, obstacles, untrained })
+    Ok(Found { best, front, within, evaluated, left_out, obstacles, untrained })
 }
 
 impl Found {
@@ -338,12 +355,21 @@ pub fn paper(
     insecure: bool,
     cost: &Cost,
 ) -> Result<Paper> {
-    let variant = configuration.variant.clone();
-    let candidate = candidate::Candidate {
-        name: name.into(),
-        model: Arc::new(source.model(&variant)?),
-        recorded_accuracy: source.accuracy(&variant)?,
-        configuration,
-    };
+    let model = Arc::new(source.model(&configuration.variant)?);
+    paper_with(source, model, configuration, name, insecure, cost)
+}
+
+/// [`paper`], given the network with those weights.
+pub fn paper_with(
+    source: &Source,
+    model: Arc<Model>,
+    configuration: Configuration,
+    name: &str,
+    insecure: bool,
+    cost: &Cost,
+) -> Result<Paper> {
+    let recorded_accuracy = source.accuracy(&configuration.variant)?;
+    let candidate =
+        candidate::Candidate { name: name.into(), model, recorded_accuracy, configuration };
     Paper::new(candidate, cost, insecure)
 }

@@ -23,3 +23,4 @@ pub mod record;
 pub mod report;
 pub mod sample;
 pub mod units;
+pub mod validate;

@@ -53,6 +53,20 @@ pub fn find(machine: &Machine, named: Option<&Path>) -> Result<Option<Calibratio
     Ok(None)
 }
 
+/// [`find`], where there must be one.
+///
+/// # Errors
+/// Those of reading it; how to make one if there is none.
+pub fn needed(machine: &Machine, named: Option<&Path>) -> Result<Calibration> {
+    find(machine, named)?.ok_or_else(|| {
+        anyhow!(
+            "there is no calibration profile for this machine ({}); make one with `spencnn calibrate --quick`, or name \
+             one with --profile",
+            machine.cpu
+        )
+    })
+}
+
 /// A profile that was read, and where from.
 #[derive(Debug, Clone)]
 pub struct Calibration {

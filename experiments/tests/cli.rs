@@ -17,12 +17,15 @@ fn help_teaches_every_sub_command() {
         "compare",
         "evaluate",
         "units",
+        "validate",
         "Exit codes",
         "Examples",
     ] {
         assert!(help.contains(word), "{word}");
     }
-    for command in ["calibrate", "search", "run", "demo", "compare", "evaluate", "units"] {
+    for command in
+        ["calibrate", "search", "run", "demo", "compare", "evaluate", "units", "validate"]
+    {
         let help = stdout(spencnn().args([command, "--help"]).assert().success());
         assert!(
             help.contains("Examples:") && help.contains(&format!("spencnn {command}")),
@@ -100,7 +103,9 @@ fn a_configuration_for_another_network_is_refused() {
 
 #[test]
 fn a_forced_instruction_set_that_cannot_be_had_ends_with_2() {
-    for command in ["calibrate", "search", "run", "demo", "compare", "evaluate", "units"] {
+    for command in
+        ["calibrate", "search", "run", "demo", "compare", "evaluate", "units", "validate"]
+    {
         let mut arguments = vec![command];
         if command == "units" {
             arguments.extend(["--config", "none.toml", "--out", "none.safetensors"]);

@@ -19,6 +19,7 @@ fn run_prints_one_object_with_every_field() {
         "predicted_latency_ms",
         "prediction_error",
         "baselines",
+        "disturbance",
         "class_agreement",
         "accuracy",
         "logit_precision_bits",
@@ -33,6 +34,9 @@ fn run_prints_one_object_with_every_field() {
     let number = |path: &str| report.pointer(path).unwrap().as_f64().unwrap();
     assert_eq!(number("/images"), 3.0);
     assert_eq!(number("/class_agreement"), 1.0);
+    // However busy the machine is, no more are repeated than were asked for.
+    assert_eq!(number("/disturbance/images"), 3.0);
+    assert!(number("/disturbance/repeated") <= 3.0 && number("/disturbance/disturbed") <= 3.0);
     assert!(report["accuracy"].is_null(), "random pixels have no labels");
     assert!(number("/logit_precision_bits") > 10.0);
     for kind in ["", "relative_"] {
@@ -106,7 +110,9 @@ fn run_as_text_with_a_plot() {
     let plot = tiny.path("layers.svg");
     let text =
         stdout(tiny.run().arg("--allow-insecure").arg("--plot").arg(&plot).assert().success());
-    for word in ["conv1", "fc1", "whole image", "predicted", "INSECURE", "peak memory"] {
+    for word in
+        ["conv1", "fc1", "whole image", "predicted", "INSECURE", "peak memory", "other work"]
+    {
         assert!(text.contains(word), "{word}: {text}");
     }
     let svg = std::fs::read_to_string(plot).unwrap();

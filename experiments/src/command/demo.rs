@@ -20,7 +20,7 @@ use crate::profiles::{self, Calibration};
 const RING: u32 = 14;
 const VARIANTS: usize = 3;
 /// Most ciphertexts that the client sends for an image, as by default in `search`.
-const MAX_INPUTS: usize = 32;
+pub(super) const MAX_INPUTS: usize = 32;
 
 /// Everything on a small network: calibrate if need be, search, run on encrypted digits, report
 ///

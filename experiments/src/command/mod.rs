@@ -8,6 +8,7 @@ mod options;
 mod run;
 mod search;
 mod units;
+mod validate;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -22,6 +23,7 @@ pub use options::{
 pub use run::RunArgs;
 pub use search::SearchCommandArgs;
 pub use units::UnitsArgs;
+pub use validate::ValidateArgs;
 
 /// CNN inference on encrypted images with CKKS: measure this machine, find the fastest configuration, run it.
 ///
@@ -29,7 +31,7 @@ pub use units::UnitsArgs;
 /// the ways of computing a network with that model and finds the fastest. `run` executes it on really encrypted
 /// images and prints the measured beside the predicted time, layer by layer, and the speed-up over dense baselines
 /// executed in the same run. `demo` does all three on a small network. `evaluate` classifies without encryption; `units`
-/// says which weights to prune together.
+/// says which weights to prune together, and `validate` how good the predictions are.
 #[derive(Debug, Parser)]
 #[command(name = "spencnn", version = version(), after_help = EXAMPLES)]
 pub struct Cli {
@@ -47,6 +49,7 @@ Examples:
   spencnn evaluate --data ~/data                   accuracy without encryption
   spencnn units --config best.toml --out units.safetensors
                                                    which weights to prune together
+  spencnn validate --network lenet                 how good are the predictions of whole runs?
 
 Exit codes: 0 success; 1 a check failed (a class differs, too little precision, a bound exceeded); 2 wrong usage or input;
 130 interrupted (what was finished is printed). Results go to standard output, everything else to standard error.";
@@ -60,6 +63,7 @@ enum Command {
     Compare(CompareArgs),
     Evaluate(EvaluateArgs),
     Units(UnitsArgs),
+    Validate(ValidateArgs),
 }
 
 fn version() -> &'static str {
@@ -79,6 +83,7 @@ impl Cli {
             Command::Compare(args) => args.execute(),
             Command::Evaluate(args) => args.execute(),
             Command::Units(args) => args.execute(),
+            Command::Validate(args) => args.execute(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use costmodel::Machine;
 use simulator::network::Network;
@@ -36,13 +36,7 @@ impl MachineArgs {
 
     /// The profile; an error that says how to make one if there is none.
     pub fn calibration(&self, machine: &Machine) -> Result<Calibration> {
-        profiles::find(machine, self.profile.as_deref())?.ok_or_else(|| {
-            anyhow!(
-                "there is no calibration profile for this machine ({}); make one with `spencnn calibrate --quick`, or \
-                 name one with --profile",
-                machine.cpu
-            )
-        })
+        profiles::needed(machine, self.profile.as_deref())
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod prepare;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use costmodel::load::Load;
 use rayon::prelude::*;
 
 use crate::cancel;
@@ -12,6 +14,7 @@ use crate::candidate::Paper;
 use crate::images::Pictures;
 use crate::progress::Progress;
 
+pub(crate) use prepare::prepare;
 pub use prepare::{Prepared, Setup};
 
 /// What one candidate did with one image.
@@ -27,6 +30,12 @@ pub struct Sample {
     pub decrypt_ms: f64,
     /// Time of each of the program's layers.
     pub layers_ms: Vec<f64>,
+    /// Time of all instructions of a kind, by its name.
+    pub kinds_ms: BTreeMap<&'static str, f64>,
+    /// What the inference had of the processor; none where the system does not tell.
+    pub load: Option<Load>,
+    /// How often the image was run again because other work had disturbed it. All else here is of the least disturbed time.
+    pub repeats: usize,
     /// The network's result.
     pub logits: Vec<f64>,
 }
@@ -45,7 +54,8 @@ pub struct Outcome {
 
 /// Runs every candidate on every image with `threads` threads. If `interleaved`, all on the first image, then all on the
 /// second, and so on, so that a change of the machine's speed meets all alike; else one candidate after the other, so that
-/// one at a time is in memory. Stops between images when cancelled; what was finished is returned.
+/// one at a time is in memory. An image that other work disturbed is run again, by each candidate at most as many times in all
+/// as there are images. Stops between images when cancelled; what was finished is returned.
 ///
 /// # Errors
 /// Those of preparing and running a candidate; values that exceed their bounds, before anything is encrypted.
@@ -71,7 +81,7 @@ pub fn run(
             let mut running = Vec::new();
             for (paper, plain) in group {
                 cancel::check()?;
-                running.push(prepare::prepare(paper, plain, images)?);
+                running.push(prepare(paper, plain, images)?);
             }
             execute(&mut running, images)?;
             outcomes.extend(
@@ -89,7 +99,7 @@ pub fn run(
 
 /// The unencrypted network's results on every image, and a check, before anything is encrypted, that its values keep to
 /// their bounds.
-fn plain_results(paper: &Paper, images: &Pictures) -> Result<Vec<Vec<f64>>> {
+pub(crate) fn plain_results(paper: &Paper, images: &Pictures) -> Result<Vec<Vec<f64>>> {
     let model = &paper.candidate.model;
     let what = || format!("configuration {} of {}", paper.candidate.name, model.network.name);
     let all = (0..images.len()).into_par_iter().map(|k| {
@@ -109,16 +119,17 @@ fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
     let progress = Progress::new(&format!("encrypted inference of {} images", images.len()));
     let steps = (images.len() * running.len()) as f64;
     let mut done = 0.0;
+    let mut repeats = vec![images.len(); running.len()];
     for k in 0..images.len() {
         let Some(image) = images.image(k) else { break };
-        for (prepared, samples, _) in running.iter_mut() {
+        for ((prepared, samples, _), repeats) in running.iter_mut().zip(&mut repeats) {
             // An image counts when all candidates have finished it.
             if cancel::requested() {
                 break;
             }
             let model = &prepared.paper().candidate.model;
             let normalised = model.network.normalise(&image)?;
-            samples.push(prepared.infer(&normalised)?);
+            samples.push(prepared.infer(&normalised, repeats)?);
             done += 1.0;
             progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));
         }

@@ -1,8 +1,10 @@
 //! Keys, encoded plaintexts and a first inference of one candidate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use costmodel::load::{self, Watch};
 use engine::buffer::AlignedBuf;
 use simulator::chain::Chain;
 use simulator::interpret::{Client, NoiseModel, Session, predict_precision, run_measured};
@@ -10,6 +12,7 @@ use simulator::lowering::Lowered;
 use simulator::precision::Precision;
 
 use super::{Outcome, Running, Sample, ms, timed};
+use crate::cancel;
 use crate::candidate::{Paper, lower_candidate};
 use crate::exit::Failure;
 use crate::images::Pictures;
@@ -59,7 +62,7 @@ pub struct Prepared {
 
 /// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory. `plain` are the unencrypted
 /// network's results on the images.
-pub(super) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> Result<Running> {
+pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> Result<Running> {
     let name = paper.candidate.name.clone();
     let what = || format!("preparing {name}");
     note(format_args!("preparing {name}: keys and plaintexts ..."));
@@ -149,19 +152,38 @@ fn clear_error(
 }
 
 impl Prepared {
+    /// What preparing it took.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
     /// The candidate on paper.
     pub fn paper(&self) -> &Paper {
         &self.paper
     }
 
-    /// Encrypts a normalised image, runs the program, decrypts the result.
-    pub(super) fn infer(&self, image: &[f64]) -> Result<Sample> {
+    /// Encrypts a normalised image, runs the program in the current pool, decrypts the result; and again while other work
+    /// disturbed it and some of `repeats` are left.
+    pub(crate) fn infer(&self, image: &[f64], repeats: &mut usize) -> Result<Sample> {
+        let before = *repeats;
+        let (mut sample, _) = load::repeat(repeats, cancel::flag(), || {
+            let sample = self.attempt(image)?;
+            let load = sample.load;
+            anyhow::Ok((sample, load))
+        })?;
+        sample.repeats = before - *repeats;
+        Ok(sample)
+    }
+
+    fn attempt(&self, image: &[f64]) -> Result<Sample> {
         let lowered = &self.paper.lowered;
         let (inputs, encrypt_ms) = timed(|| -> Result<_> {
             Ok(self.client.encrypt(&lowered.program, &lowered.encode(image)?)?)
         });
         let inputs = inputs?;
+        let watch = Watch::start(rayon::current_num_threads());
         let (execution, run_ms) = timed(|| self.session.run(inputs));
+        let load = watch.stop();
         let execution =
             execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
         let encode_ms = execution.encode_times.iter().copied().map(ms).sum();
@@ -172,12 +194,19 @@ impl Prepared {
         for (instruction, time) in lowered.program.instructions.iter().zip(&execution.times) {
             layers_ms[instruction.layer] += ms(*time);
         }
+        let mut kinds_ms = BTreeMap::new();
+        for (recorded, time) in execution.recorded.iter().zip(&execution.times) {
+            *kinds_ms.entry(recorded.primitive.kind()).or_insert(0.0) += ms(*time);
+        }
         Ok(Sample {
             encrypt_ms,
             latency_ms: run_ms - encode_ms,
             encode_ms,
             decrypt_ms,
             layers_ms,
+            kinds_ms,
+            load,
+            repeats: 0,
             logits: logits?,
         })
     }

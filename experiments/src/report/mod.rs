@@ -1,12 +1,16 @@
 //! What a run found out: as one JSON object, as text, as a picture.
 
+mod disturbance;
 mod plot;
+mod scatter;
 mod statistics;
 mod text;
+mod validation;
+mod verdict;
 
 use serde::Serialize;
 use simulator::config::Configuration;
-use simulator::precision::{Demand, Precision};
+use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 
 use crate::baseline_hear::Shares;
@@ -15,13 +19,14 @@ use crate::execute::Outcome;
 use crate::memory;
 use crate::provenance::Provenance;
 
+pub use disturbance::Disturbance;
 pub use plot::plot;
-use statistics::Classes;
+pub use scatter::scatter;
 pub use statistics::{argmax, largest_difference, median, quantile};
 pub use text::{comparison, percent, print, table};
-
-/// Bits reported of results without any error: those of a double.
-const MOST_BITS: f64 = 53.0;
+pub use validation::ValidationReport;
+use verdict::MOST_BITS;
+pub use verdict::Verdict;
 
 /// One layer of a candidate.
 #[derive(Debug, Clone, Serialize)]
@@ -86,19 +91,16 @@ pub struct CandidateReport {
     pub corrected_latency_ms: Option<f64>,
     /// Its error.
     pub corrected_prediction_error: Option<f64>,
-    /// Share of images whose class is that of the same network unencrypted; none for a network of one logit.
-    pub class_agreement: Option<f64>,
-    /// Images of another class between whose logit and the largest one there lies less than the measured noise.
-    pub ties_within_noise: usize,
+    /// How many images other work disturbed.
+    pub disturbance: Disturbance,
     /// Share of images whose class is their label; none where labels are unknown.
     pub accuracy: Option<f64>,
-    /// `-log2` of the largest error of any logit.
-    pub logit_precision_bits: f64,
-    /// The same, relative to the largest logit of its image.
-    pub logit_relative_precision_bits: f64,
-    /// The first of both as predicted on the first few images, by simulated noise.
+    /// Whether the results are right.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The verdict's `logit_precision_bits` as predicted on the first few images, by simulated noise.
     pub predicted_precision_bits: f64,
-    /// The second.
+    /// Its `logit_relative_precision_bits`.
     pub predicted_relative_precision_bits: f64,
     /// Largest difference of a logit between the program on plain numbers and the network.
     pub clear_error: f64,
@@ -239,31 +241,11 @@ impl RunReport {
     /// What is wrong with the results: classes that differ by more than noise, or less precision than is asked for. Nothing if
     /// all is well.
     pub fn failures(&self, asked: Demand) -> Vec<String> {
-        let mut failures = Vec::new();
-        for c in self.candidates() {
-            let differing = (1.0 - c.class_agreement.unwrap_or(1.0)) * self.images as f64;
-            let wrong = differing.round() as usize - c.ties_within_noise;
-            if wrong > 0 {
-                failures.push(format!(
-                    "{}: {wrong} of {} classes differ from the plain network's",
-                    c.name, self.images
-                ));
-            }
-            let found = Precision {
-                absolute_bits: c.logit_precision_bits,
-                relative_bits: c.logit_relative_precision_bits,
-            };
-            if !asked.is_met(&found) {
-                failures.push(format!(
-                    "{}: logits have {:.1} bits {}, expected at least {}",
-                    c.name,
-                    asked.found(&found),
-                    asked.kind(),
-                    asked.bits()
-                ));
-            }
-        }
-        failures
+        let of = |c: &CandidateReport| {
+            let name = c.name.clone();
+            c.verdict.failures(self.images, asked).into_iter().map(move |f| format!("{name}: {f}"))
+        };
+        self.candidates().flat_map(of).collect()
     }
 }
 
@@ -277,13 +259,9 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let measured = median(&latencies);
     let count = samples.len() as f64;
     let classes: Vec<usize> = samples.iter().map(|s| argmax(&s.logits)).collect();
-    let logits: Vec<&[f64]> = samples.iter().map(|s| s.logits.as_slice()).collect();
-    let Classes { agreeing, ties } = Classes::of(&logits, plain);
     let accuracy = labels.map(|labels| {
         classes.iter().zip(labels).filter(|(c, l)| **c == usize::from(**l)).count() as f64 / count
     });
-    let pairs = logits.iter().zip(plain);
-    let precision = pairs.fold(Precision::EXACT, |p, (l, q)| p.least(Precision::of(l, q)));
     let error = |latency: Latency| latency.median_ms / measured - 1.0;
     CandidateReport {
         name: paper.candidate.name.clone(),
@@ -300,11 +278,9 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         prediction_error: error(paper.latency),
         corrected_latency_ms: paper.corrected.map(|l| l.median_ms),
         corrected_prediction_error: paper.corrected.map(error),
-        class_agreement: plain.iter().all(|p| p.len() > 1).then_some(agreeing as f64 / count),
-        ties_within_noise: ties,
+        disturbance: Disturbance::of(samples),
         accuracy,
-        logit_precision_bits: precision.absolute_bits.min(MOST_BITS),
-        logit_relative_precision_bits: precision.relative_bits.min(MOST_BITS),
+        verdict: Verdict::of(samples, plain),
         predicted_precision_bits: setup.predicted_precision.absolute_bits.min(MOST_BITS),
         predicted_relative_precision_bits: setup.predicted_precision.relative_bits.min(MOST_BITS),
         clear_error: setup.clear_error,

@@ -26,7 +26,7 @@ pub fn plot(report: &RunReport) -> Result<String> {
     Ok(text)
 }
 
-fn failed(error: impl std::fmt::Display) -> anyhow::Error {
+pub(super) fn failed(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("drawing the plot: {error}")
 }
 

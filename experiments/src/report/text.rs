@@ -7,7 +7,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 
-use super::{BaselineReport, CandidateReport, RunReport};
+use super::{BaselineReport, CandidateReport, Disturbance, RunReport};
 use crate::memory::show_bytes;
 
 /// The report as text.
@@ -32,6 +32,10 @@ pub fn print(report: &RunReport) -> String {
             "\nINTERRUPTED: results are of the {} images that were finished",
             report.images
         );
+    }
+    let disturbance = report.candidates().map(|c| c.disturbance).sum::<Disturbance>();
+    if let Some(warning) = disturbance.warning() {
+        let _ = writeln!(out, "\n{warning}");
     }
     if report.candidates().any(|c| !c.secure) {
         let _ = writeln!(
@@ -111,6 +115,7 @@ fn facts(report: &RunReport) -> String {
             ),
         ),
         ("images", format!("{} ({})", report.images, report.image_source)),
+        ("other work", c.disturbance.describe()),
         ("same class as plain", classes(c)),
         ("accuracy here", share(c.accuracy)),
         (
@@ -121,9 +126,9 @@ fn facts(report: &RunReport) -> String {
             "logits",
             format!(
                 "{:.1} bits (predicted {:.1}), {:.1} bits relative to the largest (predicted {:.1})",
-                c.logit_precision_bits,
+                c.verdict.logit_precision_bits,
                 c.predicted_precision_bits,
-                c.logit_relative_precision_bits,
+                c.verdict.logit_relative_precision_bits,
                 c.predicted_relative_precision_bits
             ),
         ),
@@ -175,7 +180,7 @@ fn facts(report: &RunReport) -> String {
     ];
     if let Some(bytes) = report.process_resident_peak_bytes {
         rows.insert(
-            8,
+            9,
             (
                 "whole process",
                 format!("{} resident at most, baselines included", show_bytes(bytes)),
@@ -190,11 +195,11 @@ fn facts(report: &RunReport) -> String {
 }
 
 fn classes(c: &CandidateReport) -> String {
-    let share = match c.class_agreement {
+    let share = match c.verdict.class_agreement {
         Some(share) => format!("{:.2} %", 100.0 * share),
         None => return "one logit, judged by its error".into(),
     };
-    match c.ties_within_noise {
+    match c.verdict.ties_within_noise {
         0 => share,
         ties => format!("{share}; {ties} tied within noise"),
     }
@@ -259,7 +264,7 @@ fn comparison_row(c: &CandidateReport, speedup: Option<f64>) -> Vec<String> {
         format!("{:.1}", c.predicted_latency_ms),
         percent(c.prediction_error),
         speedup.map_or(String::new(), |s| format!("{s:.2}x")),
-        format!("{:.1}", c.logit_precision_bits),
+        format!("{:.1}", c.verdict.logit_precision_bits),
         format!("{:.1}", c.predicted_precision_bits),
         show_bytes(c.peak_memory_bytes.measured),
     ]

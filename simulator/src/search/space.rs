@@ -156,7 +156,8 @@ impl Shape {
             first_bits,
             special_bits: first_bits.max(prime_bits),
             special: self.special,
-            alpha: self.special,
+            // A digit has no more limbs than there are.
+            alpha: self.special.min(self.levels + 1),
             levels: self.levels,
         }
     }
@@ -187,6 +188,28 @@ impl Default for Limits {
             memory_bytes: None,
             on_demand: true,
             precision: Demand::Relative(10.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_takes_what_is_proposed() {
+        let methods = [ActivationMethod::PairedSquare, ActivationMethod::Square];
+        for (activations, special) in methods.into_iter().flat_map(|m| [1, 4, 8].map(|s| (m, s))) {
+            let space = Space { activations, ..Space::default() };
+            for levels in [1, 4] {
+                let proposed = space.parameters(16, special, levels);
+                assert!(!proposed.is_empty());
+                for choice in proposed {
+                    let literal = choice.literal().unwrap();
+                    let made = engine::params::Parameters::new(&literal);
+                    assert!(made.is_ok(), "{choice:?}: {:?}", made.err());
+                }
+            }
         }
     }
 }

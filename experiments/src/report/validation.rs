@@ -1,0 +1,177 @@
+//! The report of a validation of the cost model.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::text::{percent, table};
+use super::{Disturbance, LeftOut};
+use crate::provenance::Provenance;
+use crate::validate::{Executed, Measured, Summary};
+
+/// What a validation found.
+#[derive(Debug, Clone, Serialize)]
+pub struct ValidationReport {
+    /// Images of each configuration, the first of which does not count.
+    pub images: usize,
+    /// Numbers of threads.
+    pub threads: Vec<usize>,
+    /// Configurations asked for.
+    pub asked: usize,
+    /// Whether the user stopped it.
+    pub interrupted: bool,
+    /// Networks from which nothing was drawn, and why.
+    pub left_out: Vec<LeftOut>,
+    /// How good predictions were.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Configurations, with every measurement.
+    pub configurations: Vec<Executed>,
+    /// How it was made.
+    pub provenance: Provenance,
+}
+
+impl ValidationReport {
+    /// Every measurement.
+    pub fn measured(&self) -> impl Iterator<Item = &Measured> {
+        self.configurations.iter().flat_map(|e| &e.measured)
+    }
+
+    /// What went wrong with configurations.
+    pub fn failures(&self) -> Vec<&str> {
+        self.configurations.iter().flat_map(|e| &e.failures).map(String::as_str).collect()
+    }
+
+    /// As text.
+    pub fn print(&self) -> String {
+        let Summary { rows, groups, kinds, memory, disturbance } = &self.summary;
+        let mut out = format!(
+            "{} configurations, {} threads; errors are predicted over measured, less one\n\n",
+            self.configurations.len(),
+            self.threads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        );
+        out.push_str(&measurements(self.measured()));
+        let rank = |r: Option<f64>| r.map_or(String::new(), |r| format!("{r:.3}"));
+        let mut lines = vec![words(&[
+            "latency, by",
+            "measured",
+            "median",
+            "median size",
+            "ninth decile",
+            "worst",
+            "rank correlation",
+        ])];
+        lines.extend(rows.iter().map(|r| {
+            vec![
+                format!("{} {}", r.by, r.value).trim_end().to_owned(),
+                r.errors.count.to_string(),
+                percent(r.errors.median),
+                size(r.errors.median_absolute),
+                size(r.errors.ninth_decile_absolute),
+                percent(r.errors.worst),
+                rank(r.rank_correlation),
+            ]
+        }));
+        let _ = write!(out, "\n{}", table(lines));
+        let mut lines = vec![words(&[
+            "order and choice",
+            "threads",
+            "configurations",
+            "rank correlation",
+            "predicted fastest ms",
+            "fastest ms",
+            "regret",
+        ])];
+        lines.extend(groups.iter().map(|g| {
+            vec![
+                format!("{} {}", g.network, g.variant),
+                g.threads.to_string(),
+                g.configurations.to_string(),
+                rank(g.rank_correlation),
+                format!("{:.1}", g.chosen_ms),
+                format!("{:.1}", g.fastest_ms),
+                percent(g.regret),
+            ]
+        }));
+        let _ = write!(out, "\n{}", table(lines));
+        let head = ["instructions", "share of time", "predicted ms", "measured ms", "error"];
+        let mut lines = vec![words(&head)];
+        lines.extend(kinds.iter().map(|k| {
+            vec![
+                k.kind.clone(),
+                size(k.share),
+                format!("{:.1}", k.predicted_ms),
+                format!("{:.1}", k.measured_ms),
+                percent(k.error),
+            ]
+        }));
+        let _ = write!(out, "\n{}\n", table(lines));
+        if let Some(m) = memory {
+            let (median, worst) = (size(m.median_absolute), percent(m.worst));
+            let _ = writeln!(out, "peak memory: median size of errors {median}, worst {worst}");
+        }
+        let _ = writeln!(out, "other work: {}", disturbance.describe());
+        let p = &self.provenance;
+        let _ = writeln!(
+            out,
+            "made by revision {}, {}, seed {}, on {} with {} kernels",
+            p.revision, p.date, p.seed, p.cpu, p.isa
+        );
+        for left in &self.left_out {
+            let _ = writeln!(out, "{} was left out: {}", left.name, left.reason);
+        }
+        for failure in self.failures() {
+            let _ = writeln!(out, "FAILED: {failure}");
+        }
+        if let Some(warning) = disturbance.warning() {
+            let _ = writeln!(out, "\n{warning}");
+        }
+        if self.interrupted {
+            let _ = writeln!(out, "\nINTERRUPTED: results are of what was finished");
+        }
+        out
+    }
+}
+
+/// Every measurement, the fastest first within its network.
+fn measurements<'a>(all: impl Iterator<Item = &'a Measured>) -> String {
+    let mut all: Vec<&Measured> = all.collect();
+    all.sort_by(|a, b| {
+        let key = |m: &Measured| (m.network.clone(), m.threads, m.variant.clone());
+        key(a).cmp(&key(b)).then(a.measured_ms.total_cmp(&b.measured_ms))
+    });
+    let head = [
+        "configuration",
+        "threads",
+        "N",
+        "special primes",
+        "plaintexts",
+        "predicted ms",
+        "measured ms",
+        "error",
+    ];
+    let mut lines = vec![words(&head)];
+    lines.extend(all.into_iter().map(|m| {
+        let busy = Disturbance::warning(&m.disturbance).map_or("", |_| " (busy)");
+        vec![
+            format!("{} {}", m.network, m.variant),
+            m.threads.to_string(),
+            format!("2^{}", m.ring_degree.ilog2()),
+            m.special.to_string(),
+            m.plaintexts.clone(),
+            format!("{:.1}", m.predicted_ms),
+            format!("{:.1}{busy}", m.measured_ms),
+            percent(m.error()),
+        ]
+    }));
+    table(lines)
+}
+
+fn words(head: &[&str]) -> Vec<String> {
+    head.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// A fraction that has no sign, as per cent.
+fn size(fraction: f64) -> String {
+    format!("{:.1} %", 100.0 * fraction)
+}
