@@ -160,7 +160,7 @@ fn noise(rows: &[Row<'_>]) -> f64 {
 }
 
 fn pairs<'a>(rows: &'a [&Row<'_>], costs: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
-    rows.iter().map(|row| (dot(row.work.amounts(), costs), row.point.time.median_ns))
+    rows.iter().map(|row| (dot(row.work.amounts(), costs), row.point.time.low_quartile_ns))
 }
 
 fn dot(work: &[f64], costs: &[f64]) -> f64 {
@@ -182,7 +182,7 @@ fn unseen_rings(rows: &[Row<'_>], rings: &BTreeSet<u32>) -> BTreeMap<String, Err
 fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
     let relative: Vec<Vec<f64>> = rows
         .iter()
-        .map(|r| r.work.amounts().iter().map(|w| w / r.point.time.median_ns).collect())
+        .map(|r| r.work.amounts().iter().map(|w| w / r.point.time.low_quartile_ns).collect())
         .collect();
     let mut weights = vec![1.0; rows.len()];
     let mut costs = Vec::new();

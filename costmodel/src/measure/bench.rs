@@ -31,6 +31,8 @@ const KEPT_BYTES: usize = 192 << 20;
 pub(super) struct Bench {
     params: Parameters,
     evaluator: Evaluator,
+    /// There are keys for rotations by 1 to so many slots.
+    rotations: usize,
     secret: SecretKey,
     public: PublicKey,
     encoder: Encoder,
@@ -54,10 +56,20 @@ struct Operands {
 /// A case made ready: its plan, if it has one, and its shape.
 pub(super) struct Prepared {
     case: Case,
-    linear: Option<LinearPlan>,
-    shifts: Vec<usize>,
+    inputs: Inputs,
+    /// Those of the instruction that comes before it: others, where there are enough.
+    before: Inputs,
     /// The operation as the engine executes it.
     pub operation: Operation,
+}
+
+/// What an execution of a case uses.
+#[derive(Clone)]
+struct Inputs {
+    linear: Option<LinearPlan>,
+    shifts: Vec<usize>,
+    /// The first plaintext.
+    first: usize,
 }
 
 impl Bench {
@@ -94,6 +106,7 @@ impl Bench {
             values: (0..params.slots()).map(|i| (i as f64).sin()).collect(),
             params,
             evaluator,
+            rotations: plan.keys_of(set),
             secret,
             public,
             levels,
@@ -106,15 +119,23 @@ impl Bench {
     /// # Errors
     /// Engine errors.
     pub fn prepare(&self, case: &Case) -> Result<Prepared> {
-        let mut linear = None;
-        let mut shifts = Vec::new();
+        let (mut linear, mut before) = (None, None);
+        let (mut shifts, mut shifts_before) = (Vec::new(), Vec::new());
+        let mut first = 0;
         let operation: Operation = match case.kind {
             Kind::RotateHoisted(rotations) => {
                 shifts = (1..=rotations).collect();
+                let other = self.other_shifts(rotations);
+                shifts_before = shifts.iter().map(|shift| shift + other).collect();
                 Primitive::RotateHoisted { rotations }.into()
             }
             Kind::Linear(spec) => {
-                let plan = self.linear_plan(&spec, case.level)?;
+                let plan = self.linear_plan(&spec, case.level, 0)?;
+                let other = self.other_shifts(spec.distinct_shifts());
+                before = Some(self.linear_plan(&spec, case.level, other)?);
+                let pool = self.levels.get(&case.level).map_or(0, |o| o.plaintexts.len());
+                let used = plan.plaintexts();
+                first = if 2 * used <= pool { used } else { 0 };
                 let shape = plan.shape();
                 linear = Some(plan);
                 Primitive::Linear(shape.into()).into()
@@ -128,12 +149,21 @@ impl Bench {
             Kind::Conjugate => Primitive::Conjugate.into(),
             Kind::Client(client) => client.into(),
         };
-        Ok(Prepared { case: *case, linear, shifts, operation })
+        let inputs = Inputs { linear, shifts, first: 0 };
+        let before = Inputs { linear: before, shifts: shifts_before, first };
+        Ok(Prepared { case: *case, inputs, before, operation })
     }
 
-    fn linear_plan(&self, spec: &LinearSpec, level: usize) -> Result<LinearPlan> {
+    /// By how much shifts 1 to `count` are moved to be others, as far as there are keys.
+    fn other_shifts(&self, count: usize) -> usize {
+        self.rotations.saturating_sub(count).min(count)
+    }
+
+    /// The plan of a pattern, its shifts moved.
+    fn linear_plan(&self, spec: &LinearSpec, level: usize, moved: usize) -> Result<LinearPlan> {
         let plaintexts = self.levels.get(&level).map_or(0, |o| o.plaintexts.len());
-        let terms = spec.build(plaintexts);
+        let mut terms = spec.build(plaintexts);
+        terms.iter_mut().filter(|t| t.shift != 0).for_each(|t| t.shift += moved);
         Ok(LinearPlan::new(&self.params, spec.sources, spec.outputs, &terms, spec.rescale)?)
     }
 
@@ -151,31 +181,26 @@ impl Bench {
                 self.precede(prepared, operands)?;
             }
             Residency::Warm => {
-                self.execute(prepared, operands)?;
+                self.execute(&prepared.case, &prepared.inputs, operands)?;
             }
         }
-        self.execute(prepared, operands)
+        self.execute(&prepared.case, &prepared.inputs, operands)
     }
 
     /// Brings the caches to where the preceding instruction of a program leaves them: with code, constants and working
-    /// memory of a similar operation, and with the operand ciphertexts.
+    /// memory of the same operation on other keys and plaintexts, and with the operand ciphertexts.
     fn precede(&self, prepared: &Prepared, operands: &Operands) -> Result<()> {
         let cts = &operands.ciphertexts;
-        let switches_keys = match prepared.case.kind {
-            Kind::Linear(spec) => spec.shifts > 0,
-            Kind::RotateHoisted(_)
-            | Kind::Conjugate
-            | Kind::SumSquares { .. }
-            | Kind::Multiply { .. } => true,
-            _ => false,
-        };
-        // A key that the case itself does not use.
-        drop(black_box(match prepared.case.kind {
-            Kind::Conjugate => self.evaluator.rotate(&cts[0], 1)?,
-            Kind::DropLevel { to } => self.evaluator.drop_level(&cts[0], to)?,
-            _ if switches_keys => self.evaluator.conjugate(&cts[0])?,
-            _ => self.evaluator.add(&cts[0], &cts[1])?,
-        }));
+        match prepared.case.kind {
+            // There is one key for each.
+            Kind::Conjugate => drop(black_box(self.evaluator.rotate(&cts[0], 1)?)),
+            Kind::SumSquares { .. } | Kind::Multiply { .. } => {
+                drop(black_box(self.evaluator.conjugate(&cts[0])?));
+            }
+            _ => {
+                self.execute(&prepared.case, &prepared.before, operands)?;
+            }
+        }
         let count = match prepared.case.kind {
             Kind::Linear(spec) => spec.sources,
             Kind::SumSquares { terms, .. } => terms,
@@ -193,25 +218,25 @@ impl Bench {
         Ok(())
     }
 
-    fn execute(&self, prepared: &Prepared, operands: &Operands) -> Result<f64> {
+    fn execute(&self, case: &Case, inputs: &Inputs, operands: &Operands) -> Result<f64> {
         let (cts, pts) = (&operands.ciphertexts, &operands.plaintexts);
         let evaluator = &self.evaluator;
-        let sources: Vec<&Ciphertext> = match prepared.case.kind {
+        let sources: Vec<&Ciphertext> = match case.kind {
             Kind::Linear(spec) => cts.iter().take(spec.sources).collect(),
             Kind::SumSquares { terms, .. } => cts.iter().take(terms).collect(),
             _ => Vec::new(),
         };
-        let factors: Vec<&Plaintext> =
-            pts.iter().take(prepared.linear.as_ref().map_or(0, LinearPlan::plaintexts)).collect();
+        let used = inputs.linear.as_ref().map_or(0, LinearPlan::plaintexts);
+        let factors: Vec<&Plaintext> = pts.iter().skip(inputs.first).take(used).collect();
         let scale = self.params.scale();
         let mut accumulator = operands.accumulator();
         let start = Instant::now();
-        match prepared.case.kind {
+        match case.kind {
             Kind::RotateHoisted(_) => {
-                drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?))
+                drop(black_box(evaluator.rotate_hoisted(&cts[0], &inputs.shifts)?))
             }
             Kind::Linear(_) => {
-                if let Some(plan) = &prepared.linear {
+                if let Some(plan) = &inputs.linear {
                     drop(black_box(evaluator.linear(plan, &sources, &factors)?));
                 }
             }
@@ -227,7 +252,7 @@ impl Bench {
             Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
             Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
             Kind::Client(Client::Encode { extended }) => {
-                let level = prepared.case.level;
+                let level = case.level;
                 let encoded =
                     black_box(self.encoder.encode(&self.values, level, scale, extended)?);
                 // A weight is kept, so that the next one's memory is fresh.
