@@ -8,6 +8,8 @@ use engine::params::limits;
 
 use crate::fit::{ErrorSummary, Fit, Spread};
 use crate::machine::Machine;
+use engine::unit::Unit;
+
 use crate::operation::Operation;
 use crate::point::{Point, Timing};
 use crate::primitive::{Primitive, Setting};
@@ -100,7 +102,13 @@ impl Operation {
                 count("plaintext_words", shape.plaintext_words)?;
                 count("outputs", shape.outputs)
             }
-            Self::Primitive(_) | Self::Client(_) => Ok(()),
+            Self::Unit(Unit::KeyProduct { digits }) => count("digits", *digits),
+            Self::Unit(Unit::PairSum { terms, outputs }) => {
+                count("terms", *terms)?;
+                count("outputs", *outputs)
+            }
+            Self::Unit(Unit::Conversion { rows }) => count("rows", *rows),
+            Self::Primitive(_) | Self::Client(_) | Self::Unit(_) => Ok(()),
         }
     }
 }

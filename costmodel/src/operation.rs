@@ -1,5 +1,6 @@
 //! What is timed: an instruction of a program, or a step of the client around it.
 
+use engine::unit::Unit;
 use serde::{Deserialize, Serialize};
 
 use crate::primitive::{Primitive, Setting};
@@ -29,6 +30,8 @@ pub enum Operation {
     Primitive(Primitive),
     /// A client's step.
     Client(Client),
+    /// A single kernel on words in the caches, on every thread at once.
+    Unit(Unit),
 }
 
 impl From<Primitive> for Operation {
@@ -69,6 +72,7 @@ impl Operation {
                 Primitive::Rescale => "rescale",
             },
             Self::Client(_) => "client",
+            Self::Unit(_) => "kernel",
         }
     }
 
@@ -82,6 +86,7 @@ impl Operation {
             Self::Client(Client::Encrypt) => hash.words(&[101]),
             Self::Client(Client::Decrypt) => hash.words(&[102]),
             Self::Client(Client::Decode) => hash.words(&[103]),
+            Self::Unit(unit) => hash_unit(&mut hash, unit),
         }
         hash.words(&[setting.log_n as usize, setting.level, setting.special, setting.alpha]);
         hash.words(&[usize::from(residency == Residency::Warm)]);
@@ -107,6 +112,19 @@ fn hash_primitive(hash: &mut Fnv, primitive: &Primitive) {
         Primitive::Rescale => hash.words(&[7]),
         Primitive::DropLevel { to } => hash.words(&[8, to]),
         Primitive::Conjugate => hash.words(&[9]),
+    }
+}
+
+fn hash_unit(hash: &mut Fnv, unit: &Unit) {
+    match *unit {
+        Unit::ForwardNtt => hash.words(&[200]),
+        Unit::InverseNtt => hash.words(&[201]),
+        Unit::KeyProduct { digits } => hash.words(&[202, digits]),
+        Unit::PairSum { terms, outputs } => hash.words(&[203, terms, outputs]),
+        Unit::Conversion { rows } => hash.words(&[204, rows]),
+        Unit::Lift => hash.words(&[205]),
+        Unit::Scale => hash.words(&[206]),
+        Unit::Add => hash.words(&[207]),
     }
 }
 
@@ -170,6 +188,8 @@ mod tests {
             Operation::from(Primitive::Add),
             Operation::from(Client::Encode { extended: true }),
             Operation::from(Client::Decode),
+            Operation::Unit(Unit::InverseNtt),
+            Operation::Unit(Unit::PairSum { terms: 5, outputs: 2 }),
         ] {
             let text = serde_json::to_string(&operation).unwrap();
             assert_eq!(serde_json::from_str::<Operation>(&text).unwrap(), operation, "{text}");

@@ -3,7 +3,7 @@
 //! The modules read bottom-up, and none uses one that comes later: [`error`], [`buffer`] (memory), [`modulus`] (with the
 //! search for primes), [`kernels`] (inner loops per instruction set), `vector` (other loops for several instruction sets),
 //! [`ntt`], [`rns`] (basis conversion), [`params`], [`poly`], [`cipher`], [`encoding`], [`sampling`], [`keys`], [`eval`],
-//! [`serial`].
+//! [`serial`], [`unit`] (single kernels, to be timed).
 
 pub mod buffer;
 pub mod cipher;
@@ -19,6 +19,7 @@ pub mod poly;
 pub mod rns;
 pub mod sampling;
 pub mod serial;
+pub mod unit;
 mod vector;
 
 pub use error::{Error, Result};

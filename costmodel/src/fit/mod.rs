@@ -16,6 +16,7 @@ pub use errors::{ErrorSummary, Spread};
 
 use crate::error::{Error, Result};
 use crate::machine::Caches;
+use crate::operation::Operation;
 use crate::point::{Point, quantile};
 use crate::work::{Feature, Work};
 use nnls::{Matrix, nnls};
@@ -80,6 +81,10 @@ pub fn fit(points: &[Point], caches: &Caches) -> Result<Vec<Fit>> {
     }
     threads.into_iter().map(|t| fit_threads(points, t, caches)).collect()
 }
+
+/// Weight of a kernel timed alone: there are some twenty of them beside hundreds of operations, and what a kernel costs is
+/// theirs to say; the operations tell what comes on top.
+const WEIGHT_ALONE: f64 = 5.0;
 
 /// A point with its work counted.
 struct Row<'a> {
@@ -184,7 +189,10 @@ fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
         .iter()
         .map(|r| r.work.amounts().iter().map(|w| w / r.point.time.low_quartile_ns).collect())
         .collect();
-    let mut weights = vec![1.0; rows.len()];
+    let alone = |row: &&Row<'_>| matches!(row.point.operation, Operation::Unit(_));
+    let given: Vec<f64> =
+        rows.iter().map(|row| if alone(row) { WEIGHT_ALONE } else { 1.0 }).collect();
+    let mut weights = given.clone();
     let mut costs = Vec::new();
     for _ in 0..ROUNDS {
         let weighted: Vec<Vec<f64>> = relative
@@ -198,9 +206,9 @@ fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
         sorted.sort_by(f64::total_cmp);
         let scale = (1.4826 * quantile(&sorted, 0.5).unwrap_or(0.0)).max(NOISE);
         // Least squares squares the weights, hence the root.
-        let next = errors
-            .iter()
-            .map(|&e| if e <= HUBER * scale { 1.0 } else { (HUBER * scale / e).sqrt() });
+        let next = errors.iter().zip(&given).map(|(&e, given)| {
+            given * if e <= HUBER * scale { 1.0 } else { (HUBER * scale / e).sqrt() }
+        });
         weights = next.collect();
     }
     Ok(costs)

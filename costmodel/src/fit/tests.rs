@@ -13,7 +13,6 @@ pub(crate) fn truth(feature: Feature) -> f64 {
     match feature {
         Feature::ForwardButterflies => 0.9,
         Feature::InverseButterflies => 1.0,
-        Feature::FarButterflies => 0.4,
         Feature::KeyProducts => 0.3,
         Feature::DotProducts => 0.35,
         Feature::Conversions => 0.4,
@@ -143,8 +142,8 @@ fn noise_and_outliers_do_little_harm() {
             if i % 29 == 0 {
                 factor *= 3.0;
             }
-            let median_ns = p.time.median_ns * factor;
-            Point { time: Timing { median_ns, ..p.time }, ..*p }
+            let ns = p.time.median_ns * factor;
+            Point { time: Timing { median_ns: ns, low_quartile_ns: ns, ..p.time }, ..*p }
         })
         .collect();
     let fits = fit(&noisy, &CACHES).unwrap();

@@ -10,6 +10,7 @@ mod journal;
 mod plan;
 mod rounds;
 mod shapes;
+mod units;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -128,7 +129,8 @@ pub fn run(
         // The next set's buffers have other sizes.
         engine::buffer::AlignedBuf::release_pool();
     }
-    let points = summarise(plan, threads, &visits)?;
+    let mut points = units::points(plan, &pools, cancel)?;
+    points.extend(summarise(plan, threads, &visits)?);
     Ok(Measurements {
         plan: plan.name.clone(),
         machine,

@@ -48,13 +48,14 @@ impl Counter {
     pub(super) fn encode(&mut self, extended: bool) {
         let limbs = self.limbs + if extended { self.special } else { 0.0 };
         self.fourier();
-        let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, limbs);
+        let [butterflies, near, far, wide] = self.ntts(Feature::ForwardButterflies, limbs);
         self.phase();
         self.parallel(
             limbs,
             &[
                 (Feature::RoundedWords, limbs * self.n),
                 butterflies,
+                near,
                 far,
                 wide,
                 (Feature::ZeroedBytes, limbs * self.limb_bytes()),
@@ -66,9 +67,9 @@ impl Counter {
     /// many limbs as hold meaningful coefficients: two for the usual scales.
     pub(super) fn decode(&mut self) {
         let limbs = self.limbs.min(2.0);
-        let [butterflies, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
+        let [butterflies, near, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
-        self.parallel(limbs, &[butterflies, far, wide, wide]);
+        self.parallel(limbs, &[butterflies, near, far, wide, wide]);
         self.serial(&[(Feature::CopiedBytes, limbs * self.limb_bytes())]);
         self.phase();
         self.parallel(self.n / CHUNK, &[(Feature::RoundedWords, limbs * self.n)]);
@@ -86,12 +87,13 @@ impl Counter {
     pub(super) fn encrypt(&mut self) {
         let (n, limbs) = (self.n, self.limbs);
         self.serial(&[(Feature::Samples, 3.0 * n)]);
-        let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, 3.0 * limbs);
+        let [butterflies, near, far, wide] = self.ntts(Feature::ForwardButterflies, 3.0 * limbs);
         self.phase();
         self.parallel(
             limbs,
             &[
                 butterflies,
+                near,
                 far,
                 wide,
                 (Feature::DotProducts, 2.0 * limbs * n),

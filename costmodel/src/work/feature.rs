@@ -8,9 +8,6 @@ pub enum Feature {
     ForwardButterflies,
     /// Butterflies of inverse NTTs.
     InverseButterflies,
-    /// Butterflies, of either direction, of a limb that does not fit the second-level cache with its constants:
-    /// what they cost beyond the ordinary ones.
-    FarButterflies,
     /// Butterflies, of either direction, modulo primes too large for transforms without corrections: what they cost
     /// beyond the ordinary ones.
     WideButterflies,
@@ -24,8 +21,8 @@ pub enum Feature {
     Reductions,
     /// Words added, subtracted, scaled, permuted or copied within a limb.
     ElementwiseWords,
-    /// Bytes read from the last-level cache a chunk here and a chunk there, because the second level is too small to
-    /// keep them.
+    /// Bytes read from the last-level cache, a chunk here and a chunk there or constants of transforms, because the second
+    /// level is too small to keep them.
     CachedBytes,
     /// Bytes of operands, intermediate polynomials and results read and written within the last-level cache.
     CiphertextBytes,
@@ -64,10 +61,9 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 21] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
-        Self::FarButterflies,
         Self::WideButterflies,
         Self::KeyProducts,
         Self::DotProducts,
@@ -102,7 +98,6 @@ impl Feature {
         match self {
             Self::ForwardButterflies => "forward_ntt_ns_per_butterfly",
             Self::InverseButterflies => "inverse_ntt_ns_per_butterfly",
-            Self::FarButterflies => "large_ntt_extra_ns_per_butterfly",
             Self::WideButterflies => "wide_prime_extra_ns_per_butterfly",
             Self::KeyProducts => "key_product_ns_per_multiply",
             Self::DotProducts => "dot_product_ns_per_multiply",
@@ -130,7 +125,6 @@ impl Feature {
         match self {
             Self::ForwardButterflies => "forward NTT",
             Self::InverseButterflies => "inverse NTT",
-            Self::FarButterflies => "NTT beyond the second-level cache",
             Self::WideButterflies => "corrections for wide primes",
             Self::KeyProducts => "key products",
             Self::DotProducts => "plaintext and tensor products",

@@ -13,12 +13,14 @@
 //! | `linear` | the fused linear operation, rotations and conjugation |
 //! | `tensor` | products and squares |
 //! | `basic` | additions, rescale, drop level; encoding, encryption, decryption |
+//! | `unit` | single kernels |
 
 mod basic;
 mod feature;
 mod linear;
 mod switching;
 mod tensor;
+mod unit;
 
 pub use feature::{Class, Feature};
 
@@ -68,6 +70,7 @@ impl Work {
                 Client::Decrypt => counter.decrypt(),
                 Client::Decode => counter.decode(),
             },
+            Operation::Unit(unit) => counter.unit(*unit),
         }
         counter.place(residency);
         Self(counter.amounts)
@@ -101,6 +104,8 @@ struct Counter {
     /// What keys take in memory.
     keys: KeyStorage,
     caches: Caches,
+    /// Bytes of the constants of transforms, of all primes and both directions.
+    constants: f64,
     /// Bytes of whole polynomials: operands, intermediate and results.
     polynomials: f64,
     /// Bytes of them that are read or written, some more than once.
@@ -122,6 +127,10 @@ impl Counter {
             wide: setting.wide,
             keys: setting.keys,
             caches: *caches,
+            constants: 4.0
+                * (setting.level as f64 + 1.0 + setting.special as f64)
+                * WORD
+                * f64::from(setting.log_n).exp2(),
             polynomials: 0.0,
             traffic: 0.0,
             pieces: 0.0,
@@ -171,16 +180,27 @@ impl Counter {
     }
 
     /// Butterflies of `count` NTTs in one direction, as totals of a stage.
-    fn ntts(&self, direction: Feature, count: f64) -> [(Feature, f64); 3] {
+    ///
+    /// Every prime has its own constants, two words in either direction for each word of a limb. An operation goes through all
+    /// of them again and again: as far as they are too many for a cache, every transform reads them from the next.
+    fn ntts(&self, direction: Feature, count: f64) -> [(Feature, f64); 4] {
         let butterflies = count * self.n / 2.0 * self.log_n;
-        // A limb in place and two words of constants for each of its words.
-        let overflow = self.overflow(3.0 * self.limb_bytes());
+        let constants = count * 2.0 * self.limb_bytes();
+        let (near, far) = (self.overflow(self.constants), self.spill(self.constants));
         let wide = if self.wide { butterflies } else { 0.0 };
         [
             (direction, butterflies),
-            (Feature::FarButterflies, butterflies * overflow),
+            (Feature::CachedBytes, constants * (near - far).max(0.0)),
+            (Feature::SpilledBytes, constants * far),
             (Feature::WideButterflies, wide),
         ]
+    }
+
+    /// The share of a working set's accesses that go beyond the last-level cache, of which part is always taken by something
+    /// else.
+    fn spill(&self, bytes: f64) -> f64 {
+        let size = self.caches.l3_bytes as f64;
+        ramp(bytes, size / 4.0, size)
     }
 
     /// The share, 0 to 1, of a working set's accesses that go beyond the second-level cache: none up to half of
@@ -205,16 +225,14 @@ impl Counter {
     /// Says where the bytes counted come from: polynomials from the last-level cache as far as they fit there; keys and
     /// plaintexts from memory, or from that cache too if they are there already and all fits together.
     fn place(&mut self, residency: Residency) {
-        let size = self.caches.l3_bytes as f64;
-        // Part of the cache is always taken by something else.
-        let spilled = ramp(self.polynomials, size / 4.0, size);
+        let spilled = self.spill(self.polynomials);
         self.add_up(Feature::CiphertextBytes, self.traffic * (1.0 - spilled) / self.threads);
         self.add_up(Feature::CachedBytes, self.pieces * (1.0 - spilled) / self.threads);
         self.add_up(Feature::SpilledBytes, (self.traffic + self.pieces) * spilled);
         let streams = [Feature::KeyBytes, Feature::PlaintextBytes];
         let streamed: f64 = streams.iter().map(|f| self.amounts[f.index()]).sum();
         if residency == Residency::Warm {
-            let missed = ramp(streamed + self.polynomials, size / 4.0, size);
+            let missed = self.spill(streamed + self.polynomials);
             streams.iter().for_each(|f| self.amounts[f.index()] *= missed);
             self.add_up(Feature::CachedBytes, streamed * (1.0 - missed) / self.threads);
         }

@@ -24,11 +24,11 @@ impl Counter {
         let several = || self.digit_lengths().filter(|&len| len > 1.0);
         let (scaled, quotients) =
             (sources * several().sum::<f64>(), sources * several().count() as f64);
-        let [butterflies, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
+        let [butterflies, near, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
         self.parallel(
             limbs,
-            &[butterflies, far, wide, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
+            &[butterflies, near, far, wide, (Feature::ElementwiseWords, (limbs + scaled) * self.n)],
         );
         self.phase();
         self.parallel(quotients, &[(Feature::Conversions, scaled * self.n)]);
@@ -42,9 +42,9 @@ impl Counter {
     pub(super) fn mod_up(&mut self, sources: f64) {
         let targets = self.limbs + self.special;
         let conversions: f64 = self.digit_lengths().map(|len| targets - len).sum();
-        let [butterflies, far, wide] =
+        let [butterflies, near, far, wide] =
             self.ntts(Feature::ForwardButterflies, sources * conversions);
-        let mut totals = vec![butterflies, far, wide];
+        let mut totals = vec![butterflies, near, far, wide];
         let mut reads = 0.0;
         for len in self.digit_lengths() {
             totals.extend(self.conversion(len, sources * (targets - len)));
@@ -83,20 +83,22 @@ impl Counter {
     pub(super) fn divide(&mut self, polys: f64, removed: f64, kept: f64) {
         let n = self.n;
         let scaled = if removed > 1.0 { removed } else { 0.0 };
-        let [butterflies, far, wide] = self.ntts(Feature::InverseButterflies, polys * removed);
+        let [butterflies, near, far, wide] =
+            self.ntts(Feature::InverseButterflies, polys * removed);
         self.phase();
         self.parallel(
             polys * removed,
-            &[butterflies, far, wide, (Feature::ElementwiseWords, polys * scaled * n)],
+            &[butterflies, near, far, wide, (Feature::ElementwiseWords, polys * scaled * n)],
         );
         self.serial(&[(Feature::Conversions, (polys / self.threads).ceil() * scaled * n)]);
-        let [butterflies, far, wide] = self.ntts(Feature::ForwardButterflies, polys * kept);
+        let [butterflies, near, far, wide] = self.ntts(Feature::ForwardButterflies, polys * kept);
         let [lifted, products] = self.conversion(removed, polys * kept);
         self.phase();
         self.parallel(
             polys * kept,
             &[
                 butterflies,
+                near,
                 far,
                 wide,
                 lifted,

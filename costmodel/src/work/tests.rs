@@ -32,7 +32,6 @@ fn rotation_without_digits_of_several_limbs() {
     assert_eq!(work.get(Feature::Conversions), 0.0);
     assert_eq!(work.get(Feature::ElementwiseWords), (9.0 + 6.0 + 3.0 + 8.0 + 6.0) * n);
     assert_eq!(work.get(Feature::PlaintextBytes), 0.0);
-    assert_eq!(work.get(Feature::FarButterflies), 0.0);
 }
 
 #[test]
@@ -157,14 +156,25 @@ fn many_results_spill() {
 }
 
 #[test]
-fn constants_of_large_rings_leave_the_second_level() {
-    let far =
-        |log_n| count(Primitive::Rescale, setting(log_n, 2, 1, 1, 1)).get(Feature::FarButterflies);
-    assert_eq!(far(14), 0.0);
-    assert!(far(15) > 0.0);
-    let work = count(Primitive::Rescale, setting(16, 2, 1, 1, 1));
-    let all = work.get(Feature::ForwardButterflies) + work.get(Feature::InverseButterflies);
-    assert_eq!(work.get(Feature::FarButterflies), all);
+fn constants_beyond_the_second_level_are_read_again() {
+    // 3 limbs and a special one: constants of 4 * 4 limbs. Ten transforms read two limbs each.
+    let work = |log_n| count(Primitive::Rescale, setting(log_n, 2, 1, 1, 1));
+    let limb = |log_n: u32| 8.0 * f64::from(log_n).exp2();
+    let transforms = 2.0 + 2.0 * 2.0;
+    // 512 KiB are half of the second level, and 1 MiB all of it.
+    assert_eq!(work(12).get(Feature::CachedBytes), 0.0);
+    assert_eq!(work(13).get(Feature::CachedBytes), transforms * 2.0 * limb(13));
+    // Of 32 MiB in the last level a quarter is safe: 16 MiB are a third of the way to all of it.
+    assert_eq!(work(14).get(Feature::SpilledBytes), 0.0);
+    let spilled = (16.0 - 8.0) / (32.0 - 8.0) * transforms * 2.0 * limb(17);
+    // 4 limbs of the source that stay, 2 that are removed, 4 of the results: 10 MiB, 2 of them no more safe; 4 + 3 * 2 + 4
+    // passes.
+    let polynomials = (10.0 - 8.0) / (32.0 - 8.0) * 14.0 * limb(17);
+    let found = work(17).get(Feature::SpilledBytes);
+    assert!(
+        (found / (spilled + polynomials) - 1.0).abs() < 1e-9,
+        "{found} {spilled} {polynomials}"
+    );
 }
 
 #[test]

@@ -5,11 +5,11 @@ use super::packed::stored_words;
 use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
-/// Words of one digit and component that follow each other in [`KeyWords`]: what an inner product sums in registers at
-/// once. Chunks of a key product are multiples of it.
+/// Words that an inner product sums in registers at once, and that are packed together. Chunks of a key product are multiples
+/// of it.
 pub(crate) const KEY_WORDS: usize = 32;
 
-/// A chunk of a key-switching key: `[chunk length / KEY_WORDS][digit][component][KEY_WORDS]`.
+/// A chunk of a key-switching key: `[digit][component][chunk length]`, so that a value of fewer digits reads the first of them.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyWords<'a> {
     /// The words, as they are stored.
@@ -28,9 +28,9 @@ impl KeyWords<'_> {
         stored_words(self.packed)
     }
 
-    /// Stored words of [`KEY_WORDS`] of all components of a digit.
-    pub(super) fn stored_digit(&self) -> usize {
-        self.components * self.stored()
+    /// Stored words of one component of a digit, for a chunk of so many words.
+    pub(super) fn stored_chunk(&self, words: usize) -> usize {
+        words / KEY_WORDS * self.stored()
     }
 }
 

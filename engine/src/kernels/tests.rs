@@ -241,12 +241,10 @@ fn quotients_round_the_sum_of_fractions(kernels: &Kernels) {
 
 /// The words of a key with these components (the second may be missing), digit by digit, as [`KeyWords`] orders them.
 fn interleaved(key0: &[Vec<u64>], key1: &[Vec<u64>], packed: bool) -> Vec<u64> {
-    let groups = (0..key0.first().map_or(0, Vec::len) / KEY_WORDS).flat_map(|group| {
-        let second = |d| key1.get(d).into_iter();
-        let digits = key0.iter().enumerate();
-        let words = digits.flat_map(move |(d, first)| std::iter::once(first).chain(second(d)));
-        words.map(move |words| &words.as_chunks().0[group])
-    });
+    let second = |d| key1.get(d).into_iter();
+    let digits = key0.iter().enumerate();
+    let components = digits.flat_map(|(d, first)| std::iter::once(first).chain(second(d)));
+    let groups = components.flat_map(|words| words.as_chunks().0);
     let stored = |words: &[u64; KEY_WORDS]| {
         let mut stored = [0; PACKED_WORDS];
         pack(words, &mut stored);
@@ -270,7 +268,11 @@ fn key_products(kernels: &Kernels) {
             let plain = interleaved(&key0, &key1, false);
             let less = interleaved(&key0, &key1, packed);
             let firsts: Vec<u64> = interleaved(&key0, &[], packed);
-            let masks = interleaved(&key1[..count], &[], false);
+            let groups = (0..LEN).step_by(KEY_WORDS);
+            let group = |start: usize| {
+                key1[..count].iter().flat_map(move |words| words[start..start + KEY_WORDS].to_vec())
+            };
+            let masks: Vec<u64> = groups.flat_map(group).collect();
             let key = |words, components, packed| KeyWords {
                 words,
                 digits: count + 1,

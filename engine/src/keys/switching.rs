@@ -9,9 +9,7 @@ use rayon::prelude::*;
 
 use super::form::{Form, Place};
 use crate::buffer::{AlignedBuf, SecretScratch};
-use crate::kernels::{
-    KEY_WORDS, KeyWords, MaskStream, RoundKeys, kernels, pack, stored_words, unpack,
-};
+use crate::kernels::{KeyWords, MaskStream, RoundKeys, kernels, pack, unpack};
 use crate::modulus::Modulus;
 use crate::params::Parameters;
 use crate::poly::{CHUNK_WORDS, RnsPoly};
@@ -23,10 +21,9 @@ pub struct SwitchingKey {
     digits: usize,
     n: usize,
     limbs: Vec<Place>,
-    /// `[limb][N / 32][digit][component][32]`, or where they are packed 24 stored words for 32, and where masks are made anew
-    /// for every product only the first component: an inner product reads it from front to end. With whole limbs one after
-    /// the other it would read some twenty streams whose distance is a power of two, that is, from the same few sets of
-    /// every cache.
+    /// `[limb][chunk][digit][component][512]`, or where they are packed 384 stored words for 512, and where masks are made anew
+    /// for every product only the first component: an inner product reads the chunks one after the other, of each the digits
+    /// that the value has.
     data: AlignedBuf,
     /// What the uniform halves, the masks, expand from.
     seed: Seed,
@@ -186,13 +183,14 @@ impl SwitchingKey {
     /// Copies the `b` half of a digit out; limbs are counted as stored, `b` has N words.
     pub(crate) fn body(&self, limb: usize, digit: usize, b: &mut [u64]) {
         let Place { words, form } = self.limbs[limb].clone();
-        let stored = stored_words(form.packed);
-        let groups = self.data[words].chunks_exact(form.components * self.digits * stored);
-        for (b, group) in b.chunks_exact_mut(KEY_WORDS).zip(groups) {
-            let group = &group[form.components * digit * stored..][..stored];
+        let length = form.words(CHUNK_WORDS, self.digits);
+        let stored = length / (form.components * self.digits);
+        let chunks = self.data[words].chunks_exact(length);
+        for (b, chunk) in b.chunks_exact_mut(CHUNK_WORDS).zip(chunks) {
+            let chunk = &chunk[form.components * digit * stored..][..stored];
             match form.packed {
-                true => unpack(group, b),
-                false => b.copy_from_slice(group),
+                true => unpack(chunk, b),
+                false => b.copy_from_slice(chunk),
             }
         }
     }
@@ -221,13 +219,14 @@ impl Limb<'_> {
     /// Writes one component of one digit.
     fn write(&mut self, digit: usize, component: usize, words: &[u64]) {
         let Form { packed, components } = self.form;
-        let stored = stored_words(packed);
-        let groups = self.words.chunks_exact_mut(components * self.digits * stored);
-        for (group, words) in groups.zip(words.chunks_exact(KEY_WORDS)) {
-            let group = &mut group[(components * digit + component) * stored..][..stored];
+        let length = self.form.words(CHUNK_WORDS, self.digits);
+        let stored = length / (components * self.digits);
+        let chunks = self.words.chunks_exact_mut(length);
+        for (chunk, words) in chunks.zip(words.chunks_exact(CHUNK_WORDS)) {
+            let chunk = &mut chunk[(components * digit + component) * stored..][..stored];
             match packed {
-                true => pack(words, group),
-                false => group.copy_from_slice(words),
+                true => pack(words, chunk),
+                false => chunk.copy_from_slice(words),
             }
         }
     }

@@ -132,7 +132,7 @@ pub(super) fn key_product<L: Lanes>(
         let mut words = [[[0; 8]; 2]; 2];
         // SAFETY: all slices have `out0.len()` words, a multiple of 8.
         unsafe {
-            let vectors = key_words::<L, U>(product, start, &sums, modulus);
+            let vectors = key_words::<L, U>(product, out0.len(), start, &sums, modulus);
             for (words, vectors) in words.iter_mut().zip(vectors) {
                 for (u, vector) in vectors.into_iter().enumerate() {
                     sums.prime.lift(vector).store(words.as_mut_ptr().cast::<u64>().add(u * L::WORDS));
@@ -155,13 +155,14 @@ pub(super) fn key_product<L: Lanes>(
     });
 }
 
-/// Residues of both outputs at `start`, before the permutation, at most `(q + 1)/2` in magnitude.
+/// Residues of both outputs at `start` of a chunk of so many words, before the permutation, at most `(q + 1)/2` in magnitude.
 ///
 /// # Safety
 /// All slices of the product must have `U` vectors at `start`.
 #[inline(always)]
 unsafe fn key_words<L: Lanes, const U: usize>(
     product: &KeyProduct<'_>,
+    chunk: usize,
     start: usize,
     sums: &Sums<L>,
     modulus: &Modulus,
@@ -175,9 +176,9 @@ unsafe fn key_words<L: Lanes, const U: usize>(
         }
     }
     let digits = product.digits.chunks(sums.terms);
-    let (stored, stored_digit) = (product.key.stored(), product.key.stored_digit());
-    let group = start / KEY_WORDS;
-    let key = &product.key.words[product.key.digits * group * stored_digit..];
+    let (stored, group) = (product.key.stored(), start / KEY_WORDS);
+    let (key, length) = (product.key.words, product.key.stored_chunk(chunk));
+    let stored_digit = product.key.components * length;
     let masks = product.masks.map(|masks| &masks[product.digits.len() * group * KEY_WORDS..]);
     let first = start % KEY_WORDS / L::WORDS;
     let key_doubles = |key: &[u64], vector: usize| match product.key.packed {
@@ -190,7 +191,9 @@ unsafe fn key_words<L: Lanes, const U: usize>(
         let mut sum0 = sums.begin_all(words[0]);
         let mut sum1 = sums.begin_all(words[1]);
         for (d, (digit, key)) in digits.iter().zip(key.chunks_exact(stored_digit)).enumerate() {
-            let (key0, key1) = key.split_at(stored);
+            let (key0, key1) = key.split_at(length);
+            let part = group * stored..(group + 1) * stored;
+            let (key0, key1) = (&key0[part.clone()], key1.get(part).unwrap_or_default());
             let mask = masks.map(|masks| &masks[KEY_WORDS * (i * sums.terms + d)..][..KEY_WORDS]);
             for u in 0..U {
                 // SAFETY: promised by the caller.

@@ -97,15 +97,15 @@ fn key_product_as<const WIDE: bool, const PACKED: bool, const APART: bool>(
             Seconds::Make(maker) => maker.group(start / KEY_WORDS),
         };
         // SAFETY: all slices have the lengths that `require_key_product` checks, start + KEY_WORDS <= len.
-        let words = unsafe { key_words::<WIDE, PACKED, APART>(product, masks, start, &reducer) };
+        let words =
+            unsafe { key_words::<WIDE, PACKED, APART>(product, masks, len, start, &reducer) };
         put(out0, out1, product, start / 8, &words);
     }
 }
 
 /// Where the words of a key for the group at `start` are, if there are any: of a key to be asked for, nobody checks that.
 fn at_group(key: KeyWords<'_>, start: usize) -> *const u64 {
-    let stored = start / KEY_WORDS * key.stored_digit();
-    key.words.as_ptr().wrapping_add(key.digits.wrapping_mul(stored))
+    key.words.as_ptr().wrapping_add(key.stored_chunk(start))
 }
 
 /// Vectors of a group of [`KEY_WORDS`].
@@ -137,13 +137,14 @@ static SIX_BYTES: [[u8; 64]; 2] = [six_bytes(0), six_bytes(16)];
 /// The reduced words of both outputs at `start`, before the permutation.
 ///
 /// # Safety
-/// All slices of the product must have `start + KEY_WORDS` words, and the key those of that group; if `APART`, masks must
-/// begin with those of all digits for that group.
+/// All slices of the product must have `len` words, at least `start + KEY_WORDS`, and the key those of a chunk of `len`; if
+/// `APART`, masks must begin with those of all digits for that group.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi,avx512dq,avx512vl")]
 unsafe fn key_words<const WIDE: bool, const PACKED: bool, const APART: bool>(
     product: &KeyProduct<'_>,
     masks: &[u64],
+    len: usize,
     start: usize,
     reducer: &SumReducer,
 ) -> [[V; 2]; VECTORS] {
@@ -156,15 +157,21 @@ unsafe fn key_words<const WIDE: bool, const PACKED: bool, const APART: bool>(
         }
     }
     let stored = stored_words(PACKED);
-    let stored_digit = if APART { stored } else { 2 * stored };
+    // Where the next component is, and the next digit.
+    let component = product.key.stored_chunk(len);
+    let digit_words = if APART { component } else { 2 * component };
+    let lines = stored / 8;
     let mut key = at_group(product.key, start);
     let mut mask = masks.as_ptr();
     // Without a next key, what is used anyway is asked for: that costs little.
     let mut next = product.next_key.map_or(key, |next| at_group(next, start));
     for digit in product.digits {
         for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
-            for line in (u..stored_digit / 8).step_by(VECTORS) {
-                _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8 * line).cast());
+            if u < lines {
+                _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8 * u).cast());
+                if !APART {
+                    _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(component + 8 * u).cast());
+                }
             }
             // SAFETY: promised by the caller.
             let (digit, key0, key1) = unsafe {
@@ -174,15 +181,15 @@ unsafe fn key_words<const WIDE: bool, const PACKED: bool, const APART: bool>(
                     if APART {
                         load(mask.add(8 * u))
                     } else {
-                        key_vector::<PACKED>(key.add(stored), u)
+                        key_vector::<PACKED>(key.add(component), u)
                     },
                 )
             };
             sum0.add(digit, key0);
             sum1.add(digit, key1);
         }
-        key = key.wrapping_add(stored_digit);
-        next = next.wrapping_add(stored_digit);
+        key = key.wrapping_add(digit_words);
+        next = next.wrapping_add(digit_words);
         mask = mask.wrapping_add(KEY_WORDS);
     }
     let mut words = [[_mm512_setzero_si512(); 2]; VECTORS];

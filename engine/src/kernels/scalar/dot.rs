@@ -87,10 +87,9 @@ pub(super) fn key_product(
             accumulate(&mut sums0, &words[block.clone()], &[scalar.value; 8]);
         }
         let (group, within) = (start / KEY_WORDS, start % KEY_WORDS);
-        let (stored, stored_digit) = (product.key.stored(), product.key.stored_digit());
+        let (stored, length) = (product.key.stored(), product.key.stored_chunk(out0.len()));
         let masks = product.masks.map(|masks| &masks[group * KEY_WORDS * product.digits.len()..]);
-        let group = &product.key.words[product.key.digits * stored_digit * group..];
-        let keys = group.chunks_exact(stored_digit);
+        let keys = product.key.words.chunks_exact(product.key.components * length);
         for (d, (digit, keys)) in product.digits.iter().zip(keys).enumerate() {
             if let Some(masks) = masks {
                 accumulate(
@@ -99,7 +98,8 @@ pub(super) fn key_product(
                     &masks[KEY_WORDS * d + within..][..8],
                 );
             }
-            for (sums, key) in [&mut sums0, &mut sums1].into_iter().zip(keys.chunks_exact(stored)) {
+            for (sums, key) in [&mut sums0, &mut sums1].into_iter().zip(keys.chunks_exact(length)) {
+                let key = &key[group * stored..][..stored];
                 let mut unpacked = [0; 8];
                 let key = match product.key.packed {
                     true => {
