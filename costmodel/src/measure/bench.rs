@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
-use engine::eval::{Evaluator, LinearPlan};
-use engine::keys::{EvaluationKeys, KeySpec, PublicKey, SecretKey};
-use engine::params::{Parameters, ParametersLiteral};
-use engine::poly::RnsPoly;
-use rayon::prelude::*;
+use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
+use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
+use engine::params::Parameters;
 
-use super::plan::{Case, Kind, Plan, SetPlan};
+use super::instruction::Instruction;
+use super::needs::{Needs, Supply};
+use super::plan::{Case, Kind};
+use super::random::{random_plaintext, random_poly};
 use super::shapes::LinearSpec;
 use crate::error::Result;
 use crate::machine::Caches;
@@ -21,11 +22,17 @@ use crate::operation::{Client, Operation, Residency};
 use crate::primitive::Primitive;
 use crate::probe::read_all;
 
-/// Ciphertexts kept at each level: as many as the widest case has sources.
-const SOURCES: usize = 25;
-
 /// Most memory of encoded weights kept at a level, in bytes.
 const KEPT_BYTES: usize = 192 << 20;
+
+/// Read to clear the caches.
+pub(super) type Eviction = Arc<Vec<u64>>;
+
+/// A buffer that holds half as much again as the last level of caches, so that little of what was there survives.
+pub(super) fn eviction(caches: &Caches) -> Eviction {
+    let words = (caches.l3_bytes / 2).saturating_mul(3).clamp(8 << 20, 384 << 20) / 8;
+    Arc::new(vec![1; words as usize])
+}
 
 /// Keys and operands of a parameter set.
 pub(super) struct Bench {
@@ -36,116 +43,133 @@ pub(super) struct Bench {
     encoder: Encoder,
     values: Vec<f64>,
     levels: BTreeMap<usize, Operands>,
-    /// Read to clear the caches.
-    eviction: Vec<u64>,
+    eviction: Eviction,
 }
 
 /// Operands at one level, with random contents.
 struct Operands {
     ciphertexts: Vec<Ciphertext>,
-    /// With limbs for the special primes.
-    plaintexts: Vec<Plaintext>,
+    /// With limbs for the special primes, by the words of a limb that they keep.
+    plaintexts: BTreeMap<usize, Vec<Plaintext>>,
     /// What plaintexts are added to in place.
     accumulator: Mutex<Ciphertext>,
     /// Encoded weights.
     kept: Mutex<Vec<Plaintext>>,
 }
 
-/// A case made ready: its plan, if it has one, and its shape.
+/// A measurement made ready.
 pub(super) struct Prepared {
-    case: Case,
-    linear: Option<LinearPlan>,
-    shifts: Vec<usize>,
     /// The operation as the engine executes it.
     pub operation: Operation,
+    level: usize,
+    residency: Residency,
+    /// Words of a limb of each plaintext.
+    words: Vec<usize>,
+    linear: Option<Linear>,
+    shifts: Vec<usize>,
+}
+
+/// A linear operation made ready.
+struct Linear {
+    plan: LinearPlan,
+    /// Plaintexts that there are at a time, if not all.
+    batch: Option<usize>,
+}
+
+/// Plaintexts that are there already, whatever their number in the plan.
+struct Batches<'a>(&'a [Plaintext]);
+
+impl PlaintextSource for Batches<'_> {
+    type Error = engine::Error;
+
+    fn provide(&mut self, numbers: &[usize]) -> engine::Result<&[Plaintext]> {
+        Ok(&self.0[..numbers.len().min(self.0.len())])
+    }
 }
 
 impl Bench {
-    /// Generates keys and operands for a set, in the current pool.
-    pub fn new(plan: &Plan, set: &SetPlan, caches: &Caches) -> Result<Self> {
-        let special = (set.special, set.prime_bits);
-        let mut literal = ParametersLiteral::uniform(
-            set.log_n,
-            set.prime_bits,
-            set.prime_bits,
-            set.depth,
-            special,
-            set.alpha,
-        )?;
-        literal.allow_insecure = true;
-        let params = Parameters::new(&literal)?;
-        let secret = SecretKey::from_seed(&params, [42; 32]);
-        let top = params.max_level();
-        let spec = KeySpec {
-            relinearisation: Some(top),
-            conjugation: Some(top),
-            rotations: (1..=plan.keys_of(set)).map(|shift| (shift, top)).collect(),
-        };
-        let keys = Arc::new(EvaluationKeys::generate(&secret, &spec)?);
-        let evaluator = Evaluator::new(&params, keys)?;
+    /// Generates keys and operands, in the current pool.
+    pub fn new(params: &Parameters, needs: &Needs, eviction: &Eviction) -> Result<Self> {
+        let secret = SecretKey::from_seed(params, [42; 32]);
+        let keys = Arc::new(EvaluationKeys::generate(&secret, &needs.keys())?);
+        let evaluator = Evaluator::new(params, keys)?;
         let public = PublicKey::generate(&secret);
-        let share = plan.operand_bytes / set.levels.len().max(1) as u64;
-        let operands = |&l: &usize| Ok((l, Operands::random(&evaluator, l, share)?));
-        let levels = set.levels.iter().map(operands).collect::<Result<_>>()?;
-        // Half as much again as the last level holds, so that little of what was there survives.
-        let words = (caches.l3_bytes / 2).saturating_mul(3).clamp(8 << 20, 384 << 20) / 8;
+        let encoder = Encoder::new(params);
+        let operands = |(&level, supply): (&usize, &Supply)| {
+            Ok((level, Operands::random(&evaluator, &encoder, level, supply)?))
+        };
+        let levels = needs.levels.iter().map(operands).collect::<Result<_>>()?;
         Ok(Self {
-            encoder: Encoder::new(&params),
+            encoder,
             values: (0..params.slots()).map(|i| (i as f64).sin()).collect(),
-            params,
+            params: params.clone(),
             evaluator,
             secret,
             public,
             levels,
-            eviction: vec![1; words as usize],
+            eviction: Arc::clone(eviction),
         })
     }
 
-    /// Makes a case ready.
+    /// Makes a case of a calibration ready.
     ///
     /// # Errors
     /// Engine errors.
     pub fn prepare(&self, case: &Case) -> Result<Prepared> {
-        let mut linear = None;
-        let mut shifts = Vec::new();
+        let Case { level, residency, .. } = *case;
+        let (mut linear, mut words) = (None, Vec::new());
         let operation: Operation = match case.kind {
-            Kind::RotateHoisted(rotations) => {
-                shifts = (1..=rotations).collect();
-                Primitive::RotateHoisted { rotations }.into()
-            }
+            Kind::RotateHoisted(rotations) => Primitive::RotateHoisted { rotations }.into(),
             Kind::Linear(spec) => {
-                let plan = self.linear_plan(&spec, case.level)?;
+                let plan = self.linear_plan(&spec, level)?;
                 let shape = plan.shape();
-                linear = Some(plan);
+                words = vec![self.params.n(); plan.plaintexts()];
+                linear = Some(Linear { plan, batch: None });
                 Primitive::Linear(shape.into()).into()
             }
             Kind::SumSquares { terms, rescale } => Primitive::SumSquares { terms, rescale }.into(),
             Kind::Multiply { rescale } => Primitive::Multiply { rescale }.into(),
             Kind::Add => Primitive::Add.into(),
-            Kind::AddPlain => Primitive::AddPlain.into(),
+            Kind::AddPlain => {
+                words = vec![self.params.n()];
+                Primitive::AddPlain.into()
+            }
             Kind::Rescale => Primitive::Rescale.into(),
             Kind::DropLevel { to } => Primitive::DropLevel { to }.into(),
             Kind::Conjugate => Primitive::Conjugate.into(),
             Kind::Client(client) => client.into(),
         };
-        Ok(Prepared { case: *case, linear, shifts, operation })
+        Ok(Prepared { operation, level, residency, words, linear, shifts: shifts(&operation) })
+    }
+
+    /// Makes an instruction ready, to be timed as within a program.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn prepare_instruction(&self, instruction: &Instruction) -> Result<Prepared> {
+        let operation = instruction.primitive().into();
+        let linear = instruction.plan(&self.params)?;
+        let linear = linear.map(|plan| Linear { plan, batch: instruction.batch() });
+        let (level, residency) = (instruction.level(), Residency::Cold);
+        let words = instruction.plaintexts();
+        Ok(Prepared { operation, level, residency, words, linear, shifts: shifts(&operation) })
     }
 
     fn linear_plan(&self, spec: &LinearSpec, level: usize) -> Result<LinearPlan> {
-        let plaintexts = self.levels.get(&level).map_or(0, |o| o.plaintexts.len());
-        let terms = spec.build(plaintexts);
+        let full = |o: &Operands| o.of_words(self.params.n()).len();
+        let terms = spec.build(self.levels.get(&level).map_or(0, full));
         Ok(LinearPlan::new(&self.params, spec.sources, spec.outputs, &terms, spec.rescale)?)
     }
 
-    /// Times a case once in the current pool, in nanoseconds.
+    /// Times a measurement once in the current pool, in nanoseconds.
     ///
     /// The time includes giving back the memory of the result: a program does so, too.
     ///
     /// # Errors
     /// Engine errors.
     pub fn time(&self, prepared: &Prepared) -> Result<f64> {
-        let Some(operands) = self.levels.get(&prepared.case.level) else { return Ok(0.0) };
-        match prepared.case.residency {
+        let Some(operands) = self.levels.get(&prepared.level) else { return Ok(0.0) };
+        match prepared.residency {
             Residency::Cold => {
                 black_box(read_all(&self.eviction));
                 self.precede(prepared, operands)?;
@@ -161,85 +185,104 @@ impl Bench {
     /// memory of a similar operation, and with the operand ciphertexts.
     fn precede(&self, prepared: &Prepared, operands: &Operands) -> Result<()> {
         let cts = &operands.ciphertexts;
-        let switches_keys = match prepared.case.kind {
-            Kind::Linear(spec) => spec.shifts > 0,
-            Kind::RotateHoisted(_)
-            | Kind::Conjugate
-            | Kind::SumSquares { .. }
-            | Kind::Multiply { .. } => true,
-            _ => false,
+        let primitive = match prepared.operation {
+            Operation::Primitive(primitive) => Some(primitive),
+            Operation::Client(_) => None,
         };
-        // A key that the case itself does not use.
-        drop(black_box(match prepared.case.kind {
-            Kind::Conjugate => self.evaluator.rotate(&cts[0], 1)?,
-            Kind::DropLevel { to } => self.evaluator.drop_level(&cts[0], to)?,
-            _ if switches_keys => self.evaluator.conjugate(&cts[0])?,
+        // A key that the operation itself does not use.
+        drop(black_box(match primitive {
+            Some(Primitive::Conjugate) => self.evaluator.rotate(&cts[0], 1)?,
+            Some(Primitive::DropLevel { to }) => self.evaluator.drop_level(&cts[0], to)?,
+            Some(
+                Primitive::RotateHoisted { .. }
+                | Primitive::SumSquares { .. }
+                | Primitive::Multiply { .. },
+            ) => self.evaluator.conjugate(&cts[0])?,
+            Some(Primitive::Linear(shape)) if shape.decomposed > 0 => {
+                self.evaluator.conjugate(&cts[0])?
+            }
             _ => self.evaluator.add(&cts[0], &cts[1])?,
         }));
-        let count = match prepared.case.kind {
-            Kind::Linear(spec) => spec.sources,
-            Kind::SumSquares { terms, .. } => terms,
-            Kind::Add | Kind::Multiply { .. } => 2,
-            _ => 1,
-        };
         let touch = |ciphertext: &Ciphertext| {
             black_box(read_all(ciphertext.c0.words()));
             black_box(read_all(ciphertext.c1.words()));
         };
-        match prepared.case.kind {
-            Kind::AddPlain => touch(&operands.accumulator()),
-            _ => cts.iter().take(count).for_each(touch),
+        match primitive {
+            Some(Primitive::AddPlain) => touch(&operands.accumulator()),
+            primitive => {
+                let count = primitive.map_or(1, |p| p.sources());
+                cts.iter().take(count).for_each(touch);
+            }
         }
         Ok(())
     }
 
     fn execute(&self, prepared: &Prepared, operands: &Operands) -> Result<f64> {
-        let (cts, pts) = (&operands.ciphertexts, &operands.plaintexts);
-        let evaluator = &self.evaluator;
-        let sources: Vec<&Ciphertext> = match prepared.case.kind {
-            Kind::Linear(spec) => cts.iter().take(spec.sources).collect(),
-            Kind::SumSquares { terms, .. } => cts.iter().take(terms).collect(),
-            _ => Vec::new(),
+        let (cts, evaluator) = (&operands.ciphertexts, &self.evaluator);
+        let (full, level) = (operands.of_words(self.params.n()), prepared.level);
+        let sources: Vec<&Ciphertext> = match prepared.operation {
+            Operation::Primitive(primitive) => cts.iter().take(primitive.sources()).collect(),
+            Operation::Client(_) => Vec::new(),
         };
-        let factors: Vec<&Plaintext> =
-            pts.iter().take(prepared.linear.as_ref().map_or(0, LinearPlan::plaintexts)).collect();
+        let factors = operands.factors(&prepared.words);
         let scale = self.params.scale();
         let mut accumulator = operands.accumulator();
         let start = Instant::now();
-        match prepared.case.kind {
-            Kind::RotateHoisted(_) => {
-                drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?))
-            }
-            Kind::Linear(_) => {
-                if let Some(plan) = &prepared.linear {
-                    drop(black_box(evaluator.linear(plan, &sources, &factors)?));
+        match prepared.operation {
+            Operation::Primitive(primitive) => match primitive {
+                Primitive::RotateHoisted { .. } => {
+                    drop(black_box(evaluator.rotate_hoisted(&cts[0], &prepared.shifts)?))
                 }
-            }
-            Kind::SumSquares { rescale, .. } => {
-                drop(black_box(evaluator.sum_squares(&sources, rescale)?))
-            }
-            Kind::Multiply { rescale } => {
-                drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?))
-            }
-            Kind::Add => drop(black_box(evaluator.add(&cts[0], &cts[1])?)),
-            Kind::AddPlain => evaluator.add_plain_assign(black_box(&mut accumulator), &pts[0])?,
-            Kind::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
-            Kind::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
-            Kind::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
-            Kind::Client(Client::Encode { extended }) => {
-                let level = prepared.case.level;
-                let encoded =
-                    black_box(self.encoder.encode(&self.values, level, scale, extended)?);
-                // A weight is kept, so that the next one's memory is fresh.
-                if extended {
-                    operands.keep(encoded);
+                Primitive::Linear(_) => match &prepared.linear {
+                    Some(Linear { plan, batch: None, .. }) => {
+                        drop(black_box(evaluator.linear(plan, &sources, &factors)?))
+                    }
+                    Some(Linear { plan, batch: Some(batch) }) => {
+                        let words = prepared.words.first().copied().unwrap_or(0);
+                        let mut all = Batches(operands.of_words(words));
+                        drop(black_box(
+                            evaluator.linear_in_batches(plan, &sources, *batch, &mut all)?,
+                        ))
+                    }
+                    None => {}
+                },
+                Primitive::SumSquares { rescale, .. } => {
+                    drop(black_box(evaluator.sum_squares(&sources, rescale)?))
                 }
-            }
-            Kind::Client(Client::Encrypt) => drop(black_box(self.public.encrypt(&pts[0])?)),
-            Kind::Client(Client::Decrypt) => drop(black_box(self.secret.decrypt(&cts[0])?)),
-            Kind::Client(Client::Decode) => drop(black_box(self.encoder.decode(&pts[0])?)),
+                Primitive::Multiply { rescale } => {
+                    drop(black_box(evaluator.multiply(&cts[0], &cts[1], rescale)?))
+                }
+                Primitive::Add => drop(black_box(evaluator.add(&cts[0], &cts[1])?)),
+                Primitive::AddPlain => {
+                    evaluator.add_plain_assign(black_box(&mut accumulator), factors[0])?
+                }
+                Primitive::Rescale => drop(black_box(evaluator.rescale(&cts[0])?)),
+                Primitive::DropLevel { to } => drop(black_box(evaluator.drop_level(&cts[0], to)?)),
+                Primitive::Conjugate => drop(black_box(evaluator.conjugate(&cts[0])?)),
+            },
+            Operation::Client(client) => match client {
+                Client::Encode { extended } => {
+                    let encoded =
+                        black_box(self.encoder.encode(&self.values, level, scale, extended)?);
+                    // A weight is kept, so that the next one's memory is fresh.
+                    if extended {
+                        operands.keep(encoded);
+                    }
+                }
+                Client::Encrypt => drop(black_box(self.public.encrypt(&full[0])?)),
+                Client::Decrypt => drop(black_box(self.secret.decrypt(&cts[0])?)),
+                Client::Decode => drop(black_box(self.encoder.decode(&full[0])?)),
+            },
         }
         Ok(start.elapsed().as_nanos() as f64)
+    }
+}
+
+/// The rotations of hoisted ones; others have them in their plan.
+fn shifts(operation: &Operation) -> Vec<usize> {
+    match operation {
+        Operation::Primitive(Primitive::RotateHoisted { rotations }) => (1..=*rotations).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -258,39 +301,44 @@ impl Operands {
         kept.push(encoded);
     }
 
-    /// Operands at `level` in about so many bytes.
-    fn random(evaluator: &Evaluator, level: usize, bytes: u64) -> Result<Self> {
+    /// The plaintexts of so many words a limb.
+    fn of_words(&self, words: usize) -> &[Plaintext] {
+        self.plaintexts.get(&words).map_or(&[], Vec::as_slice)
+    }
+
+    /// A plaintext for each of these numbers of words; fewer if there are not so many.
+    fn factors(&self, words: &[usize]) -> Vec<&Plaintext> {
+        let mut taken = BTreeMap::new();
+        let next = |words: &usize| {
+            let count: &mut usize = taken.entry(*words).or_insert(0);
+            *count += 1;
+            self.of_words(*words).get(*count - 1)
+        };
+        words.iter().filter_map(next).collect()
+    }
+
+    /// Operands at `level`.
+    fn random(
+        evaluator: &Evaluator,
+        encoder: &Encoder,
+        level: usize,
+        supply: &Supply,
+    ) -> Result<Self> {
         let params = evaluator.params();
         let scale = params.scale();
-        let limbs = (level + 1 + params.special_count()) as u64;
-        let each = limbs * 8 * params.n() as u64;
-        let taken = (SOURCES * 2 * (level + 1) * 8 * params.n()) as u64;
-        let count = (bytes.saturating_sub(taken) / each).clamp(24, 512) as usize;
-        let poly = |seed: usize, extended| random_poly(params, level, extended, seed as u64);
-        let random = |i| Ciphertext { c0: poly(2 * i, false), c1: poly(2 * i + 1, false), scale };
+        let poly = |seed: usize| random_poly(params, level, false, seed as u64);
+        let random = |i| Ciphertext { c0: poly(2 * i), c1: poly(2 * i + 1), scale };
         // Sums, because a program's ciphertexts are results of operations too, which recycle their memory.
         let zero = Ciphertext::zero(params, level, scale);
-        let ciphertexts =
-            (0..SOURCES).map(|i| Ok(evaluator.add(&random(i), &zero)?)).collect::<Result<_>>()?;
-        let plaintexts = (0..count).map(|i| Plaintext::new(poly(1000 + i, true), scale)).collect();
+        let ciphertexts = (0..supply.ciphertexts)
+            .map(|i| Ok(evaluator.add(&random(i), &zero)?))
+            .collect::<Result<_>>()?;
+        let plaintexts = supply.plaintexts.iter().map(|(&words, &count)| {
+            let plaintext = |i| random_plaintext(encoder, level, words, 1000 + i as u64);
+            Ok((words, (0..count).map(plaintext).collect::<Result<_>>()?))
+        });
+        let plaintexts = plaintexts.collect::<Result<_>>()?;
         let accumulator = Mutex::new(evaluator.add(&random(0), &zero)?);
         Ok(Self { ciphertexts, plaintexts, accumulator, kept: Mutex::default() })
     }
-}
-
-/// A polynomial of random residues.
-fn random_poly(params: &Parameters, level: usize, extended: bool, seed: u64) -> RnsPoly {
-    let mut poly = RnsPoly::zero(params, level, extended);
-    poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
-        let q = params.modulus(params.limb_index(level, position)).value();
-        let mut state = seed << 32 | position as u64;
-        for word in limb {
-            // SplitMix64; the high product maps it to [0, q).
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            *word = ((u128::from(z ^ (z >> 31)) * u128::from(q)) >> 64) as u64;
-        }
-    });
-    poly
 }
