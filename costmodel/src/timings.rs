@@ -13,7 +13,7 @@ use serde_json::{Value, from_value};
 use crate::error::{Error, Result};
 use crate::lines::Lines;
 use crate::machine::Machine;
-use crate::measure::Instruction;
+use crate::measure::Passage;
 use crate::point::Timing;
 use crate::primitive::Primitive;
 
@@ -40,13 +40,15 @@ impl Origin {
 struct Record {
     #[serde(flatten)]
     origin: Origin,
-    /// The instruction's key.
+    /// The passage's key.
     key: String,
     /// What it is, for those who read the file.
     threads: usize,
     log_n: u32,
     level: usize,
     primitive: Primitive,
+    /// Instructions before it.
+    before: usize,
     #[serde(flatten)]
     time: Timing,
 }
@@ -92,14 +94,9 @@ impl Timings {
         Ok(timings)
     }
 
-    /// The time of an instruction, if it is known.
-    pub fn get(
-        &self,
-        instruction: &Instruction,
-        params: &Parameters,
-        threads: usize,
-    ) -> Option<Timing> {
-        self.known.get(&instruction.key(params, threads).to_string()).copied()
+    /// The time of an instruction at its place, if it is known.
+    pub fn get(&self, passage: &Passage, params: &Parameters, threads: usize) -> Option<Timing> {
+        self.known.get(&passage.key(params, threads).to_string()).copied()
     }
 
     /// Adds a time, in the file first; one that is known already stays.
@@ -108,18 +105,19 @@ impl Timings {
     /// [`Error::Io`].
     pub fn add(
         &mut self,
-        instruction: &Instruction,
+        passage: &Passage,
         params: &Parameters,
         threads: usize,
         time: Timing,
     ) -> Result<()> {
         let record = Record {
             origin: self.origin.clone(),
-            key: instruction.key(params, threads).to_string(),
+            key: passage.key(params, threads).to_string(),
             threads,
             log_n: params.log_n(),
-            level: instruction.level(),
-            primitive: instruction.primitive(),
+            level: passage.instruction().level(),
+            before: passage.before().len(),
+            primitive: passage.instruction().primitive(),
             time,
         };
         if let Some(file) = &mut self.file {

@@ -1,4 +1,5 @@
 //! Instructions of programs are timed with the real engine, and their times are kept.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use costmodel::measure::{Conduct, Instruction, Request, time};
+use costmodel::measure::{Conduct, Instruction, Passage, Request, time};
 use costmodel::timings::{Origin, Timings};
 use costmodel::{Caches, Error, LinearShape, Machine, Primitive};
 use engine::eval::{LinearPlan, LinearTerm};
@@ -27,6 +28,10 @@ fn linear(level: usize, words: usize, batch: Option<usize>) -> Instruction {
     Instruction::linear(plan.shape().into(), level, terms, vec![words; 6], batch).unwrap()
 }
 
+fn alone(instruction: &Instruction) -> Passage {
+    Passage::new(&[], instruction)
+}
+
 fn every_kind() -> Vec<Instruction> {
     let plain = |primitive| Instruction::new(primitive, 2, Vec::new()).unwrap();
     vec![
@@ -34,7 +39,7 @@ fn every_kind() -> Vec<Instruction> {
         linear(2, 64, None),
         linear(2, 2048, Some(2)),
         linear(1, 2048, None),
-        plain(Primitive::RotateHoisted { rotations: 4 }),
+        Instruction::rotate_hoisted(vec![1, 2, 40, 1023], 2),
         plain(Primitive::SumSquares { terms: 3, rescale: true }),
         plain(Primitive::Multiply { rescale: false }),
         plain(Primitive::Add),
@@ -78,8 +83,11 @@ fn times(
 fn every_kind_of_instruction_is_timed() {
     let (shallow, deep) = (params(2), params(3));
     let instructions = every_kind();
-    let all = instructions.iter().map(|instruction| Request { params: &shallow, instruction });
-    let other = Request { params: &deep, instruction: &instructions[0] };
+    let mut passages: Vec<Passage> = instructions.iter().map(alone).collect();
+    // After all others, of all levels.
+    passages.push(Passage::new(&instructions, &instructions[0]));
+    let all = passages.iter().map(|passage| Request { params: &shallow, passage });
+    let other = Request { params: &deep, passage: &passages[0] };
     let requests: Vec<Request<'_>> = all.chain([other]).collect();
     let (found, too_large) = times(&requests, 4 << 30).unwrap();
     assert!(too_large.is_empty());
@@ -96,8 +104,8 @@ fn what_memory_has_no_room_for_is_left_out() {
     let terms: Vec<LinearTerm> = (0..2000).map(term).collect();
     let plan = LinearPlan::new(&params, 1, 1, &terms, false).unwrap();
     let large = Instruction::linear(plan.shape().into(), 2, terms, vec![2048; 2000], None).unwrap();
-    let small = linear(2, 64, None);
-    let requests = [&large, &small].map(|instruction| Request { params: &params, instruction });
+    let [large, small] = [alone(&large), alone(&linear(2, 64, None))];
+    let requests = [&large, &small].map(|passage| Request { params: &params, passage });
     // Besides what clears the caches: 2000 plaintexts of four limbs take 131 MB.
     let (found, too_large) = times(&requests, 100_000_000).unwrap();
     assert_eq!((found.keys().collect::<Vec<_>>(), too_large), (vec![&1], vec![0]));
@@ -110,12 +118,12 @@ fn what_memory_has_no_room_for_is_left_out() {
 fn instructions_that_parameters_do_not_have_are_errors() {
     let params = params(2);
     let refused = |instruction: &Instruction| {
-        times(&[Request { params: &params, instruction }], 4 << 30).unwrap_err().to_string()
+        let passage = &alone(instruction);
+        times(&[Request { params: &params, passage }], 4 << 30).unwrap_err().to_string()
     };
     assert!(refused(&linear(3, 64, None)).contains("at level 3"));
-    let many = Primitive::RotateHoisted { rotations: usize::MAX };
-    let many = Instruction::new(many, 1, Vec::new()).unwrap();
-    assert!(refused(&many).contains("fewer than 1024 rotations"));
+    let many = Instruction::rotate_hoisted((1..=1024).collect(), 1);
+    assert!(refused(&many).contains("rotation number 1024"));
     // Neither words that no plaintext has, nor rescales below the last level, nor no sources at all end the program.
     refused(&linear(2, 0, None));
     refused(&linear(0, 64, None));
@@ -133,11 +141,11 @@ fn shape() -> LinearShape {
 #[test]
 fn timing_stops_when_cancelled() {
     let params = params(2);
-    let instruction = linear(2, 64, None);
+    let passage = alone(&linear(2, 64, None));
     let (cancel, mut count) = (AtomicBool::new(false), 0);
     let conduct = Conduct { budget: Duration::from_secs(100), ..conduct(4 << 30) };
     let mut progress = |_: &costmodel::measure::Progress| cancel.store(true, Ordering::Relaxed);
-    let requests = [Request { params: &params, instruction: &instruction }];
+    let requests = [Request { params: &params, passage: &passage }];
     let stopped = time(&requests, &conduct, &mut progress, &cancel, &mut |_, _| {
         count += 1;
         Ok(())
@@ -158,7 +166,7 @@ fn open(path: &Path, build: &str) -> Result<Timings, Error> {
 fn times_are_kept_for_their_build_and_a_torn_line_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("folder/refined.jsonl");
-    let (params, one, two) = (params(2), linear(2, 64, None), linear(1, 64, None));
+    let (params, one, two) = (params(2), alone(&linear(2, 64, None)), alone(&linear(1, 64, None)));
     let mut timings = open(&path, "a").unwrap();
     timings.add(&one, &params, 1, timing(0.1 + 0.2)).unwrap();
     // Another process timed it, too.
@@ -190,7 +198,7 @@ fn times_are_kept_for_their_build_and_a_torn_line_is_skipped() {
 fn damaged_times_are_told_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("refined.jsonl");
-    let (params, one) = (params(2), linear(2, 64, None));
+    let (params, one) = (params(2), alone(&linear(2, 64, None)));
     open(&path, "a").unwrap().add(&one, &params, 1, timing(5.0)).unwrap();
     let line = fs::read_to_string(&path).unwrap();
     for (field, bad) in [

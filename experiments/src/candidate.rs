@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use costmodel::measure::Instruction;
-use costmodel::{CostModel, Setting};
+use costmodel::measure::Passage;
+use costmodel::{Caches, CostModel, Setting};
 use engine::params::Parameters;
 use serde::Serialize;
 use simulator::chain::Chain;
@@ -176,9 +176,11 @@ impl Paper {
         price(&self.lowered.program, &Chain::from(&self.params), &cost.raw, cost.threads)
     }
 
-    /// Its instructions, as they are executed with plaintexts in their form.
-    pub fn instructions(&self) -> Result<Vec<Instruction>> {
-        Ok(self.lowered.program.timed(&Chain::from(&self.params), self.plaintexts)?)
+    /// Its instructions at their places, as they are executed with plaintexts in their form.
+    pub fn passages(&self, caches: &Caches) -> Result<Vec<Passage>> {
+        let chain = Chain::from(&self.params);
+        let instructions = self.lowered.program.timed(&chain, self.plaintexts)?;
+        Ok(Passage::of_program(&instructions, &self.params, caches))
     }
 
     /// Keeps plaintexts in another form.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use costmodel::measure::{self, Conduct, Instruction, Request};
+use costmodel::measure::{self, Conduct, Passage, Request};
 use costmodel::timings::{Origin, Timings};
 use costmodel::{Caches, Machine};
 use serde::Serialize;
@@ -83,8 +83,8 @@ impl Refiner {
     /// Those of the program's instructions.
     pub fn latency(&self, paper: &Paper, threads: usize) -> Result<Option<Latency>> {
         let mut all = Latency::default();
-        for instruction in paper.instructions()? {
-            let Some(time) = self.timings.get(&instruction, &paper.params, threads) else {
+        for passage in paper.passages(&self.caches)? {
+            let Some(time) = self.timings.get(&passage, &paper.params, threads) else {
                 return Ok(None);
             };
             all.median_ms += 1e-6 * time.median_ns;
@@ -104,15 +104,15 @@ impl Refiner {
         threads: usize,
         seconds: f64,
     ) -> Result<()> {
-        let mut unknown: BTreeMap<_, (&Paper, Instruction)> = BTreeMap::new();
+        let mut unknown: BTreeMap<_, (&Paper, Passage)> = BTreeMap::new();
         let mut configurations = 0_u32;
         for paper in papers {
             let before = unknown.len();
-            for instruction in paper.instructions()? {
+            for passage in paper.passages(&self.caches)? {
                 let params = &paper.params;
-                if self.timings.get(&instruction, params, threads).is_none() {
-                    let key = (params.fingerprint().0, instruction.key(params, threads));
-                    unknown.entry(key).or_insert((paper, instruction));
+                if self.timings.get(&passage, params, threads).is_none() {
+                    let key = (params.fingerprint().0, passage.key(params, threads));
+                    unknown.entry(key).or_insert((paper, passage));
                 }
             }
             configurations += u32::from(unknown.len() > before);
@@ -121,10 +121,10 @@ impl Refiner {
             return Ok(());
         }
         // Those of one parameter set one after the other.
-        let unknown: Vec<(&Paper, Instruction)> = unknown.into_values().collect();
+        let unknown: Vec<(&Paper, Passage)> = unknown.into_values().collect();
         let requests: Vec<Request<'_>> = unknown
             .iter()
-            .map(|(paper, instruction)| Request { params: &paper.params, instruction })
+            .map(|(paper, passage)| Request { params: &paper.params, passage })
             .collect();
         let conduct = Conduct {
             threads,
@@ -144,10 +144,10 @@ impl Refiner {
             &mut |p| progress.set(p.fraction, ""),
             cancel::flag(),
             &mut |number, time| {
-                let Some(Request { params, instruction }) = requests.get(number) else {
+                let Some(Request { params, passage }) = requests.get(number) else {
                     return Ok(());
                 };
-                timings.add(instruction, params, threads, time)
+                timings.add(passage, params, threads, time)
             },
         );
         progress.finish();

@@ -11,8 +11,9 @@ use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
 use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
 use engine::params::Parameters;
 
-use super::instruction::Instruction;
+use super::instruction::{Instruction, Parts};
 use super::needs::{Needs, Supply};
+use super::passage::Passage;
 use super::plan::{Case, Kind};
 use super::random::{random_plaintext, random_poly};
 use super::shapes::LinearSpec;
@@ -65,8 +66,12 @@ pub(super) struct Prepared {
     residency: Residency,
     /// Words of a limb of each plaintext.
     words: Vec<usize>,
+    /// Plaintexts of each number of words that those after it read.
+    taken: BTreeMap<usize, usize>,
     linear: Option<Linear>,
     shifts: Vec<usize>,
+    /// What is executed before it, if that is known.
+    before: Vec<Prepared>,
 }
 
 /// A linear operation made ready.
@@ -139,20 +144,53 @@ impl Bench {
             Kind::Conjugate => Primitive::Conjugate.into(),
             Kind::Client(client) => client.into(),
         };
-        Ok(Prepared { operation, level, residency, words, linear, shifts: shifts(&operation) })
+        let shifts = match case.kind {
+            Kind::RotateHoisted(rotations) => (1..=rotations).collect(),
+            _ => Vec::new(),
+        };
+        let (taken, before) = (BTreeMap::new(), Vec::new());
+        Ok(Prepared { operation, level, residency, words, taken, linear, shifts, before })
     }
 
-    /// Makes an instruction ready, to be timed as within a program.
+    /// Makes an instruction ready, to be timed at its place in a program.
     ///
     /// # Errors
     /// Engine errors.
-    pub fn prepare_instruction(&self, instruction: &Instruction) -> Result<Prepared> {
-        let operation = instruction.primitive().into();
+    pub fn prepare_passage(&self, passage: &Passage) -> Result<Prepared> {
+        let mut taken = BTreeMap::new();
+        let mut prepared = self.prepare_instruction(passage.instruction(), &mut taken)?;
+        let before = passage.before().iter();
+        prepared.before =
+            before.map(|i| self.prepare_instruction(i, &mut taken)).collect::<Result<_>>()?;
+        Ok(prepared)
+    }
+
+    /// Makes an instruction ready with plaintexts that are not among those `taken` by others, by level and words.
+    fn prepare_instruction(
+        &self,
+        instruction: &Instruction,
+        taken: &mut BTreeMap<usize, BTreeMap<usize, usize>>,
+    ) -> Result<Prepared> {
         let linear = instruction.plan(&self.params)?;
         let linear = linear.map(|plan| Linear { plan, batch: instruction.batch() });
-        let (level, residency) = (instruction.level(), Residency::Cold);
         let words = instruction.plaintexts();
-        Ok(Prepared { operation, level, residency, words, linear, shifts: shifts(&operation) })
+        let level = instruction.level();
+        let known = taken.entry(level).or_default();
+        let own = known.clone();
+        words.iter().for_each(|words| *known.entry(*words).or_insert(0) += 1);
+        Ok(Prepared {
+            operation: instruction.primitive().into(),
+            level,
+            residency: Residency::Cold,
+            words,
+            taken: own,
+            linear,
+            shifts: match &instruction.parts {
+                Parts::Rotations(shifts) => shifts.clone(),
+                _ => Vec::new(),
+            },
+            before: Vec::new(),
+        })
     }
 
     fn linear_plan(&self, spec: &LinearSpec, level: usize) -> Result<LinearPlan> {
@@ -172,7 +210,15 @@ impl Bench {
         match prepared.residency {
             Residency::Cold => {
                 black_box(read_all(&self.eviction));
-                self.precede(prepared, operands)?;
+                if prepared.before.is_empty() {
+                    self.precede(prepared, operands)?;
+                }
+                for before in &prepared.before {
+                    if let Some(operands) = self.levels.get(&before.level) {
+                        self.execute(before, operands)?;
+                    }
+                }
+                touch_sources(prepared, operands);
             }
             Residency::Warm => {
                 self.execute(prepared, operands)?;
@@ -182,7 +228,7 @@ impl Bench {
     }
 
     /// Brings the caches to where the preceding instruction of a program leaves them: with code, constants and working
-    /// memory of a similar operation, and with the operand ciphertexts.
+    /// memory of a similar operation.
     fn precede(&self, prepared: &Prepared, operands: &Operands) -> Result<()> {
         let cts = &operands.ciphertexts;
         let primitive = match prepared.operation {
@@ -203,17 +249,6 @@ impl Bench {
             }
             _ => self.evaluator.add(&cts[0], &cts[1])?,
         }));
-        let touch = |ciphertext: &Ciphertext| {
-            black_box(read_all(ciphertext.c0.words()));
-            black_box(read_all(ciphertext.c1.words()));
-        };
-        match primitive {
-            Some(Primitive::AddPlain) => touch(&operands.accumulator()),
-            primitive => {
-                let count = primitive.map_or(1, |p| p.sources());
-                cts.iter().take(count).for_each(touch);
-            }
-        }
         Ok(())
     }
 
@@ -224,7 +259,7 @@ impl Bench {
             Operation::Primitive(primitive) => cts.iter().take(primitive.sources()).collect(),
             Operation::Client(_) => Vec::new(),
         };
-        let factors = operands.factors(&prepared.words);
+        let factors = operands.factors(prepared);
         let scale = self.params.scale();
         let mut accumulator = operands.accumulator();
         let start = Instant::now();
@@ -239,7 +274,9 @@ impl Bench {
                     }
                     Some(Linear { plan, batch: Some(batch) }) => {
                         let words = prepared.words.first().copied().unwrap_or(0);
-                        let mut all = Batches(operands.of_words(words));
+                        let taken = prepared.taken.get(&words).copied().unwrap_or(0);
+                        let all = operands.of_words(words).get(taken..).unwrap_or(&[]);
+                        let mut all = Batches(all);
                         drop(black_box(
                             evaluator.linear_in_batches(plan, &sources, *batch, &mut all)?,
                         ))
@@ -278,12 +315,18 @@ impl Bench {
     }
 }
 
-/// The rotations of hoisted ones; others have them in their plan.
-fn shifts(operation: &Operation) -> Vec<usize> {
-    match operation {
-        Operation::Primitive(Primitive::RotateHoisted { rotations }) => (1..=*rotations).collect(),
-        _ => Vec::new(),
-    }
+/// Reads the operand ciphertexts, as if they were computed just before.
+fn touch_sources(prepared: &Prepared, operands: &Operands) {
+    let touch = |ciphertext: &Ciphertext| {
+        black_box(read_all(ciphertext.c0.words()));
+        black_box(read_all(ciphertext.c1.words()));
+    };
+    let count = match prepared.operation {
+        Operation::Primitive(Primitive::AddPlain) => return touch(&operands.accumulator()),
+        Operation::Primitive(primitive) => primitive.sources(),
+        Operation::Client(_) => 1,
+    };
+    operands.ciphertexts.iter().take(count).for_each(touch);
 }
 
 impl Operands {
@@ -306,15 +349,15 @@ impl Operands {
         self.plaintexts.get(&words).map_or(&[], Vec::as_slice)
     }
 
-    /// A plaintext for each of these numbers of words; fewer if there are not so many.
-    fn factors(&self, words: &[usize]) -> Vec<&Plaintext> {
-        let mut taken = BTreeMap::new();
+    /// The plaintexts of an operation; fewer if there are not so many.
+    fn factors(&self, prepared: &Prepared) -> Vec<&Plaintext> {
+        let mut taken = prepared.taken.clone();
         let next = |words: &usize| {
-            let count: &mut usize = taken.entry(*words).or_insert(0);
+            let count = taken.entry(*words).or_insert(0);
             *count += 1;
             self.of_words(*words).get(*count - 1)
         };
-        words.iter().filter_map(next).collect()
+        prepared.words.iter().filter_map(next).collect()
     }
 
     /// Operands at `level`.

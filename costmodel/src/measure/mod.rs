@@ -11,6 +11,7 @@ mod bench;
 mod instruction;
 mod journal;
 mod needs;
+mod passage;
 mod plan;
 mod random;
 mod rounds;
@@ -22,7 +23,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-pub use instruction::{Instruction, InstructionKey};
+pub use instruction::Instruction;
+pub use passage::{Passage, PassageKey};
 pub use plan::{Plan, SetPlan};
 pub use shapes::{Factors, LinearSpec};
 pub use timing::{Conduct, Request, time};

@@ -6,6 +6,7 @@ use engine::keys::KeySpec;
 use engine::params::{Parameters, ParametersLiteral};
 
 use super::instruction::Instruction;
+use super::passage::Passage;
 use super::plan::{Plan, SetPlan};
 use crate::error::{Error, Result};
 use crate::primitive::{KeyStorage, Primitive};
@@ -28,7 +29,7 @@ pub(super) struct Supply {
 /// Keys and operands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Needs {
-    /// Levels of the keys of rotations by 1, 2 and so on: none rises.
+    /// Levels of the keys of rotations by 1, 2 and so on.
     pub rotations: Vec<usize>,
     /// Level of the keys of products and of conjugation.
     pub top: usize,
@@ -75,38 +76,49 @@ impl Needs {
         }
     }
 
-    /// These and those of an instruction.
+    /// These and those of an instruction after others.
     ///
     /// # Errors
     /// [`Error::Plan`] for a level or a number of rotations that these parameters do not have; engine errors.
-    pub fn with(&self, instruction: &Instruction, params: &Parameters) -> Result<Self> {
-        let (level, rotations) = (instruction.level(), instruction.rotations().max(1));
-        if level > params.max_level() || rotations >= params.slots() {
-            return Err(Error::Plan(format!(
-                "an instruction at level {level} with {rotations} rotations, expected levels up to {} and fewer than {} \
-                 rotations",
-                params.max_level(),
-                params.slots()
-            )));
-        }
+    pub fn with(&self, passage: &Passage, params: &Parameters) -> Result<Self> {
         let mut all = self.clone();
-        all.top = all.top.max(level);
-        if all.rotations.len() < rotations {
-            all.rotations.resize(rotations, level);
+        // What precedes a measurement may rotate.
+        if all.rotations.is_empty() {
+            all.rotations.push(0);
         }
-        all.rotations[..rotations].iter_mut().for_each(|key| *key = level.max(*key));
-        let supply = all.levels.entry(level).or_default();
-        supply.ciphertexts =
-            supply.ciphertexts.max(instruction.primitive().sources()).max(LEAST_SOURCES);
-        let mut counts = BTreeMap::new();
-        for words in instruction.plaintexts() {
-            *counts.entry(words).or_insert(0) += 1;
+        let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for instruction in passage.all() {
+            let (level, most) = (instruction.level(), params.max_level());
+            let shifts = instruction.shifts();
+            let rotations = shifts.last().copied().unwrap_or(0);
+            if level > most || rotations >= params.slots() {
+                return Err(Error::Plan(format!(
+                    "an instruction at level {level} with rotation number {rotations}, expected levels up to {most} and \
+                     numbers below {}",
+                    params.slots()
+                )));
+            }
+            all.top = all.top.max(level);
+            if all.rotations.len() < rotations {
+                all.rotations.resize(rotations, 0);
+            }
+            for shift in shifts {
+                let key = &mut all.rotations[shift - 1];
+                *key = level.max(*key);
+            }
+            let supply = all.levels.entry(level).or_default();
+            let sources = instruction.primitive().sources().max(LEAST_SOURCES);
+            supply.ciphertexts = supply.ciphertexts.max(sources);
+            for words in instruction.plaintexts() {
+                *counts.entry((level, words)).or_insert(0) += 1;
+            }
+            all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
         }
-        for (words, count) in counts {
-            let kept = supply.plaintexts.entry(words).or_insert(0);
+        all.rotations[0] = all.rotations[0].max(all.top);
+        for ((level, words), count) in counts {
+            let kept = all.levels.entry(level).or_default().plaintexts.entry(words).or_insert(0);
             *kept = count.max(*kept);
         }
-        all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
         Ok(all)
     }
 
@@ -139,7 +151,7 @@ impl Needs {
 }
 
 /// Bytes of a key for a level.
-fn key_bytes(params: &Parameters, level: usize) -> u64 {
+pub(super) fn key_bytes(params: &Parameters, level: usize) -> u64 {
     let limbs = level + 1 + params.special_count();
     let pairs = ((params.digits(level).len() * limbs) << params.log_n()) as u64;
     let bits = |prime: &u64| u64::BITS - prime.leading_zeros();

@@ -8,8 +8,8 @@ use rayon::ThreadPool;
 
 use super::Progress;
 use super::bench::{Bench, Eviction, eviction};
-use super::instruction::Instruction;
 use super::needs::Needs;
+use super::passage::Passage;
 use super::rounds::Rounds;
 use crate::error::Result;
 use crate::machine::Caches;
@@ -21,8 +21,8 @@ use crate::probe::thread_pool;
 pub struct Request<'a> {
     /// The parameters it runs with.
     pub params: &'a Parameters,
-    /// The instruction.
-    pub instruction: &'a Instruction,
+    /// The instruction, at its place in a program.
+    pub passage: &'a Passage,
 }
 
 /// How instructions are timed.
@@ -52,12 +52,12 @@ impl<'a> Part<'a> {
 
     /// Adds a request if all still fits into `bytes`; tells whether it does.
     fn admit(&mut self, number: usize, request: &Request<'a>, bytes: u64) -> Result<bool> {
-        let Request { params, instruction } = *request;
+        let Request { params, passage } = *request;
         let of = |p: &Parameters| -> Fingerprint { p.fingerprint() };
         let at = self.sets.iter().position(|(p, _, _)| of(p) == of(params));
         let none = Needs::default();
         let known = at.map_or(&none, |k| &self.sets[k].1);
-        let needs = known.with(instruction, params)?;
+        let needs = known.with(passage, params)?;
         let sum = self.bytes() - known_bytes(at.map(|_| known), params);
         if sum.saturating_add(needs.bytes(params)) > bytes {
             return Ok(false);
@@ -81,7 +81,8 @@ fn known_bytes(known: Option<&Needs>, params: &Parameters) -> u64 {
     known.map_or(0, |needs| needs.bytes(params))
 }
 
-/// Times instructions as they run within programs: keys and plaintexts come from memory. `found` is told the number and the
+/// Times instructions as they run within programs: after those before them, keys and plaintexts that these have not read come
+/// from memory. `found` is told the number and the
 /// time of each as soon as it is known, and returned are the numbers of those that memory has no room for.
 ///
 /// Keys and operands are random and real in size; those of one parameter set are shared. As many as memory holds are
@@ -165,8 +166,8 @@ impl Part<'_> {
                 numbers.iter().map(move |number| (*number, bench))
             })
         };
-        let cases = numbers()
-            .map(|(k, bench)| Ok((bench, bench.prepare_instruction(requests[k].instruction)?)));
+        let cases =
+            numbers().map(|(k, bench)| Ok((bench, bench.prepare_passage(requests[k].passage)?)));
         let mut rounds = Rounds::of_instructions(cases.collect::<Result<_>>()?, pools);
         let start = Instant::now();
         let mut tell =

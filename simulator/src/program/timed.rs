@@ -24,6 +24,14 @@ impl Op {
         };
         Some(terms.iter().map(convert).collect())
     }
+
+    /// The rotations of hoisted ones; none of others.
+    pub(crate) fn shifts(&self) -> Vec<usize> {
+        match self {
+            Self::RotateHoisted { shifts, .. } => shifts.iter().map(|&s| s as usize).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Program {
@@ -46,6 +54,9 @@ impl Program {
         let specs = facts.plaintexts.iter().filter_map(|p| self.plaintexts.get(*p));
         let words = specs.map(|spec| spec.degree(self.slots)).collect();
         Ok(match (facts.primitive, instruction.op.engine_terms(&facts)) {
+            (Primitive::RotateHoisted { .. }, _) => {
+                Timed::rotate_hoisted(instruction.op.shifts(), level)
+            }
             (Primitive::Linear(shape), Some(terms)) => {
                 // Where one batch has them all, it is executed as if they were stored.
                 let batch = self.plaintext_batch(&facts, chain, form);

@@ -156,9 +156,8 @@ impl Session {
         let value = |v: &ValueId| get(&*values, *v);
         let rescaled = |operand: &Ciphertext, result: &Ciphertext| result.level() < operand.level();
         let (result, primitive) = match op {
-            Op::RotateHoisted { src, shifts } => {
-                let shifts: Vec<usize> = shifts.iter().map(|&s| s as usize).collect();
-                let results = evaluator.rotate_hoisted(value(src)?, &shifts)?;
+            Op::RotateHoisted { src, .. } => {
+                let results = evaluator.rotate_hoisted(value(src)?, &op.shifts())?;
                 let rotations = results.len();
                 return Ok(Done { results, primitive: Primitive::RotateHoisted { rotations } });
             }
