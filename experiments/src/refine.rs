@@ -4,7 +4,7 @@
 //! configurations are timed, each by itself, and their times are summed up. Times are kept, so that an instruction is timed
 //! once by a build of this program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -161,8 +161,8 @@ impl Refiner {
         Ok(())
     }
 
-    /// The fastest of some configurations by the profile, in the order of the times of their instructions, which are
-    /// measured where they are unknown. Those that cannot be timed come last.
+    /// The fastest of some configurations by the profile, of those that execute the same only the first, in the order of the
+    /// times of their instructions, which are measured where they are unknown. Those that cannot be timed come last.
     ///
     /// # Errors
     /// Those of lowering and of measuring.
@@ -176,11 +176,14 @@ impl Refiner {
     ) -> Result<Vec<Choice>> {
         let mut order: Vec<&Evaluated> = all.iter().collect();
         order.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
-        order.truncate(refine.configurations);
         let mut models = BTreeMap::new();
-        let mut papers = Vec::new();
-        for evaluated in &order {
+        let (mut papers, mut taken) = (Vec::new(), Vec::new());
+        let mut works = BTreeSet::new();
+        for (place, evaluated) in (1..).zip(order) {
             cancel::check()?;
+            if papers.len() == refine.configurations {
+                break;
+            }
             let configuration = evaluated.configuration.clone();
             let variant = &configuration.variant;
             let model = match models.get(variant) {
@@ -195,14 +198,20 @@ impl Refiner {
             let mut paper =
                 choose::paper_with(source, model, configuration, &name, wish.insecure, cost)?;
             wish.plaintexts.choose(std::slice::from_mut(&mut paper), wish.memory_limit);
-            papers.push(paper);
+            // Those that do the same with other scales take the same time.
+            let passages = paper.passages(&self.caches)?;
+            let key = |passage: &Passage| passage.key(&paper.params, cost.threads);
+            if works.insert(passages.iter().map(key).collect::<Vec<_>>()) {
+                papers.push(paper);
+                taken.push((place, evaluated));
+            }
         }
         drop(models);
         self.time(&papers, cost.threads, refine.seconds)?;
         let mut choices = Vec::new();
-        for (k, (paper, evaluated)) in papers.iter().zip(order).enumerate() {
+        for (paper, (profile_place, evaluated)) in papers.iter().zip(taken) {
             choices.push(Choice {
-                profile_place: k + 1,
+                profile_place,
                 plaintexts: paper.plaintexts.name(),
                 refined: self.latency(paper, cost.threads)?,
                 evaluated: evaluated.clone(),

@@ -37,7 +37,7 @@ pub struct SearchCommandArgs {
     #[command(flatten)]
     refine: RefineArgs,
     /// Predict by the profile alone
-    #[arg(long, conflicts_with_all = ["refine", "refine_seconds"])]
+    #[arg(long, conflicts_with = "refine")]
     no_refine: bool,
     #[command(flatten)]
     machine: MachineArgs,
