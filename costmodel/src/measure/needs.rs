@@ -11,7 +11,7 @@ use super::plan::{Plan, SetPlan};
 use crate::error::{Error, Result};
 use crate::primitive::{KeyStorage, Primitive};
 
-/// Fewest ciphertexts kept at each level of a calibration: as many as the widest case has sources.
+/// Ciphertexts kept at each level of a calibration: as many as the widest case has sources.
 const SOURCES: usize = 25;
 /// Fewest and most plaintexts kept at each level of a calibration.
 const PLAINTEXTS: [usize; 2] = [24, 512];
