@@ -17,6 +17,9 @@ const MAX_ROUNDS: usize = 20;
 /// A short case is measured this often a round.
 const SHORT_REPEATS: usize = 3;
 
+/// How often a disturbed measurement is made again in a round, at most.
+const MOST_REPEATS: usize = 3;
+
 /// What counts as short, in nanoseconds.
 const SHORT_NS: f64 = 2e6;
 
@@ -29,8 +32,31 @@ pub(super) struct Rounds<'a> {
     cases: Vec<(&'a Bench, Prepared)>,
     /// State of the generator that orders the rounds.
     state: u64,
-    /// Whether a measurement that other work disturbed is made again, in a round at most as many as there are.
+    /// Whether a measurement that other work disturbed is made again, and does not count beside others.
     repeat: bool,
+}
+
+/// Times of a case.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    times: Vec<f64>,
+    /// Whether other work disturbed them.
+    disturbed: bool,
+}
+
+impl Found {
+    /// Adds times of a round. Disturbed ones count while there are no others.
+    fn add(&mut self, times: Vec<f64>, disturbed: bool) {
+        if self.times.is_empty() || (self.disturbed && !disturbed) {
+            *self = Self { times, disturbed };
+        } else if disturbed == self.disturbed {
+            self.times.extend(times);
+        }
+    }
+}
+
+fn samples(found: Vec<Vec<Found>>) -> Samples {
+    found.into_iter().map(|cases| cases.into_iter().map(|found| found.times).collect()).collect()
 }
 
 impl<'a> Rounds<'a> {
@@ -71,25 +97,26 @@ impl<'a> Rounds<'a> {
         cancel: &AtomicBool,
         tell: &mut dyn FnMut(),
     ) -> Result<Samples> {
-        let mut samples: Samples = vec![vec![Vec::new(); self.cases.len()]; self.pools.len()];
+        let mut found = vec![vec![Found::default(); self.cases.len()]; self.pools.len()];
         for round in 0..MAX_ROUNDS {
             for pool in 0..self.pools.len() {
-                let mut repeats = if self.repeat { self.cases.len() } else { 0 };
                 for case in self.order() {
                     if cancel.load(Ordering::Relaxed) {
                         return Err(Error::Cancelled);
                     }
                     if round > 0 && Instant::now() >= deadline {
-                        return Ok(samples);
+                        return Ok(samples(found));
                     }
+                    let mut repeats = if self.repeat { MOST_REPEATS } else { 0 };
                     let attempt = || self.watched(pool, case, round);
-                    let (times, _) = load::repeat(&mut repeats, cancel, attempt)?;
-                    samples[pool][case].extend(times);
+                    let (times, load) = load::repeat(&mut repeats, cancel, attempt)?;
+                    let disturbed = load.is_some_and(|load| load.is_disturbed());
+                    found[pool][case].add(times, disturbed);
                     tell();
                 }
             }
         }
-        Ok(samples)
+        Ok(samples(found))
     }
 
     /// Times of a case in a round, and if it may be repeated, what they had of the processor.
@@ -160,4 +187,21 @@ pub(super) fn weight(plan: &Plan, set: &SetPlan) -> f64 {
         .sum();
     let generation = plan.keys_of(set) as f64 * key / 8.0 * word;
     cases + generation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disturbed_times_count_only_where_there_are_no_others() {
+        let of = |rounds: &[(f64, bool)]| {
+            let mut found = Found::default();
+            rounds.iter().for_each(|(time, disturbed)| found.add(vec![*time], *disturbed));
+            found.times
+        };
+        assert_eq!(of(&[(9.0, true), (8.0, true)]), [9.0, 8.0]);
+        assert_eq!(of(&[(9.0, true), (1.0, false), (8.0, true), (2.0, false)]), [1.0, 2.0]);
+        assert_eq!(of(&[(1.0, false), (9.0, true)]), [1.0]);
+    }
 }
