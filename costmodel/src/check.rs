@@ -62,7 +62,7 @@ pub(crate) fn at(place: impl std::fmt::Display, checked: Checked) -> Checked {
 }
 
 impl Timing {
-    fn check(&self) -> Checked {
+    pub(crate) fn check(&self) -> Checked {
         within("samples", self.samples, 1..=MAX_COUNT)?;
         time("median_ns", self.median_ns)?;
         time("low_quartile_ns", self.low_quartile_ns)?;

@@ -8,6 +8,7 @@
 //! - [`load`]: whether work had the processor for itself while it was timed;
 //! - [`profile`]: all of that in a file;
 //! - [`lines`]: files that several processes append to, for journals;
+//! - [`timings`]: measured times of single instructions, in a file;
 //! - [`model`] predicts.
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
@@ -25,6 +26,7 @@ pub mod point;
 pub mod primitive;
 pub mod probe;
 pub mod profile;
+pub mod timings;
 pub mod work;
 
 pub use error::{Error, Result};

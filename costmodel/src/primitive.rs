@@ -56,6 +56,20 @@ impl Primitive {
             Self::Conjugate => "conjugate",
         }
     }
+
+    /// Ciphertexts that it reads.
+    pub fn sources(&self) -> usize {
+        match self {
+            Self::Linear(shape) => shape.sources,
+            Self::SumSquares { terms, .. } => *terms,
+            Self::Add | Self::Multiply { .. } => 2,
+            Self::RotateHoisted { .. }
+            | Self::AddPlain
+            | Self::Rescale
+            | Self::DropLevel { .. }
+            | Self::Conjugate => 1,
+        }
+    }
 }
 
 /// Shape of a fused linear operation.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use costmodel::{CostModel, Setting};
+use costmodel::measure::Passage;
+use costmodel::{Caches, CostModel, Setting};
 use engine::params::Parameters;
 use serde::Serialize;
 use simulator::chain::Chain;
@@ -101,6 +102,8 @@ pub struct Paper {
     pub latency: Latency,
     /// The same, corrected for the machine's speed now.
     pub corrected: Option<Latency>,
+    /// The sum of its instructions' times measured one by one, with their quartiles, where they are known.
+    pub refined: Option<Latency>,
     /// Form in which plaintexts are kept.
     pub plaintexts: PlaintextForm,
     /// Predicted peak memory, with plaintexts in that form.
@@ -159,6 +162,7 @@ impl Paper {
             layers,
             latency,
             corrected,
+            refined: None,
             plaintexts,
             memory,
             shares: None,
@@ -172,8 +176,16 @@ impl Paper {
         price(&self.lowered.program, &Chain::from(&self.params), &cost.raw, cost.threads)
     }
 
+    /// Its instructions at their places, as they are executed with plaintexts in their form.
+    pub fn passages(&self, caches: &Caches) -> Result<Vec<Passage>> {
+        let chain = Chain::from(&self.params);
+        let instructions = self.lowered.program.timed(&chain, self.plaintexts)?;
+        Ok(Passage::of_program(&instructions, &self.params, caches))
+    }
+
     /// Keeps plaintexts in another form.
     pub fn set_plaintexts(&mut self, form: PlaintextForm) {
+        self.refined = self.refined.filter(|_| form == self.plaintexts);
         self.memory = self.memory_with(form);
         self.plaintexts = form;
     }

@@ -18,6 +18,7 @@ use crate::command::{PlaintextsArg, ResourceArgs, SearchArgs, SpaceArg};
 use crate::networks::Source;
 use crate::profiles::Cost;
 use crate::progress::Progress;
+use crate::refine::{Choice, Refine, Refiner};
 use crate::report::LeftOut;
 use crate::{cancel, images};
 
@@ -73,6 +74,8 @@ pub struct Wish {
     pub threads: usize,
     /// Journal to resume from and to append to.
     pub journal: Option<PathBuf>,
+    /// Whether the fastest are chosen from by timing their instructions.
+    pub refine: Option<Refine>,
 }
 
 impl Wish {
@@ -93,6 +96,7 @@ impl Wish {
             insecure: resources.allow_insecure,
             threads,
             journal: search.journal.clone(),
+            refine: None,
         }
     }
 
@@ -120,6 +124,8 @@ pub struct Found {
     pub obstacles: Vec<Obstacle>,
     /// Variants whose weights are random: their prices mean something, their precision little, their classes nothing.
     pub untrained: Vec<String>,
+    /// The fastest configurations of all variants, ranked again by times of their instructions; none if not asked for.
+    pub refined: Vec<Choice>,
 }
 
 /// What all searches of a wish have in common.
@@ -153,12 +159,18 @@ pub struct Prices<'a> {
     pub name: &'a str,
 }
 
-/// Searches, one variant and ring degree after the other; stops between them when cancelled.
+/// Searches, one variant and ring degree after the other, and refines what was found if that is wished; stops between them
+/// when cancelled.
 pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
-    search_by(source, wish, Prices { pricer: &cost.raw, name: &cost.name })
+    let mut found = search_by(source, wish, Prices { pricer: &cost.raw, name: &cost.name })?;
+    if let Some(refine) = wish.refine {
+        let mut refiner = Refiner::open(wish.memory_limit)?;
+        found.refined = refiner.rank(source, &found.within, wish, refine, cost)?;
+    }
+    Ok(found)
 }
 
-/// [`search`] with any prices.
+/// [`search`] with any prices, without refinement.
 pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Found> {
     let (names, left_out) = wish.admissible(source)?;
     let network = &source.network;
@@ -242,16 +254,18 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
     best.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
     let untrained = names.into_iter().filter(|n| source.untrained(n).is_some()).collect();
     let (front, obstacles) = (pareto_front(&within), Obstacle::nearest(obstacles));
-    Ok(Found { best, front, within, evaluated, left_out, obstacles, untrained })
+    let refined = Vec::new();
+    Ok(Found { best, front, within, evaluated, left_out, obstacles, untrained, refined })
 }
 
 impl Found {
-    /// The best of all.
+    /// The best of all: by times of instructions where those were asked for.
     ///
     /// # Errors
     /// If there is none: every limit that is in the way, with what comes nearest to it.
     pub fn fastest(&self) -> Result<&Evaluated> {
-        self.best.first().ok_or_else(|| {
+        let refined = self.refined.first().map(|choice| &choice.evaluated);
+        refined.or(self.best.first()).ok_or_else(|| {
             let left_out =
                 self.left_out.iter().map(|l| format!("{} {} (--max-drop)", l.name, l.reason));
             let reasons: Vec<String> =

@@ -20,6 +20,7 @@ pub mod profiles;
 pub mod progress;
 pub mod provenance;
 pub mod record;
+pub mod refine;
 pub mod report;
 pub mod sample;
 pub mod units;

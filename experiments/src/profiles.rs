@@ -29,6 +29,11 @@ pub fn default_path(machine: &Machine) -> Result<PathBuf> {
     Ok(home()?.join("profiles").join(format!("{}.toml", slug(&machine.cpu))))
 }
 
+/// Where times of instructions measured on a machine are kept, beside its profile.
+pub fn refined_path(machine: &Machine) -> Result<PathBuf> {
+    Ok(default_path(machine)?.with_extension("refined.jsonl"))
+}
+
 /// The profile named, or else the one kept for this machine, or else one in `./profiles`; none if there is none. A named one
 /// that was measured with other kernels than this process runs is an error; others are passed over, and that is told.
 pub fn find(machine: &Machine, named: Option<&Path>) -> Result<Option<Calibration>> {

@@ -162,6 +162,7 @@ fn search_then_run_with_a_baseline() {
         let mut command = tiny.spencnn();
         command.args(["search", "--threads", "1", "--space", "paper", "--log-n", "13", "--json"]);
         command
+            .arg("--no-refine")
             .arg("--network")
             .arg(tiny.network())
             .arg("--profile")

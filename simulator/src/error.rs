@@ -140,6 +140,9 @@ pub enum Error {
     /// Something the engine refused.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// The cost model refused an instruction.
+    #[error(transparent)]
+    Measure(#[from] costmodel::Error),
     /// A search that was asked to stop.
     #[error("the search was stopped; points that were finished are in its journal")]
     Stopped,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use common::difference;
 use common::ops::{every_op, parameters, slots};
+use costmodel::measure::Passage;
 use engine::params::Parameters;
 use simulator::chain::Chain;
 use simulator::interpret::{Client, Execution, Session, run_clear};
@@ -142,4 +143,31 @@ fn what_cannot_run_is_not_prepared() {
     refused("instruction 6", &|p| p.values[10].level = 0);
     refused("instruction 5", &|p| p.instructions[5].dsts.clear());
     refused("lowered with values", &|p| p.plaintexts[1].values = None);
+}
+
+/// What is timed one by one is what is executed: the same shapes at the same levels, and in batches where those are.
+#[test]
+fn instructions_are_timed_as_they_are_executed() {
+    let params = parameters();
+    let chain = Chain::from(&params);
+    let program = every_op(&chain);
+    let one = program.plaintexts.iter().map(|p| p.encoded_bytes(&chain)).max().unwrap();
+    let keys = |form| -> Vec<_> {
+        let timed = program.timed(&chain, form).unwrap();
+        let shapes: Vec<_> = timed.iter().map(|t| (t.primitive(), t.level())).collect();
+        let executed: Vec<_> = program.primitives().map(|(_, p, level)| (p, level)).collect();
+        assert_eq!(shapes, executed);
+        timed.iter().map(|t| Passage::new(&[], t).key(&params, 1)).collect()
+    };
+    let stored = keys(PlaintextForm::Stored);
+    // One batch has all plaintexts of an instruction.
+    assert_eq!(keys(PlaintextForm::ON_DEMAND), stored);
+    let batched = keys(PlaintextForm::OnDemand { batch_bytes: one });
+    for (k, instruction) in program.instructions.iter().enumerate() {
+        let several = match &instruction.op {
+            Op::Linear { .. } => program.facts(instruction).plaintexts.len() > 1,
+            _ => false,
+        };
+        assert_eq!(batched[k] != stored[k], several, "{:?}", instruction.op);
+    }
 }

@@ -4,12 +4,19 @@
 //! hit one set alone. A visit generates the keys and operands of its set, and then measures all cases in rounds, in a
 //! different order each round and for each thread count in turn, until its share of the time is spent. Before a cold
 //! measurement the caches are cleared by reading a large buffer, and the operand ciphertexts are read once.
+//!
+//! Instructions of programs are timed in the same way ([`time`]), with the programs' own parameters.
 
 mod bench;
+mod instruction;
 mod journal;
+mod needs;
+mod passage;
 mod plan;
+mod random;
 mod rounds;
 mod shapes;
+mod timing;
 mod units;
 
 use std::collections::BTreeMap;
@@ -17,8 +24,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+pub use instruction::Instruction;
+pub use passage::{Passage, PassageKey};
 pub use plan::{Plan, SetPlan};
 pub use shapes::{Factors, LinearSpec};
+pub use timing::{Conduct, Request, time};
 
 use crate::error::{Error, Result};
 use crate::machine::{Machine, load_average};
@@ -26,8 +36,9 @@ use crate::operation::Operation;
 use crate::point::{Point, Timing};
 use crate::primitive::Setting;
 use crate::probe::{Probe, thread_pool};
-use bench::Bench;
+use bench::{Bench, eviction};
 use journal::{Journal, Visit};
+use needs::Needs;
 use rounds::Rounds;
 
 /// How far a calibration is.
@@ -96,6 +107,7 @@ pub fn run(
         .filter(|&(pass, set)| !visits.iter().any(|v| (v.pass, v.set) == (pass, set)))
         .collect();
     let clock = Clock::new(plan, &visits);
+    let eviction = eviction(&machine.caches);
     for (i, &(pass, set)) in todo.iter().enumerate() {
         let left: f64 = todo[i..].iter().map(|&(_, s)| weights[s]).sum();
         let slot = clock.left().mul_f64(weights[set] / left);
@@ -113,8 +125,9 @@ pub fn run(
         progress(&clock.progress(&activity));
         let widest = pools.iter().max_by_key(|p| p.current_num_threads());
         let Some(widest) = widest else { continue };
-        let bench = widest.install(|| Bench::new(plan, description, &machine.caches))?;
-        let mut rounds = Rounds::new(plan, description, &bench, &pools, pass)?;
+        let (params, needs) = (description.parameters()?, Needs::of_set(plan, description));
+        let bench = widest.install(|| Bench::new(&params, &needs, &eviction))?;
+        let mut rounds = Rounds::of_set(plan, description, &bench, &pools, pass)?;
         let mut tell = || progress(&clock.progress(&activity));
         let samples_ns = rounds.run(start + slot, cancel, &mut tell)?;
         let operations = rounds.operations();

@@ -1,4 +1,4 @@
-//! Rounds of measurements within one visit.
+//! Rounds of measurements: all of them in turn, again and again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -8,13 +8,17 @@ use rayon::ThreadPool;
 use super::bench::{Bench, Prepared};
 use super::plan::{Kind, Plan, SetPlan};
 use crate::error::{Error, Result};
+use crate::load::{self, Watch};
 use crate::operation::Operation;
 
-/// Most rounds of one visit.
+/// Most rounds.
 const MAX_ROUNDS: usize = 20;
 
 /// A short case is measured this often a round.
 const SHORT_REPEATS: usize = 3;
+
+/// How often a disturbed measurement is made again in a round, at most.
+const MOST_REPEATS: usize = 3;
 
 /// What counts as short, in nanoseconds.
 const SHORT_NS: f64 = 2e6;
@@ -22,13 +26,37 @@ const SHORT_NS: f64 = 2e6;
 /// Times in nanoseconds, by thread count and case.
 pub(super) type Samples = Vec<Vec<Vec<f64>>>;
 
-/// The rounds of one visit.
+/// Measurements that are made in turn.
 pub(super) struct Rounds<'a> {
-    bench: &'a Bench,
     pools: &'a [ThreadPool],
-    prepared: Vec<Prepared>,
+    cases: Vec<(&'a Bench, Prepared)>,
     /// State of the generator that orders the rounds.
     state: u64,
+    /// Whether a measurement that other work disturbed is made again, and does not count beside others.
+    repeat: bool,
+}
+
+/// Times of a case.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    times: Vec<f64>,
+    /// Whether other work disturbed them.
+    disturbed: bool,
+}
+
+impl Found {
+    /// Adds times of a round. Disturbed ones count while there are no others.
+    fn add(&mut self, times: Vec<f64>, disturbed: bool) {
+        if self.times.is_empty() || (self.disturbed && !disturbed) {
+            *self = Self { times, disturbed };
+        } else if disturbed == self.disturbed {
+            self.times.extend(times);
+        }
+    }
+}
+
+fn samples(found: Vec<Vec<Found>>) -> Samples {
+    found.into_iter().map(|cases| cases.into_iter().map(|found| found.times).collect()).collect()
 }
 
 impl<'a> Rounds<'a> {
@@ -36,21 +64,27 @@ impl<'a> Rounds<'a> {
     ///
     /// # Errors
     /// Engine errors.
-    pub fn new(
+    pub fn of_set(
         plan: &Plan,
         set: &SetPlan,
         bench: &'a Bench,
         pools: &'a [ThreadPool],
         pass: usize,
     ) -> Result<Self> {
-        let prepared =
-            plan.cases(set).iter().map(|case| bench.prepare(case)).collect::<Result<_>>()?;
-        Ok(Self { bench, pools, prepared, state: pass as u64 + 1 })
+        let cases = plan.cases(set);
+        let cases = cases.iter().map(|case| Ok((bench, bench.prepare(case)?)));
+        let cases = cases.collect::<Result<_>>()?;
+        Ok(Self { pools, cases, state: pass as u64 + 1, repeat: false })
+    }
+
+    /// Rounds of instructions made ready, of which those that other work disturbs are timed again.
+    pub fn of_instructions(cases: Vec<(&'a Bench, Prepared)>, pools: &'a [ThreadPool]) -> Self {
+        Self { pools, cases, state: 1, repeat: true }
     }
 
     /// What the cases are, as the engine executes them.
     pub fn operations(&self) -> Vec<Operation> {
-        self.prepared.iter().map(|p| p.operation).collect()
+        self.cases.iter().map(|(_, prepared)| prepared.operation).collect()
     }
 
     /// Measures until the deadline; each case at least once.
@@ -63,7 +97,7 @@ impl<'a> Rounds<'a> {
         cancel: &AtomicBool,
         tell: &mut dyn FnMut(),
     ) -> Result<Samples> {
-        let mut samples: Samples = vec![vec![Vec::new(); self.prepared.len()]; self.pools.len()];
+        let mut found = vec![vec![Found::default(); self.cases.len()]; self.pools.len()];
         for round in 0..MAX_ROUNDS {
             for pool in 0..self.pools.len() {
                 for case in self.order() {
@@ -71,34 +105,53 @@ impl<'a> Rounds<'a> {
                         return Err(Error::Cancelled);
                     }
                     if round > 0 && Instant::now() >= deadline {
-                        return Ok(samples);
+                        return Ok(samples(found));
                     }
-                    self.measure(pool, case, round, &mut samples[pool][case])?;
+                    let mut repeats = if self.repeat { MOST_REPEATS } else { 0 };
+                    let attempt = || self.watched(pool, case, round);
+                    let (times, load) = load::repeat(&mut repeats, cancel, attempt)?;
+                    let disturbed = load.is_some_and(|load| load.is_disturbed());
+                    found[pool][case].add(times, disturbed);
                     tell();
                 }
             }
         }
-        Ok(samples)
+        Ok(samples(found))
     }
 
-    fn measure(&self, pool: usize, case: usize, round: usize, list: &mut Vec<f64>) -> Result<()> {
-        let once = || self.pools[pool].install(|| self.bench.time(&self.prepared[case]));
+    /// Times of a case in a round, and if it may be repeated, what they had of the processor.
+    fn watched(
+        &self,
+        pool: usize,
+        case: usize,
+        round: usize,
+    ) -> Result<(Vec<f64>, Option<load::Load>)> {
+        let threads = self.pools[pool].current_num_threads();
+        let watch = self.repeat.then(|| Watch::start(threads));
+        let times = self.measure(pool, case, round)?;
+        Ok((times, watch.and_then(Watch::stop)))
+    }
+
+    fn measure(&self, pool: usize, case: usize, round: usize) -> Result<Vec<f64>> {
+        let (bench, prepared) = &self.cases[case];
+        let once = || self.pools[pool].install(|| bench.time(prepared));
         let first = once()?;
+        let mut times = Vec::new();
         // The very first execution of a short case meets cold code and fresh memory, and does not count.
         if round > 0 || first >= SHORT_NS {
-            list.push(first);
+            times.push(first);
         }
         if first < SHORT_NS {
             for _ in 1..SHORT_REPEATS {
-                list.push(once()?);
+                times.push(once()?);
             }
         }
-        Ok(())
+        Ok(times)
     }
 
     /// The cases in a fresh order (Fisher and Yates).
     fn order(&mut self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.prepared.len()).collect();
+        let mut order: Vec<usize> = (0..self.cases.len()).collect();
         for i in (1..order.len()).rev() {
             self.state = self
                 .state
@@ -134,4 +187,21 @@ pub(super) fn weight(plan: &Plan, set: &SetPlan) -> f64 {
         .sum();
     let generation = plan.keys_of(set) as f64 * key / 8.0 * word;
     cases + generation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disturbed_times_count_only_where_there_are_no_others() {
+        let of = |rounds: &[(f64, bool)]| {
+            let mut found = Found::default();
+            rounds.iter().for_each(|(time, disturbed)| found.add(vec![*time], *disturbed));
+            found.times
+        };
+        assert_eq!(of(&[(9.0, true), (8.0, true)]), [9.0, 8.0]);
+        assert_eq!(of(&[(9.0, true), (1.0, false), (8.0, true), (2.0, false)]), [1.0, 2.0]);
+        assert_eq!(of(&[(1.0, false), (9.0, true)]), [1.0]);
+    }
 }

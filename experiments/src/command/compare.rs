@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use costmodel::Machine;
 
-use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
+use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
 use super::run::{Baselines, Job, Output};
 use crate::choose::{self, Wish};
 use crate::images;
@@ -26,6 +26,8 @@ pub struct CompareArgs {
     network: NetworkArgs,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    refine: RefineArgs,
     /// Images
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
@@ -63,7 +65,8 @@ impl CompareArgs {
         let images =
             images::load(&source.network, self.data.as_deref(), self.images as usize, self.seed)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
-        let wish = Wish::new(&self.search, &self.resources, threads);
+        let refine = self.refine.optional();
+        let wish = Wish { refine, ..Wish::new(&self.search, &self.resources, threads) };
         let (variants, left_out) = wish.admissible(&source)?;
         for left in left_out {
             note(format_args!("{} is not run: it {}", left.name, left.reason));

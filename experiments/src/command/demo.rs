@@ -7,7 +7,7 @@ use costmodel::measure::Plan;
 use simulator::precision::Demand;
 
 use super::calibrate::{calibrate, default_threads};
-use super::options::{MachineArgs, PlaintextsArg, ResourceArgs, SpaceArg, fraction};
+use super::options::{MachineArgs, PlaintextsArg, RefineArgs, ResourceArgs, SpaceArg, fraction};
 use super::run::{Baselines, Job, Output};
 use crate::choose::{self, Wish};
 use crate::images;
@@ -42,6 +42,8 @@ pub struct DemoArgs {
     /// Largest loss of accuracy against the dense variant, as a fraction
     #[arg(long, value_name = "FRACTION", default_value_t = 0.005, value_parser = fraction, allow_hyphen_values = true)]
     max_drop: f64,
+    #[command(flatten)]
+    refine: RefineArgs,
     /// Seed of the generated digits
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -74,6 +76,7 @@ impl DemoArgs {
             insecure: self.resources.allow_insecure,
             threads,
             journal: None,
+            refine: self.refine.optional(),
         };
         let chosen = choose::fastest(&source, &wish, &cost)?;
         let job = Job {

@@ -18,7 +18,8 @@ pub use compare::CompareArgs;
 pub use demo::DemoArgs;
 pub use evaluate::EvaluateArgs;
 pub use options::{
-    MachineArgs, MemoryArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs, SpaceArg,
+    MachineArgs, MemoryArgs, NetworkArgs, PlaintextsArg, RefineArgs, ResourceArgs, SearchArgs,
+    SpaceArg,
 };
 pub use run::RunArgs;
 pub use search::SearchCommandArgs;

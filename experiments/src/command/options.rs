@@ -16,6 +16,7 @@ use crate::files;
 use crate::memory::{self, parse_bytes, show_bytes};
 use crate::networks::Source;
 use crate::profiles::{self, Calibration};
+use crate::refine::Refine;
 
 /// Which machine, and how much of it.
 #[derive(Debug, Clone, Args)]
@@ -124,6 +125,14 @@ pub fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err(format!("found {text:?}, expected a finite number")),
+    }
+}
+
+/// A time from 0 seconds to a day.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=86_400.0).contains(&value) => Ok(value),
+        _ => Err(format!("found {text:?}, expected a number of seconds from 0 to 86400")),
     }
 }
 
@@ -240,6 +249,34 @@ impl PrecisionArgs {
     }
 }
 
+/// Whether, and how, the fastest configurations are chosen from by timing their instructions.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RefineArgs {
+    /// Time every instruction of so many configurations (8 without a number), the fastest by the profile, on this machine, and
+    /// choose by the sums of these times. Times are kept beside the profile: what is known is not timed again
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    refine: Option<Option<u16>>,
+    /// Seconds of that for each configuration
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.5, value_parser = seconds)]
+    refine_seconds: f64,
+}
+
+/// Configurations whose instructions are timed unless another number is given.
+const REFINED: u16 = 8;
+
+impl RefineArgs {
+    /// What was asked for, if anything was.
+    pub fn optional(self) -> Option<Refine> {
+        self.refine.map(|_| self.usual())
+    }
+
+    /// What was asked for, or else the usual.
+    pub fn usual(self) -> Refine {
+        let configurations = usize::from(self.refine.flatten().unwrap_or(REFINED));
+        Refine { configurations, seconds: self.refine_seconds }
+    }
+}
+
 impl SearchArgs {
     /// Checks, before any work, that the journal can be written.
     pub fn check_files(&self) -> Result<()> {
@@ -259,6 +296,9 @@ mod tests {
         );
         for bad in ["nan", "inf", "-inf", "-0.1", "1.5", "", "1e999"] {
             assert!(fraction(bad).unwrap_err().contains("from 0 to 1"), "{bad}");
+        }
+        for bad in ["nan", "inf", "-1", "86401", "x"] {
+            assert!(seconds(bad).unwrap_err().contains("from 0 to 86400"), "{bad}");
         }
         for bad in ["nan", "NaN", "inf", "-inf", "1e999", "x"] {
             assert!(finite(bad).unwrap_err().contains("a finite number"), "{bad}");

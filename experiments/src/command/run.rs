@@ -9,7 +9,7 @@ use costmodel::Machine;
 use simulator::config::Configuration;
 
 use super::options::{
-    MachineArgs, NetworkArgs, PlaintextsArg, ResourceArgs, SearchArgs, total_bytes,
+    MachineArgs, NetworkArgs, PlaintextsArg, RefineArgs, ResourceArgs, SearchArgs, total_bytes,
 };
 use crate::baseline_hear::Room;
 use crate::candidate::Paper;
@@ -21,8 +21,9 @@ use crate::networks::Source;
 use crate::output::{self, note};
 use crate::profiles::Cost;
 use crate::provenance::Provenance;
+use crate::refine::Refiner;
 use crate::report::{Circumstances, LeftOut, RunReport, plot, print};
-use crate::{baseline_hear, cancel, execute, files};
+use crate::{baseline_hear, cancel, execute, files, refine};
 
 /// Run a configuration on really encrypted images, beside dense baselines
 ///
@@ -49,6 +50,8 @@ pub struct RunArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    refine: RefineArgs,
     /// Images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
@@ -103,7 +106,8 @@ impl RunArgs {
             self.config.as_deref().map(|path| read_configuration(path, &source)).transpose()?;
         let calibration = self.machine.calibration(&machine)?;
         let cost = calibration.cost(threads)?;
-        let wish = Wish::new(&self.search, &self.resources, threads);
+        let refine = self.refine.optional();
+        let wish = Wish { refine, ..Wish::new(&self.search, &self.resources, threads) };
         let chosen = match configuration {
             Some(configuration) => choose::paper(
                 &source,
@@ -197,6 +201,9 @@ impl Job<'_> {
             PlaintextsArg::OnDemand | PlaintextsArg::Auto => "what is to be run",
         };
         self.resources.memory.check(what, self.largest(&papers))?;
+        if let Some(refine) = self.wish.refine {
+            Refiner::open(limit)?.time(&papers, self.cost.threads, refine.seconds)?;
+        }
         let mut left_out = Vec::new();
         for &baseline in &self.baselines {
             cancel::check()?;
@@ -213,9 +220,13 @@ impl Job<'_> {
                 }
             }
         }
+        refine::look_up(&mut papers, self.cost.threads);
         for paper in &papers {
+            let refined = paper.refined.map_or(String::new(), |refined| {
+                format!(", {:.1} by timing its instructions", refined.median_ms)
+            });
             note(format_args!(
-                "{}: predicted {:.1} ms an image ({:.1} to {:.1}), {} at most, plaintexts {}",
+                "{}: predicted {:.1} ms an image ({:.1} to {:.1}){refined}, {} at most, plaintexts {}",
                 paper.candidate.name,
                 paper.latency.median_ms,
                 paper.latency.low_ms,

@@ -8,17 +8,20 @@ use costmodel::Machine;
 use serde::Serialize;
 use simulator::search::Evaluated;
 
-use super::options::{MachineArgs, NetworkArgs, ResourceArgs, SearchArgs};
+use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
 use crate::choose::{self, Found, Wish};
 use crate::memory::show_bytes;
 use crate::provenance::Provenance;
-use crate::report::table;
+use crate::refine::Choice;
+use crate::report::{percent, table};
 use crate::{files, output};
 
 /// Find the fastest configuration for a network on this machine
 ///
 /// Prices the ways of computing each variant of the network (packing, schedules, parameters) with this machine's cost
-/// model. Prints the fastest configuration of each variant and the Pareto front of latency, accuracy and memory.
+/// model. Then times the instructions of the fastest few on this machine, and ranks these again by the sums of the times.
+/// Prints the fastest configuration of each variant, the Pareto front of latency, accuracy and memory, and the few with both
+/// predictions.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,6 +34,11 @@ pub struct SearchCommandArgs {
     network: NetworkArgs,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    refine: RefineArgs,
+    /// Predict by the profile alone
+    #[arg(long, conflicts_with = "refine")]
+    no_refine: bool,
     #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
@@ -62,7 +70,8 @@ impl SearchCommandArgs {
         let threads = self.machine.threads(&machine);
         self.resources.memory.check_network(&source.network, threads)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
-        let wish = Wish::new(&self.search, &self.resources, threads);
+        let refine = (!self.no_refine).then(|| self.refine.usual());
+        let wish = Wish { refine, ..Wish::new(&self.search, &self.resources, threads) };
         let found = choose::search(&source, &wish, &cost)?;
         let best = found.fastest()?;
         let network = &source.network.name;
@@ -74,11 +83,21 @@ impl SearchCommandArgs {
         };
         let printed = output::results(&results);
         if let Some(path) = &self.out {
-            files::write_atomically(path, best.configuration.to_toml()?.as_bytes())?;
+            files::write_atomically(path, configuration(&found, best)?.as_bytes())?;
             output::note(format_args!("best configuration written to {}", path.display()));
         }
         printed
     }
+}
+
+/// The best configuration as a file that also tells what it is predicted to take.
+fn configuration(found: &Found, best: &Evaluated) -> Result<String> {
+    let refined = found.refined.first().and_then(|choice| choice.refined);
+    let refined = refined.map_or(String::new(), |refined| {
+        format!("# By timing its instructions: {:.2} ms.\n", refined.median_ms)
+    });
+    let toml = best.configuration.to_toml()?;
+    Ok(format!("# Predicted by the profile: {:.2} ms.\n{refined}{toml}", best.latency_ms))
 }
 
 fn text(network: &str, threads: usize, found: &Found) -> String {
@@ -91,11 +110,54 @@ fn text(network: &str, threads: usize, found: &Found) -> String {
         .map(|n| format!("{n} has random weights: it tells latency and memory, not accuracy\n"));
     format!(
         "{network}, {threads} threads, {evaluated} configurations evaluated\n\nbest of each variant\n{}\n{}\n\
-         Pareto front of latency, accuracy and memory\n{}\n",
+         Pareto front of latency, accuracy and memory\n{}\n{}",
         points(&found.best),
         left_out.chain(untrained).collect::<String>(),
-        points(&found.front)
+        points(&found.front),
+        refined(&found.refined)
     )
+}
+
+/// The configurations that were ranked again, the one to run first; nothing if there are none.
+fn refined(choices: &[Choice]) -> String {
+    let Some(first) = choices.first() else { return String::new() };
+    let head = [
+        "place",
+        "place by the profile",
+        "variant",
+        "predicted ms",
+        "by timing ms",
+        "difference",
+        "plaintexts",
+        "N",
+        "prime bits",
+        "special",
+        "digits of",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(choices.iter().zip(1..).map(|(choice, place)| {
+        let Evaluated { configuration, latency_ms, .. } = &choice.evaluated;
+        let parameters = &configuration.parameters;
+        let refined = choice.refined.map(|refined| refined.median_ms);
+        vec![
+            format!("{place}"),
+            choice.profile_place.to_string(),
+            configuration.variant.clone(),
+            format!("{latency_ms:.1}"),
+            refined.map_or("unknown".into(), |ms| format!("{ms:.1}")),
+            refined.map_or(String::new(), |ms| percent(ms / latency_ms - 1.0)),
+            choice.plaintexts.into(),
+            format!("2^{}", parameters.log_n),
+            parameters.prime_bits.to_string(),
+            parameters.special.to_string(),
+            parameters.alpha.to_string(),
+        ]
+    }));
+    let won = match first.profile_place {
+        1 => "the profile's first choice stays".to_owned(),
+        place => format!("the profile's choice number {place} is better"),
+    };
+    format!("the fastest, with their instructions timed: {won}\n{}", table(rows))
 }
 
 fn points(points: &[Evaluated]) -> String {

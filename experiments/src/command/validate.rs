@@ -9,7 +9,7 @@ use costmodel::Machine;
 use simulator::precision::Demand;
 
 use super::demo::MAX_INPUTS;
-use super::options::{PlaintextsArg, ResourceArgs, SpaceArg, finite};
+use super::options::{PlaintextsArg, ResourceArgs, SpaceArg, finite, seconds};
 use crate::choose::Wish;
 use crate::exit::Failure;
 use crate::networks::{self, Source};
@@ -64,6 +64,13 @@ pub struct ValidateArgs {
     /// Seed of the configurations and of generated images
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Time every instruction of every configuration, too, and judge predictions by the sums of these times beside the
+    /// profile's
+    #[arg(long)]
+    refine: bool,
+    /// Seconds of that for each configuration and number of threads
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.5, value_parser = seconds, requires = "refine")]
+    refine_seconds: f64,
     /// How plaintexts are kept; auto draws it
     #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]
     plaintexts: PlaintextsArg,
@@ -110,6 +117,7 @@ impl ValidateArgs {
             precision: Demand::Relative(self.min_precision),
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
+            refine: self.refine.then_some(self.refine_seconds),
         };
         let configurations = job.run(&drawn, &mut journal)?;
         if configurations.is_empty() {
@@ -271,6 +279,7 @@ impl ValidateArgs {
             insecure: self.resources.allow_insecure,
             threads,
             journal: None,
+            refine: None,
         }
     }
 
@@ -282,9 +291,10 @@ impl ValidateArgs {
         let Self { variant, log_n, configurations, images, seed, plaintexts, .. } = self;
         let limit = self.resources.memory.memory_limit;
         let Self { min_precision, data, .. } = self;
+        let refine = if self.refine { " refine" } else { "" };
         format!(
             "{REVISION} {profile} {names:?} {variant:?} {log_n:?} {threads:?} {configurations} {images} {seed} \
-             {plaintexts:?} {limit:?} {min_precision} {data:?}"
+             {plaintexts:?} {limit:?} {min_precision} {data:?}{refine}"
         )
     }
 }

@@ -91,6 +91,10 @@ pub struct CandidateReport {
     pub corrected_latency_ms: Option<f64>,
     /// Its error.
     pub corrected_prediction_error: Option<f64>,
+    /// Predicted latency by times of its instructions, where they are known.
+    pub refined_latency_ms: Option<f64>,
+    /// Its error.
+    pub refined_prediction_error: Option<f64>,
     /// How many images other work disturbed.
     pub disturbance: Disturbance,
     /// Share of images whose class is their label; none where labels are unknown.
@@ -278,6 +282,8 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         prediction_error: error(paper.latency),
         corrected_latency_ms: paper.corrected.map(|l| l.median_ms),
         corrected_prediction_error: paper.corrected.map(error),
+        refined_latency_ms: paper.refined.map(|l| l.median_ms),
+        refined_prediction_error: paper.refined.map(error),
         disturbance: Disturbance::of(samples),
         accuracy,
         verdict: Verdict::of(samples, plain),

@@ -96,6 +96,12 @@ fn facts(report: &RunReport) -> String {
         }
         _ => String::new(),
     };
+    let refined = match (c.refined_latency_ms, c.refined_prediction_error) {
+        (Some(ms), Some(error)) => {
+            format!("; {ms:.1} ms ({}) by timing its instructions", percent(error))
+        }
+        _ => String::new(),
+    };
     let memory = &c.peak_memory_bytes;
     let share = |v: Option<f64>| v.map_or("unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
     let mut rows: Vec<(&str, String)> = vec![
@@ -109,7 +115,7 @@ fn facts(report: &RunReport) -> String {
         (
             "predicted",
             format!(
-                "{:.1} ms ({low:.1} to {high:.1}), error {}{corrected}",
+                "{:.1} ms ({low:.1} to {high:.1}), error {}{corrected}{refined}",
                 c.predicted_latency_ms,
                 percent(c.prediction_error)
             ),
@@ -205,6 +211,9 @@ fn classes(c: &CandidateReport) -> String {
     }
 }
 
+/// Columns of a comparison that tell of times of instructions.
+const TIMED: std::ops::Range<usize> = 6..8;
+
 /// The configuration in question and its baselines, one line each.
 pub fn comparison(report: &RunReport) -> String {
     let mut rows = vec![
@@ -214,6 +223,8 @@ pub fn comparison(report: &RunReport) -> String {
             "accuracy",
             "latency ms",
             "predicted ms",
+            "error",
+            "by timing ms",
             "error",
             "speed-up",
             "logit bits",
@@ -230,6 +241,9 @@ pub fn comparison(report: &RunReport) -> String {
             .iter()
             .map(|b: &BaselineReport| comparison_row(&b.candidate, Some(b.speedup))),
     );
+    if report.candidates().all(|c| c.refined_latency_ms.is_none()) {
+        rows.iter_mut().for_each(|row| drop(row.drain(TIMED)));
+    }
     let how = match report.interleaved {
         true => "image by image in turn",
         false => "one after the other, as memory does not hold them together",
@@ -263,6 +277,8 @@ fn comparison_row(c: &CandidateReport, speedup: Option<f64>) -> Vec<String> {
         format!("{:.1}", c.measured_latency_ms),
         format!("{:.1}", c.predicted_latency_ms),
         percent(c.prediction_error),
+        c.refined_latency_ms.map_or(String::new(), |ms| format!("{ms:.1}")),
+        c.refined_prediction_error.map_or(String::new(), percent),
         speedup.map_or(String::new(), |s| format!("{s:.2}x")),
         format!("{:.1}", c.verdict.logit_precision_bits),
         format!("{:.1}", c.predicted_precision_bits),

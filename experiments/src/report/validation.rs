@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::text::{percent, table};
 use super::{Disturbance, LeftOut};
 use crate::provenance::Provenance;
-use crate::validate::{Executed, Measured, Summary};
+use crate::validate::{Executed, LatencySummary, Measured, Summary};
 
 /// What a validation found.
 #[derive(Debug, Clone, Serialize)]
@@ -44,56 +44,17 @@ impl ValidationReport {
 
     /// As text.
     pub fn print(&self) -> String {
-        let Summary { rows, groups, kinds, memory, disturbance } = &self.summary;
+        let Summary { profile, refined, kinds, memory, disturbance } = &self.summary;
         let mut out = format!(
             "{} configurations, {} threads; errors are predicted over measured, less one\n\n",
             self.configurations.len(),
             self.threads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
         );
         out.push_str(&measurements(self.measured()));
-        let rank = |r: Option<f64>| r.map_or(String::new(), |r| format!("{r:.3}"));
-        let mut lines = vec![words(&[
-            "latency, by",
-            "measured",
-            "median",
-            "median size",
-            "ninth decile",
-            "worst",
-            "rank correlation",
-        ])];
-        lines.extend(rows.iter().map(|r| {
-            vec![
-                format!("{} {}", r.by, r.value).trim_end().to_owned(),
-                r.errors.count.to_string(),
-                percent(r.errors.median),
-                size(r.errors.median_absolute),
-                size(r.errors.ninth_decile_absolute),
-                percent(r.errors.worst),
-                rank(r.rank_correlation),
-            ]
-        }));
-        let _ = write!(out, "\n{}", table(lines));
-        let mut lines = vec![words(&[
-            "order and choice",
-            "threads",
-            "configurations",
-            "rank correlation",
-            "predicted fastest ms",
-            "fastest ms",
-            "regret",
-        ])];
-        lines.extend(groups.iter().map(|g| {
-            vec![
-                format!("{} {}", g.network, g.variant),
-                g.threads.to_string(),
-                g.configurations.to_string(),
-                rank(g.rank_correlation),
-                format!("{:.1}", g.chosen_ms),
-                format!("{:.1}", g.fastest_ms),
-                percent(g.regret),
-            ]
-        }));
-        let _ = write!(out, "\n{}", table(lines));
+        out.push_str(&latencies("latency", profile));
+        if let Some(refined) = refined {
+            out.push_str(&latencies("latency by timing instructions", refined));
+        }
         let head = ["instructions", "share of time", "predicted ms", "measured ms", "error"];
         let mut lines = vec![words(&head)];
         lines.extend(kinds.iter().map(|k| {
@@ -133,6 +94,57 @@ impl ValidationReport {
     }
 }
 
+/// Errors, order and choice of one sort of predictions.
+fn latencies(what: &str, summary: &LatencySummary) -> String {
+    let LatencySummary { rows, groups } = summary;
+    let rank = |r: Option<f64>| r.map_or(String::new(), |r| format!("{r:.3}"));
+    let by = format!("{what}, by");
+    let mut lines = vec![words(&[
+        &by,
+        "measured",
+        "median",
+        "median size",
+        "ninth decile",
+        "worst",
+        "rank correlation",
+    ])];
+    lines.extend(rows.iter().map(|r| {
+        vec![
+            format!("{} {}", r.by, r.value).trim_end().to_owned(),
+            r.errors.count.to_string(),
+            percent(r.errors.median),
+            size(r.errors.median_absolute),
+            size(r.errors.ninth_decile_absolute),
+            percent(r.errors.worst),
+            rank(r.rank_correlation),
+        ]
+    }));
+    let mut out = format!("\n{}", table(lines));
+    let mut lines = vec![words(&[
+        "order and choice",
+        "threads",
+        "configurations",
+        "rank correlation",
+        "predicted fastest ms",
+        "fastest ms",
+        "regret",
+    ])];
+    lines.extend(groups.iter().map(|g| {
+        vec![
+            format!("{} {}", g.network, g.variant),
+            g.threads.to_string(),
+            g.configurations.to_string(),
+            rank(g.rank_correlation),
+            format!("{:.1}", g.chosen_ms),
+            format!("{:.1}", g.fastest_ms),
+            percent(g.regret),
+        ]
+    }));
+    // Writing to a string cannot fail.
+    let _ = write!(out, "\n{}", table(lines));
+    out
+}
+
 /// Every measurement, the fastest first within its network.
 fn measurements<'a>(all: impl Iterator<Item = &'a Measured>) -> String {
     let mut all: Vec<&Measured> = all.collect();
@@ -149,11 +161,15 @@ fn measurements<'a>(all: impl Iterator<Item = &'a Measured>) -> String {
         "predicted ms",
         "measured ms",
         "error",
+        "by timing ms",
+        "error",
     ];
-    let mut lines = vec![words(&head)];
+    let timed = all.iter().any(|m| m.refined_ms.is_some());
+    let head = if timed { &head[..] } else { &head[..head.len() - 2] };
+    let mut lines = vec![words(head)];
     lines.extend(all.into_iter().map(|m| {
         let busy = Disturbance::warning(&m.disturbance).map_or("", |_| " (busy)");
-        vec![
+        let mut line = vec![
             format!("{} {}", m.network, m.variant),
             m.threads.to_string(),
             format!("2^{}", m.ring_degree.ilog2()),
@@ -162,7 +178,12 @@ fn measurements<'a>(all: impl Iterator<Item = &'a Measured>) -> String {
             format!("{:.1}", m.predicted_ms),
             format!("{:.1}{busy}", m.measured_ms),
             percent(m.error()),
-        ]
+        ];
+        if timed {
+            line.push(m.refined_ms.map_or(String::new(), |ms| format!("{ms:.1}")));
+            line.push(m.refined_ms.map_or(String::new(), |ms| percent(m.error_of(ms))));
+        }
+        line
     }));
     table(lines)
 }

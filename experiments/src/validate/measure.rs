@@ -9,7 +9,7 @@ use simulator::network::Model;
 use simulator::precision::Demand;
 
 use super::{Drawn, Executed, Journal, KindTimes, Measured};
-use crate::candidate::Prices;
+use crate::candidate::{Latency, Paper, Prices};
 use crate::execute::{self, Prepared, Sample};
 use crate::exit::Failure;
 use crate::images::Pictures;
@@ -18,6 +18,7 @@ use crate::networks::Source;
 use crate::output::note;
 use crate::profiles::Cost;
 use crate::progress::Progress;
+use crate::refine::Refiner;
 use crate::report::{Disturbance, Verdict, median};
 use crate::{cancel, choose};
 
@@ -44,7 +45,12 @@ pub struct Job<'a> {
     pub memory_limit: u64,
     /// Whether parameters may be insecure.
     pub insecure: bool,
+    /// Seconds of timing the instructions of a configuration with one number of threads, if that is wished.
+    pub refine: Option<f64>,
 }
+
+/// Weights of a network's variants that are in memory.
+type Models = Vec<(String, String, Arc<Model>)>;
 
 /// A configuration that is ready to run.
 struct Ready<'a> {
@@ -59,6 +65,7 @@ struct Ready<'a> {
 /// A configuration with one number of threads.
 struct Run {
     prices: Prices,
+    refined: Option<Latency>,
     samples: Vec<Sample>,
     /// Images that may still be run again.
     repeats: usize,
@@ -78,6 +85,8 @@ impl Job<'_> {
         if known > 0 {
             note(format_args!("{known} of {} configurations are in the journal", drawn.len()));
         }
+        let refiner = || Refiner::open(self.memory_limit);
+        let mut refiner = self.refine.map(|_| refiner()).transpose()?;
         let progress = Progress::new(&format!("executing {} configurations", todo.len()));
         let mut rest = Vec::new();
         let mut done = 0;
@@ -89,7 +98,7 @@ impl Job<'_> {
                 let before = done as f64 / todo.len() as f64;
                 progress.set(before + share * group.len() as f64 / todo.len() as f64, what);
             };
-            let executed = self.group(&group, &pools, &part)?;
+            let executed = self.group(&group, &pools, refiner.as_mut(), &part)?;
             if cancel::requested() {
                 rest = executed;
                 break;
@@ -116,16 +125,24 @@ impl Job<'_> {
         &self,
         group: &[&Drawn],
         pools: &[ThreadPool],
+        mut refiner: Option<&mut Refiner>,
         tell: &dyn Fn(f64, &str),
     ) -> Result<Vec<Executed>> {
         let (mut ready, mut executed) = (Vec::new(), Vec::new());
-        let mut models = Vec::new();
+        let mut models = Models::new();
+        if let Some(refiner) = refiner.as_deref_mut() {
+            tell(0.0, "timing instructions");
+            match self.refine(group, refiner, &mut models) {
+                Err(error) if is_interruption(&error) => return Ok(Vec::new()),
+                timed => timed?,
+            }
+        }
         for &drawn in group {
             if cancel::requested() {
                 return Ok(Vec::new());
             }
             tell(0.0, &format!("preparing {}", drawn.name()));
-            match self.prepare(drawn, pools, &mut models) {
+            match self.prepare(drawn, pools, refiner.as_deref(), &mut models) {
                 Ok(one) => ready.push(one),
                 Err(error) if is_interruption(&error) => return Ok(Vec::new()),
                 Err(error) => executed.push(Executed {
@@ -142,17 +159,26 @@ impl Job<'_> {
         Ok(executed)
     }
 
-    /// Keys, plaintexts and a first inference of a configuration. Weights of its group are in `models`.
-    fn prepare<'a>(
-        &'a self,
-        drawn: &'a Drawn,
-        pools: &[ThreadPool],
-        models: &mut Vec<(String, String, Arc<Model>)>,
-    ) -> Result<Ready<'a>> {
-        let configuration = &drawn.configuration;
-        let (name, variant) = (&configuration.network, &configuration.variant);
+    /// Times the instructions of a group, but for configurations that fail later anyway.
+    fn refine(&self, group: &[&Drawn], refiner: &mut Refiner, models: &mut Models) -> Result<()> {
+        let paper = |drawn: &&Drawn| self.paper(drawn, models).ok();
+        let papers: Vec<Paper> = group.iter().filter_map(paper).collect();
+        let seconds = self.refine.unwrap_or_default();
+        self.costs.iter().try_for_each(|cost| refiner.time(&papers, cost.threads, seconds))
+    }
+
+    /// The network of a configuration.
+    fn network(&self, drawn: &Drawn) -> Result<&Network> {
+        let name = &drawn.configuration.network;
         let network = self.networks.iter().find(|n| n.source.network.name == *name);
-        let Network { source, images } = network.context("a configuration of another network")?;
+        network.context("a configuration of another network")
+    }
+
+    /// A configuration on paper, with the most threads. Weights of its group are in `models`.
+    fn paper(&self, drawn: &Drawn, models: &mut Models) -> Result<Paper> {
+        let source = &self.network(drawn)?.source;
+        let configuration = drawn.configuration.clone();
+        let (name, variant) = (&configuration.network, &configuration.variant);
         if drawn.memory_bytes > self.memory_limit {
             bail!(
                 "it is predicted to need {}, over the limit of {}; raise --memory-limit",
@@ -169,21 +195,39 @@ impl Job<'_> {
                 model
             }
         };
-        let widest = (0..pools.len()).max_by_key(|&k| self.costs[k].threads);
-        let widest = widest.context("there is no number of threads")?;
-        let (configuration, cost) = (configuration.clone(), &self.costs[widest]);
+        let cost = self.costs.iter().max_by_key(|cost| cost.threads);
+        let cost = cost.context("there is no number of threads")?;
         let mut paper =
             choose::paper_with(source, model, configuration, &drawn.name(), self.insecure, cost)?;
         paper.set_plaintexts(drawn.plaintexts);
-        let runs = self.costs.iter().map(|cost| Run {
-            prices: paper.prices(cost),
-            samples: Vec::new(),
-            repeats: images.len(),
-            failure: None,
-        });
-        let runs = runs.collect();
+        Ok(paper)
+    }
+
+    /// Keys, plaintexts and a first inference of a configuration. Weights of its group are in `models`.
+    fn prepare<'a>(
+        &'a self,
+        drawn: &'a Drawn,
+        pools: &[ThreadPool],
+        refiner: Option<&Refiner>,
+        models: &mut Models,
+    ) -> Result<Ready<'a>> {
+        let images = &self.network(drawn)?.images;
+        let paper = self.paper(drawn, models)?;
+        let run = |cost: &Cost| -> Result<Run> {
+            let refined = refiner.map(|refiner| refiner.latency(&paper, cost.threads));
+            Ok(Run {
+                prices: paper.prices(cost),
+                refined: refined.transpose()?.flatten(),
+                samples: Vec::new(),
+                repeats: images.len(),
+                failure: None,
+            })
+        };
+        let runs = self.costs.iter().map(run).collect::<Result<_>>()?;
+        let widest = pools.iter().max_by_key(|pool| pool.current_num_threads());
+        let widest = widest.context("there is no number of threads")?;
         memory::reserve(&drawn.name(), drawn.memory_bytes)?;
-        let (prepared, _, plain) = pools[widest].install(|| {
+        let (prepared, _, plain) = widest.install(|| {
             let plain = execute::plain_results(&paper, images)?;
             execute::prepare(paper, plain, images)
         })?;
@@ -234,7 +278,7 @@ impl Job<'_> {
     fn finish(&self, one: Ready<'_>) -> Executed {
         let Ready { drawn, prepared, plain, runs, .. } = one;
         let (mut measured, mut failures) = (Vec::new(), Vec::new());
-        for (cost, Run { prices, samples, failure, .. }) in self.costs.iter().zip(runs) {
+        for (cost, Run { prices, refined, samples, failure, .. }) in self.costs.iter().zip(runs) {
             let name = format!("{}, {} threads", drawn.name(), cost.threads);
             if let Some(failure) = failure {
                 failures.push(format!("{name}: {failure}"));
@@ -259,6 +303,7 @@ impl Job<'_> {
                 plaintexts: drawn.plaintexts.name().into(),
                 threads: cost.threads,
                 predicted_ms: prices.latency.median_ms,
+                refined_ms: refined.map(|latency| latency.median_ms),
                 measured_ms: median(&latencies_ms),
                 latencies_ms,
                 kinds: kinds(&prices, counted),

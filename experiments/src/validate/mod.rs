@@ -15,7 +15,7 @@ use crate::report::{Disturbance, Verdict};
 pub use draw::{Asked, draw};
 pub use journal::Journal;
 pub use measure::{Job, Network};
-pub use summary::{Errors, Group, KindSum, Row, Summary, spearman};
+pub use summary::{Errors, Group, KindSum, LatencySummary, Row, Summary, spearman};
 
 /// A configuration that was drawn to be executed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,9 @@ pub struct Measured {
     pub threads: usize,
     /// Predicted latency of an image.
     pub predicted_ms: f64,
+    /// The sum of its instructions' times measured one by one; none where that was not asked for, or memory had no room.
+    #[serde(default)]
+    pub refined_ms: Option<f64>,
     /// Measured latency: median over the images that count.
     pub measured_ms: f64,
     /// Each of them.
@@ -82,7 +85,12 @@ pub struct Measured {
 impl Measured {
     /// Predicted over measured, less one.
     pub fn error(&self) -> f64 {
-        self.predicted_ms / self.measured_ms - 1.0
+        self.error_of(self.predicted_ms)
+    }
+
+    /// Any prediction over measured, less one.
+    pub fn error_of(&self, predicted_ms: f64) -> f64 {
+        predicted_ms / self.measured_ms - 1.0
     }
 }
 

@@ -89,14 +89,24 @@ pub struct KindSum {
     pub error: f64,
 }
 
-/// How good predictions were.
+/// How good one sort of predictions of latency was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct LatencySummary {
     /// Errors of latency: of all, and by network, threads, ring degree, special primes, form of plaintexts, and
     /// whether other work disturbed an image.
     pub rows: Vec<Row>,
     /// Order and choice, where there are two configurations or more.
     pub groups: Vec<Group>,
+}
+
+/// How good predictions were.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Of the profile.
+    #[serde(flatten)]
+    pub profile: LatencySummary,
+    /// Of times of instructions, over the measurements that have them; none where there are none.
+    pub refined: Option<LatencySummary>,
     /// By kind of instruction, the one that takes the most time first.
     pub kinds: Vec<KindSum>,
     /// Errors of peak memory.
@@ -114,8 +124,9 @@ impl Summary {
             Some(e.drawn.memory_bytes as f64 / measured as f64 - 1.0)
         });
         Self {
-            rows: rows(&all),
-            groups: groups(&all),
+            profile: LatencySummary::of(&all, |m| Some(m.predicted_ms)),
+            refined: Some(LatencySummary::of(&all, |m| m.refined_ms))
+                .filter(|refined| !refined.rows.is_empty()),
             kinds: kinds(&all),
             memory: Errors::of(&memory.collect::<Vec<_>>()),
             disturbance: all.iter().map(|m| m.disturbance).sum(),
@@ -139,13 +150,24 @@ const COMMON: [Common; 7] = [
     }),
 ];
 
-fn rows(all: &[&Measured]) -> Vec<Row> {
+/// A measurement and its prediction.
+type Pair<'a> = (&'a Measured, f64);
+
+impl LatencySummary {
+    /// Of those measurements that have a prediction.
+    fn of(all: &[&Measured], predicted: fn(&Measured) -> Option<f64>) -> Self {
+        let pairs: Vec<Pair<'_>> = all.iter().filter_map(|m| Some((*m, predicted(m)?))).collect();
+        Self { rows: rows(&pairs), groups: groups(&pairs) }
+    }
+}
+
+fn rows(all: &[Pair<'_>]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (by, of) in COMMON {
-        let values: BTreeSet<_> = all.iter().map(|m| of(m)).collect();
+        let values: BTreeSet<_> = all.iter().map(|(m, _)| of(m)).collect();
         for value in values {
-            let some: Vec<&Measured> = all.iter().filter(|m| of(m) == value).copied().collect();
-            let errors: Vec<f64> = some.iter().map(|m| m.error()).collect();
+            let some: Vec<Pair<'_>> = all.iter().filter(|(m, _)| of(m) == value).copied().collect();
+            let errors: Vec<f64> = some.iter().map(|(m, ms)| m.error_of(*ms)).collect();
             rows.extend(Errors::of(&errors).map(|errors| Row {
                 by,
                 value: value.1,
@@ -157,16 +179,15 @@ fn rows(all: &[&Measured]) -> Vec<Row> {
     rows
 }
 
-fn groups(all: &[&Measured]) -> Vec<Group> {
-    let mut groups: BTreeMap<(&str, &str, usize), Vec<&Measured>> = BTreeMap::new();
-    for m in all {
-        groups.entry((&m.network, &m.variant, m.threads)).or_default().push(m);
+fn groups(all: &[Pair<'_>]) -> Vec<Group> {
+    let mut groups: BTreeMap<(&str, &str, usize), Vec<Pair<'_>>> = BTreeMap::new();
+    for pair @ (m, _) in all {
+        groups.entry((&m.network, &m.variant, m.threads)).or_default().push(*pair);
     }
-    let by =
-        |of: fn(&Measured) -> f64| move |a: &&&Measured, b: &&&Measured| of(a).total_cmp(&of(b));
-    let group = |((network, variant, threads), some): ((&str, &str, usize), Vec<&Measured>)| {
-        let chosen_ms = some.iter().min_by(by(|m| m.predicted_ms))?.measured_ms;
-        let fastest_ms = some.iter().min_by(by(|m| m.measured_ms))?.measured_ms;
+    let group = |((network, variant, threads), some): ((&str, &str, usize), Vec<Pair<'_>>)| {
+        let chosen_ms = some.iter().min_by(|a, b| a.1.total_cmp(&b.1))?.0.measured_ms;
+        let measured = some.iter().map(|(m, _)| m.measured_ms);
+        let fastest_ms = measured.min_by(f64::total_cmp)?;
         (some.len() > 1).then(|| Group {
             network: network.into(),
             variant: variant.into(),
@@ -202,9 +223,10 @@ fn kinds(all: &[&Measured]) -> Vec<KindSum> {
     kinds
 }
 
-fn rank_correlation(some: &[&Measured]) -> Option<f64> {
-    let of = |f: fn(&Measured) -> f64| some.iter().map(|m| f(m)).collect::<Vec<_>>();
-    spearman(&of(|m| m.predicted_ms), &of(|m| m.measured_ms))
+fn rank_correlation(some: &[Pair<'_>]) -> Option<f64> {
+    let (measured, predicted): (Vec<f64>, Vec<f64>) =
+        some.iter().map(|(m, predicted)| (m.measured_ms, *predicted)).unzip();
+    spearman(&predicted, &measured)
 }
 
 /// Spearman's rank correlation of pairs, -1 to 1; equal values share their ranks. None for fewer than three pairs, or where

@@ -11,6 +11,7 @@ mod memory;
 mod plaintexts;
 pub mod room;
 mod slot_values;
+mod timed;
 
 use std::sync::Arc;
 

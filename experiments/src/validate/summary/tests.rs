@@ -14,6 +14,8 @@ fn executed(network: &str, times: [(f64, f64); 2]) -> Executed {
         plaintexts: "stored".into(),
         threads: k + 1,
         predicted_ms,
+        // Of one number of threads only, and with another order.
+        refined_ms: (k == 0).then_some(1.1 * measured_ms),
         measured_ms,
         latencies_ms: vec![measured_ms; 3],
         kinds: [("linear", 0.75), ("add", 0.25)]
@@ -75,15 +77,16 @@ fn regret_is_that_of_the_configuration_predicted_fastest() {
     ];
     let summary = Summary::of(&all);
     // One configuration of `b` is no choice.
-    let groups: Vec<_> = summary.groups.iter().map(|g| (g.network.as_str(), g.threads)).collect();
+    let groups: Vec<_> =
+        summary.profile.groups.iter().map(|g| (g.network.as_str(), g.threads)).collect();
     assert_eq!(groups, [("a", 1), ("a", 2)]);
-    let [one, two] = &summary.groups[..] else { unreachable!() };
+    let [one, two] = &summary.profile.groups[..] else { unreachable!() };
     assert_eq!((one.chosen_ms, one.fastest_ms), (12.0, 10.0));
     assert!((one.regret - 0.2).abs() < 1e-12 && one.rank_correlation == Some(0.5));
     assert_eq!((two.regret, two.rank_correlation), (0.0, Some(1.0)));
     // Rows: all, two networks, two numbers of threads, two ring degrees, one of special primes, one form, no disturbance.
     let counts: Vec<_> =
-        summary.rows.iter().map(|r| (r.by, r.value.as_str(), r.errors.count)).collect();
+        summary.profile.rows.iter().map(|r| (r.by, r.value.as_str(), r.errors.count)).collect();
     let expected = [
         ("all", "", 8),
         ("network", "a", 6),
@@ -97,6 +100,13 @@ fn regret_is_that_of_the_configuration_predicted_fastest() {
         ("machine", "not busy", 8),
     ];
     assert_eq!(counts, expected);
+    // Predictions by times of instructions are judged beside them, over those that have one.
+    let refined = summary.refined.as_ref().unwrap();
+    assert_eq!((refined.rows[0].errors.count, refined.groups.len()), (4, 1));
+    let [group] = &refined.groups[..] else { unreachable!() };
+    assert_eq!((group.chosen_ms, group.regret), (10.0, 0.0));
+    assert_eq!(group.rank_correlation, Some(1.0));
+    assert!((refined.rows[0].errors.worst - 0.1).abs() < 1e-12);
     let [linear, add] = &summary.kinds[..] else { unreachable!() };
     assert_eq!((linear.kind.as_str(), linear.predicted_ms, linear.share), ("linear", 71.0, 0.75));
     assert!((linear.error - (71.0 / (0.75 * 85.0) - 1.0)).abs() < 1e-12);

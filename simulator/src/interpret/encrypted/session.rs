@@ -6,7 +6,7 @@ use std::time::Instant;
 use costmodel::{LinearShape, Primitive};
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
-use engine::eval::{Evaluator, LinearPlan, LinearTerm};
+use engine::eval::{Evaluator, LinearPlan};
 use engine::keys::EvaluationKeys;
 use engine::params::Parameters;
 
@@ -14,7 +14,7 @@ use super::execution::{Execution, Recorded};
 use super::plaintexts::{Batches, Encoded, Plaintexts};
 use crate::chain::Chain;
 use crate::error::{Error, Result};
-use crate::program::{Facts, Instruction, Op, PlaintextForm, Program, Term, ValueId, ValueInfo};
+use crate::program::{Facts, Instruction, Op, PlaintextForm, Program, ValueId, ValueInfo};
 
 /// A program ready to run: evaluation keys, plaintexts, plans.
 pub struct Session {
@@ -156,9 +156,8 @@ impl Session {
         let value = |v: &ValueId| get(&*values, *v);
         let rescaled = |operand: &Ciphertext, result: &Ciphertext| result.level() < operand.level();
         let (result, primitive) = match op {
-            Op::RotateHoisted { src, shifts } => {
-                let shifts: Vec<usize> = shifts.iter().map(|&s| s as usize).collect();
-                let results = evaluator.rotate_hoisted(value(src)?, &shifts)?;
+            Op::RotateHoisted { src, .. } => {
+                let results = evaluator.rotate_hoisted(value(src)?, &op.shifts())?;
                 let rotations = results.len();
                 return Ok(Done { results, primitive: Primitive::RotateHoisted { rotations } });
             }
@@ -245,18 +244,8 @@ fn linear(
     instruction: &Instruction,
     facts: &Facts,
 ) -> Result<Option<(LinearPlan, Vec<usize>)>> {
-    let Op::Linear { srcs, terms, rescale } = &instruction.op else { return Ok(None) };
-    let local = |id: usize| match facts.plaintexts.binary_search(&id) {
-        Ok(local) => local,
-        Err(_) => unreachable!("an instruction's plaintexts are those of its terms"),
-    };
-    let convert = |t: &Term| LinearTerm {
-        dst: t.dst as usize,
-        src: t.src as usize,
-        shift: t.shift as usize,
-        plaintext: t.plaintext.map(local),
-    };
-    let terms: Vec<LinearTerm> = terms.iter().map(convert).collect();
+    let Op::Linear { srcs, rescale, .. } = &instruction.op else { return Ok(None) };
+    let Some(terms) = instruction.op.engine_terms(facts) else { return Ok(None) };
     let plan = LinearPlan::new(params, srcs.len(), instruction.dsts.len(), &terms, *rescale)?;
     Ok(Some((plan, facts.plaintexts.clone())))
 }

@@ -1,0 +1,176 @@
+//! Keys and operands that measurements with one parameter set need, and the memory that these take.
+
+use std::collections::BTreeMap;
+
+use engine::keys::KeySpec;
+use engine::params::{Parameters, ParametersLiteral};
+
+use super::instruction::Instruction;
+use super::passage::Passage;
+use super::plan::{Plan, SetPlan};
+use crate::error::{Error, Result};
+use crate::primitive::{KeyStorage, Primitive};
+
+/// Ciphertexts kept at each level of a calibration: as many as the widest case has sources.
+const SOURCES: usize = 25;
+/// Fewest and most plaintexts kept at each level of a calibration.
+const PLAINTEXTS: [usize; 2] = [24, 512];
+/// Ciphertexts that are there in any case: what precedes a measurement adds two.
+const LEAST_SOURCES: usize = 2;
+
+/// Operands at one level.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Supply {
+    pub ciphertexts: usize,
+    /// Plaintexts with limbs for the special primes, by the words of a limb that they keep.
+    pub plaintexts: BTreeMap<usize, usize>,
+}
+
+/// Keys and operands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Needs {
+    /// Levels of the keys of rotations by 1, 2 and so on.
+    pub rotations: Vec<usize>,
+    /// Level of the keys of products and of conjugation.
+    pub top: usize,
+    /// By level.
+    pub levels: BTreeMap<usize, Supply>,
+    /// Bytes of results and scratch of the largest operation; of a calibration they are not counted.
+    work_bytes: u64,
+}
+
+impl SetPlan {
+    /// The parameters of a set.
+    pub(super) fn parameters(&self) -> Result<Parameters> {
+        let special = (self.special, self.prime_bits);
+        let mut literal = ParametersLiteral::uniform(
+            self.log_n,
+            self.prime_bits,
+            self.prime_bits,
+            self.depth,
+            special,
+            self.alpha,
+        )?;
+        literal.allow_insecure = true;
+        Ok(Parameters::new(&literal)?)
+    }
+}
+
+impl Needs {
+    /// Those of a set of a calibration.
+    pub fn of_set(plan: &Plan, set: &SetPlan) -> Self {
+        let share = plan.operand_bytes / set.levels.len().max(1) as u64;
+        let n = 1usize << set.log_n;
+        let supply = |level: usize| {
+            let each = (level + 1 + set.special) as u64 * 8 * n as u64;
+            let taken = (SOURCES * 2 * (level + 1) * 8 * n) as u64;
+            let [least, most] = PLAINTEXTS;
+            let count = (share.saturating_sub(taken) / each).clamp(least as u64, most as u64);
+            Supply { ciphertexts: SOURCES, plaintexts: [(n, count as usize)].into() }
+        };
+        Self {
+            rotations: vec![set.depth; plan.keys_of(set)],
+            top: set.depth,
+            levels: set.levels.iter().map(|&level| (level, supply(level))).collect(),
+            work_bytes: 0,
+        }
+    }
+
+    /// These and those of an instruction after others.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] for a level or a number of rotations that these parameters do not have; engine errors.
+    pub fn with(&self, passage: &Passage, params: &Parameters) -> Result<Self> {
+        let mut all = self.clone();
+        // What precedes a measurement may rotate.
+        if all.rotations.is_empty() {
+            all.rotations.push(0);
+        }
+        let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for instruction in passage.all() {
+            let (level, most) = (instruction.level(), params.max_level());
+            let shifts = instruction.shifts();
+            let rotations = shifts.last().copied().unwrap_or(0);
+            if level > most || rotations >= params.slots() {
+                return Err(Error::Plan(format!(
+                    "an instruction at level {level} with rotation number {rotations}, expected levels up to {most} and \
+                     numbers below {}",
+                    params.slots()
+                )));
+            }
+            all.top = all.top.max(level);
+            if all.rotations.len() < rotations {
+                all.rotations.resize(rotations, 0);
+            }
+            for shift in shifts {
+                let key = &mut all.rotations[shift - 1];
+                *key = level.max(*key);
+            }
+            let supply = all.levels.entry(level).or_default();
+            let sources = instruction.primitive().sources().max(LEAST_SOURCES);
+            supply.ciphertexts = supply.ciphertexts.max(sources);
+            for words in instruction.plaintexts() {
+                *counts.entry((level, words)).or_insert(0) += 1;
+            }
+            all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
+        }
+        all.rotations[0] = all.rotations[0].max(all.top);
+        for ((level, words), count) in counts {
+            let kept = all.levels.entry(level).or_default().plaintexts.entry(words).or_insert(0);
+            *kept = count.max(*kept);
+        }
+        Ok(all)
+    }
+
+    /// The keys to generate.
+    pub fn keys(&self) -> KeySpec {
+        KeySpec {
+            relinearisation: Some(self.top),
+            conjugation: Some(self.top),
+            rotations: (1..).zip(self.rotations.iter().copied()).collect(),
+        }
+    }
+
+    /// Bytes of keys, operands, results and scratch.
+    pub fn bytes(&self, params: &Parameters) -> u64 {
+        let limb = 8 * params.n();
+        let keys = self.rotations.iter().copied().chain([self.top, self.top]);
+        let keys: u64 = keys.map(|level| key_bytes(params, level)).sum();
+        let operands = self.levels.iter().map(|(level, supply)| {
+            let extended = level + 1 + params.special_count();
+            // One more is what plaintexts are added to.
+            let ciphertexts = (supply.ciphertexts + 1).saturating_mul(2 * (level + 1) * limb);
+            let plaintexts = supply.plaintexts.iter();
+            let plaintexts =
+                plaintexts.map(|(words, count)| count.saturating_mul(8 * words * extended));
+            plaintexts.fold(ciphertexts, usize::saturating_add) as u64
+        });
+        let operands = operands.fold(0, u64::saturating_add);
+        keys.saturating_add(operands).saturating_add(self.work_bytes)
+    }
+}
+
+/// Bytes of a key for a level.
+pub(super) fn key_bytes(params: &Parameters, level: usize) -> u64 {
+    let limbs = level + 1 + params.special_count();
+    let pairs = ((params.digits(level).len() * limbs) << params.log_n()) as u64;
+    let bits = |prime: &u64| u64::BITS - prime.leading_zeros();
+    let storage = KeyStorage::of_primes(params.q().iter().map(bits));
+    pairs * u64::from(storage.key_pair_bits) / 8
+}
+
+/// Bytes of results and scratch of an instruction, about.
+fn work_bytes(instruction: &Instruction, params: &Parameters) -> Result<u64> {
+    let level = instruction.level();
+    let extended = level + 1 + params.special_count();
+    let limb = 8 * params.n();
+    let (results, scratch) = match (instruction.plan(params)?, instruction.primitive()) {
+        (Some(plan), _) => (plan.shape().outputs, plan.scratch_bytes(params, level)),
+        (None, Primitive::RotateHoisted { rotations }) => (rotations, 0),
+        _ => (1, 0),
+    };
+    // Sums of batches are in the extended basis; a product of ciphertexts has three parts and a decomposition.
+    let each = 2 * extended * limb;
+    let sums = if instruction.batch().is_some() { 2 * results } else { results };
+    Ok((sums.saturating_add(4).saturating_mul(each) as u64).saturating_add(scratch as u64))
+}

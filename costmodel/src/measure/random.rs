@@ -1,0 +1,50 @@
+//! Operands of random contents: times do not depend on them.
+
+use engine::cipher::Plaintext;
+use engine::encoding::Encoder;
+use engine::params::Parameters;
+use engine::poly::RnsPoly;
+use rayon::prelude::*;
+
+use crate::error::Result;
+
+/// Scale of the encodings of short periods: coefficients that fit any prime. It says nothing of the words of their
+/// transforms, which are as large as any.
+const SMALL_SCALE: f64 = 1024.0;
+
+/// A plaintext with limbs for the special primes, of which it keeps `words` words a limb: the ring degree, or a part.
+///
+/// # Errors
+/// Engine errors, for other numbers of words than plaintexts have.
+pub(super) fn random_plaintext(
+    encoder: &Encoder,
+    level: usize,
+    words: usize,
+    seed: u64,
+) -> Result<Plaintext> {
+    let params = encoder.params();
+    if words == params.n() {
+        return Ok(Plaintext::new(random_poly(params, level, true, seed), params.scale()));
+    }
+    let values: Vec<f64> = (0..words / 2).map(|i| ((seed as f64 + 1.0) * i as f64).sin()).collect();
+    let mut plaintext = encoder.encode_periodic(&values, level, SMALL_SCALE, true)?;
+    plaintext.scale = params.scale();
+    Ok(plaintext)
+}
+
+/// A polynomial of random residues.
+pub(super) fn random_poly(params: &Parameters, level: usize, extended: bool, seed: u64) -> RnsPoly {
+    let mut poly = RnsPoly::zero(params, level, extended);
+    poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
+        let q = params.modulus(params.limb_index(level, position)).value();
+        let mut state = seed << 32 | position as u64;
+        for word in limb {
+            // SplitMix64; the high product maps it to [0, q).
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *word = ((u128::from(z ^ (z >> 31)) * u128::from(q)) >> 64) as u64;
+        }
+    });
+    poly
+}

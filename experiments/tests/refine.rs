@@ -1,0 +1,239 @@
+//! Choosing by times of instructions: real ones, and ones that were written down.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Tiny, stderr, stdout};
+use costmodel::measure::Passage;
+use costmodel::point::Timing;
+use costmodel::timings::{Origin, Timings};
+use costmodel::{Caches, Machine};
+use experiments::candidate::Paper;
+use experiments::choose::{self, Wish};
+use experiments::command::{PlaintextsArg, SpaceArg};
+use experiments::networks::Source;
+use experiments::profiles::{Calibration, Cost};
+use experiments::refine::{Choice, Refine, Refiner};
+use serde_json::Value;
+use simulator::precision::Demand;
+use simulator::search::Evaluated;
+
+fn json(assert: assert_cmd::assert::Assert) -> Value {
+    serde_json::from_str(&stdout(assert.success())).unwrap()
+}
+
+/// The file of times in the folder that is a command's home.
+fn kept(tiny: &Tiny) -> std::path::PathBuf {
+    let mut files = fs::read_dir(tiny.path("profiles")).unwrap().map(|e| e.unwrap().path());
+    files.find(|path| path.to_string_lossy().ends_with(".refined.jsonl")).unwrap()
+}
+
+fn search(tiny: &Tiny, more: &[&str]) -> assert_cmd::Command {
+    let mut command = tiny.spencnn();
+    command.args(["search", "--threads", "1", "--log-n", "13", "--refine-seconds", "0.1"]);
+    command.arg("--network").arg(tiny.network());
+    command.arg("--profile").arg(tiny.path("profile.toml")).args(more);
+    command
+}
+
+#[test]
+fn a_search_is_refined_once_and_gives_the_same_again() {
+    let tiny = Tiny::new();
+    let out = tiny.path("best.toml");
+    let run = |more: &[&str]| {
+        json(search(&tiny, &["--json", "--out", out.to_str().unwrap()]).args(more).assert())
+    };
+    let report = run(&["--refine", "3"]);
+    let refined = report["refined"].as_array().unwrap();
+    assert_eq!(refined.len(), 3);
+    let times: Vec<f64> =
+        refined.iter().map(|c| c["refined"]["median_ms"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted() && times[0] > 0.0, "{times:?}");
+    for choice in refined {
+        let of = |end: &str| choice["refined"][end].as_f64().unwrap();
+        assert!(of("low_ms") <= of("median_ms") && of("median_ms") <= of("high_ms"));
+        assert!(choice["evaluated"]["latency_ms"].as_f64().unwrap() > 0.0);
+    }
+    // The file has both predictions of the first, and is a configuration.
+    let toml = fs::read_to_string(&out).unwrap();
+    for told in [
+        format!("profile: {:.2} ms", refined[0]["evaluated"]["latency_ms"].as_f64().unwrap()),
+        format!("timing its instructions: {:.2} ms", times[0]),
+    ] {
+        assert!(toml.contains(&told), "{told}: {toml}");
+    }
+    let lines = fs::read_to_string(kept(&tiny)).unwrap();
+    assert_eq!(run(&["--refine", "3"])["refined"], report["refined"]);
+    assert_eq!(fs::read_to_string(kept(&tiny)).unwrap(), lines);
+    // Killed within the last line: that instruction is timed again.
+    fs::write(kept(&tiny), &lines[..lines.len() - 30]).unwrap();
+    let again = search(&tiny, &["--refine", "3"]).assert().success();
+    assert!(stderr(again).contains("timing 1 instructions of 1 configurations"));
+    let text = fs::read_to_string(kept(&tiny)).unwrap();
+    assert_eq!(text.lines().count(), lines.lines().count() + 1);
+    let text = stdout(search(&tiny, &["--refine", "3"]).assert().success());
+    for word in ["with their instructions timed", "place by the profile", "by timing ms"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    // Without it, nothing is timed, and the profile chooses.
+    fs::remove_file(kept(&tiny)).unwrap();
+    let plain = run(&["--no-refine"]);
+    assert!(plain["refined"].as_array().unwrap().is_empty());
+    assert_eq!(fs::read_dir(tiny.path("profiles")).unwrap().count(), 0);
+    assert!(!fs::read_to_string(&out).unwrap().contains("timing"));
+    search(&tiny, &["--no-refine", "--refine", "3"]).assert().code(2);
+}
+
+#[test]
+fn damaged_times_are_told() {
+    let tiny = Tiny::new();
+    search(&tiny, &["--refine", "1"]).assert().success();
+    fs::write(kept(&tiny), "[]\n").unwrap();
+    let text = stderr(search(&tiny, &["--refine", "1"]).assert().code(2));
+    assert!(text.contains("line 1: ") && text.contains("remove the file"), "{text}");
+    // Where they are only told beside others, nothing fails.
+    let run = tiny.run().arg("--allow-insecure").assert().success();
+    assert!(stderr(run).contains("known times of instructions are not used"));
+}
+
+/// Times are of the real engine: their sum is about what an inference takes.
+#[test]
+fn a_run_tells_both_predictions_and_one_is_about_right() {
+    let tiny = Tiny::new();
+    let run =
+        |more: &[&str]| json(tiny.run().args(["--allow-insecure", "--json"]).args(more).assert());
+    let unknown = run(&[]);
+    assert!(unknown["refined_latency_ms"].is_null());
+    let report = run(&["--refine", "1", "--refine-seconds", "0.5"]);
+    let number = |name: &str| report[name].as_f64().unwrap();
+    let (refined, measured) = (number("refined_latency_ms"), number("measured_latency_ms"));
+    assert!(refined > 0.5 * measured && refined < 2.0 * measured, "{refined} {measured}");
+    assert!((number("refined_prediction_error") - (refined / measured - 1.0)).abs() < 1e-9);
+    // Now it is known.
+    assert_eq!(run(&[])["refined_latency_ms"], report["refined_latency_ms"]);
+    let text = stdout(tiny.run().arg("--allow-insecure").assert().success());
+    assert!(text.contains("by timing its instructions"), "{text}");
+}
+
+#[test]
+fn validation_judges_both_predictions() {
+    let tiny = Tiny::new();
+    let mut command = tiny.spencnn();
+    command.args(["validate", "--configurations", "3", "--images", "2", "--threads", "1"]);
+    command.args(["--log-n", "13", "--refine", "--refine-seconds", "0.1", "--json", "--network"]);
+    command.arg(tiny.network()).arg("--profile").arg(tiny.path("profile.toml"));
+    let report = json(command.assert());
+    let of = |sort: &Value| sort["rows"][0]["errors"]["count"].as_u64().unwrap();
+    assert_eq!((of(&report), of(&report["refined"])), (3, 3));
+    assert_eq!(report["refined"]["groups"][0]["configurations"], 3);
+    for configuration in report["configurations"].as_array().unwrap() {
+        let measured = &configuration["measured"][0];
+        assert!(measured["refined_ms"].as_f64().unwrap() > 0.0, "{measured}");
+    }
+}
+
+/// The tiny network searched, without times.
+struct Searched {
+    source: Source,
+    wish: Wish,
+    cost: Cost,
+    within: Vec<Evaluated>,
+}
+
+impl Searched {
+    fn new(tiny: &Tiny) -> Self {
+        let source = Source::open(tiny.network()).unwrap();
+        let cost = Calibration::load(&tiny.path("profile.toml")).unwrap().cost(1).unwrap();
+        let wish = Wish {
+            variants: Vec::new(),
+            max_drop: 1.0,
+            space: SpaceArg::Full,
+            log_n: vec![13],
+            max_inputs: 8,
+            repacks: 0,
+            precision: Demand::Relative(8.0),
+            plaintexts: PlaintextsArg::Auto,
+            quick: true,
+            smallest: None,
+            memory_limit: 4 << 30,
+            insecure: false,
+            threads: 1,
+            journal: None,
+            refine: None,
+        };
+        let within = choose::search(&source, &wish, &cost).unwrap().within;
+        Self { source, wish, cost, within }
+    }
+
+    fn rank(&self, timings: Timings, configurations: usize) -> Vec<Choice> {
+        let refine = Refine { configurations, seconds: 0.0 };
+        // Nothing can be timed anew in no memory.
+        let mut refiner = Refiner::new(timings, Caches::default(), 0);
+        refiner.rank(&self.source, &self.within, &self.wish, refine, &self.cost).unwrap()
+    }
+
+    fn paper(&self, choice: &Choice) -> Paper {
+        let configuration = choice.evaluated.configuration.clone();
+        choose::paper(&self.source, configuration, "it", false, &self.cost).unwrap()
+    }
+}
+
+fn timings(path: &Path) -> Timings {
+    Timings::open(Some(path), Origin::new(&Machine::detect(), "a build".into())).unwrap()
+}
+
+fn timing(median_ns: f64) -> Timing {
+    Timing { median_ns, low_quartile_ns: median_ns, high_quartile_ns: median_ns, samples: 1 }
+}
+
+#[test]
+fn times_that_are_written_down_decide() {
+    let tiny = Tiny::new();
+    let searched = Searched::new(&tiny);
+    let path = tiny.path("times.jsonl");
+    // Nothing is known: the profile's order, of configurations that differ in what they execute.
+    let unknown = searched.rank(timings(&path), 4);
+    assert_eq!(unknown.len(), 4);
+    let places = |choices: &[Choice]| choices.iter().map(|c| c.profile_place).collect::<Vec<_>>();
+    assert!(places(&unknown).is_sorted() && unknown.iter().all(|c| c.refined.is_none()));
+    let passages: Vec<(Paper, Vec<Passage>)> = unknown
+        .iter()
+        .map(|choice| {
+            let paper = searched.paper(choice);
+            let passages = paper.passages(&Caches::default()).unwrap();
+            (paper, passages)
+        })
+        .collect();
+    // All instructions of all of them take a microsecond, but what the first has and the last has not takes long.
+    let mut file = timings(&path);
+    let last: Vec<String> =
+        passages[3].1.iter().map(|p| p.key(&passages[3].0.params, 1).to_string()).collect();
+    let mut expected = Vec::new();
+    for (paper, passages) in &passages {
+        let mut sum = 0.0;
+        for passage in passages {
+            let own = !last.contains(&passage.key(&paper.params, 1).to_string());
+            let ns = if own { 5e6 } else { 1e3 };
+            file.add(passage, &paper.params, 1, timing(ns)).unwrap();
+            sum += 1e-6 * ns;
+        }
+        expected.push(sum);
+    }
+    let ranked = searched.rank(timings(&path), 4);
+    assert_eq!(ranked[0].profile_place, unknown[3].profile_place);
+    assert_eq!(places(&searched.rank(timings(&path), 4)), places(&ranked));
+    for choice in &ranked {
+        let k = unknown.iter().position(|u| u.profile_place == choice.profile_place).unwrap();
+        let refined = choice.refined.unwrap().median_ms;
+        assert!((refined / expected[k] - 1.0).abs() < 1e-9, "{refined} {}", expected[k]);
+    }
+    // Fewer are looked at, and the profile alone says which.
+    assert_eq!(places(&searched.rank(timings(&path), 2)).len(), 2);
+    assert!(!places(&searched.rank(timings(&path), 2)).contains(&unknown[3].profile_place));
+    // Times of another build are not this one's.
+    let other = Timings::open(Some(&path), Origin::new(&Machine::detect(), "another".into()));
+    assert_eq!(places(&searched.rank(other.unwrap(), 4)), places(&unknown));
+}
