@@ -24,7 +24,7 @@ pub(crate) const MAX_FILE: u64 = 64 << 20;
 /// Most threads.
 pub(crate) const MAX_THREADS: usize = 1 << 16;
 /// Largest number of points, samples, rotations, terms and so on.
-const MAX_COUNT: usize = 1 << 24;
+pub(crate) const MAX_COUNT: usize = 1 << 24;
 /// Longest time of one operation, in nanoseconds: a day.
 pub(crate) const MAX_NS: f64 = 86_400e9;
 /// Longest calibration, in seconds: a year.

@@ -93,27 +93,18 @@ impl Locked<'_> {
     /// [`LinesError::Line`] for any other line that is no such value, or longer than 64 MiB; [`LinesError::Io`].
     pub fn read<T: DeserializeOwned>(&mut self) -> Result<Vec<(usize, T)>, LinesError> {
         let Lines { path, file } = &mut *self.lines;
-        let io = |source| LinesError::Io { path: path.clone(), source };
-        file.seek(SeekFrom::Start(0)).map_err(io)?;
-        let mut reader = BufReader::new(file);
-        let (mut values, mut bytes) = (Vec::new(), Vec::new());
-        for line in 1.. {
-            bytes.clear();
-            let count = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(io)?;
-            if count == 0 {
-                break;
+        file.seek(SeekFrom::Start(0))
+            .map_err(|source| LinesError::Io { path: path.clone(), source })?;
+        let (mut values, mut number) = (Vec::new(), 0);
+        for_each(path, BufReader::new(file), |line| {
+            number += 1;
+            match parse(line) {
+                Ok(value) => values.push((number, value)),
+                Err(Fault { torn: true, .. }) => {}
+                Err(Fault { reason, .. }) => return Err(reason),
             }
-            let fault = |reason| LinesError::Line { path: path.clone(), line, reason };
-            if count as u64 == MAX_LINE {
-                return Err(fault(format!("it is longer than {MAX_LINE} bytes")));
-            }
-            // The end of the line would go on with a string that ends too early.
-            match serde_json::from_slice(bytes.trim_ascii_end()) {
-                Ok(value) => values.push((line, value)),
-                Err(e) if e.is_eof() => {}
-                Err(e) => return Err(fault(e.to_string())),
-            }
-        }
+            Ok(())
+        })?;
         Ok(values)
     }
 
@@ -148,6 +139,52 @@ impl Drop for Locked<'_> {
         // What cannot be unlocked is when the file is closed.
         let _ = self.lines.file.unlock();
     }
+}
+
+/// Calls `each` with one line after the other, its end included; what it finds wrong becomes an error with the number of the
+/// line.
+///
+/// # Errors
+/// [`LinesError::Line`] for what `each` says, and for a line longer than 64 MiB; [`LinesError::Io`].
+pub(crate) fn for_each(
+    path: &Path,
+    mut reader: impl BufRead,
+    mut each: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(), LinesError> {
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        let count = reader
+            .by_ref()
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut bytes)
+            .map_err(|source| LinesError::Io { path: path.into(), source })?;
+        let fault = |reason| LinesError::Line { path: path.into(), line, reason };
+        match count as u64 {
+            0 => break,
+            MAX_LINE => return Err(fault(format!("it is longer than {MAX_LINE} bytes"))),
+            _ => each(&bytes).map_err(fault)?,
+        }
+    }
+    Ok(())
+}
+
+/// Why a line has no value.
+pub(crate) struct Fault {
+    /// Whether it ends before its JSON does.
+    pub torn: bool,
+    /// What is wrong, field first.
+    pub reason: String,
+}
+
+/// The value of a line.
+pub(crate) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, Fault> {
+    // The end of the line would go on with a string that ends too early.
+    let mut source = serde_json::Deserializer::from_slice(line.trim_ascii_end());
+    let value = serde_path_to_error::deserialize(&mut source)
+        .map_err(|e| Fault { torn: e.inner().is_eof(), reason: e.to_string() })?;
+    source.end().map_err(|e| Fault { torn: false, reason: e.to_string() })?;
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -189,7 +226,7 @@ mod tests {
         fs::write(&path, "[\"a\"]\n[\"b\n[\"c\"]\n[4]\n").unwrap();
         let error = read(&path).unwrap_err();
         assert!(matches!(error, LinesError::Line { line: 4, .. }), "{error}");
-        assert!(error.to_string().contains("line 4: invalid type"), "{error}");
+        assert!(error.to_string().contains("line 4: [0]: invalid type"), "{error}");
         fs::write(&path, b"\xff\xfe\n").unwrap();
         assert!(matches!(read(&path), Err(LinesError::Line { line: 1, .. })));
     }

@@ -1,7 +1,11 @@
-//! The result of a calibration, in a file.
+//! The result of a calibration, in two files.
 //!
-//! A profile is TOML with units in every name. It says on what machine it was measured, when, and with which revision of
-//! the program; it holds the raw points as well as the fit, so that a better fit can be made of it later.
+//! `NAME.toml` is for people and for predictions. It says on what machine it was measured, when, and with which revision
+//! of the program, and holds the fit, with units in every name. `NAME.points.jsonl` beside it has the measurements, one a
+//! line, so that a better fit can be made of them later; nothing else needs it. The first names the second, with its number
+//! of lines and its SHA-256, so that files of different calibrations are told from each other.
+
+mod points;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+pub use points::PointsFile;
 
 use crate::check::{Checked, MAX_FILE, MAX_SECONDS, at, within};
 use crate::error::{Error, Result};
@@ -19,7 +26,7 @@ use crate::point::Point;
 use crate::probe::Probe;
 
 /// Version of the format; it changes when the meaning of a field or of the work counts does.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Largest load average.
 const MAX_LOAD: f64 = 1e9;
@@ -41,36 +48,37 @@ pub struct Profile {
     pub duration_seconds: f64,
     /// The machine.
     pub machine: Machine,
+    /// Where the measurements are: none until the profile is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<PointsFile>,
     /// The probe at calibration, one for each thread count.
     pub probes: Vec<Probe>,
     /// Unit costs, one set for each thread count.
     pub fits: Vec<Fit>,
-    /// The measurements.
-    pub points: Vec<Point>,
 }
 
 impl Profile {
-    /// Fits measurements and describes them.
+    /// Fits measurements and describes them. [`Self::save`] takes their points.
     ///
     /// # Errors
     /// [`Error::Fit`] when they are too few.
-    pub fn new(measurements: Measurements, revision: &str) -> Result<Self> {
+    pub fn new(measurements: &Measurements, revision: &str) -> Result<Self> {
         let fits = fit::fit(&measurements.points, &measurements.machine.caches)?;
         Ok(Self {
             version: VERSION,
             date: rfc3339(SystemTime::now()),
             revision: revision.into(),
-            plan: measurements.plan,
+            plan: measurements.plan.clone(),
             load_average: measurements.load_average,
             duration_seconds: measurements.duration.as_secs_f64(),
-            machine: measurements.machine,
-            probes: measurements.probes,
+            machine: measurements.machine.clone(),
+            points: None,
+            probes: measurements.probes.clone(),
             fits,
-            points: measurements.points,
         })
     }
 
-    /// Reads a profile.
+    /// Reads a profile, and not its points.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Version`]; [`Error::Format`] for more than 64 MiB, for anything that is not a profile or
@@ -99,22 +107,58 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Writes the profile: to a neighbouring file first, renamed when complete, so that no reader ever sees a part.
+    /// Reads the points of a profile that was read from `path`, or saved there.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Inconsistent`] for a profile that could not be read again.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        self.check().map_err(Error::Inconsistent)?;
-        let text = toml::to_string(self).map_err(|e| Error::Inconsistent(e.to_string()))?;
-        let temporary = temporary_name(path);
-        let written = fs::File::create(&temporary)
-            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, path));
-        written.map_err(|source| {
-            // The temporary file may not even exist; the first failure is the one to tell.
-            let _ = fs::remove_file(&temporary);
-            Error::Io { path: path.into(), source }
-        })
+    /// [`Error::Inconsistent`] for a profile that has not been saved; [`Error::Io`]; [`Error::Format`], with the line and the
+    /// field, for a file that is missing, longer than 64 MiB, has other lines than the profile says, or points with
+    /// numbers that [`Self::load`] would refuse.
+    pub fn load_points(&self, path: &Path) -> Result<Vec<Point>> {
+        let unsaved = || Error::Inconsistent("it has no file of points: save it first".into());
+        let file = self.points.as_ref().ok_or_else(unsaved)?;
+        points::read(&path.with_file_name(&file.file), file)
+    }
+
+    /// The file that the points of a profile at `path` are written to: `NAME.points.jsonl` for `NAME.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a path without a name, or with one that cannot be written in the profile as it is no UTF-8.
+    pub fn points_path(path: &Path) -> Result<PathBuf> {
+        let found = path.with_extension("points.jsonl");
+        match found.file_name() {
+            Some(name) if path.file_name().is_some() && name.to_str().is_some() => Ok(found),
+            _ => Err(Error::Format {
+                path: path.into(),
+                reason: "a profile needs a file name, in UTF-8: choose another one".into(),
+            }),
+        }
+    }
+
+    /// Writes the profile to `path` and the points that it was fitted to beside it, and remembers where they are. Both go to
+    /// temporary files first and are renamed when complete, the points before the profile: no reader ever sees a part, and
+    /// if only the points came to be renamed, the profile before them does not take them for its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] as of [`Self::points_path`]; [`Error::Inconsistent`] for a profile or points that
+    /// could not be read again.
+    pub fn save(&mut self, path: &Path, points: &[Point]) -> Result<()> {
+        let beside = Self::points_path(path)?;
+        for file in [path, &beside] {
+            if fs::metadata(file).is_ok_and(|found| !found.is_file()) {
+                let reason = "it is no regular file: choose another name for the profile".into();
+                return Err(Error::Format { path: file.into(), reason });
+            }
+        }
+        let (lines, file) = points::describe(&beside, points).map_err(Error::Inconsistent)?;
+        let saved = Self { points: Some(file), ..self.clone() };
+        saved.check().map_err(Error::Inconsistent)?;
+        let text = toml::to_string(&saved).map_err(|e| Error::Inconsistent(e.to_string()))?;
+        let lines = complete(&beside, lines.as_bytes()).map_err(Error::io(&beside))?;
+        let profile = complete(path, text.as_bytes()).map_err(Error::io(path))?;
+        lines.persist(&beside).map_err(|e| Error::io(&beside)(e.error))?;
+        profile.persist(path).map_err(|e| Error::io(path)(e.error))?;
+        *self = saved;
+        Ok(())
     }
 
     /// Checks that the parts agree; tells what does not.
@@ -134,10 +178,10 @@ impl Profile {
         if self.fits.windows(2).any(|pair| pair[0].threads >= pair[1].threads) {
             return Err("fits are not ordered by thread count".into());
         }
-        for (i, point) in self.points.iter().enumerate() {
-            at(format!("points[{i}]"), point.check())?;
+        match &self.points {
+            Some(file) => at("points", file.check()),
+            None => Err("no points: expected a table with file, lines and sha256".into()),
         }
-        Ok(())
     }
 
     /// The probe made at calibration with a number of threads.
@@ -152,11 +196,17 @@ struct Header {
     version: u32,
 }
 
-/// A name beside `path` that no other process uses.
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    path.with_file_name(name)
+/// A temporary file beside `path` that is complete and on the disk; it goes if it is not renamed.
+fn complete(path: &Path, bytes: &[u8]) -> std::io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    // As for any new file; without this, only its owner may read a temporary one.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 /// A time as RFC 3339, in UTC, to the second.
@@ -197,12 +247,5 @@ mod tests {
         assert_eq!(at(0), "1970-01-01T00:00:00Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(at(1_735_689_599), "2024-12-31T23:59:59Z");
-    }
-
-    #[test]
-    fn temporary_files_are_neighbours() {
-        let name = temporary_name(Path::new("profiles/a.toml"));
-        assert_eq!(name.parent(), Some(Path::new("profiles")));
-        assert_ne!(name, Path::new("profiles/a.toml"));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use costmodel::measure::{Plan, run};
 use costmodel::probe::{Drift, Probe};
+use costmodel::profile::VERSION;
 use costmodel::{CostModel, Error, KeyStorage, Primitive, Profile, Setting};
 
 #[test]
@@ -29,12 +30,13 @@ fn calibrate_store_and_predict() {
     let again = run(&plan, &[1, 2], &mut |_| {}, &AtomicBool::new(false), Some(&journal)).unwrap();
     assert_eq!(again.points, measured.points);
 
-    let profile = Profile::new(measured, "test").unwrap();
+    let mut profile = Profile::new(&measured, "test").unwrap();
     let path = folder.path().join("profile.toml");
-    profile.save(&path).unwrap();
+    profile.save(&path, &measured.points).unwrap();
     let loaded = Profile::load(&path).unwrap();
     assert_eq!(loaded, profile);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+    assert_eq!(loaded.load_points(&path).unwrap(), measured.points);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "no temporary file is left");
     for fit in &loaded.fits {
         println!("{} threads: held out {:?}", fit.threads, fit.held_out);
         // Nothing is promised of a measurement this short on a busy machine, except that it is no nonsense.
@@ -91,8 +93,8 @@ fn damaged_profiles_are_refused() {
     let mut plan = Plan::tiny();
     plan.sets.truncate(1);
     let measured = run(&plan, &[1], &mut |_| {}, &AtomicBool::new(false), None).unwrap();
-    let profile = Profile::new(measured, "test").unwrap();
-    profile.save(&path).unwrap();
+    let mut profile = Profile::new(&measured, "test").unwrap();
+    profile.save(&path, &measured.points).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let load = |text: &str| {
         std::fs::write(&path, text).unwrap();
@@ -100,7 +102,7 @@ fn damaged_profiles_are_refused() {
     };
     assert!(matches!(load(&text[..text.len() / 3]), Err(Error::Format { .. })));
     assert!(matches!(
-        load(&text.replacen("version = 1", "version = 99", 1)),
+        load(&text.replacen(&format!("version = {VERSION}"), "version = 99", 1)),
         Err(Error::Version { found: 99, .. })
     ));
     let renamed = text.replacen("forward_ntt_ns_per_butterfly", "forward_ntt_ns_per_horse", 1);

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use costmodel::machine::describe_threads;
 use costmodel::measure::{self, Plan};
+use costmodel::point::Point;
 use costmodel::{Error as CostError, Machine, Profile};
 use serde::Serialize;
 
@@ -18,8 +19,8 @@ use crate::{cancel, files, output, profiles};
 /// Measure the engine on this machine and fit the cost model
 ///
 /// Times every operation at several ring degrees, levels and digit sizes, fits the cost model, and writes a profile
-/// (TOML). A quarter of the measurements is kept out of the fit; the error on them is printed. Let nothing else run
-/// meanwhile.
+/// (TOML) and, beside it, the measurements (`NAME.points.jsonl`), which no prediction needs. A quarter of them is kept out
+/// of the fit; the error on them is printed. Let nothing else run meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -81,11 +82,11 @@ impl CalibrateArgs {
         };
         // Only a long calibration is worth resuming; a short one had better be measured in one go.
         let journal = self.full.then(|| path.with_extension("journal.jsonl"));
-        let profile = calibrate(&plan, &threads, &path, journal.as_deref())?;
-        let summary = Summary::new(&profile, &path.display().to_string());
+        let (mut profile, points) = calibrate(&plan, &threads, &path, journal.as_deref())?;
+        let summary = Summary::new(&profile, points.len(), &path.display().to_string());
         let text = if self.json { output::json(&summary)? } else { summary.text() };
         let printed = output::results(&text);
-        profile.save(&path)?;
+        profile.save(&path, &points)?;
         if let Some(journal) = journal {
             // The profile holds everything now; a journal left behind would be resumed by mistake.
             let _ = std::fs::remove_file(journal);
@@ -100,14 +101,15 @@ pub fn default_threads(machine: &Machine) -> Vec<usize> {
     if machine.threads > 1 { vec![1, machine.threads] } else { vec![1] }
 }
 
-/// Measures and fits a profile that can be saved at `path`, which is checked before.
+/// Measures and fits a profile that can be saved at `path` with the points returned, which is checked before.
 pub fn calibrate(
     plan: &Plan,
     threads: &[usize],
     path: &Path,
     journal: Option<&Path>,
-) -> Result<Profile> {
+) -> Result<(Profile, Vec<Point>)> {
     files::check_writable(path)?;
+    files::check_writable(&Profile::points_path(path)?)?;
     let mut threads = threads.to_vec();
     threads.sort_unstable();
     threads.dedup();
@@ -119,11 +121,11 @@ pub fn calibrate(
         Err(CostError::Cancelled) => return Err(Failure::Interrupted.into()),
         other => other.context("calibrating")?,
     };
-    Ok(Profile::new(measured, REVISION)?)
+    Ok((Profile::new(&measured, REVISION)?, measured.points))
 }
 
 impl Summary {
-    fn new(profile: &Profile, path: &str) -> Self {
+    fn new(profile: &Profile, points: usize, path: &str) -> Self {
         let fits = profile
             .fits
             .iter()
@@ -141,7 +143,7 @@ impl Summary {
             plan: profile.plan.clone(),
             duration_seconds: profile.duration_seconds,
             machine: profile.machine.clone(),
-            points: profile.points.len(),
+            points,
             fits,
         }
     }

@@ -109,8 +109,8 @@ impl DemoArgs {
         let path = profiles::default_path(machine)?;
         let mut counts = default_threads(machine);
         counts.push(threads);
-        let profile = calibrate(&Plan::quick(), &counts, &path, None)?;
-        if let Err(error) = profile.save(&path) {
+        let (mut profile, points) = calibrate(&Plan::quick(), &counts, &path, None)?;
+        if let Err(error) = profile.save(&path, &points) {
             note(format_args!("the profile is used and not kept: {error}"));
         }
         Ok(Calibration { path, profile })

@@ -12,6 +12,7 @@ use assert_cmd::Command;
 use assert_cmd::assert::Assert;
 use costmodel::Profile;
 use costmodel::measure::{self, Plan};
+use costmodel::point::Point;
 use simulator::network::{LayerParameters, Model, Network, Weights};
 
 /// The command, without the caller's data folder.
@@ -114,7 +115,8 @@ impl Tiny {
         weights(&Model::random(Network::from_toml(NETWORK).unwrap(), 3))
             .write(&folder.path().join("tiny.safetensors"))
             .unwrap();
-        profile().save(&folder.path().join("profile.toml")).unwrap();
+        let (profile, points) = profile();
+        profile.clone().save(&folder.path().join("profile.toml"), points).unwrap();
         Self { folder }
     }
 
@@ -180,9 +182,9 @@ fn weights(model: &Model) -> Weights {
     weights
 }
 
-/// A profile measured here in a second on a tiny ring: good for nothing but tests.
-fn profile() -> &'static Profile {
-    static PROFILE: OnceLock<Profile> = OnceLock::new();
+/// A profile measured here in a second on a tiny ring, and its points: good for nothing but tests.
+fn profile() -> &'static (Profile, Vec<Point>) {
+    static PROFILE: OnceLock<(Profile, Vec<Point>)> = OnceLock::new();
     PROFILE.get_or_init(|| {
         let mut plan = Plan::quick();
         plan.sets.truncate(1);
@@ -191,6 +193,6 @@ fn profile() -> &'static Profile {
         plan.passes = 1;
         let cancel = AtomicBool::new(false);
         let measured = measure::run(&plan, &[1], &mut |_| {}, &cancel, None).unwrap();
-        Profile::new(measured, "test").unwrap()
+        (Profile::new(&measured, "test").unwrap(), measured.points)
     })
 }
