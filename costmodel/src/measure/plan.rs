@@ -313,7 +313,7 @@ mod tests {
         // unless one is made from its seed.
         let set = SetPlan::new(13, 5, 2, 2, &[1]);
         let components = if set.keys().masks_made { 1 } else { 2 };
-        assert_eq!(set.bytes_per_key(), components * (24 * 6) << 13);
-        assert_eq!(set.wide().bytes_per_key(), components * (24 * 8) << 13);
+        assert_eq!(set.bytes_per_key(), (components * (24 * 6)) << 13);
+        assert_eq!(set.wide().bytes_per_key(), (components * (24 * 8)) << 13);
     }
 }
