@@ -71,7 +71,8 @@ impl Timing {
 }
 
 impl Setting {
-    fn check(&self) -> Checked {
+    /// Checks that the engine may have such parameters.
+    pub(crate) fn check(&self) -> Checked {
         within("setting.log_n", self.log_n, limits::MIN_LOG_N..=limits::MAX_LOG_N)?;
         within("setting.level", self.level, 0..=limits::MAX_LEVELS)?;
         within("setting.special", self.special, 1..=limits::MAX_SPECIAL)?;

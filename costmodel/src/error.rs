@@ -43,6 +43,9 @@ pub enum Error {
     /// Measurements that no model can be fitted to.
     #[error("fit: {0}")]
     Fit(String),
+    /// A table of latencies that cannot be made.
+    #[error("latency table: {0}")]
+    Table(String),
     /// A measurement plan that cannot be run.
     #[error("measurement plan: {0}")]
     Plan(String),

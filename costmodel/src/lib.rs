@@ -7,6 +7,7 @@
 //! - [`probe`]: a short test of how fast the machine is just now;
 //! - [`load`]: whether work had the processor for itself while it was timed;
 //! - [`profile`]: all of that in a file;
+//! - [`orbit`]: a table of latencies for the HEIR compiler;
 //! - [`lines`]: files that several processes append to, for journals;
 //! - [`timings`]: measured times of single instructions, in a file;
 //! - [`model`] predicts.
@@ -22,6 +23,7 @@ pub mod machine;
 pub mod measure;
 pub mod model;
 pub mod operation;
+pub mod orbit;
 pub mod point;
 pub mod primitive;
 pub mod probe;

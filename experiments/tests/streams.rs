@@ -119,12 +119,18 @@ fn what_cannot_be_written_is_said_before_the_work() {
     let mut units = tiny_command(&tiny, "units");
     units.args(["--config", "/nonexistent.toml", "--out"]).arg(&below_a_file);
     assert!(stderr(units.assert().code(2)).contains("cannot be written"));
-    // A calibration takes minutes.
-    for out in [tiny.folder(), &below_a_file] {
+    // A calibration takes minutes; its points go to a file of their own.
+    let (taken, unnamed) =
+        (tiny.path("taken.toml"), tiny.folder().join(OsStr::from_bytes(b"\xff")));
+    fs::create_dir(tiny.path("taken.points.jsonl")).unwrap();
+    for out in [tiny.folder(), &below_a_file, &taken] {
         let text =
             stderr(spencnn().args(["calibrate", "--quick", "--out"]).arg(out).assert().code(2));
         assert!(text.contains("cannot be written") && !text.contains("calibrating ("), "{text}");
     }
+    let mut calibrate = spencnn();
+    calibrate.args(["calibrate", "--quick", "--out"]).arg(&unnamed);
+    assert!(stderr(calibrate.assert().code(2)).contains("in UTF-8"));
     let mut demo = spencnn();
     demo.env("SPENCNN_HOME", &below_a_file).current_dir(tiny.folder()).arg("demo");
     let text = stderr(demo.assert().code(2));

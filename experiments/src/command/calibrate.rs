@@ -10,6 +10,7 @@ use costmodel::point::Point;
 use costmodel::{Error as CostError, Machine, Profile};
 use serde::Serialize;
 
+use super::export::ExportArgs;
 use crate::exit::Failure;
 use crate::progress::Progress;
 use crate::provenance::REVISION;
@@ -26,7 +27,9 @@ use crate::{cancel, files, output, profiles};
 Examples:
   spencnn calibrate --quick                       two minutes, enough for the demonstration
   spencnn calibrate --full --threads 1,2,4        about fifteen minutes; goes on where it was interrupted
-  spencnn calibrate --quick --out profiles/my-machine.toml")]
+  spencnn calibrate --quick --out profiles/my-machine.toml
+  spencnn calibrate --profile --export heir-orbit latencies.json --log-n 15 --levels 12
+                                                  measure nothing; what HEIR reads, from this machine's profile")]
 pub struct CalibrateArgs {
     /// Under two minutes [default]
     #[arg(long, conflicts_with = "full")]
@@ -43,6 +46,9 @@ pub struct CalibrateArgs {
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
+    /// Tables for other programs.
+    #[command(flatten)]
+    export: ExportArgs,
 }
 
 /// What a calibration prints.
@@ -70,6 +76,10 @@ impl CalibrateArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
         let machine = Machine::detect();
+        let export = self.export.prepare()?;
+        if let (Some(export), Some(named)) = (&export, &self.export.profile) {
+            return export.write(&profiles::needed(&machine, named.as_deref())?.profile);
+        }
         let path = match &self.out {
             Some(path) => path.clone(),
             None => profiles::default_path(&machine)?,
@@ -92,6 +102,7 @@ impl CalibrateArgs {
             let _ = std::fs::remove_file(journal);
         }
         output::note(format_args!("profile written to {}", path.display()));
+        export.map_or(Ok(()), |export| export.write(&profile))?;
         printed
     }
 }

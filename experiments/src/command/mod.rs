@@ -4,6 +4,7 @@ mod calibrate;
 mod compare;
 mod demo;
 mod evaluate;
+mod export;
 mod options;
 mod run;
 mod search;
