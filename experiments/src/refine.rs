@@ -104,15 +104,17 @@ impl Refiner {
         threads: usize,
         seconds: f64,
     ) -> Result<()> {
-        let mut unknown: BTreeMap<_, (&Paper, Passage)> = BTreeMap::new();
+        // In the order of the configurations, so that time which runs out leaves whole ones.
+        let (mut unknown, mut keys) = (Vec::<(&Paper, Passage)>::new(), BTreeSet::new());
         let mut configurations = 0_u32;
         for paper in papers {
             let before = unknown.len();
             for passage in paper.passages(&self.caches)? {
                 let params = &paper.params;
                 if self.timings.get(&passage, params, threads).is_none() {
-                    let key = (params.fingerprint().0, passage.key(params, threads));
-                    unknown.entry(key).or_insert((paper, passage));
+                    if keys.insert((params.fingerprint().0, passage.key(params, threads))) {
+                        unknown.push((paper, passage));
+                    }
                 }
             }
             configurations += u32::from(unknown.len() > before);
@@ -120,8 +122,6 @@ impl Refiner {
         if unknown.is_empty() {
             return Ok(());
         }
-        // Those of one parameter set one after the other.
-        let unknown: Vec<(&Paper, Passage)> = unknown.into_values().collect();
         let requests: Vec<Request<'_>> = unknown
             .iter()
             .map(|(paper, passage)| Request { params: &paper.params, passage })

@@ -82,9 +82,17 @@ pub fn fit(points: &[Point], caches: &Caches) -> Result<Vec<Fit>> {
     threads.into_iter().map(|t| fit_threads(points, t, caches)).collect()
 }
 
-/// Weight of a kernel timed alone: there are some twenty of them beside hundreds of operations, and what a kernel costs is
-/// theirs to say; the operations tell what comes on top.
-const WEIGHT_ALONE: f64 = 5.0;
+/// Weight of a kernel timed alone: there are some twenty of them beside hundreds of operations.
+const WEIGHT_ALONE: f64 = 2.0;
+
+/// Weight of an operation that takes so long: what takes long is what the time of a network is made of, and there fixed costs and
+/// caches matter least.
+fn weight(point: &Point) -> f64 {
+    match point.operation {
+        Operation::Unit(_) => WEIGHT_ALONE,
+        _ => (1e-6 * point.time.low_quartile_ns).powf(0.4).clamp(0.3, 4.0),
+    }
+}
 
 /// A point with its work counted.
 struct Row<'a> {
@@ -189,9 +197,7 @@ fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
         .iter()
         .map(|r| r.work.amounts().iter().map(|w| w / r.point.time.low_quartile_ns).collect())
         .collect();
-    let alone = |row: &&Row<'_>| matches!(row.point.operation, Operation::Unit(_));
-    let given: Vec<f64> =
-        rows.iter().map(|row| if alone(row) { WEIGHT_ALONE } else { 1.0 }).collect();
+    let given: Vec<f64> = rows.iter().map(|row| weight(row.point)).collect();
     let mut weights = given.clone();
     let mut costs = Vec::new();
     for _ in 0..ROUNDS {

@@ -1,7 +1,7 @@
 //! Rounds of measurements: all of them in turn, again and again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
 
@@ -13,6 +13,12 @@ use crate::operation::Operation;
 
 /// Most rounds.
 const MAX_ROUNDS: usize = 20;
+
+/// How many times the time that they are given instructions of programs may take to be timed once each.
+const PATIENCE: u32 = 4;
+
+/// What they may take in any case.
+const LEAST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A short case is measured this often a round.
 const SHORT_REPEATS: usize = 3;
@@ -87,7 +93,8 @@ impl<'a> Rounds<'a> {
         self.cases.iter().map(|(_, prepared)| prepared.operation).collect()
     }
 
-    /// Measures until the deadline; each case at least once.
+    /// Measures until the deadline; each case at least once, but of instructions of programs those that a first round in their
+    /// order has not come to after [`PATIENCE`] times as long, and [`LEAST_PATIENCE`] at least.
     ///
     /// # Errors
     /// [`Error::Cancelled`]; engine errors.
@@ -98,13 +105,17 @@ impl<'a> Rounds<'a> {
         tell: &mut dyn FnMut(),
     ) -> Result<Samples> {
         let mut found = vec![vec![Found::default(); self.cases.len()]; self.pools.len()];
+        let start = Instant::now();
+        let patience = deadline.saturating_duration_since(start) * PATIENCE;
+        let overdue = start + patience.max(LEAST_PATIENCE);
         for round in 0..MAX_ROUNDS {
             for pool in 0..self.pools.len() {
-                for case in self.order() {
+                for case in self.order(round) {
                     if cancel.load(Ordering::Relaxed) {
                         return Err(Error::Cancelled);
                     }
-                    if round > 0 && Instant::now() >= deadline {
+                    let now = Instant::now();
+                    if (round > 0 && now >= deadline) || (self.repeat && now >= overdue) {
                         return Ok(samples(found));
                     }
                     let mut repeats = if self.repeat { MOST_REPEATS } else { 0 };
@@ -149,9 +160,12 @@ impl<'a> Rounds<'a> {
         Ok(times)
     }
 
-    /// The cases in a fresh order (Fisher and Yates).
-    fn order(&mut self) -> Vec<usize> {
+    /// The cases in a fresh order (Fisher and Yates); instructions of programs at first in theirs.
+    fn order(&mut self, round: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cases.len()).collect();
+        if self.repeat && round == 0 {
+            return order;
+        }
         for i in (1..order.len()).rev() {
             self.state = self
                 .state

@@ -86,8 +86,8 @@ fn known_bytes(known: Option<&Needs>, params: &Parameters) -> u64 {
 /// time of each as soon as it is known, and returned are the numbers of those that memory has no room for.
 ///
 /// Keys and operands are random and real in size; those of one parameter set are shared. As many as memory holds are
-/// timed in turn, in as many rounds as the time allows, and what other work disturbs is timed again. Each is timed at least once,
-/// however little time there is.
+/// timed in turn, in as many rounds as the time allows, and what other work disturbs is timed again. Each is timed once, in the order
+/// of the requests, unless that takes several times as long: the last ones may be left out then.
 ///
 /// # Errors
 /// [`crate::Error::Plan`] for an instruction that its parameters do not have, [`crate::Error::Cancelled`],
