@@ -164,9 +164,10 @@ impl KeyStorage {
     /// Two whole words.
     pub const UNPACKED: Self = Self { key_pair_bits: 2 * u64::BITS, masks_made: false };
 
-    /// What the engine does on this machine with primes of so many bits, of which there is one at least.
-    pub fn of_primes(bits: impl IntoIterator<Item = u32>) -> Self {
-        let forms: Vec<KeyForm> = bits.into_iter().map(KeyForm::of_bits).collect();
+    /// What the engine does on this machine with primes of these sizes, of which there is one at least; powers of two stand
+    /// for primes just below.
+    pub fn of_primes(sizes: impl IntoIterator<Item = f64>) -> Self {
+        let forms: Vec<KeyForm> = sizes.into_iter().map(KeyForm::of_prime).collect();
         let sum: u32 = forms.iter().map(|form| form.pair_bits()).sum();
         Self {
             key_pair_bits: sum / forms.len().max(1) as u32,

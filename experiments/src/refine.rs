@@ -111,10 +111,10 @@ impl Refiner {
             let before = unknown.len();
             for passage in paper.passages(&self.caches)? {
                 let params = &paper.params;
-                if self.timings.get(&passage, params, threads).is_none() {
-                    if keys.insert((params.fingerprint().0, passage.key(params, threads))) {
-                        unknown.push((paper, passage));
-                    }
+                if self.timings.get(&passage, params, threads).is_none()
+                    && keys.insert((params.fingerprint().0, passage.key(params, threads)))
+                {
+                    unknown.push((paper, passage));
                 }
             }
             configurations += u32::from(unknown.len() > before);

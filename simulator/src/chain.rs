@@ -55,7 +55,7 @@ impl Chain {
 
     /// What keys take in memory: special primes are taken to be like the others.
     pub fn keys(&self) -> KeyStorage {
-        KeyStorage::of_primes(self.moduli.iter().map(|q| q.log2().ceil() as u32))
+        KeyStorage::of_primes(self.moduli.iter().copied())
     }
 
     /// What the price of an operation at `level` on `threads` threads depends on.

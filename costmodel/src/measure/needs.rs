@@ -154,8 +154,8 @@ impl Needs {
 pub(super) fn key_bytes(params: &Parameters, level: usize) -> u64 {
     let limbs = level + 1 + params.special_count();
     let pairs = ((params.digits(level).len() * limbs) << params.log_n()) as u64;
-    let bits = |prime: &u64| u64::BITS - prime.leading_zeros();
-    let storage = KeyStorage::of_primes(params.q().iter().map(bits));
+    let size = |prime: &u64| *prime as f64;
+    let storage = KeyStorage::of_primes(params.q().iter().map(size));
     pairs * u64::from(storage.key_pair_bits) / 8
 }
 

@@ -85,7 +85,7 @@ impl SetPlan {
 
     /// What its keys take in memory.
     pub(super) fn keys(&self) -> KeyStorage {
-        KeyStorage::of_primes([self.prime_bits])
+        KeyStorage::of_primes([f64::from(self.prime_bits).exp2()])
     }
 }
 

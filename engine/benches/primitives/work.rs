@@ -65,7 +65,8 @@ pub struct Shape {
 fn key_pair(params: &Parameters, level: usize) -> f64 {
     let limbs = level + 1 + params.special_count();
     let bits = |position| {
-        KeyForm::of_bits(params.modulus(params.limb_index(level, position)).bits()).pair_bits()
+        KeyForm::of_prime(params.modulus(params.limb_index(level, position)).value() as f64)
+            .pair_bits()
     };
     (0..limbs).map(bits).sum::<u32>() as f64 / (64 * limbs) as f64
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::kernels::{KEY_WORDS, PACKED_BITS, kernels, stored_bits, stored_words};
 use crate::modulus::Modulus;
-use crate::sampling::drawn_by_chunk;
+use crate::sampling::size_drawn_by_chunk;
 
 /// How the words of a limb of a key are stored, on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +18,8 @@ pub(super) struct Form {
 impl Form {
     /// The form of a limb modulo this prime.
     pub fn of(modulus: &Modulus) -> Self {
-        let expanded = kernels().expansion.is_some() && drawn_by_chunk(modulus);
-        Self {
-            packed: stored_bits(modulus.bits()) == PACKED_BITS,
-            components: if expanded { 1 } else { 2 },
-        }
+        let KeyForm { word_bits, components } = KeyForm::of_prime(modulus.value() as f64);
+        Self { packed: word_bits == PACKED_BITS, components: components as usize }
     }
 
     /// Stored words of `words` words of every digit.
@@ -38,7 +35,7 @@ pub(super) struct Place {
     pub form: Form,
 }
 
-/// What a key takes in memory and to read on this machine, for a limb whose prime is just below `2^prime_bits`.
+/// What a key takes in memory and to read on this machine, for a limb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyForm {
     /// Bits stored of each word of one component: 48 or 64.
@@ -48,10 +45,11 @@ pub struct KeyForm {
 }
 
 impl KeyForm {
-    /// Of primes as parameters choose them, of so many bits.
-    pub fn of_bits(prime_bits: u32) -> Self {
-        let components = if kernels().expansion.is_some() { 1 } else { 2 };
-        Self { word_bits: stored_bits(prime_bits), components }
+    /// Of a prime of this size; a power of two stands for one just below, as parameters choose them where there are enough.
+    pub fn of_prime(size: f64) -> Self {
+        let expanded = kernels().expansion.is_some() && size_drawn_by_chunk(size);
+        let components = if expanded { 1 } else { 2 };
+        Self { word_bits: stored_bits(size.log2().ceil() as u32), components }
     }
 
     /// Bits stored of both components of a word.

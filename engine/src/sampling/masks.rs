@@ -42,7 +42,12 @@ impl MaskPlace {
 /// Whether masks for a prime can be drawn chunk by chunk: whether so few words are not residues that a chunk is drawn
 /// [`MOST_DRAWS`] times at most, on average.
 pub(crate) fn drawn_by_chunk(modulus: &Modulus) -> bool {
-    let missed = 1.0 - modulus.value() as f64 / f64::from(modulus.bits()).exp2();
+    size_drawn_by_chunk(modulus.value() as f64)
+}
+
+/// The same of a prime of about this size, the power of two above which it lies below.
+pub(crate) fn size_drawn_by_chunk(size: f64) -> bool {
+    let missed = 1.0 - size / size.log2().ceil().exp2();
     // The logarithm of the chance of a chunk without such a word.
     let chance = CHUNK_WORDS as f64 * (-missed).ln_1p();
     chance >= -MOST_DRAWS.ln()
@@ -201,6 +206,8 @@ mod tests {
         }
         // A chunk is drawn 7.4 times, 6.4 of them again; the deviation of 64 is 8 sqrt(7.4 6.4) = 55.
         assert!((410 - 5 * 55..410 + 5 * 55).contains(&again), "{again}");
+        // The powers of two themselves stand for primes just below.
+        assert!(size_drawn_by_chunk(f64::from(33).exp2()));
         // Nothing like it: 3 of 4, and of primes just above a power of two one in two.
         assert!(!drawn_by_chunk(&Modulus::new(786_433).unwrap()));
         assert!(!drawn_by_chunk(&Modulus::new((1 << 46) + (1 << 14) * 39 + 1).unwrap()));

@@ -14,7 +14,7 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 pub use gaussian::{SIGMA, gaussian};
-pub(crate) use masks::{MaskPlace, Masks, cipher_key, drawn_by_chunk};
+pub(crate) use masks::{MaskPlace, Masks, cipher_key, drawn_by_chunk, size_drawn_by_chunk};
 pub use small::Small;
 pub use ternary::ternary;
 pub(crate) use uniform::uniform;

@@ -128,7 +128,7 @@ fn evaluation_keys_round_trip() {
     let keys = evaluation_keys(&secret(&params));
     let file = bytes(|out| write_evaluation_keys(out, &params, &keys));
     // Half the words, of 21 or 30 bits in place of 48; in memory the other half may be missing, too.
-    let components = crate::keys::KeyForm::of_bits(30).components as usize;
+    let components = crate::keys::KeyForm::of_prime(f64::from(1 << 30)).components as usize;
     assert!(file.len() < 2 * keys.bytes() / (3 * components));
     let read = read_evaluation_keys(&file[..], &params).unwrap();
     assert_eq!(read.fingerprint(), keys.fingerprint());

@@ -93,7 +93,7 @@ impl Space {
     pub(super) fn keys(&self) -> KeyStorage {
         let paired = self.paired_prime_bits.iter().copied().min();
         let smallest = paired.filter(|_| self.activations == ActivationMethod::PairedSquare);
-        KeyStorage::of_primes([smallest.unwrap_or(self.max_prime_bits)])
+        KeyStorage::of_primes([f64::from(smallest.unwrap_or(self.max_prime_bits)).exp2()])
     }
 
     /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
