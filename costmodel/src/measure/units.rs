@@ -1,4 +1,5 @@
-//! Kernels timed alone: on words in the caches, on all threads at once.
+//! Kernels timed alone: on words in the caches, on all threads at once. All together take a second, so that no journal has
+//! them: a calibration that is resumed times them again.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
