@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use costmodel::measure::{Measurements, Plan, run};
+use costmodel::point::Point;
 use costmodel::probe::{Drift, Probe};
 use costmodel::profile::VERSION;
-use costmodel::{CostModel, Error, KeyStorage, Operation, Point, Primitive, Profile, Setting};
+use costmodel::{CostModel, Error, KeyStorage, Operation, Primitive, Profile, Setting};
 
 #[test]
 fn calibrate_store_and_predict() {
