@@ -1,7 +1,8 @@
 //! Random polynomials: uniform ternary secrets, discrete Gaussian errors, uniform masks.
 //!
 //! Everything secret comes from a ChaCha20 generator seeded by the operating system (or by a caller who
-//! wants to repeat a test). Uniform masks are public and expand from seeds, one stream a limb.
+//! wants to repeat a test). Uniform masks are public and expand from seeds: one
+//! stream a limb, and for keys, which expand again for every product, one a chunk ([`Masks`]).
 
 mod chacha;
 mod gaussian;
