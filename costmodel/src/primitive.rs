@@ -175,6 +175,11 @@ impl KeyStorage {
         }
     }
 
+    /// Bytes of a key of so many digits and limbs, special ones included, for ring degree `2^log_n`.
+    pub fn key_bytes(self, digits: usize, limbs: usize, log_n: u32) -> u64 {
+        ((digits * limbs) << log_n) as u64 * u64::from(self.key_pair_bits) / 8
+    }
+
     /// The same keys where both components are stored.
     #[must_use]
     pub fn stored(self) -> Self {

@@ -153,10 +153,9 @@ impl Needs {
 /// Bytes of a key for a level.
 pub(super) fn key_bytes(params: &Parameters, level: usize) -> u64 {
     let limbs = level + 1 + params.special_count();
-    let pairs = ((params.digits(level).len() * limbs) << params.log_n()) as u64;
     let size = |prime: &u64| *prime as f64;
     let storage = KeyStorage::of_primes(params.q().iter().map(size));
-    pairs * u64::from(storage.key_pair_bits) / 8
+    storage.key_bytes(params.digits(level).len(), limbs, params.log_n())
 }
 
 /// Bytes of results and scratch of an instruction, about.

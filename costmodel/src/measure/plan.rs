@@ -74,8 +74,7 @@ impl SetPlan {
     /// Bytes of one key for the highest level.
     pub(super) fn bytes_per_key(&self) -> u64 {
         let limbs = self.depth + 1;
-        let pairs = (limbs.div_ceil(self.alpha) * (limbs + self.special)) << self.log_n;
-        pairs as u64 * u64::from(self.keys().key_pair_bits) / 8
+        self.keys().key_bytes(limbs.div_ceil(self.alpha), limbs + self.special, self.log_n)
     }
 
     /// Bits of every prime.

@@ -30,7 +30,10 @@ impl Program {
     /// Predicts memory under a chain, with plaintexts in a form.
     pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
         let limb = chain.limb_bytes() as u64;
-        let key = |level: usize| (chain.digits(level) * (level + 1 + chain.special)) as u64;
+        let storage = chain.keys();
+        let key = |level: usize| {
+            storage.key_bytes(chain.digits(level), level + 1 + chain.special, chain.log_n)
+        };
         let needed = self.keys();
         let levels = needed.rotations.into_values();
         let keys: u64 =
@@ -41,7 +44,7 @@ impl Program {
             .iter()
             .map(|i| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form));
         Memory {
-            keys_bytes: (keys << chain.log_n) * u64::from(chain.keys().key_pair_bits) / 8,
+            keys_bytes: keys,
             plaintexts_bytes: self.plaintexts_bytes(chain, form),
             ciphertexts_bytes: self.peak_live_limbs() * limb,
             scratch_bytes: scratch.max().unwrap_or(0) * limb,
