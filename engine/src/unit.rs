@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::buffer::AlignedBuf;
 use crate::kernels::{
-    KEY_WORDS, KeyProduct, KeyWords, MAX_OUTPUTS, MaskStream, PACKED_BITS, PairProducts, RoundKeys,
-    kernels, pack, stored_bits, stored_words,
+    KEY_WORDS, KeyProduct, KeyWords, MAX_OUTPUTS, MaskStream, PairProducts, RoundKeys, kernels,
+    pack, stored_words,
 };
+use crate::keys::Form;
 use crate::modulus::primes::ntt_primes;
 use crate::modulus::{Modulus, RADIX_BITS, ShoupScalar};
 use crate::ntt::NttTable;
@@ -132,7 +133,7 @@ impl UnitBench {
             *word = (state >> 12) % modulus.value();
         }
         let digits = if let Unit::KeyProduct { digits } = unit { digits } else { 0 };
-        if stored_bits(modulus.bits()) == PACKED_BITS {
+        if Form::of(&modulus).packed {
             let mut packed = vec![0; 2 * digits * stored_words(true) * CHUNK_WORDS / KEY_WORDS];
             pack(&operands[digits * CHUNK_WORDS..][..2 * digits * CHUNK_WORDS], &mut packed);
             operands[digits * CHUNK_WORDS..][..packed.len()].copy_from_slice(&packed);
@@ -145,20 +146,22 @@ impl UnitBench {
             table,
             operands,
             results,
-            round_keys: expansion.map(|expansion| (expansion.round_keys)(&[7; 16])),
+            round_keys: expansion
+                .filter(|_| Form::of(&modulus).components == 1)
+                .map(|expansion| (expansion.round_keys)(&[7; 16])),
             masks: AlignedBuf::zeroed(digits * CHUNK_WORDS),
             numbers: (0..digits as u64).collect(),
         })
     }
 
-    /// Runs the kernel once.
-    pub fn run(&mut self) {
+    /// Runs the kernel so many times.
+    pub fn run(&mut self, times: usize) {
         let (table, modulus, kernels) = (&self.table, self.table.modulus(), kernels());
         if let Unit::ForwardNtt | Unit::InverseNtt = self.unit {
             let limb = &mut self.results[GAP..][..table.n()];
             return match self.unit {
-                Unit::ForwardNtt => table.forward(limb),
-                _ => table.inverse(limb),
+                Unit::ForwardNtt => (0..times).for_each(|_| table.forward(limb)),
+                _ => (0..times).for_each(|_| table.inverse(limb)),
             };
         }
         let words = self.unit.words(table.n());
@@ -167,9 +170,9 @@ impl UnitBench {
         let mut next = || results.next().unwrap_or_default();
         match self.unit {
             Unit::KeyProduct { digits } => {
-                let packed = stored_bits(modulus.bits()) == PACKED_BITS;
-                let components = if self.round_keys.is_some() { 1 } else { 2 };
-                let length = components * digits * stored_words(packed) * CHUNK_WORDS / KEY_WORDS;
+                let form = Form::of(modulus);
+                let Form { packed, components } = form;
+                let length = form.words(CHUNK_WORDS, digits);
                 let words = &self.operands[digits * CHUNK_WORDS..][..length];
                 let chunk = self.automorphism.source_chunk(0).unwrap_or_default();
                 let product = KeyProduct {
@@ -185,9 +188,15 @@ impl UnitBench {
                     (Some(expansion), Some(round_keys)) => {
                         let stream = MaskStream { round_keys, numbers: &self.numbers };
                         let masks = &mut self.masks;
-                        (expansion.key_product)(out0, out1, &product, &stream, masks, modulus);
+                        for _ in 0..times {
+                            (expansion.key_product)(out0, out1, &product, &stream, masks, modulus);
+                        }
                     }
-                    _ => (kernels.key_product)(out0, out1, &product, modulus),
+                    _ => {
+                        for _ in 0..times {
+                            (kernels.key_product)(out0, out1, &product, modulus);
+                        }
+                    }
                 }
             }
             Unit::PairSum { terms, outputs } => {
@@ -196,15 +205,27 @@ impl UnitBench {
                 let (x0, rest) = operands.split_at(terms);
                 let (x1, factors) = rest.split_at(terms);
                 let products = PairProducts { x0, x1, factors, run: 1, add: false };
-                (kernels.dot_pairs)(&mut outs, &products, modulus);
+                for _ in 0..times {
+                    (kernels.dot_pairs)(&mut outs, &products, modulus);
+                }
             }
             Unit::Conversion { rows } => {
                 let consts = vec![self.scalar.value / MAX_TERMS as u64; rows];
-                (kernels.dot_montgomery)(&mut [next()], &operands, &[&consts], &[modulus]);
+                let out = next();
+                for _ in 0..times {
+                    (kernels.dot_montgomery)(&mut [&mut *out], &operands, &[&consts], &[modulus]);
+                }
             }
-            Unit::Lift => (kernels.lift)(next(), operands[0], modulus.value(), modulus),
-            Unit::Scale => (kernels.mul_scalar)(next(), self.scalar, modulus),
-            _ => (kernels.add)(next(), operands[0], modulus),
+            unit => {
+                let (out, x) = (next(), operands[0]);
+                for _ in 0..times {
+                    match unit {
+                        Unit::Lift => (kernels.lift)(out, x, modulus.value(), modulus),
+                        Unit::Scale => (kernels.mul_scalar)(out, self.scalar, modulus),
+                        _ => (kernels.add)(out, x, modulus),
+                    }
+                }
+            }
         }
     }
 }
@@ -231,7 +252,7 @@ mod tests {
             for bits in [46, 50] {
                 let mut bench = UnitBench::new(unit, 12, bits).unwrap();
                 let before = bench.results.to_vec();
-                bench.run();
+                bench.run(1);
                 assert_ne!(bench.results[..], before[..], "{unit:?} wrote nothing");
                 let q = bench.table.modulus().value();
                 // Conversions leave words below 2q.

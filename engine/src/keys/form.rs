@@ -8,7 +8,7 @@ use crate::sampling::size_drawn_by_chunk;
 
 /// How the words of a limb of a key are stored, on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Form {
+pub(crate) struct Form {
     /// Whether words are packed, see [`crate::kernels::pack`].
     pub packed: bool,
     /// Components stored: two, or one where masks are made anew for every product.

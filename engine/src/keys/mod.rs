@@ -7,6 +7,7 @@ mod secret;
 mod switching;
 
 pub use evaluation::{EvaluationKeys, GaloisKey, KeySpec};
+pub(crate) use form::Form;
 pub use form::KeyForm;
 pub use public::PublicKey;
 pub use secret::SecretKey;
