@@ -3,6 +3,7 @@
 mod activation;
 mod alike;
 mod builder;
+mod census;
 mod count;
 mod diagonals;
 mod found;
@@ -25,6 +26,7 @@ use crate::network::ConvGeometry;
 use crate::program::{Program, ValueId, ValueInfo, room};
 use crate::{Error, Result};
 use pieces::Piece;
+use sorting::Fill;
 use stages::{Prepared, prepare};
 
 pub use diagonals::{Contents, Diagonal, Diagonals, Entry, check_mask};
@@ -34,6 +36,7 @@ pub use signature::Signature;
 pub use stages::LinearForm;
 
 pub(crate) use builder::Builder;
+pub(crate) use census::{Alive, Census, NEVER, STEPS, Table};
 pub(crate) use count::{Counter, Shapes};
 pub(crate) use diagonals::Splitter;
 pub(crate) use linear::{LinearEmission, fold};

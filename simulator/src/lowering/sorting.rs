@@ -95,7 +95,8 @@ impl Sorting<'_> {
             false => Found::default(),
         };
         let mut sets = Vec::new();
-        let (reaches, plaintext_period) = self.reaches(period);
+        let (reaches, plaintext_period) =
+            reaches(self.stage, self.inputs, output, self.mask, period);
         let parts = self.stage.parts().zip(self.inputs).zip(reaches).enumerate();
         for (number, ((part, input), reach)) in parts {
             let first = ins.len();
@@ -121,26 +122,12 @@ impl Sorting<'_> {
         }
     }
 
-    /// How the output's positions reach into each part's map, and the period of plaintexts, if that of products is `period`.
-    fn reaches(&self, period: usize) -> (Vec<Reach>, usize) {
-        let output = self.output;
-        let parts = self.stage.parts().zip(self.inputs);
-        let reaches: Vec<_> =
-            parts.map(|(part, input)| Reach::new(&part.geometry, input, output)).collect();
-        // Copies of the output that are to be written one by one lie over different distances.
-        let free = output.inner && !output.clean && self.mask == 0 && output.period == period;
-        if free && reaches.iter().all(|reach| reach.is_uniform(output)) {
-            return (reaches.into_iter().map(Reach::of_one_position).collect(), output.tile);
-        }
-        (reaches, period)
-    }
-
     /// Whether no weight has to be looked at.
     fn is_full(&self) -> bool {
         matches!(self.fill, Fill::Outline(outline) if outline.is_full())
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let wanted: Vec<_> = self.stage.parts().map(|part| part.geometry.input).collect();
         let given: Vec<_> = self.inputs.iter().map(|input| input.shape).collect();
         if given != wanted || self.output.shape != self.stage.geometry.output {
@@ -289,8 +276,27 @@ impl Sorting<'_> {
     }
 }
 
+/// How the output's positions reach into each part's map, and the period of plaintexts, if that of products is `period`.
+pub(super) fn reaches(
+    stage: &LinearStage,
+    inputs: &[&Layout],
+    output: &Layout,
+    mask: usize,
+    period: usize,
+) -> (Vec<Reach>, usize) {
+    let parts = stage.parts().zip(inputs);
+    let reaches: Vec<_> =
+        parts.map(|(part, input)| Reach::new(&part.geometry, input, output)).collect();
+    // Copies of the output that are to be written one by one lie over different distances.
+    let free = output.inner && !output.clean && mask == 0 && output.period == period;
+    if free && reaches.iter().all(|reach| reach.is_uniform(output)) {
+        return (reaches.into_iter().map(Reach::of_one_position).collect(), output.tile);
+    }
+    (reaches, period)
+}
+
 /// Offsets of the copies of an output that must be written one by one: those within the period of the plaintexts that the
 /// fold does not make.
-fn replicas(output_period: usize, period: usize, mask: usize) -> Vec<usize> {
+pub(super) fn replicas(output_period: usize, period: usize, mask: usize) -> Vec<usize> {
     (0..period).step_by(output_period).filter(|k| k & mask == 0).collect()
 }

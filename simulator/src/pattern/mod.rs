@@ -4,6 +4,8 @@
 //! diagonal of their blocks, at one kernel position. (Phases of a map share their weights, so they share
 //! units.) A layer with one output position has no kernel positions of its own: its units are diagonals.
 
+mod choice;
+mod ranked;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,10 @@ use crate::fold::LinearStage;
 use crate::layout::Layout;
 use crate::{Error, Result};
 
+pub use choice::{Grouping, PatternChoice};
 pub use units::UnitMap;
+
+pub(crate) use ranked::{Ranked, Steps};
 
 /// One unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,6 +46,29 @@ pub enum Family {
     SubBlock,
     /// Units removed for all outputs at once: saves rotations too.
     RotationAligned,
+    /// Diagonals removed at all kernel positions.
+    DiagonalSelection,
+    /// Kernel positions removed for all channels.
+    KernelPosition,
+}
+
+impl Family {
+    /// Those that remove something, in the order of a search.
+    pub const REMOVING: [Self; 4] =
+        [Self::SubBlock, Self::RotationAligned, Self::DiagonalSelection, Self::KernelPosition];
+}
+
+impl std::fmt::Display for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Dense => "dense",
+            Self::Grouped => "grouped",
+            Self::SubBlock => "sub-block",
+            Self::RotationAligned => "rotation-aligned",
+            Self::DiagonalSelection => "diagonal-selection",
+            Self::KernelPosition => "kernel-position",
+        })
+    }
 }
 
 /// Kept units of one layer between two layouts.
@@ -113,7 +141,7 @@ impl Pattern {
         self.units.len() as f64 / self.dense.max(1) as f64
     }
 
-    /// Removes the least important units, single ones or (rotation-aligned) all outputs' together, until
+    /// Removes the least important units, single ones or those together that the family says, until
     /// at most `keep` (0 to 1) of the present ones remain.
     pub fn prune(&self, family: Family, keep: f64) -> Result<Self> {
         if !(0.0..=1.0).contains(&keep) {
@@ -121,7 +149,9 @@ impl Pattern {
         }
         let class = |u: &Unit| match family {
             Family::RotationAligned => Unit { output: 0, ..*u },
-            _ => *u,
+            Family::DiagonalSelection => Unit { kernel: 0, ..*u },
+            Family::KernelPosition => Unit { output: 0, input: 0, diagonal: 0, ..*u },
+            Family::Dense | Family::Grouped | Family::SubBlock => *u,
         };
         let mut classes: BTreeMap<Unit, (f64, usize)> = BTreeMap::new();
         for (u, norm) in &self.units {

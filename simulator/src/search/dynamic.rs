@@ -1,23 +1,24 @@
 //! Dynamic programme along the blocks of a network.
 
-mod held;
+pub(super) mod held;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use costmodel::Setting;
 use rayon::prelude::*;
 
 use super::beam::{Held, Key, Layer, Ways, cut, keep};
+use super::candidates::Target;
 use super::edges::{Budget, Edge, Edges, Terms};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::chain::Chain;
-use crate::config::{InputPacking, LinearChoice, PoolChoice};
+use crate::config::{Configuration, InputPacking, LinearChoice, ParameterChoice, PoolChoice};
 use crate::fold::Folded;
-use crate::layout::Layout;
+use crate::layout::{Layout, LayoutSpec};
 use crate::{Error, Result};
 use held::Read;
 
@@ -35,6 +36,24 @@ pub(crate) struct Path {
     pub(crate) linear: Vec<LinearChoice>,
     pub(crate) pools: Vec<PoolChoice>,
     pub(crate) repacks: Vec<LinearChoice>,
+}
+
+impl Path {
+    /// Its configuration, with parameters, before scales are planned.
+    pub(crate) fn plain(&self, folded: &Folded, parameters: ParameterChoice) -> Configuration {
+        Configuration {
+            network: folded.name.clone(),
+            variant: String::new(),
+            activations: folded.activations.method,
+            activation_exceptions: folded.activations.exceptions.clone(),
+            parameters,
+            scales: None,
+            input: self.input,
+            linear: self.linear.clone(),
+            pools: self.pools.clone(),
+            repacks: self.repacks.clone(),
+        }
+    }
 }
 
 /// One step back: where it came from and what was chosen.
@@ -60,20 +79,45 @@ struct Step<'e> {
 }
 
 /// A dynamic programme for one variant and ring degree, under every key-switching shape.
-pub(crate) struct Programme<'a> {
+pub(crate) struct LayoutSearch<'a> {
     folded: &'a Folded,
-    blocks: &'a [Block],
-    space: &'a Space,
+    pub(super) blocks: &'a [Block],
+    pub(super) space: &'a Space,
     prices: &'a Memo<'a>,
-    watch: Watch<'a>,
+    pub(super) watch: Watch<'a>,
     log_n: u32,
     /// Large enough for any block.
     chain: Chain,
     edges: BTreeMap<Read, Arc<Edges>>,
     repacks: BTreeMap<(usize, Layout), Arc<Edges>>,
+    /// If set, the layouts to look at.
+    only: Option<Only>,
 }
 
-impl<'a> Programme<'a> {
+/// Layouts to look at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Only {
+    /// Packings of the image.
+    pub(crate) inputs: BTreeSet<InputPacking>,
+    /// Layouts and fold masks of what each block's linear stage gives.
+    pub(crate) targets: Vec<BTreeSet<Target>>,
+}
+
+impl Only {
+    /// Adds the layouts of a way, and for each that repeats within so many slots one that does not.
+    pub(crate) fn add(&mut self, path: &Path, slots: usize) {
+        self.inputs.insert(path.input);
+        self.targets.resize_with(path.linear.len(), BTreeSet::new);
+        for (set, choice) in self.targets.iter_mut().zip(&path.linear) {
+            let (layout, fold) = (choice.layout, choice.fold);
+            set.insert((layout, fold));
+            let blocks = slots / layout.tile;
+            set.insert((LayoutSpec { blocks, ..layout }, fold & (layout.tile * layout.blocks - 1)));
+        }
+    }
+}
+
+impl<'a> LayoutSearch<'a> {
     pub(crate) fn new(
         folded: &'a Folded,
         blocks: &'a [Block],
@@ -94,7 +138,13 @@ impl<'a> Programme<'a> {
             chain,
             edges: BTreeMap::new(),
             repacks: BTreeMap::new(),
+            only: None,
         }
+    }
+
+    /// The same among some layouts.
+    pub(crate) fn among(self, only: Only) -> Self {
+        Self { only: Some(only), ..self }
     }
 
     /// The best ways with `space.special[special]` special primes and exactly `repacks` repacks, cheapest first; good
@@ -109,7 +159,7 @@ impl<'a> Programme<'a> {
     }
 
     /// Settings of a block's entry: for every key-switching shape, for every number of repacks still to come.
-    fn settings(&self, block: usize) -> Vec<Setting> {
+    pub(super) fn settings(&self, block: usize) -> Vec<Setting> {
         let levels = self.blocks[block].levels;
         let mut all = Vec::new();
         for &special in &self.space.special {
@@ -129,11 +179,11 @@ impl<'a> Programme<'a> {
     }
 
     /// The number of a setting.
-    fn setting(&self, special: usize, later: usize) -> usize {
+    pub(super) fn setting(&self, special: usize, later: usize) -> usize {
         special * (self.space.repacks + 1) + later
     }
 
-    fn terms(&self, block: usize) -> Terms<'_> {
+    pub(super) fn terms(&self, block: usize) -> Terms<'_> {
         Terms {
             space: self.space,
             prices: self.prices,
@@ -141,6 +191,7 @@ impl<'a> Programme<'a> {
             settings: self.settings(block),
             chain: &self.chain,
             blocks: self.blocks,
+            only: self.only.as_ref().map(|only| &only.targets[block]),
         }
     }
 

@@ -1,9 +1,9 @@
 //! What one block can do with a map in a given layout, and what each way costs.
 
-mod linear;
+pub(super) mod linear;
 mod tail;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use costmodel::{LinearShape, Primitive, Setting};
@@ -17,7 +17,7 @@ use crate::Result;
 use crate::chain::Chain;
 use crate::config::{PoolChoice, Schedule};
 use crate::fold::{LinearStage, StageKind, depthwise_identity};
-use crate::layout::{Layout, LayoutSpec};
+use crate::layout::{ChannelOrder, Layout, LayoutSpec};
 use crate::lowering::{Builder, Diagonals, Outline, State};
 use crate::program::{Program, ValueId, ValueInfo};
 use linear::Found;
@@ -114,10 +114,12 @@ pub(crate) struct Terms<'a> {
     pub(crate) chain: &'a Chain,
     /// All blocks.
     pub(crate) blocks: &'a [Block],
+    /// If set, the targets to look at; else all that are worth trying.
+    pub(crate) only: Option<&'a BTreeSet<Target>>,
 }
 
 /// Shape of an instruction and how far its level lies below the entry; the level that one drops to is told in the same way.
-type Step = (Primitive, usize);
+pub(super) type Step = (Primitive, usize);
 
 impl Terms<'_> {
     /// Every way of a block with maps in these layouts, one for each of its parts.
@@ -131,11 +133,10 @@ impl Terms<'_> {
     ) -> Edges {
         let Some(stage) = block.stage(form) else { return Edges::default() };
         let StageKind::Linear(linear) = &stage.kind else { return Edges::default() };
-        let groups = [block.groups(), block.next.map_or(1, |k| self.blocks[k].groups())];
         self.more(
             known,
             budget,
-            || targets(&linear.geometry, inputs, groups, self.space),
+            || self.targets(block, linear, inputs),
             |list| {
                 let weights = (linear, block.outline(form));
                 self.all(&stage.name, weights, inputs, list, budget, |layout| {
@@ -143,6 +144,25 @@ impl Terms<'_> {
                 })
             },
         )
+    }
+
+    /// The layouts and fold masks to look at for what a block's linear stage gives.
+    pub(super) fn targets(
+        &self,
+        block: &Block,
+        linear: &LinearStage,
+        inputs: &[&Layout],
+    ) -> Vec<Target> {
+        let groups = [block.groups(), block.next.map_or(1, |k| self.blocks[k].groups())];
+        let of = |groups| targets(&linear.geometry, inputs, groups, self.space);
+        let Some(only) = self.only else { return of(groups) };
+        let order = |(spec, _): &Target| match spec.order {
+            ChannelOrder::Interleaved { groups } | ChannelOrder::Inner { groups, .. } => groups,
+            _ => 1,
+        };
+        let orders: BTreeSet<usize> = only.iter().map(order).collect();
+        let all: BTreeSet<Target> = orders.into_iter().flat_map(|g| of([g; 2])).collect();
+        all.intersection(only).copied().collect()
     }
 
     /// What a block costs at least in a form and a setting, if a ciphertext that it reads has values in at most `filled`
@@ -288,7 +308,7 @@ impl Terms<'_> {
         Ok((steps(&b.program, entry), state.layout))
     }
 
-    fn cost(&self, steps: &[Step], setting: usize) -> f64 {
+    pub(super) fn cost(&self, steps: &[Step], setting: usize) -> f64 {
         let base = &self.settings[setting];
         steps
             .iter()

@@ -4,9 +4,14 @@ use super::evaluate::Evaluated;
 
 /// The Pareto front in latency, memory and accuracy (unknown counts as zero), cheapest first. Of equal ones, the first stays.
 pub fn pareto_front(all: &[Evaluated]) -> Vec<Evaluated> {
-    let measures =
-        |e: &Evaluated| [e.latency_ms, e.memory.total_bytes() as f64, -e.accuracy.unwrap_or(0.0)];
-    let mut front: Vec<&Evaluated> = Vec::new();
+    unbeaten(all, |e| {
+        [e.latency_ms, e.memory.total_bytes() as f64, -e.accuracy.unwrap_or(0.0)]
+    })
+}
+
+/// Those of a list that no other beats in all measures, the least of the first measure first. Of equal ones, the first stays.
+pub(super) fn unbeaten<T: Clone>(all: &[T], measures: impl Fn(&T) -> [f64; 3]) -> Vec<T> {
+    let mut front: Vec<&T> = Vec::new();
     for (k, e) in all.iter().enumerate() {
         let mine = measures(e);
         let beaten = all.iter().enumerate().any(|(j, other)| {
@@ -18,6 +23,6 @@ pub fn pareto_front(all: &[Evaluated]) -> Vec<Evaluated> {
             front.push(e);
         }
     }
-    front.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+    front.sort_by(|a, b| measures(a)[0].total_cmp(&measures(b)[0]));
     front.into_iter().cloned().collect()
 }

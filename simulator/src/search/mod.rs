@@ -5,6 +5,7 @@
 //! priced as they will run, and their memory and precision predicted. Limits are applied last, so that one
 //! journal serves any of them. Single activations of what was found may then be folded in other ways ([`Search::exceptions`]).
 
+mod accuracy;
 mod beam;
 mod candidates;
 mod dynamic;
@@ -14,6 +15,7 @@ mod exceptions;
 mod front;
 mod journal;
 mod obstacle;
+mod patterns;
 mod price;
 mod problem;
 mod run;
@@ -21,10 +23,16 @@ mod space;
 mod survey;
 mod watch;
 
+pub use accuracy::{AccuracyModel, KeptImportance};
+#[cfg(test)]
+pub(crate) use candidates::schedules;
 pub use evaluate::{Evaluated, LayerPrice, evaluate};
 pub use front::pareto_front;
 pub use journal::{Journal, Point, Record};
 pub use obstacle::Obstacle;
+pub use patterns::{
+    Importance, Marginal, PLAN, Patterns, Plan, PlannedLayer, Plans, Request, cut_to_groups, grouped, pruned,
+};
 pub use price::{Pricer, WorkPricer, price_program};
 pub use run::{Candidate, Outcome, Search};
 pub use space::{Layouts, Limits, Space};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::dynamic::{Path, Programme};
+use super::dynamic::{Path, LayoutSearch};
 use super::evaluate::{Evaluated, priced};
 use super::front::pareto_front;
 use super::journal::{Journal, Point};
@@ -101,7 +101,7 @@ impl Search<'_> {
             let depth = candidate.folded.levels();
             let (images, statistics) = self.look(&candidate.folded)?;
             for &log_n in &self.space.log_n {
-                let mut programme = Programme::new(
+                let mut programme = LayoutSearch::new(
                     &candidate.folded,
                     &blocks,
                     self.space,

@@ -2,7 +2,7 @@
 
 use costmodel::{Primitive, Setting};
 
-use super::Programme;
+use super::LayoutSearch;
 use crate::config::InputPacking;
 use crate::fold::StageKind;
 use crate::layout::{Layout, Margin};
@@ -14,9 +14,9 @@ use crate::search::problem::Form;
 use crate::search::space::Space;
 
 /// What a block reads: the form of its first part, and the layouts of all.
-pub(super) type Read = (usize, Form, Vec<Layout>);
+pub(in crate::search) type Read = (usize, Form, Vec<Layout>);
 
-impl Programme<'_> {
+impl LayoutSearch<'_> {
     /// The value that a repack before a block would move, and where it is among those held: what the block before gave.
     pub(super) fn repackable<'v>(
         &self,
@@ -29,7 +29,7 @@ impl Programme<'_> {
     }
 
     /// What a block reads of the values held.
-    pub(super) fn read(&self, block: usize, values: &[Held]) -> Read {
+    pub(in crate::search) fn read(&self, block: usize, values: &[Held]) -> Read {
         let sources = &self.blocks[block].sources;
         let held: Vec<&Held> = sources
             .iter()
@@ -40,7 +40,7 @@ impl Programme<'_> {
     }
 
     /// The values held after a block.
-    pub(super) fn held_after(
+    pub(in crate::search) fn held_after(
         &self,
         block: usize,
         later: usize,
@@ -58,7 +58,7 @@ impl Programme<'_> {
     }
 
     /// What it costs to bring the values that a block reads down to its level.
-    pub(super) fn drops(&self, block: usize, later: usize, values: &[Held], special: usize) -> f64 {
+    pub(in crate::search) fn drops(&self, block: usize, later: usize, values: &[Held], special: usize) -> f64 {
         let to = self.blocks[block].levels + later;
         let base = self.settings(block)[self.setting(special, later)];
         let cost = |held: &Held| {
@@ -91,7 +91,7 @@ impl Programme<'_> {
     }
 
     /// Packings of the image for the first block, with the form in which it reads them.
-    pub(super) fn packings(&self, space: &Space) -> Vec<(InputPacking, Form, Layout)> {
+    pub(in crate::search) fn packings(&self, space: &Space) -> Vec<(InputPacking, Form, Layout)> {
         let geometry = |form: Form| -> Option<ConvGeometry> {
             match &self.blocks.first()?.stage(form)?.kind {
                 StageKind::Linear(l) => Some(l.geometry),
@@ -111,6 +111,8 @@ impl Programme<'_> {
             let layout = packing.layout.packed(slots, g.input, margin).ok()?;
             Some((packing, form, layout))
         };
-        inputs(&plain, patches.as_ref(), slots, space).into_iter().filter_map(packed).collect()
+        let wanted = |p: &InputPacking| self.only.as_ref().is_none_or(|o| o.inputs.contains(p));
+        let all = inputs(&plain, patches.as_ref(), slots, space).into_iter();
+        all.filter(wanted).filter_map(packed).collect()
     }
 }

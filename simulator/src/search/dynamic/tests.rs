@@ -57,16 +57,16 @@ fn space() -> Space {
     }
 }
 
-fn with(space: &Space, check: impl Fn(&mut Programme<'_>, &Folded)) {
+fn with(space: &Space, check: impl Fn(&mut LayoutSearch<'_>, &Folded)) {
     with_network(NETWORK, space, check);
 }
 
-fn with_network(network: &str, space: &Space, check: impl Fn(&mut Programme<'_>, &Folded)) {
+fn with_network(network: &str, space: &Space, check: impl Fn(&mut LayoutSearch<'_>, &Folded)) {
     let model = Model::random(Network::from_toml(network).unwrap(), 3);
     let folded = Folded::new(&model, space.activations).unwrap();
     let blocks = blocks(&folded).unwrap();
     let memo = Memo::new(&WorkPricer);
-    let mut programme = Programme::new(&folded, &blocks, space, &memo, Watch::default(), 10);
+    let mut programme = LayoutSearch::new(&folded, &blocks, space, &memo, Watch::default(), 10);
     check(&mut programme, &folded);
 }
 

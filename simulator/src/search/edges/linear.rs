@@ -18,7 +18,7 @@ pub(super) enum Found {
 }
 
 /// Ciphertexts that get a bias.
-fn biased(linear: &LinearStage, output: &Layout) -> usize {
+pub(in crate::search) fn biased(linear: &LinearStage, output: &Layout) -> usize {
     let shape = output.shape;
     let mut some = vec![false; output.ciphertexts()];
     for (k, _) in linear.bias.iter().enumerate().filter(|(_, b)| **b != 0.0) {
@@ -179,7 +179,7 @@ impl Terms<'_> {
 
     /// Instructions of folding the results of a linear stage: before its rescale, which the last one does, or, in
     /// an unfused stage, after.
-    fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
+    pub(in crate::search) fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
         let fused = self.space.double_hoisting;
         let (steps, _) = self.emit(output.ciphertexts(), |b, values| {
             let values = fold(b, values, (mask, radix), fused)?;

@@ -15,7 +15,7 @@ use crate::search::problem::{Block, Form};
 
 impl Terms<'_> {
     /// Every way through the stages after the linear one.
-    pub(super) fn tails(&self, block: &Block, layout: &Layout) -> Vec<Tail> {
+    pub(in crate::search) fn tails(&self, block: &Block, layout: &Layout) -> Vec<Tail> {
         let mut done = Vec::new();
         let pool = block.tail.iter().find_map(|s| match s.kind {
             StageKind::SumPool { kernel, stride } => Some((s, kernel, stride)),

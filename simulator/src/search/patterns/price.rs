@@ -1,0 +1,273 @@
+//! Ways of a block whose layer may have any pattern.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use super::Layered;
+use crate::Result;
+use crate::config::Schedule;
+use crate::fold::{LinearStage, StageKind};
+use crate::layout::{Layout, LayoutSpec};
+use crate::lowering::{Alive, Census, STEPS, Shapes, Table};
+use crate::pattern::{Family, Grouping, PatternChoice, Ranked, Steps};
+use crate::search::accuracy::KeptImportance;
+use crate::search::edges::linear::biased;
+use crate::search::edges::{Budget, Tail, Terms};
+use crate::search::problem::{Block, Form};
+use costmodel::Primitive;
+
+/// Loss of accuracy in hundredths of a point, rounded up: sums of it are exact.
+pub(crate) type Loss = u32;
+
+/// A pattern of a layer between two layouts.
+#[derive(Debug, Clone)]
+pub(crate) struct PatternWay {
+    pub(crate) choice: PatternChoice,
+    pub(crate) kept: KeptImportance,
+    pub(crate) loss: Loss,
+    /// The cheapest schedule and its price, in each setting.
+    pub(crate) cheapest: Vec<(f64, Schedule, usize)>,
+}
+
+/// A way through a block: a layout, and every pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct PatternEdge {
+    pub(crate) layout: LayoutSpec,
+    pub(crate) fold: usize,
+    pub(crate) ways: Vec<PatternWay>,
+    pub(crate) tails: Arc<Vec<Tail>>,
+    /// In each setting, the ways that no other beats in price and loss, ascending by loss.
+    pub(crate) front: Vec<Vec<u32>>,
+}
+
+/// The points of a list of (loss, price) that no other beats in both, ascending by loss; of equal ones the first.
+pub(crate) fn front(mut all: Vec<(Loss, f64, u32)>) -> Vec<(Loss, f64, u32)> {
+    all.sort_by(|a, b| (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap_or(a.2.cmp(&b.2)));
+    let mut least = f64::INFINITY;
+    all.retain(|(_, cost, _)| *cost < least && { least = *cost; true });
+    all
+}
+
+impl PatternEdge {
+    fn new(layout: LayoutSpec, fold: usize, ways: Vec<PatternWay>, tails: Arc<Vec<Tail>>) -> Self {
+        let settings = ways.first().map_or(0, |way| way.cheapest.len());
+        let of = |k: usize| {
+            let all = ways.iter().zip(0u32..).map(|(w, n)| (w.loss, w.cheapest[k].0, n)).collect();
+            front(all).into_iter().map(|(_, _, n)| n).collect()
+        };
+        let front = (0..settings).map(of).collect();
+        Self { layout, fold, ways, tails, front }
+    }
+}
+
+/// What the patterns between two layouts have in common: the tables of schedules, and what comes after the sums.
+struct Counted<'a> {
+    tables: &'a [Table],
+    biased: usize,
+    /// Price and radix of the fold in each setting.
+    folds: Vec<(f64, usize)>,
+    any_fold: bool,
+}
+
+impl Terms<'_> {
+    /// Every way of a block with maps in these layouts: with all patterns of its layer if it may have any, else as it is.
+    pub(super) fn patterned(
+        &self,
+        block: &Block,
+        layered: Option<&Layered<'_>>,
+        form: Form,
+        inputs: &[&Layout],
+    ) -> Vec<PatternEdge> {
+        let Some(stage) = block.stage(form) else { return Vec::new() };
+        let StageKind::Linear(linear) = &stage.kind else { return Vec::new() };
+        let window = layered.and_then(|layered| layered.window(linear));
+        let (Some(layered), Some(window)) = (layered, window) else {
+            return self.plain(block, form, inputs);
+        };
+        let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
+        let mut edges = Vec::new();
+        for (spec, fold) in self.targets(block, linear, inputs) {
+            let layout = spec.layout(self.chain.slots, linear.geometry.output, Default::default());
+            let Ok(layout) = layout else { continue };
+            let layouts = (inputs, &layout);
+            let Ok(census) = Census::new(&stage.name, linear, layouts, fold, window) else {
+                continue;
+            };
+            let Ok(ways) = self.pattern_ways(layered, linear, &census, (inputs[0], &layout), fold)
+            else {
+                continue;
+            };
+            let left = census.left(&layout, fold);
+            let tails = known
+                .entry(left)
+                .or_insert_with_key(|layout| Arc::new(self.tails(block, layout)));
+            if !tails.is_empty() {
+                edges.push(PatternEdge::new(spec, fold, ways, tails.clone()));
+            }
+        }
+        edges
+    }
+
+    /// The ways of a block whose layer stays as it is.
+    fn plain(&self, block: &Block, form: Form, inputs: &[&Layout]) -> Vec<PatternEdge> {
+        let budget = Budget { setting: 0, most: f64::INFINITY, open: None };
+        let edges = self.edges(block, form, inputs, &budget, None).edges;
+        edges
+            .into_iter()
+            .map(|edge| {
+                let cheapest = edge.cheapest.iter().map(|c| (c.cost, c.schedule, c.radix));
+                let way = PatternWay {
+                    choice: PatternChoice::DENSE,
+                    kept: KeptImportance::ALL,
+                    loss: 0,
+                    cheapest: cheapest.collect(),
+                };
+                PatternEdge::new(edge.layout, edge.fold, vec![way], edge.tails)
+            })
+            .collect()
+    }
+
+    /// Every pattern between two layouts, each once.
+    fn pattern_ways(
+        &self,
+        layered: &Layered<'_>,
+        linear: &LinearStage,
+        census: &Census,
+        (input, output): (&Layout, &Layout),
+        fold: usize,
+    ) -> Result<Vec<PatternWay>> {
+        let tables = census.tables();
+        let counted = Counted {
+            tables: &tables,
+            biased: biased(linear, output),
+            folds: self.folds(output, fold)?,
+            any_fold: fold != 0,
+        };
+        let ranked =
+            Ranked::new(census, &layered.geometry, layered.scores, (input, output), fold);
+        let mut ways: Vec<PatternWay> = Vec::new();
+        // What each pattern found so far keeps, by a digest of its cells.
+        let mut seen: HashSet<u64> = HashSet::new();
+        for grouping in &layered.groupings {
+            let grouped = ranked.grouped(*grouping);
+            for family in &layered.families {
+                let steps = ranked.steps(&grouped, *family);
+                let alive = census.alive(&steps.cells);
+                let wanted: Vec<usize> = (0..STEPS)
+                    .filter(|k| new_step(&steps, *k))
+                    .filter(|k| seen.insert(digest(*grouping, &steps, *k)))
+                    .collect();
+                if wanted.is_empty() {
+                    continue;
+                }
+                let prices = self.prices(&counted, &alive, &wanted);
+                for (k, cheapest) in wanted.into_iter().zip(prices) {
+                    let family = match k + 1 {
+                        STEPS => Family::Dense,
+                        _ => *family,
+                    };
+                    let choice = PatternChoice { grouping: *grouping, family, eighths: k + 1 };
+                    let kept = KeptImportance { groups: grouped.kept, units: steps.kept[k] };
+                    let loss = layered.loss(kept);
+                    ways.push(PatternWay { choice, kept, loss, cheapest });
+                }
+            }
+        }
+        Ok(ways)
+    }
+
+    /// The cheapest radix of folding a result, in each setting.
+    fn folds(&self, output: &Layout, fold: usize) -> Result<Vec<(f64, usize)>> {
+        let mut best = vec![(if fold == 0 { 0.0 } else { f64::INFINITY }, 2); self.settings.len()];
+        if fold != 0 {
+            for radix in [2, 4, 8] {
+                let Ok(steps) = self.fold(output, fold, radix) else { continue };
+                for (k, best) in best.iter_mut().enumerate() {
+                    let cost = self.cost(&steps, k);
+                    if cost < best.0 {
+                        *best = (cost, radix);
+                    }
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    /// For each of some steps, and each setting, the cheapest schedule.
+    fn prices(
+        &self,
+        counted: &Counted<'_>,
+        alive: &Alive<'_>,
+        wanted: &[usize],
+    ) -> Vec<Vec<(f64, Schedule, usize)>> {
+        let mut best: Vec<Vec<Option<(f64, Schedule, usize)>>> =
+            vec![vec![None; self.settings.len()]; wanted.len()];
+        for table in counted.tables {
+            let schedules = wanted.iter().map(|step| alive.schedule(table, *step));
+            let schedules: Vec<Option<Schedule>> = schedules.collect();
+            if schedules.iter().all(Option::is_none) {
+                continue;
+            }
+            let counts = alive.count(table, counted.any_fold);
+            for ((step, schedule), best) in wanted.iter().zip(schedules).zip(&mut best) {
+                let Some(schedule) = schedule else { continue };
+                for (k, best) in best.iter_mut().enumerate() {
+                    let (fold, radix) = counted.folds[k];
+                    let cost = self.shapes_ms(&counts[*step], counted.biased, k) + fold;
+                    if best.is_none_or(|(known, ..)| cost < known) {
+                        *best = Some((cost, schedule, radix));
+                    }
+                }
+            }
+        }
+        best.into_iter().map(|list| list.into_iter().flatten().collect()).collect()
+    }
+
+    /// Price of a stage's instructions before any fold, and of its biases.
+    fn shapes_ms(&self, (products, sums): &Shapes, biased: usize, setting: usize) -> f64 {
+        let sums = sums.map_or(0.0, |sums| self.cost(&[(sums, 0)], setting));
+        let bias = self.cost(&[(Primitive::AddPlain, 1)], setting) * biased as f64;
+        self.cost(&[(*products, 0)], setting) + sums + bias
+    }
+}
+
+/// Whether a share keeps something, and other units than the share below.
+fn new_step(steps: &Steps, k: usize) -> bool {
+    let before = k.checked_sub(1).map_or(0, |k| steps.units[k]);
+    steps.units[k] > before
+}
+
+/// What tells the cells of a share from those of others.
+fn digest(grouping: Grouping, steps: &Steps, k: usize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    grouping.hash(&mut hasher);
+    let alive: Vec<bool> = steps.cells.iter().map(|step| usize::from(*step) <= k).collect();
+    alive.hash(&mut hasher);
+    steps.units[k].hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Layered<'_> {
+    /// Extent of the pool that a form of the layer does as well: 1 if none; none if it is another convolution.
+    fn window(&self, stage: &LinearStage) -> Option<usize> {
+        let (own, g) = (&self.geometry, &stage.geometry);
+        let window = g.kernel.0 / own.kernel.0;
+        let scaled = (own.kernel.0 * window, own.kernel.1 * window) == g.kernel
+            && g.stride == own.stride * window
+            && g.padding == own.padding * window;
+        let same = g.input.channels == own.input.channels && g.output == own.output;
+        (scaled && same && g.groups == 1).then_some(window)
+    }
+
+    fn loss(&self, kept: KeptImportance) -> Loss {
+        let points = self.accuracy.layer(kept, self.layers);
+        // A hundredth is well above what rounding leaves.
+        (100.0 * points - 1e-9).ceil().max(0.0) as Loss
+    }
+}
+
+/// All groupings that are asked for.
+pub(super) fn groupings(layered: &crate::network::ConvGeometry, shuffles: bool) -> Vec<Grouping> {
+    Grouping::all(layered).into_iter().filter(|g| shuffles || !g.shuffled).collect()
+}

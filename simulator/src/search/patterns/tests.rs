@@ -1,0 +1,185 @@
+//! The dynamic programme's ways are those of enumerating everything, and their prices those of lowering the pruned network.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::config::ParameterChoice;
+use crate::network::{LayerParameters, Network};
+use crate::search::beam::{Held, Key};
+use crate::search::problem::Form;
+use crate::search::{Limits, Watch, WorkPricer, evaluate};
+
+const LOG_N: u32 = 10;
+
+fn pick<T: Copy>(rng: &mut ChaCha8Rng, list: &[T]) -> T {
+    list[rng.random_range(0..list.len())]
+}
+
+/// Two or three convolutions, of which all but the first may have patterns, with or without pools, and a fully connected one.
+fn random_network(rng: &mut ChaCha8Rng) -> Model {
+    let mut text = "name = \"n\"\n[input]\nchannels = 2\nheight = 6\nwidth = 6\n".to_owned();
+    let mut extent = 6;
+    let count = pick(rng, &[2, 2, 3]);
+    for k in 0..count {
+        let kernel = if extent > 3 { pick(rng, &[1, 3]) } else { 1 };
+        let padding = if kernel == 3 { pick(rng, &[0, 1]) } else { 0 };
+        extent = extent + 2 * padding - (kernel - 1);
+        let out = if count == 3 { pick(rng, &[2, 4]) } else { pick(rng, &[4, 6, 8]) };
+        text += &format!(
+            "[[layer]]\nname = \"c{k}\"\nkind = \"conv\"\nout = {out}\nkernel = {kernel}\npadding = {padding}\n\
+             [[layer]]\nname = \"a{k}\"\nkind = \"activation\"\n"
+        );
+        if extent % 2 == 0 && extent > 2 && rng.random_bool(0.4) {
+            extent /= 2;
+            text += &format!("[[layer]]\nname = \"p{k}\"\nkind = \"avgpool\"\nkernel = 2\n");
+        }
+    }
+    text += "[[layer]]\nname = \"fc\"\nkind = \"fc\"\nout = 3\n";
+    Model::random(Network::from_toml(&text).unwrap(), rng.random())
+}
+
+/// Magnitudes of all convolutions but the first.
+fn importance(model: &Model) -> Importance {
+    let layers = model.network.layers.iter().zip(&model.parameters).filter(|(l, _)| l.name != "c0");
+    layers
+        .filter(|(l, _)| l.convolution().is_some())
+        .filter_map(|(l, p)| match p {
+            LayerParameters::Linear { weight, .. } => {
+                Some((l.name.clone(), weight.iter().map(|w| w * w).collect()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn space() -> Space {
+    Space {
+        log_n: vec![LOG_N],
+        special: vec![1, 2],
+        max_inputs: 4,
+        max_ciphertexts: 8,
+        keep: 2,
+        ..Space::default()
+    }
+}
+
+/// Every way from a state to the end: its loss and price.
+fn enumerate(
+    search: &LayoutSearch<'_>,
+    edges: &PatternEdges,
+    (special, block): (usize, usize),
+    (later, values): Key,
+    (loss, cost): (Loss, f64),
+    all: &mut Vec<(Loss, f64, u32)>,
+) {
+    if block == search.blocks.len() {
+        if values.iter().all(|held| held.form == Form::Plain) {
+            all.push((loss, cost, 0));
+        }
+        return;
+    }
+    let extra = search.drops(block, later, &values, special);
+    let setting = search.setting(special, 0);
+    for edge in edges[&search.read(block, &values)].iter() {
+        for tail in edge.tails.iter() {
+            let to = (later, search.held_after(block, later, &values, tail));
+            for way in &edge.ways {
+                let step = way.cheapest[setting].0 + (tail.cost[setting] + extra);
+                let spent = (loss + way.loss, cost + step);
+                enumerate(search, edges, (special, block + 1), to.clone(), spent, all);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let (mut networks, mut total, mut removed) = (0, 0.0, 0);
+    let space = space();
+    let limits = Limits::default();
+    while networks < 200 {
+        let model = random_network(&mut rng);
+        let importance = importance(&model);
+        let accuracy = AccuracyModel { groups: 0.7, units: 3.0, power: 1.5, margin: 0.0 };
+        let first = rng.random_range(0..4);
+        let families = vec![Family::REMOVING[first], Family::REMOVING[(first + 1) % 4]];
+        let request = Request {
+            model: &model,
+            importance: &importance,
+            families,
+            shuffles: rng.random_bool(0.5),
+            accuracy,
+            max_drop: 1000.0,
+            most: 4,
+        };
+        let search = Search {
+            space: &space,
+            limits: &limits,
+            pricer: &WorkPricer,
+            pricer_name: "work",
+            reference_accuracy: None,
+            images: &[],
+            seed: 1,
+            watch: Watch::default(),
+        };
+        let folded = Folded::new(&model, space.activations).unwrap();
+        let all = blocks(&folded).unwrap();
+        let layered = request.layered(&all);
+        if layered.iter().all(Option::is_none) {
+            continue;
+        }
+        let memo = Memo::new(&WorkPricer);
+        let only = search.layouts(&request, (&folded, &all), &layered, LOG_N, &memo).unwrap();
+        let programme = LayoutSearch::new(&folded, &all, &space, &memo, Watch::default(), LOG_N);
+        let programme = programme.among(only);
+        let mut edges = PatternEdges::new();
+        let special = rng.random_range(0..space.special.len());
+        let walked = programme
+            .walk_patterns(&layered, special, request.budget(), &mut edges)
+            .unwrap();
+        if walked.ways > 2e6 {
+            continue;
+        }
+        networks += 1;
+        total += walked.ways;
+        let mut ways = Vec::new();
+        for (_, form, layout) in programme.packings(&space) {
+            let image = Held { value: 0, form, later: 0, layout };
+            enumerate(&programme, &edges, (special, 0), (0, vec![image]), (0, 0.0), &mut ways);
+        }
+        assert_eq!(ways.len() as f64, walked.ways);
+        let expected: Vec<(Loss, f64)> =
+            price::front(ways).into_iter().map(|(loss, cost, _)| (loss, cost)).collect();
+        let found: Vec<(Loss, f64)> =
+            walked.front.iter().map(|w| (w.loss, w.path.cost)).collect();
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(&expected) {
+            assert!(a.0 == b.0 && (a.1 / b.1 - 1.0).abs() < 1e-12, "{found:?}\n{expected:?}");
+        }
+        // The cheapest, the dearest and one between them are lowered.
+        let ends = [0, walked.front.len() / 2, walked.front.len() - 1];
+        for way in ends.map(|k| &walked.front[k]) {
+            let patterns: Patterns =
+                way.patterns.iter().map(|c| (c.layer.clone(), c.choice)).collect();
+            removed += patterns.values().filter(|c| c.family != Family::Dense).count();
+            let parameters = ParameterChoice {
+                log_n: LOG_N,
+                scale_bits: Some(30),
+                prime_bits: 30,
+                first_bits: 40,
+                special_bits: 40,
+                special: space.special[special],
+                alpha: space.special[special],
+                levels: folded.levels(),
+            };
+            let configuration = way.path.plain(&folded, parameters);
+            let pruned = pruned(&folded, &configuration, &patterns, &importance).unwrap();
+            let e = evaluate(&pruned, &configuration, space.threads, &WorkPricer).unwrap();
+            let off = e.latency_ms / way.path.cost - 1.0;
+            assert!(off.abs() < 1e-9, "{off} {patterns:?} {configuration:?}");
+        }
+    }
+    assert!(total > 1e6 && removed > 200, "{total} ways, {removed} with units removed");
+}
