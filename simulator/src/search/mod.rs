@@ -23,7 +23,7 @@ mod space;
 mod survey;
 mod watch;
 
-pub use accuracy::{AccuracyModel, KeptImportance};
+pub use accuracy::{AccuracyFit, AccuracyModel, KeptImportance, LeftOutPattern, TrainedPattern};
 #[cfg(test)]
 pub(crate) use candidates::schedules;
 pub use evaluate::{Evaluated, LayerPrice, evaluate};

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use self::price::{Loss, groupings};
+use self::price::Loss;
 use self::walk::{Chosen, PatternEdges, PatternPath};
 use super::accuracy::{AccuracyModel, KeptImportance};
 use super::dynamic::{LayoutSearch, Only, Path};
@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub families: Vec<Family>,
     /// Whether groups may be shuffled.
     pub shuffles: bool,
+    /// Most groups of a layer.
+    pub max_groups: usize,
     /// What patterns cost in accuracy.
     pub accuracy: AccuracyModel,
     /// Most accuracy that may be lost at the upper end of the interval, in points.
@@ -142,12 +144,17 @@ impl<'a> Request<'a> {
         let layered = |(geometry, scores)| Layered {
             geometry,
             scores,
-            groupings: groupings(&geometry, self.shuffles),
+            groupings: self.groupings(&geometry),
             families: self.families.clone(),
             accuracy: self.accuracy,
             layers,
         };
         found.into_iter().map(|f| f.map(layered)).collect()
+    }
+
+    fn groupings(&self, g: &ConvGeometry) -> Vec<Grouping> {
+        let wanted = |g: &Grouping| g.groups <= self.max_groups && (self.shuffles || !g.shuffled);
+        Grouping::all(g).into_iter().filter(wanted).collect()
     }
 
     /// The most that may be expected to be lost, in hundredths of a point.
@@ -304,7 +311,8 @@ impl Search<'_> {
                     continue;
                 }
                 let kept: Vec<_> = way.patterns.iter().map(|c| c.kept).collect();
-                let (expected_drop, upper_drop) = request.accuracy.drop(&kept);
+                let expected_drop = request.accuracy.drop(&kept);
+                let upper_drop = request.accuracy.upper(expected_drop);
                 let layers = way.patterns.iter().map(planned_layer).collect();
                 return Ok((Some(Plan { evaluated, layers, expected_drop, upper_drop }), refused));
             }

@@ -266,8 +266,3 @@ impl Layered<'_> {
         (100.0 * points - 1e-9).ceil().max(0.0) as Loss
     }
 }
-
-/// All groupings that are asked for.
-pub(super) fn groupings(layered: &crate::network::ConvGeometry, shuffles: bool) -> Vec<Grouping> {
-    Grouping::all(layered).into_iter().filter(|g| shuffles || !g.shuffled).collect()
-}

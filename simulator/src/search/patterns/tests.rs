@@ -111,6 +111,7 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
             families,
             shuffles: rng.random_bool(0.5),
             accuracy,
+            max_groups: usize::MAX,
             max_drop: 1000.0,
             most: 4,
         };
@@ -139,7 +140,7 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
         let walked = programme
             .walk_patterns(&layered, special, request.budget(), &mut edges)
             .unwrap();
-        if walked.ways > 2e6 {
+        if walked.ways > 3e5 {
             continue;
         }
         networks += 1;
@@ -181,5 +182,5 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
             assert!(off.abs() < 1e-9, "{off} {patterns:?} {configuration:?}");
         }
     }
-    assert!(total > 1e6 && removed > 200, "{total} ways, {removed} with units removed");
+    assert!(total > 5e5 && removed > 200, "{total} ways, {removed} with units removed");
 }
