@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use serde::Serialize;
@@ -10,12 +11,13 @@ use simulator::fold::{ActivationMethod, Folded};
 use simulator::network::{LayerParameters, Model};
 use simulator::precision::Demand;
 use simulator::search::{
-    Candidate, Evaluated, Journal, Limits, Obstacle, Pricer, Search, Space, Watch, pareto_front,
+    Candidate, Evaluated, Journal, Limits, Obstacle, Plans, Pricer, Search, Space, Watch, pareto_front,
 };
 
 use crate::candidate::{self, Paper};
 use crate::command::{PlaintextsArg, ResourceArgs, SearchArgs, SpaceArg};
 use crate::networks::Source;
+use crate::plan::{PatternWish, Planned, PlansFound};
 use crate::profiles::Cost;
 use crate::progress::Progress;
 use crate::refine::{Choice, Refine, Refiner};
@@ -40,6 +42,8 @@ const SPECIAL_LARGE: [usize; 4] = [4, 5, 6, 8];
 const LARGE_RING: u32 = 16;
 /// Images on which precision is predicted.
 const PICTURES: usize = 4;
+/// Layouts that each look at a network with the same groups everywhere gives to the search for plans.
+const PLAN_LAYOUTS: usize = 2;
 /// Seed of those images, and of the simulated noise.
 const PICTURE_SEED: u64 = 1;
 
@@ -174,11 +178,7 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
 pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Found> {
     let (names, left_out) = wish.admissible(source)?;
     let network = &source.network;
-    let pictures = images::load(network, None, PICTURES, PICTURE_SEED)?;
-    let pictures = (0..pictures.len())
-        .filter_map(|k| pictures.image(k))
-        .map(|image| network.normalise(&image))
-        .collect::<simulator::Result<Vec<_>>>()?;
+    let pictures = pictures(source)?;
     let mut journal = match &wish.journal {
         Some(path) => Journal::open(path)?,
         None => Journal::new(),
@@ -209,8 +209,7 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
                 let part = (pass * rings + j) as f64 / (methods.len() * rings) as f64;
                 let done = (k as f64 + part) / names.len() as f64;
                 progress.set(done, &format!("{name}, N = 2^{log_n}"));
-                let special = if log_n >= LARGE_RING { &SPECIAL_LARGE[..] } else { &SPECIAL[..] };
-                let part = Space { log_n: vec![log_n], special: special.to_vec(), ..space.clone() };
+                let part = Space { log_n: vec![log_n], special: special(log_n), ..space.clone() };
                 let note =
                     |what: &str| progress.set(done, &format!("{name}, N = 2^{log_n}, {what}"));
                 let search = asked.search(&part, Watch { stop: cancel::flag(), note: &note });
@@ -256,6 +255,64 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
     let (front, obstacles) = (pareto_front(&within), Obstacle::nearest(obstacles));
     let refined = Vec::new();
     Ok(Found { best, front, within, evaluated, left_out, obstacles, untrained, refined })
+}
+
+/// Searches for plans, in one ring degree after the other until there are some.
+pub fn plans(
+    source: &Source,
+    wish: &Wish,
+    patterns: &PatternWish,
+    prices: Prices<'_>,
+) -> Result<(Planned, PlansFound)> {
+    let start = Instant::now();
+    let planned = Planned::new(source, patterns)?;
+    let pictures = pictures(source)?;
+    let asked = Asked { limits: wish.limits(), prices, pictures: &pictures };
+    let space = Space { keep: PLAN_LAYOUTS, ..wish.space(ActivationMethod::PairedSquare) };
+    let mut all = Plans::default();
+    let progress = Progress::new(&format!("searching plans of {}", source.network.name));
+    for (k, &log_n) in space.log_n.iter().enumerate() {
+        let done = k as f64 / space.log_n.len() as f64;
+        let part = Space { log_n: vec![log_n], special: special(log_n), ..space.clone() };
+        let note = |what: &str| progress.set(done, &format!("N = 2^{log_n}, {what}"));
+        let search = asked.search(&part, Watch { stop: cancel::flag(), note: &note });
+        let found = search.plan(&planned.request(patterns));
+        cancel::check()?;
+        let found = found?;
+        all.configurations += found.configurations;
+        all.priced += found.priced;
+        all.obstacles.extend(found.obstacles);
+        all.front = found.front;
+        if !all.front.is_empty() {
+            break;
+        }
+    }
+    progress.finish();
+    all.obstacles = Obstacle::nearest(all.obstacles);
+    let found = PlansFound {
+        plans: all,
+        seconds: start.elapsed().as_secs_f64(),
+        accuracy: planned.fit.clone(),
+        dense_accuracy: planned.dense_accuracy,
+        max_groups: planned.max_groups,
+    };
+    Ok((planned, found))
+}
+
+/// Normalised images on which precision is predicted.
+fn pictures(source: &Source) -> Result<Vec<Vec<f64>>> {
+    let network = &source.network;
+    let pictures = images::load(network, None, PICTURES, PICTURE_SEED)?;
+    let pictures = (0..pictures.len())
+        .filter_map(|k| pictures.image(k))
+        .map(|image| network.normalise(&image))
+        .collect::<simulator::Result<Vec<_>>>()?;
+    Ok(pictures)
+}
+
+/// Numbers of special primes to look at in a ring.
+fn special(log_n: u32) -> Vec<usize> {
+    if log_n >= LARGE_RING { SPECIAL_LARGE.to_vec() } else { SPECIAL.to_vec() }
 }
 
 impl Found {

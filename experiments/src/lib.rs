@@ -16,6 +16,7 @@ pub mod images;
 pub mod memory;
 pub mod networks;
 pub mod output;
+pub mod plan;
 pub mod profiles;
 pub mod progress;
 pub mod provenance;

@@ -28,6 +28,8 @@ pub struct Source {
     pub network: Network,
     /// Folder of the description file; none if it is embedded.
     folder: Option<PathBuf>,
+    /// The description as it was read.
+    text: String,
 }
 
 /// Names of the embedded networks.
@@ -42,7 +44,7 @@ impl Source {
         if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| path == Path::new(name)) {
             let network =
                 Network::from_toml(text).with_context(|| format!("embedded network {name}"))?;
-            return Ok(Self { network, folder: None });
+            return Ok(Self { network, folder: None, text: (*text).to_owned() });
         }
         if !path.is_file() {
             let known: Vec<_> = embedded().collect();
@@ -53,7 +55,17 @@ impl Source {
         }
         let network =
             Network::read(path).with_context(|| format!("reading network {}", path.display()))?;
-        Ok(Self { network, folder: Some(path.parent().unwrap_or(Path::new("")).to_owned()) })
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("reading network {}", path.display()))?;
+        let folder = Some(path.parent().unwrap_or(Path::new("")).to_owned());
+        Ok(Self { network, folder, text })
+    }
+
+    /// The description without its variants.
+    pub fn without_variants(&self) -> Result<String> {
+        let mut table: toml::Table = toml::from_str(&self.text)?;
+        table.retain(|key, _| !["variant", "baseline"].contains(&key));
+        Ok(toml::to_string(&table)?)
     }
 
     /// Names of the variants that the network describes; [`UNTRAINED`] if it describes none.

@@ -11,6 +11,7 @@ use simulator::fold::Folded;
 use simulator::lowering::{Placed, lower};
 use simulator::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Weights};
 use simulator::pattern::{Family, Pattern, UnitMap};
+use simulator::search::PatternUnits;
 
 /// Ending of the name of a layer's scores in a file of importance.
 const TAYLOR: &str = ".taylor";
@@ -196,6 +197,28 @@ fn of_layer(
 }
 
 impl NetworkUnits {
+    /// The units of a plan's layers, with those that it keeps.
+    pub fn planned(layers: Vec<PatternUnits>) -> Self {
+        let of_layer = |units: PatternUnits| {
+            let g = &units.geometry;
+            LayerUnits {
+                units: units.map.units.len(),
+                present: units.present.units.len(),
+                kept: units.kept.units.len(),
+                kept_importance: units.kept.kept_energy(&units.present),
+                keep: units.keep(),
+                shape: vec![g.output.channels, g.input.channels / g.groups, g.kernel.0, g.kernel.1],
+                of_weight: units.map.of_weight,
+                layer: units.layer,
+            }
+        };
+        Self {
+            layers: layers.into_iter().map(of_layer).collect(),
+            without: Vec::new(),
+            pruned: true,
+        }
+    }
+
     /// A safetensors file: for each layer `<layer>.units` (I32, of its weights' shape: the number of each weight's unit)
     /// and, where units were chosen, `<layer>.keep` (U8, one for each unit: 1 if it is kept). Its metadata has `network`,
     /// `variant`, for each layer `<layer>.units`, the number of units, and for each layer without them

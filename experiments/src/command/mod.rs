@@ -6,6 +6,7 @@ mod demo;
 mod evaluate;
 mod export;
 mod options;
+mod plans;
 mod run;
 mod search;
 mod units;
@@ -19,7 +20,7 @@ pub use compare::CompareArgs;
 pub use demo::DemoArgs;
 pub use evaluate::EvaluateArgs;
 pub use options::{
-    MachineArgs, MemoryArgs, NetworkArgs, PlaintextsArg, RefineArgs, ResourceArgs, SearchArgs,
+    FamilyArg, MachineArgs, MemoryArgs, NetworkArgs, PatternArgs, PlaintextsArg, RefineArgs, ResourceArgs, SearchArgs,
     SpaceArg,
 };
 pub use run::RunArgs;

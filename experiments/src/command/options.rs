@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use costmodel::Machine;
 use simulator::network::Network;
+use simulator::pattern::Family;
 use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 
@@ -15,6 +16,7 @@ use crate::choose;
 use crate::files;
 use crate::memory::{self, parse_bytes, show_bytes};
 use crate::networks::Source;
+use crate::plan::{PatternWish, read_scores};
 use crate::profiles::{self, Calibration};
 use crate::refine::Refine;
 
@@ -226,6 +228,70 @@ pub struct SearchArgs {
     /// Journal of everything evaluated (JSON lines); a search resumes from it
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+}
+
+/// Families of patterns: what is removed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FamilyArg {
+    /// Single units: saves products
+    SubBlock,
+    /// All outputs' units of an input, diagonal and kernel position: saves rotations too
+    RotationAligned,
+    /// All kernel positions of an output, input and diagonal
+    DiagonalSelection,
+    /// Kernel positions, for all channels
+    KernelPosition,
+}
+
+impl FamilyArg {
+    /// The family.
+    pub fn family(self) -> Family {
+        match self {
+            Self::SubBlock => Family::SubBlock,
+            Self::RotationAligned => Family::RotationAligned,
+            Self::DiagonalSelection => Family::DiagonalSelection,
+            Self::KernelPosition => Family::KernelPosition,
+        }
+    }
+}
+
+/// How groups and patterns of units are searched for.
+#[derive(Debug, Clone, Args)]
+pub struct PatternArgs {
+    /// Search for a plan: groups and which units to keep for every convolution but the first, together with layouts and
+    /// schedules, for a network that is to be trained from the dense one. --out then names a folder
+    #[arg(long, conflicts_with_all = ["variant", "repacks", "journal", "refine"])]
+    pub patterns: bool,
+    /// What may be removed together [default: each of them]
+    #[arg(long, value_enum, value_delimiter = ',', requires = "patterns")]
+    pub family: Vec<FamilyArg>,
+    /// Most groups of a layer [default: as many as trained networks of this kind have had: 8, and 1 in residual networks]
+    #[arg(long, value_name = "N", requires = "patterns", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub max_groups: Option<u16>,
+    /// No shuffled groups
+    #[arg(long, requires = "patterns")]
+    pub no_shuffle: bool,
+    /// Scores of the dense weights (safetensors): `<layer>.taylor`, of their shape [default: their squares]
+    #[arg(long, value_name = "FILE", requires = "patterns")]
+    pub importance: Option<PathBuf>,
+    /// Most plans that are lowered and shown
+    #[arg(long, value_name = "K", requires = "patterns", default_value_t = 6, value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub plans: u16,
+}
+
+impl PatternArgs {
+    /// What is asked of the search; reads the scores.
+    pub fn wish(&self, source: &Source, max_drop: f64) -> Result<PatternWish> {
+        let scores = self.importance.as_deref();
+        Ok(PatternWish {
+            families: self.family.iter().map(|family| family.family()).collect(),
+            max_groups: self.max_groups.map(usize::from),
+            shuffles: !self.no_shuffle,
+            scores: scores.map(|path| read_scores(source, path)).transpose()?,
+            max_drop,
+            most: usize::from(self.plans),
+        })
+    }
 }
 
 /// How precise logits must be.

@@ -19,6 +19,7 @@ use crate::images::{self, Pictures};
 use crate::memory::{self, show_bytes};
 use crate::networks::Source;
 use crate::output::{self, note};
+use crate::plan::PlanFolder;
 use crate::profiles::Cost;
 use crate::provenance::Provenance;
 use crate::refine::Refiner;
@@ -48,6 +49,10 @@ pub struct RunArgs {
     /// Configuration to run [default: the fastest that the search finds]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Folder of a plan that was trained: its network, weights and configuration, without baselines; expected and trained
+    /// accuracy are told beside predicted and measured time
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["network", "config", "variant", "baseline"])]
+    plan: Option<PathBuf>,
     #[command(flatten)]
     search: SearchArgs,
     #[command(flatten)]
@@ -96,14 +101,16 @@ impl RunArgs {
         self.search.check_files()?;
         let output = Output { json: self.json, plot: self.plot.as_deref() };
         output.check_files()?;
-        let source = self.network.open()?;
+        let plan = self.plan.as_deref().map(PlanFolder::read).transpose()?;
+        let source = plan.as_ref().map_or_else(|| self.network.open(), PlanFolder::source)?;
+        let config = plan.as_ref().map(PlanFolder::configuration).or(self.config);
         let machine = Machine::detect();
         let threads = self.machine.threads(&machine);
         self.resources.memory.check_network(&source.network, threads)?;
         let count = self.images as usize;
         let images = images::load(&source.network, self.data.as_deref(), count, self.seed)?;
         let configuration =
-            self.config.as_deref().map(|path| read_configuration(path, &source)).transpose()?;
+            config.as_deref().map(|path| read_configuration(path, &source)).transpose()?;
         let calibration = self.machine.calibration(&machine)?;
         let cost = calibration.cost(threads)?;
         let refine = self.refine.optional();
@@ -123,10 +130,13 @@ impl RunArgs {
             images,
             cost: &cost,
             resources: &self.resources,
-            baselines: if self.no_baselines { Vec::new() } else { self.baseline.list() },
+            baselines: if self.no_baselines || plan.is_some() { Vec::new() } else { self.baseline.list() },
             wish,
             seed: self.seed,
         };
+        if let Some(plan) = plan {
+            note(plan.accuracy_line()?);
+        }
         job.run(vec![chosen], &output)
     }
 }

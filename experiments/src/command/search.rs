@@ -8,9 +8,13 @@ use costmodel::Machine;
 use serde::Serialize;
 use simulator::search::Evaluated;
 
-use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
-use crate::choose::{self, Found, Wish};
+use super::options::{
+    MachineArgs, NetworkArgs, PatternArgs, RefineArgs, ResourceArgs, SearchArgs,
+};
+use super::plans;
+use crate::choose::{self, Found, Prices, Wish};
 use crate::memory::show_bytes;
+use crate::plan::{self, PlansFound};
 use crate::provenance::Provenance;
 use crate::refine::Choice;
 use crate::report::{percent, table};
@@ -28,12 +32,16 @@ Examples:
   spencnn search                                           LeNet, all variants
   spencnn search --variant dense,g8 --space paper          what the paper's layouts reach
   spencnn search --max-drop 0.002 --memory-limit 4GB --out best.toml
-  spencnn search --journal search.jsonl                    resumes when run again")]
+  spencnn search --journal search.jsonl                    resumes when run again
+  spencnn search --network hefnet --patterns --max-drop 0.01 --out plan/
+                                                           groups and units of every layer, for training")]
 pub struct SearchCommandArgs {
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    patterns: PatternArgs,
     #[command(flatten)]
     refine: RefineArgs,
     /// Predict by the profile alone
@@ -43,8 +51,9 @@ pub struct SearchCommandArgs {
     machine: MachineArgs,
     #[command(flatten)]
     resources: ResourceArgs,
-    /// Where to write the best configuration (TOML), for `run --config`
-    #[arg(long, value_name = "FILE")]
+    /// Where to write the best configuration (TOML), for `run --config`; with --patterns, the folder of the fastest plan, for
+    /// `train.py --plan` and `run --plan`
+    #[arg(long, value_name = "FILE|DIR")]
     out: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -60,10 +69,22 @@ struct SearchReport<'a> {
     provenance: Provenance,
 }
 
+#[derive(Debug, Serialize)]
+struct PlansReport<'a> {
+    network: &'a str,
+    threads: usize,
+    #[serde(flatten)]
+    found: &'a PlansFound,
+    provenance: Provenance,
+}
+
 impl SearchCommandArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
         self.search.check_files()?;
+        if self.patterns.patterns {
+            return self.plans();
+        }
         self.out.as_deref().map_or(Ok(()), files::check_writable)?;
         let source = self.network.open()?;
         let machine = Machine::detect();
@@ -85,6 +106,35 @@ impl SearchCommandArgs {
         if let Some(path) = &self.out {
             files::write_atomically(path, configuration(&found, best)?.as_bytes())?;
             output::note(format_args!("best configuration written to {}", path.display()));
+        }
+        printed
+    }
+
+    /// Searches for plans.
+    fn plans(self) -> Result<()> {
+        let file = self.out.as_deref().map(|folder| folder.join("plan.json"));
+        file.as_deref().map_or(Ok(()), files::check_writable)?;
+        let source = self.network.open()?;
+        let machine = Machine::detect();
+        let threads = self.machine.threads(&machine);
+        self.resources.memory.check_network(&source.network, threads)?;
+        let patterns = self.patterns.wish(&source, self.search.max_drop)?;
+        let cost = self.machine.calibration(&machine)?.cost(threads)?;
+        let wish = Wish::new(&self.search, &self.resources, threads);
+        let prices = Prices { pricer: &cost.raw, name: &cost.name };
+        let (planned, found) = choose::plans(&source, &wish, &patterns, prices)?;
+        let best = found.fastest()?;
+        let network = &source.network.name;
+        let results = if self.json {
+            let provenance = Provenance::now(Some(cost.source.clone()), 0);
+            output::json(&PlansReport { network, threads, found: &found, provenance })?
+        } else {
+            plans::text(network, threads, &found)
+        };
+        let printed = output::results(&results);
+        if let Some(folder) = &self.out {
+            plan::write(folder, &source, &planned, best)?;
+            output::note(format_args!("the fastest plan was written to {}", folder.display()));
         }
         printed
     }

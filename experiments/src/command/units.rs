@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use simulator::network::Weights;
-use simulator::pattern::Family;
 
-use super::options::{MemoryArgs, NetworkArgs, fraction};
+use super::options::{FamilyArg, MemoryArgs, NetworkArgs, fraction};
 use super::run::read_configuration;
 use crate::provenance::Provenance;
 use crate::report::table;
@@ -60,15 +59,6 @@ pub struct UnitsArgs {
     json: bool,
 }
 
-/// Families of patterns that can be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FamilyArg {
-    /// Single units: saves products
-    SubBlock,
-    /// All outputs' units of an input, diagonal and kernel position: saves rotations too
-    RotationAligned,
-}
-
 #[derive(Debug, Serialize)]
 struct UnitsReport<'a> {
     network: &'a str,
@@ -95,10 +85,7 @@ impl UnitsArgs {
                     .with_context(|| format!("reading scores {}", path.display()))
             })
             .transpose()?;
-        let family = match self.family {
-            FamilyArg::SubBlock => Family::SubBlock,
-            FamilyArg::RotationAligned => Family::RotationAligned,
-        };
+        let family = self.family.family();
         let pruning = self.keep.map(|keep| Pruning { keep, family });
         let found = units::find(&model, &configuration, &self.layer, pruning, importance.as_ref())?;
         let network = &source.network.name;

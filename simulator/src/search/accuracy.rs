@@ -16,6 +16,11 @@ const POWERS: [f64; 4] = [1.0, 1.5, 2.0, 3.0];
 /// Share of trained patterns, of networks left out, whose drop is not above the upper end of its interval.
 const COVERED: f64 = 0.9;
 
+/// What a drop is in units of, in points, for a dense error in percent.
+fn scale(dense_error: f64) -> f64 {
+    dense_error.max(0.0).sqrt()
+}
+
 /// Shares of a layer's importance that a pattern keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KeptImportance {
@@ -112,11 +117,17 @@ impl AccuracyModel {
         if expected == 0.0 { 0.0 } else { expected + self.margin }
     }
 
-    /// The same for a network of another dense error, in percent; the margin stays.
+    /// The same for a network of another dense error, in percent.
     #[must_use]
     pub fn scaled(&self, dense_error: f64) -> Self {
-        let scale = dense_error.max(0.0).sqrt();
-        Self { groups: self.groups * scale, units: self.units * scale, ..*self }
+        let scale = scale(dense_error);
+        let (groups, units, margin) = (self.groups, self.units, self.margin);
+        Self {
+            groups: groups * scale,
+            units: units * scale,
+            margin: margin * scale,
+            power: self.power,
+        }
     }
 
     /// The drop that is expected of a trained pattern.
@@ -196,13 +207,18 @@ impl AccuracyModel {
             left_out.extend(own.map(|row| beside(row, &model)));
         }
         let mut model = Self::least_squares(&long, Self::best_power(&long));
-        let errors = |of: fn(f64) -> f64| {
-            let mut all: Vec<f64> =
-                left_out.iter().map(|row| of(row.measured - row.expected)).collect();
+        let sorted = |mut all: Vec<f64>| {
             all.sort_by(f64::total_cmp);
             all
         };
-        let (sizes, below) = (errors(f64::abs), errors(|error| error));
+        let error = |row: &LeftOutPattern| row.measured - row.expected;
+        let sizes = sorted(left_out.iter().map(|row| error(row).abs()).collect());
+        // Intervals are in the same units as drops.
+        let units = |row: &LeftOutPattern| {
+            let own = long.iter().find(|r| r.network == row.network);
+            own.map_or(1.0, |r| scale(r.dense_error))
+        };
+        let below = sorted(left_out.iter().map(|row| error(row) / units(row)).collect());
         let at = |all: &[f64], share: f64| all[((all.len() - 1) as f64 * share).ceil() as usize];
         model.margin = at(&below, COVERED).max(0.0);
         Ok(AccuracyFit {

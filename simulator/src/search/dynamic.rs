@@ -99,7 +99,7 @@ pub(crate) struct LayoutSearch<'a> {
 pub(crate) struct Only {
     /// Packings of the image.
     pub(crate) inputs: BTreeSet<InputPacking>,
-    /// Layouts and fold masks of what each block's linear stage gives.
+    /// Layouts and fold masks of what each block's linear stage gives; of blocks without an entry, all.
     pub(crate) targets: Vec<BTreeSet<Target>>,
 }
 
@@ -191,7 +191,7 @@ impl<'a> LayoutSearch<'a> {
             settings: self.settings(block),
             chain: &self.chain,
             blocks: self.blocks,
-            only: self.only.as_ref().map(|only| &only.targets[block]),
+            only: self.only.as_ref().and_then(|only| only.targets.get(block)),
         }
     }
 

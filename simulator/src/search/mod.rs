@@ -31,7 +31,8 @@ pub use front::pareto_front;
 pub use journal::{Journal, Point, Record};
 pub use obstacle::Obstacle;
 pub use patterns::{
-    Importance, Marginal, PLAN, Patterns, Plan, PlannedLayer, Plans, Request, cut_to_groups, grouped, pruned,
+    Importance, Marginal, PLAN, PatternUnits, Patterns, Plan, PlannedLayer, Plans, Request,
+    cut_to_groups, grouped, pattern_units, pruned,
 };
 pub use price::{Pricer, WorkPricer, price_program};
 pub use run::{Candidate, Outcome, Search};

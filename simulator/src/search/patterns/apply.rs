@@ -57,23 +57,39 @@ pub fn grouped(folded: &Folded, patterns: &Patterns) -> Result<Folded> {
     Ok(grouped)
 }
 
-/// The network with its patterns, under a configuration, which says what the units are: the least important ones go.
+/// The units of a layer under its pattern.
+#[derive(Debug, Clone)]
+pub struct PatternUnits {
+    /// Name of the layer.
+    pub layer: String,
+    /// Its convolution, with its groups; those of a shuffled one are zeros among the weights of one group.
+    pub geometry: ConvGeometry,
+    /// The unit of each weight.
+    pub map: UnitMap,
+    /// The units within the groups, and those of them that are kept.
+    pub present: Pattern,
+    /// Those kept.
+    pub kept: Pattern,
+}
+
+/// The units of every layer that has a pattern, under a configuration of the network: the least important ones go.
 ///
 /// # Errors
-/// A configuration that does not fit the network, and layers whose weights belong to no one unit.
-pub fn pruned(
+/// A configuration that does not fit the network, importance of another number of weights, and layers whose weights belong
+/// to no one unit.
+pub fn pattern_units(
     folded: &Folded,
     configuration: &Configuration,
     patterns: &Patterns,
     importance: &Importance,
-) -> Result<Folded> {
-    let mut pruned = grouped(folded, patterns)?;
+) -> Result<Vec<PatternUnits>> {
+    let grouped = grouped(folded, patterns)?;
     let chain = configuration.parameters.ideal_chain()?;
-    let placed = lower(&pruned, configuration, &chain, false)?.linear;
-    for (stage, dense) in pruned.stages.iter_mut().zip(&folded.stages) {
-        let removes = |choice: &&PatternChoice| choice.family != Family::Dense;
-        let Some(choice) = patterns.get(&stage.name).filter(removes) else { continue };
-        let (StageKind::Linear(linear), StageKind::Linear(dense)) = (&mut stage.kind, &dense.kind)
+    let placed = lower(&grouped, configuration, &chain, false)?.linear;
+    let mut found = Vec::new();
+    for (stage, dense) in grouped.stages.iter().zip(&folded.stages) {
+        let Some(choice) = patterns.get(&stage.name) else { continue };
+        let (StageKind::Linear(linear), StageKind::Linear(dense)) = (&stage.kind, &dense.kind)
         else {
             continue;
         };
@@ -84,14 +100,45 @@ pub fn pruned(
             .ok_or_else(|| Error::unsupported(&stage.name, "its importance is not known"))?;
         let map = UnitMap::placed(placed)?;
         let scores = cut_to_groups(&dense.geometry, choice.grouping, scores)?;
-        let all = Pattern::from_scores(&map, &linear.weights, &scores)?;
-        let kept = all.prune(choice.family, choice.keep())?;
-        let keep: Vec<bool> = map.units.iter().map(|u| kept.units.contains_key(u)).collect();
-        for (weight, unit) in linear.weights.iter_mut().zip(&map.of_weight) {
-            if !keep[*unit as usize] {
-                *weight = 0.0;
+        let present = Pattern::from_scores(&map, &linear.weights, &scores)?;
+        let kept = match choice.family {
+            Family::Dense => present.clone(),
+            family => present.prune(family, choice.keep())?,
+        };
+        let (layer, geometry) = (stage.name.clone(), linear.geometry);
+        found.push(PatternUnits { layer, geometry, map, present, kept });
+    }
+    Ok(found)
+}
+
+/// The network with its patterns: the weights of units that are not kept are zero.
+///
+/// # Errors
+/// Those of [`pattern_units`].
+pub fn pruned(
+    folded: &Folded,
+    configuration: &Configuration,
+    patterns: &Patterns,
+    importance: &Importance,
+) -> Result<Folded> {
+    let mut pruned = grouped(folded, patterns)?;
+    for units in pattern_units(folded, configuration, patterns, importance)? {
+        let keep = units.keep();
+        let stage = pruned.stages.iter_mut().find(|stage| stage.name == units.layer);
+        if let Some(StageKind::Linear(linear)) = stage.map(|stage| &mut stage.kind) {
+            for (weight, unit) in linear.weights.iter_mut().zip(&units.map.of_weight) {
+                if !keep[*unit as usize] {
+                    *weight = 0.0;
+                }
             }
         }
     }
     Ok(pruned)
+}
+
+impl PatternUnits {
+    /// For each unit of the map, whether it is kept.
+    pub fn keep(&self) -> Vec<bool> {
+        self.map.units.iter().map(|unit| self.kept.units.contains_key(unit)).collect()
+    }
 }

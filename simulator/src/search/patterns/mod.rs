@@ -28,7 +28,7 @@ use crate::network::{ConvGeometry, Model};
 use crate::pattern::{Family, Grouping, PatternChoice};
 use crate::{Error, Result};
 
-pub use apply::{Patterns, cut_to_groups, grouped, pruned};
+pub use apply::{PatternUnits, Patterns, cut_to_groups, grouped, pattern_units, pruned};
 
 /// Importance of every weight by layer, of dense layers: `[out][in][kernel row][kernel column]`.
 pub type Importance = BTreeMap<String, Vec<f64>>;
@@ -234,7 +234,7 @@ impl Search<'_> {
             ..self.space.clone()
         };
         let mut only = Only::default();
-        for groups in request.uniform(layered) {
+        for groups in request.uniform(layered).into_iter().rev() {
             let grouping = Grouping { groups, shuffled: false };
             let choice = PatternChoice { grouping, ..PatternChoice::DENSE };
             let fitting = layered.iter().zip(all).filter_map(|(layered, block)| {
@@ -244,6 +244,10 @@ impl Search<'_> {
             let folded = grouped(folded, &fitting.collect())?;
             let blocks = blocks(&folded)?;
             let mut search = LayoutSearch::new(&folded, &blocks, &space, memo, self.watch, log_n);
+            if !only.inputs.is_empty() {
+                // The packings of the sparsest network, which is the quickest to look at, are those of the others.
+                search = search.among(Only { inputs: only.inputs.clone(), targets: Vec::new() });
+            }
             let slots = 1 << (log_n - 1);
             search.solve(0, 0)?.iter().for_each(|path| only.add(path, slots));
         }

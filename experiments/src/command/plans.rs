@@ -1,0 +1,85 @@
+//! How plans are told.
+
+use simulator::search::{LayerPrice, Marginal, Plan};
+
+use crate::memory::show_bytes;
+use crate::plan::PlansFound;
+use crate::report::table;
+
+/// Everything that a search for plans found.
+pub(super) fn text(network: &str, threads: usize, found: &PlansFound) -> String {
+    let plans = &found.plans;
+    let fit = &found.accuracy;
+    let mut text = format!(
+        "{network}, {threads} threads: the best of {:.3e} configurations (schedules not counted), {} patterns between layouts \
+         priced, {:.1} s\n\naccuracy: {:.2} % dense; expected drops are missed by {:.2} points (median) and {:.2} (worst) on \
+         networks left out; --max-drop is kept by the upper end, {:.2} points above what is expected; at most {} groups\n\n",
+        plans.configurations,
+        plans.priced,
+        found.seconds,
+        100.0 * found.dense_accuracy,
+        fit.median_error,
+        fit.worst_error,
+        fit.model.margin,
+        found.max_groups,
+    );
+    text += "Pareto front of latency, expected accuracy and memory\n";
+    text += &front(&plans.front);
+    if let Some(best) = plans.front.first() {
+        text += "\nthe fastest, and what its next patterns would cost (-: save)\n";
+        text += &layers(best);
+    }
+    text
+}
+
+fn front(plans: &[Plan]) -> String {
+    let head = ["predicted ms", "expected drop", "at most", "memory", "logit bits", "N", "digits of"];
+    let names = plans.first().map(|p| p.layers.iter().map(|l| l.layer.clone()));
+    let head = head.map(str::to_owned).into_iter().chain(names.into_iter().flatten());
+    let mut rows = vec![head.collect::<Vec<_>>()];
+    for (k, plan) in plans.iter().enumerate() {
+        let e = &plan.evaluated;
+        let parameters = &e.configuration.parameters;
+        let mut row = vec![
+            format!("{:.1}", e.latency_ms),
+            format!("{:.2}", plan.expected_drop),
+            format!("{:.2}", plan.upper_drop),
+            show_bytes(e.memory.total_bytes()),
+            e.precision.map_or("unknown".into(), |p| format!("{:.1}", p.relative_bits)),
+            format!("2^{}", parameters.log_n),
+            parameters.alpha.to_string(),
+        ];
+        // Of all but the first, only what differs from it.
+        let first = plans.first().filter(|_| k > 0);
+        row.extend(plan.layers.iter().enumerate().map(|(at, layer)| {
+            match first.and_then(|p| p.layers.get(at)) {
+                Some(same) if same.choice == layer.choice => "same".into(),
+                _ => layer.choice.to_string(),
+            }
+        }));
+        rows.push(row);
+    }
+    table(rows)
+}
+
+fn layers(plan: &Plan) -> String {
+    let head = ["layer", "groups, units", "ms", "importance kept", "instead", "more ms", "more points"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for layer in &plan.layers {
+        let own = |l: &&LayerPrice| l.layer == layer.layer;
+        let ms = plan.evaluated.layers.iter().find(own).map_or(0.0, |l| l.latency_ms);
+        let kept = format!("{:.1} % x {:.1} %", 100.0 * layer.kept.groups, 100.0 * layer.kept.units);
+        let first = [layer.layer.clone(), layer.choice.to_string(), format!("{ms:.1}"), kept];
+        let instead = |m: &Marginal| {
+            [m.choice.to_string(), format!("{:+.2}", m.latency_ms), format!("{:+.2}", m.drop)]
+        };
+        if layer.next.is_empty() {
+            rows.push(first.iter().cloned().chain([String::new(), String::new(), String::new()]).collect());
+        }
+        for (k, next) in layer.next.iter().enumerate() {
+            let left = if k == 0 { first.clone() } else { Default::default() };
+            rows.push(left.into_iter().chain(instead(next)).collect());
+        }
+    }
+    table(rows)
+}
