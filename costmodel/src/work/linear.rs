@@ -78,6 +78,7 @@ impl Counter {
         // Terms and plaintexts of unrotated sources are absent from the special limbs. The shape does not tell
         // how many they are: all pairs of source and shift are taken to occur equally often.
         let present = self.limbs + special * if rotated > 0.0 { rotations / rotated } else { 0.0 };
+        let groups = engine::eval::groups_of(shape.rotations + shape.unrotated) as f64;
         let mut totals = Vec::with_capacity(12);
 
         // Rotations: key products, reduced and permuted, two words each.
@@ -98,7 +99,12 @@ impl Counter {
         // Sums.
         if shape.plaintexts > 0 {
             totals.push((Feature::DotProducts, 2.0 * terms * present * n));
-            totals.push((Feature::Reductions, 2.0 * shape.outputs as f64 * limbs * n));
+            let sums = 2.0 * shape.outputs as f64 * limbs * n;
+            totals.push((Feature::Reductions, groups * sums));
+            if groups > 1.0 {
+                // Cleared at first, as every group adds to them.
+                totals.push((Feature::ElementwiseWords, sums));
+            }
             // A plaintext of fewer words is read over and over, by then from the nearest cache.
             let share = shape.plaintext_share(n);
             let limb_bytes = share * self.limb_bytes();
@@ -109,7 +115,7 @@ impl Counter {
         } else if !is_direct(shape) {
             totals.push((Feature::ElementwiseWords, 2.0 * terms * present * n));
         }
-        let buffer = 2.0 * rotated * CHUNK * WORD;
+        let buffer = 2.0 * (rotated / groups).ceil() * CHUNK * WORD;
         let reads = if is_direct(shape) { 0.0 } else { 2.0 * terms * present };
         let buffer_reads = reads * self.limb_bytes();
         totals.push((Feature::CachedBytes, buffer_reads * self.overflow(buffer)));
