@@ -21,9 +21,12 @@ pub enum Feature {
     Reductions,
     /// Words added, subtracted, scaled, permuted or copied within a limb.
     ElementwiseWords,
-    /// Bytes read from the last-level cache, a chunk here and a chunk there or constants of transforms, because the second
-    /// level is too small to keep them.
+    /// Bytes read from the last-level cache, a chunk here and a chunk there, because the second level is too small to keep them.
     CachedBytes,
+    /// Bytes of constants of transforms that are read from there.
+    ConstantBytes,
+    /// Bytes of digits that key products read from there.
+    DigitBytes,
     /// Bytes of operands, intermediate polynomials and results read and written within the last-level cache.
     CiphertextBytes,
     /// The same, where they are too large for that cache together.
@@ -61,7 +64,7 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::WideButterflies,
@@ -71,6 +74,8 @@ impl Feature {
         Self::Reductions,
         Self::ElementwiseWords,
         Self::CachedBytes,
+        Self::ConstantBytes,
+        Self::DigitBytes,
         Self::CiphertextBytes,
         Self::SpilledBytes,
         Self::KeyBytes,
@@ -105,6 +110,8 @@ impl Feature {
             Self::Reductions => "reduction_ns_per_word",
             Self::ElementwiseWords => "elementwise_ns_per_word",
             Self::CachedBytes => "last_level_cache_ns_per_byte",
+            Self::ConstantBytes => "constants_cache_ns_per_byte",
+            Self::DigitBytes => "digits_cache_ns_per_byte",
             Self::CiphertextBytes => "ciphertext_cache_ns_per_byte",
             Self::SpilledBytes => "ciphertext_memory_ns_per_byte",
             Self::KeyBytes => "key_memory_ns_per_byte",
@@ -132,6 +139,8 @@ impl Feature {
             Self::Reductions => "modular reduction",
             Self::ElementwiseWords => "elementwise arithmetic",
             Self::CachedBytes => "last-level cache traffic",
+            Self::ConstantBytes => "reading constants",
+            Self::DigitBytes => "reading digits",
             Self::CiphertextBytes => "ciphertexts in the cache",
             Self::SpilledBytes => "ciphertexts in memory",
             Self::KeyBytes => "reading keys",

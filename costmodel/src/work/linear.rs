@@ -87,7 +87,7 @@ impl Counter {
         totals.push((Feature::ElementwiseWords, 2.0 * rotations * limbs * n));
         let digit_reads = rotations * self.digits() * limbs * self.limb_bytes();
         let scratch = shape.decomposed as f64 * self.digits() * self.limb_bytes();
-        totals.push((Feature::CachedBytes, digit_reads * self.overflow(scratch)));
+        totals.push((Feature::DigitBytes, digit_reads * self.overflow(scratch)));
         let shifts = distinct_shifts(shape) as f64;
         totals.extend(self.keys(shifts));
         // Unrotated sources are copied, and scaled by P where there are special limbs.

@@ -190,7 +190,7 @@ impl Counter {
         let wide = if self.wide { butterflies } else { 0.0 };
         [
             (direction, butterflies),
-            (Feature::CachedBytes, constants * (near - far).max(0.0)),
+            (Feature::ConstantBytes, constants * (near - far).max(0.0)),
             (Feature::SpilledBytes, constants * far),
             (Feature::WideButterflies, wide),
         ]
