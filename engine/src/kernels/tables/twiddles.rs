@@ -34,6 +34,12 @@ impl Twiddles {
         self.values.len()
     }
 
+    /// Bytes that a transform reads of them, whatever the instruction set: two words for each of its own. (Those with doubles read
+    /// as many that are derived from them.)
+    pub(crate) fn bytes(&self) -> u64 {
+        ((self.values.len() + self.quotients.len()) * size_of::<u64>()) as u64
+    }
+
     /// The constants, in `[0, q)`.
     #[inline]
     pub(crate) fn values(&self) -> &[u64] {
