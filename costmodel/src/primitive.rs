@@ -136,7 +136,7 @@ pub struct Setting {
     pub alpha: usize,
     /// Threads.
     pub threads: usize,
-    /// Whether primes are above about 2^46.9, so that transforms correct between stages.
+    /// Whether transforms modulo any of the primes correct words between stages, see [`engine::ntt::corrects`].
     #[serde(default)]
     pub wide: bool,
     /// Keys.

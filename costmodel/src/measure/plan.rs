@@ -12,7 +12,7 @@ use crate::primitive::KeyStorage;
 
 /// Bits of primes whose transforms need no corrections. Within a class costs do not depend on the value.
 const PRIME_BITS: u32 = 46;
-/// Bits of primes whose transforms correct between stages.
+/// Bits of primes whose transforms correct between stages, where those of any do.
 const WIDE_PRIME_BITS: u32 = 50;
 
 /// Most passes over a plan's sets.
@@ -68,7 +68,7 @@ impl SetPlan {
 
     /// Whether transforms correct between stages.
     pub(super) fn is_wide(&self) -> bool {
-        self.prime_bits == WIDE_PRIME_BITS
+        engine::ntt::corrects(f64::from(self.prime_bits).exp2(), self.log_n)
     }
 
     /// Bytes of one key for the highest level.

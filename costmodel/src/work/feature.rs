@@ -158,7 +158,7 @@ impl Feature {
 
     /// Whether every machine has such work.
     pub fn is_everywhere(self) -> bool {
-        self != Self::MaskWords
+        !matches!(self, Self::MaskWords | Self::WideButterflies)
     }
 
     /// How it behaves with the number of threads.

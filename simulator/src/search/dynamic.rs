@@ -120,7 +120,7 @@ impl<'a> Programme<'a> {
                     special,
                     alpha: special,
                     threads: self.space.threads,
-                    wide: self.space.is_wide(),
+                    wide: self.space.is_wide(self.log_n),
                     keys: self.space.keys(),
                 });
             }
