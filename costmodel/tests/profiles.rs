@@ -296,6 +296,7 @@ fn points_whose_work_cannot_be_counted_are_not_fitted() {
         plaintext_words: 0,
         outputs: 1,
         rescale: false,
+        detail: None,
     };
     points[3].operation = costmodel::Primitive::Linear(shape).into();
     assert!(matches!(fit(&points, &profile.machine.caches), Err(Error::Fit(_))));

@@ -70,6 +70,7 @@ fn a_product_is_counted_on_any_threads() {
     let form = KeyForm::of_prime(46_f64.exp2());
     assert_eq!(key.key_bytes, 3 * 7 * n * u64::from(form.pair_bits()) / 8);
     assert_eq!(counts.distinct_key_bytes(), key.key_bytes);
+    assert_eq!((key.digit_bytes, key.read_bytes), (8 * 3 * 7 * n, 8 * 5 * n));
     assert_eq!(key.mask_words, if form.components == 1 { 3 * 7 * n } else { 0 });
     assert_eq!(counts.of(Kernel::Permute), Amount::default());
 }

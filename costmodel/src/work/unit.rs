@@ -9,7 +9,7 @@ impl Counter {
     pub(super) fn unit(&mut self, unit: Unit) {
         let words = unit.words(self.n as usize) as f64;
         // Of one prime and direction, and the limb itself.
-        self.constants = 3.0 * self.limb_bytes();
+        self.constants = self.constant_bytes() + self.limb_bytes();
         let amounts: Vec<(Feature, f64)> = match unit {
             Unit::ForwardNtt => self.ntts(Feature::ForwardButterflies, 1.0).into(),
             Unit::InverseNtt => self.ntts(Feature::InverseButterflies, 1.0).into(),

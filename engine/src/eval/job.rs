@@ -18,7 +18,7 @@ use crate::keys::{GaloisKey, SwitchingKey};
 use crate::poly::CHUNK_WORDS;
 
 /// Chunks that one parallel task takes within a limb.
-const CHUNKS_PER_TASK: usize = 4;
+pub const CHUNKS_PER_TASK: usize = 4;
 
 /// The factors of a destination that does not use a rotated source.
 static ZEROS: [u64; CHUNK_WORDS] = [0; CHUNK_WORDS];

@@ -21,6 +21,7 @@ use crate::params::Parameters;
 use crate::{Error, Result};
 
 pub use batches::PlaintextSource;
+pub use job::CHUNKS_PER_TASK;
 pub use plan::{LinearPlan, LinearTerm, PlanShape, groups_of};
 
 /// Relative difference up to which two scales count as equal. Scales are products and quotients of a few

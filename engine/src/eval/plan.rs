@@ -221,7 +221,29 @@ impl LinearPlan {
         } else {
             self.outputs.iter().flatten().map(|s| s.plaintext).collect()
         };
+        let turned = |r: usize| self.rotated[r].galois != 1;
+        let keys: BTreeSet<usize> =
+            self.rotated.iter().map(|r| r.galois).filter(|g| *g != 1).collect();
+        let summands = || self.outputs.iter().flatten();
+        let blocks = || self.groups.iter().flat_map(|group| &group.blocks);
+        let products = |which: &dyn Fn(usize) -> bool| -> usize {
+            if self.is_direct() {
+                return 0;
+            }
+            if self.plaintexts == 0 {
+                return summands().filter(|s| which(s.rotated)).count();
+            }
+            let terms = |block: &Block| block.terms.iter().filter(|t| which(t.rotated)).count();
+            blocks().map(|block| block.outputs.len() * terms(block)).sum()
+        };
+        let special: BTreeSet<usize> =
+            summands().filter(|s| turned(s.rotated)).map(|s| s.plaintext).collect();
         PlanShape {
+            keys: keys.len(),
+            sums: blocks().map(|block| block.outputs.len()).sum(),
+            products: products(&|_| true),
+            special_products: products(&turned),
+            special_plaintexts: if self.plaintexts == 0 { 0 } else { special.len() },
             sources: self.sources,
             decomposed: self.decomposed(),
             rotations,
@@ -238,6 +260,18 @@ impl LinearPlan {
 /// Counts of a [`LinearPlan`], as executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanShape {
+    /// Distinct rotations, whatever they rotate: keys.
+    pub keys: usize,
+    /// Sums that are made of pairs and plaintexts for a limb: of each destination one for each group of rotated sources that has
+    /// summands for it. Zero for a plain sum.
+    pub sums: usize,
+    /// Products of pairs and plaintexts in a limb of the level, those with zero included where destinations do not use the same
+    /// sources; of a plain sum the summands, none where every destination is a rotation as it is.
+    pub products: usize,
+    /// The same in a special limb, where sources that are not rotated are absent.
+    pub special_products: usize,
+    /// Distinct plaintexts that are read in a special limb.
+    pub special_plaintexts: usize,
     /// Source ciphertexts.
     pub sources: usize,
     /// Sources that are decomposed because something rotates them.

@@ -75,8 +75,10 @@ pub struct Amount {
     pub permuted_words: u64,
     /// Words of keys that were made from their seeds.
     pub mask_words: u64,
-    /// Bytes of polynomials read, each operand once a call.
+    /// Bytes of polynomials read, each operand once a call; but for digits.
     pub read_bytes: u64,
+    /// Bytes of digits that key products read.
+    pub digit_bytes: u64,
     /// Bytes of keys read, as they are stored.
     pub key_bytes: u64,
     /// Bytes of factors of pairs read: of plaintexts, as far as these are kept.
@@ -95,6 +97,7 @@ impl AddAssign for Amount {
         self.permuted_words += other.permuted_words;
         self.mask_words += other.mask_words;
         self.read_bytes += other.read_bytes;
+        self.digit_bytes += other.digit_bytes;
         self.key_bytes += other.key_bytes;
         self.factor_bytes += other.factor_bytes;
         self.constant_bytes += other.constant_bytes;

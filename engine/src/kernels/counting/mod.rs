@@ -277,7 +277,8 @@ fn note_key_product(length: usize, product: &KeyProduct<'_>, made: bool, modulus
         products: (2 * pairs + added) as u64,
         permuted_words: if permutation.is_some() { 2 * length as u64 } else { 0 },
         mask_words: if made { pairs as u64 } else { 0 },
-        read_bytes: bytes(pairs + added + masks_read),
+        read_bytes: bytes(added + masks_read),
+        digit_bytes: bytes(pairs),
         key_bytes,
         written_bytes: bytes(2 * length + if made { pairs } else { 0 }),
         ..Amount::default()

@@ -43,6 +43,7 @@ fn in_both(a: Primitive, b: Primitive) -> Primitive {
         plaintext_words: a.plaintext_words.min(b.plaintext_words),
         outputs: a.outputs.min(b.outputs),
         rescale: a.rescale && b.rescale,
+        detail: None,
     })
 }
 
