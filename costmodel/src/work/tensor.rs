@@ -25,6 +25,7 @@ impl Counter {
             &[
                 (Feature::KeyProducts, self.key_products()),
                 key_bytes,
+                self.digit_bytes(1.0, 1.0),
                 masks,
                 (Feature::Reductions, 2.0 * all * n),
                 // P c1 on the level's own limbs.
