@@ -48,15 +48,25 @@ impl From<Client> for Operation {
 
 /// Whether an operation's keys, plaintexts and operands were in the caches when it started.
 ///
-/// In a program they are not, except for the ciphertexts just computed: every layer has its own keys and
-/// plaintexts, together larger than any cache. Both are measured, so that arithmetic and memory can be told apart.
+/// In a program they are not, except for the ciphertexts just computed: every layer has its own rotation keys and
+/// plaintexts, together larger than any cache. But products of ciphertexts have one key, and follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Residency {
     /// Keys and plaintexts come from memory; source ciphertexts were touched last.
     Cold,
-    /// The operation runs again and again on the same data.
+    /// An operation of the same kind ran before, with the same key; client's steps run again and again on the same data.
     Warm,
+}
+
+impl Primitive {
+    /// Where its key and plaintexts are within a program.
+    pub fn residency(&self) -> Residency {
+        match self {
+            Self::SumSquares { .. } | Self::Multiply { .. } => Residency::Warm,
+            _ => Residency::Cold,
+        }
+    }
 }
 
 impl Operation {
@@ -120,7 +130,9 @@ fn hash_unit(hash: &mut Fnv, unit: &Unit) {
         Unit::ForwardNtt => hash.words(&[200]),
         Unit::InverseNtt => hash.words(&[201]),
         Unit::KeyProduct { digits } => hash.words(&[202, digits]),
+        Unit::KeyProductHeld { digits } => hash.words(&[208, digits]),
         Unit::PairSum { terms, outputs } => hash.words(&[203, terms, outputs]),
+        Unit::PeriodicPairSum { terms, outputs } => hash.words(&[209, terms, outputs]),
         Unit::Conversion { rows } => hash.words(&[204, rows]),
         Unit::Lift => hash.words(&[205]),
         Unit::Scale => hash.words(&[206]),

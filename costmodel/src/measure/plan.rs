@@ -251,10 +251,10 @@ fn cases_at(level: usize, keys: usize, results: usize) -> Vec<Case> {
     }
     let products = [(1, true), (1, false), (4, true)];
     for (terms, rescale) in products {
-        push(Kind::SumSquares { terms, rescale }, Residency::Cold);
+        push(Kind::SumSquares { terms, rescale }, Residency::Warm);
     }
+    push(Kind::Multiply { rescale: true }, Residency::Warm);
     let others = [
-        Kind::Multiply { rescale: true },
         Kind::Add,
         Kind::AddPlain,
         Kind::Rescale,

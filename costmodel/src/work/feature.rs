@@ -15,6 +15,8 @@ pub enum Feature {
     KeyProducts,
     /// Multiply-accumulates of ciphertext words by plaintext or ciphertext words.
     DotProducts,
+    /// Multiply-accumulates of ciphertext words by words of a subring's plaintexts, which serve eight adjacent ones or more.
+    PeriodicProducts,
     /// Products of basis conversions, the quotient's included.
     Conversions,
     /// Words brought below the prime after a sum of products.
@@ -64,12 +66,13 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::WideButterflies,
         Self::KeyProducts,
         Self::DotProducts,
+        Self::PeriodicProducts,
         Self::Conversions,
         Self::Reductions,
         Self::ElementwiseWords,
@@ -106,6 +109,7 @@ impl Feature {
             Self::WideButterflies => "wide_prime_extra_ns_per_butterfly",
             Self::KeyProducts => "key_product_ns_per_multiply",
             Self::DotProducts => "dot_product_ns_per_multiply",
+            Self::PeriodicProducts => "periodic_product_ns_per_multiply",
             Self::Conversions => "basis_conversion_ns_per_multiply",
             Self::Reductions => "reduction_ns_per_word",
             Self::ElementwiseWords => "elementwise_ns_per_word",
@@ -135,6 +139,7 @@ impl Feature {
             Self::WideButterflies => "corrections for wide primes",
             Self::KeyProducts => "key products",
             Self::DotProducts => "plaintext and tensor products",
+            Self::PeriodicProducts => "products with plaintexts of a subring",
             Self::Conversions => "basis conversion",
             Self::Reductions => "modular reduction",
             Self::ElementwiseWords => "elementwise arithmetic",

@@ -5,6 +5,20 @@ use engine::eval::groups_of;
 use super::{CHUNK, Counter, Feature, TASK, WORD};
 use crate::primitive::LinearShape;
 
+/// Least adjacent words that share a factor of a plaintext of a subring, in the engine's inner loops.
+const LEAST_RUN: f64 = 8.0;
+
+impl LinearShape {
+    /// What its products with plaintexts are.
+    fn products(&self, n: f64) -> Feature {
+        if self.plaintext_share(n) * LEAST_RUN <= 1.0 {
+            Feature::PeriodicProducts
+        } else {
+            Feature::DotProducts
+        }
+    }
+}
+
 /// What the numbers of a shape do not tell: by the plan, or as it is taken to be.
 struct Detail {
     /// Each key is read from memory once however many sources it rotates, as the engine takes all rotations by one shift together.
@@ -128,7 +142,7 @@ impl Counter {
 
         // Sums.
         if shape.plaintexts > 0 {
-            totals.push((Feature::DotProducts, 2.0 * products * n));
+            totals.push((shape.products(n), 2.0 * products * n));
             totals.push((Feature::Reductions, 2.0 * detail.sums * limbs * n));
             if groups > 1.0 {
                 // Cleared at first, as every group adds to them.
