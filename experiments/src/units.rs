@@ -129,8 +129,8 @@ fn own<'a>(layer: &Layer, placed: &'a [Placed]) -> simulator::Result<&'a Placed>
         input: g.input,
         output: layer.output,
         kernel: (g.input.height, g.input.width),
-        stride: 1,
-        padding: 0,
+        stride: (1, 1),
+        padding: (0, 0),
         groups: 1,
     });
     if *g == own && g.input.len() == layer.input.len() {

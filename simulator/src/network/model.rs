@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::operations::dilated;
 use super::{Layer, LayerKind, Network, OUTPUT, Weights};
 use crate::{Error, Result};
 
@@ -10,7 +11,8 @@ use crate::{Error, Result};
 pub enum LayerParameters {
     /// The layer has none.
     None,
-    /// Weights `[out][in / groups][k][k]` or `[out][in]`, and one bias per output channel.
+    /// Weights `[out][in / groups][rows][columns]` (of a dilated kernel with its zeros) or `[out][in]`, and one bias per
+    /// output channel.
     Linear {
         /// Weights.
         weight: Vec<f64>,
@@ -81,9 +83,10 @@ impl Model {
                 }
             };
             parameters.push(match layer.kind {
-                LayerKind::Conv { out, kernel, groups, bias, .. } => {
-                    let shape = [out, channels / groups, kernel, kernel];
+                LayerKind::Conv { out, window, groups, bias } => {
+                    let shape = [out, channels / groups, window.kernel.0, window.kernel.1];
                     let weight = weights.expect_shape(&format!("{name}.weight"), &shape)?.to_vec();
+                    let weight = dilated(&window, weight);
                     LayerParameters::Linear { weight, bias: bias_of(bias, out)? }
                 }
                 LayerKind::Fc { out, bias } => {
@@ -92,7 +95,9 @@ impl Model {
                     LayerParameters::Linear { weight, bias: bias_of(bias, out)? }
                 }
                 LayerKind::Activation => activation(weights, &format!("{name}.coeffs"), channels)?,
-                LayerKind::BatchNorm { epsilon } => batch_norm(weights, name, channels, epsilon)?,
+                LayerKind::BatchNorm { epsilon, affine } => {
+                    batch_norm(weights, name, channels, (epsilon, affine))?
+                }
                 LayerKind::AvgPool { .. }
                 | LayerKind::Flatten
                 | LayerKind::Add
@@ -171,10 +176,14 @@ fn batch_norm(
     weights: &Weights,
     name: &str,
     channels: usize,
-    epsilon: f64,
+    (epsilon, affine): (f64, bool),
 ) -> Result<LayerParameters> {
     let get = |what: &str| weights.expect_shape(&format!("{name}.{what}"), &[channels]);
-    let (gamma, beta) = (get("weight")?, get("bias")?);
+    let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
+    let (gamma, beta) = match affine {
+        true => (get("weight")?, get("bias")?),
+        false => (&ones[..], &zeros[..]),
+    };
     let (mean, var) = (get("running_mean")?, get("running_var")?);
     if let Some(v) = var.iter().find(|v| **v + epsilon <= 0.0) {
         return Err(Error::Tensor {
