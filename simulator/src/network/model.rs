@@ -64,6 +64,15 @@ impl Model {
     /// [`Error::Tensor`] for a tensor that is missing or has another shape, and for a bound that is not positive or
     /// belongs to no activation.
     pub fn new(network: Network, weights: &Weights) -> Result<Self> {
+        Self::owning(network, weights.clone())
+    }
+
+    /// The same with weights of its own, which are then in memory once.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn owning(network: Network, mut weights: Weights) -> Result<Self> {
+        let bounds = bounds(&network, &weights)?;
         let mut parameters = Vec::new();
         for layer in &network.layers {
             let name = &layer.name;
@@ -85,18 +94,19 @@ impl Model {
             parameters.push(match layer.kind {
                 LayerKind::Conv { out, window, groups, bias } => {
                     let shape = [out, channels / groups, window.kernel.0, window.kernel.1];
-                    let weight = weights.expect_shape(&format!("{name}.weight"), &shape)?.to_vec();
-                    let weight = dilated(&window, weight);
-                    LayerParameters::Linear { weight, bias: bias_of(bias, out)? }
+                    let bias = bias_of(bias, out)?;
+                    let weight = weights.take(&format!("{name}.weight"), &shape)?;
+                    LayerParameters::Linear { weight: dilated(&window, weight), bias }
                 }
                 LayerKind::Fc { out, bias } => {
                     let shape = [out, layer.input.len()];
-                    let weight = weights.expect_shape(&format!("{name}.weight"), &shape)?.to_vec();
-                    LayerParameters::Linear { weight, bias: bias_of(bias, out)? }
+                    let bias = bias_of(bias, out)?;
+                    let weight = weights.take(&format!("{name}.weight"), &shape)?;
+                    LayerParameters::Linear { weight, bias }
                 }
-                LayerKind::Activation => activation(weights, &format!("{name}.coeffs"), channels)?,
+                LayerKind::Activation => activation(&weights, &format!("{name}.coeffs"), channels)?,
                 LayerKind::BatchNorm { epsilon, affine } => {
-                    batch_norm(weights, name, channels, (epsilon, affine))?
+                    batch_norm(&weights, name, channels, (epsilon, affine))?
                 }
                 LayerKind::AvgPool { .. }
                 | LayerKind::Flatten
@@ -104,7 +114,6 @@ impl Model {
                 | LayerKind::Shortcut { .. } => LayerParameters::None,
             });
         }
-        let bounds = bounds(&network, weights)?;
         Ok(Self { network, parameters, bounds })
     }
 
@@ -120,7 +129,7 @@ impl Model {
         let v = network.variant(variant)?;
         let network = network.with_groups(&v.groups)?;
         let weights = Weights::read_for(&network, &folder.join(&v.weights))?;
-        Self::new(network, &weights)
+        Self::owning(network, weights)
     }
 }
 
