@@ -1,15 +1,23 @@
 //! Models that other programs exported: they import, give the logits that onnxruntime gives, and run encrypted.
 //! How they were made: [make.py](onnx/make.py).
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use engine::params::Parameters;
 use experiments::onnx::{self, Options};
 use serde::Deserialize;
+use simulator::chain::Chain;
 use simulator::fold::{ActivationMethod, Folded};
+use simulator::interpret::{Client, Session};
+use simulator::lowering::lower;
 use simulator::network::Model;
+use simulator::precision::Demand;
+use simulator::program::PlaintextForm;
+use simulator::search::{Candidate, Journal, Limits, Search, Space, Watch, WorkPricer};
 
 /// What is known of a model.
 #[derive(Deserialize)]
@@ -110,4 +118,55 @@ fn operators_of_real_exports_are_among_them() {
     ] {
         assert!(seen.contains(operator), "{operator}");
     }
+}
+
+/// The search's best configuration of each model, run encrypted, has the framework's logits.
+#[test]
+fn encrypted_they_give_their_logits_too() {
+    let mut run = 0;
+    for (name, exported) in exported() {
+        let model = import(&name).unwrap();
+        let Ok(folded) = Folded::new(&model, ActivationMethod::PairedSquare) else { continue };
+        let pixels = image(&model, &exported);
+        let space = Space {
+            log_n: vec![13, 14],
+            special: vec![1],
+            max_inputs: 16,
+            max_ciphertexts: 16,
+            keep: 1,
+            quick: true,
+            paired_prime_bits: vec![46],
+            ..Space::default()
+        };
+        let limits = Limits { precision: Demand::Relative(11.0), ..Limits::default() };
+        let images = [pixels.clone()];
+        let search = Search {
+            space: &space,
+            limits: &limits,
+            pricer: &WorkPricer,
+            pricer_name: "work",
+            reference_accuracy: None,
+            images: &images,
+            seed: 1,
+            watch: Watch::default(),
+        };
+        let candidate = Candidate { variant: "onnx".into(), folded, accuracy: None };
+        let outcome = search.run(&[candidate], &mut Journal::new()).unwrap();
+        let best = outcome.best.unwrap_or_else(|| panic!("{name}: {:?}", outcome.obstacles));
+        let configuration = &best.configuration;
+        let folded = Folded::new(&model, configuration).unwrap();
+        let params = Parameters::new(&configuration.parameters.literal().unwrap()).unwrap();
+        let lowered = lower(&folded, configuration, &Chain::from(&params), true).unwrap();
+        let client = Client::new(&params);
+        let keys = Arc::new(client.evaluation_keys(&lowered.program).unwrap());
+        let form = PlaintextForm::Stored;
+        let session = Session::prepare(&params, keys, lowered.program.clone(), form).unwrap();
+        let inputs = client.encrypt(&lowered.program, &lowered.encode(&pixels).unwrap()).unwrap();
+        let execution = session.run(inputs).unwrap();
+        let found = lowered.decode(&client.decrypt(&execution.outputs).unwrap()).unwrap();
+        let agreed = bits(&found, &exported.logits);
+        assert!(agreed > 10.0, "{name}: {agreed} bits");
+        run += 1;
+    }
+    assert!(run >= 16, "{run}");
 }

@@ -16,11 +16,6 @@ impl Node {
         OnnxError::Node { node, operator, reason: reason.into() }
     }
 
-    /// The name of input number `k`; none if it is left out.
-    pub(super) fn input(&self, k: usize) -> Option<&str> {
-        self.inputs.get(k).map(String::as_str).filter(|name| !name.is_empty())
-    }
-
     pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
