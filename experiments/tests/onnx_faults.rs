@@ -111,7 +111,8 @@ fn lists_are_read_packed_or_not() {
     assert_eq!(results[0], results[1]);
     // Two windows down, four across; the first is at the padding above.
     assert_eq!(results[0].len(), 8);
-    assert_eq!(results[0][0], -f64::from(1) * 0.0 + 3.0 * 16.0 + 4.0 * 17.0 - 1.0 * 0.0 + 0.0);
+    // Weights are -3 to 4; of the first window, the lower row is inside: image values 0, 1 and 16, 17.
+    assert_eq!(results[0][0], -1.0 * 0.0 + 0.0 * 1.0 + 3.0 * 16.0 + 4.0 * 17.0);
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn operators_without_a_counterpart_are_refused_by_name() {
     assert!(swapped.contains("channels last"), "{swapped}");
     assert!(after("Add", &["c", "nowhere"], &[]).contains("reads \"nowhere\""));
     assert!(
-        after("ReduceMean", &["c"], &[integers("axes", &[1], true)])
+        after("ReduceMean", &["c"], &[integers("axes", &[0], true)])
             .contains("expected rows and columns")
     );
     assert!(

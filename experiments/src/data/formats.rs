@@ -174,7 +174,7 @@ fn damaged_arrays_say_what_is_wrong() {
             npy("<f4", false, "(9000000, 1000000)", &[0; 40]),
             "40 bytes, expected 36000000000000 bytes",
         ),
-        (npy("<c8", false, "(2, 12)", &[0; 192]), "type of an array is \"c8\""),
+        (npy("<c8", false, "(2, 12)", &[0; 192]), "type of an array is \"<c8\""),
         (npy("<f4", false, "(2, 3, 3, 2)", &[0; 144]), "[2, 3, 3, 2], expected [n, 2, 3, 2]"),
         (
             npy("<i4", false, "(1, 12)", &(-1i32).to_le_bytes().repeat(12)),

@@ -143,22 +143,18 @@ impl<'a> Importer<'a> {
                 false => Some(self.look_up(node, name)?),
             });
         }
-        let constants: Vec<Constant> = all
-            .iter()
-            .flatten()
-            .filter_map(|known| match known {
-                Known::Constant(value) => Some(value.clone()),
+        let result = if all.iter().flatten().all(|known| matches!(known, Known::Constant(_))) {
+            let constant = |known| match known {
+                Known::Constant(value) => Some(value),
                 Known::Map(_) => None,
-            })
-            .collect();
-        let only_constants = constants.len() == all.iter().flatten().count();
-        let result = if only_constants {
+            };
+            let constants: Vec<Constant> = all.into_iter().flatten().filter_map(constant).collect();
             match constants::fold(node, &constants)? {
                 Some(value) => Known::Constant(value),
                 None => return Err(node.refuse("an operator that is not computed of constants")),
             }
         } else {
-            self.operator(node, &all)?
+            self.operator(node, &mut all)?
         };
         self.forget(node);
         self.set(node, result)

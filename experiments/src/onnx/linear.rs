@@ -1,5 +1,7 @@
 //! Convolutions, fully connected layers and batch norms.
 
+use std::rc::Rc;
+
 use simulator::network::{LayerKind, Padding, Window};
 
 use super::error::Result;
@@ -26,8 +28,13 @@ impl<'a> Importer<'a> {
         }
     }
 
-    pub(super) fn convolution(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Map> {
-        let weight = needed(node, inputs, 1)?;
+    pub(super) fn convolution(
+        &mut self,
+        node: &'a Node,
+        inputs: &Inputs,
+        weight: Constant,
+    ) -> Result<Map> {
+        needed(node, inputs, 1)?;
         let [out, per_group, rows, cols] = weight.shape[..] else {
             let rank = weight.shape.len().saturating_sub(2);
             return Err(node.refuse(format!("a convolution of {rank} dimensions, expected two")));
@@ -62,8 +69,9 @@ impl<'a> Importer<'a> {
         let name = self.name("conv");
         let kind = LayerKind::Conv { out, window, groups, bias: true };
         let done = self.layer(&name, kind, &[value.source])?;
+        let shape = weight.shape.clone();
         if let Some(numbers) = self.wanted(weight) {
-            self.weight(format!("{name}.weight"), &weight.shape, numbers)?;
+            self.weight(format!("{name}.weight"), &shape, numbers)?;
         }
         self.bias(node, &name, out, bias, 1.0)?;
         Ok(done)
@@ -107,9 +115,11 @@ impl<'a> Importer<'a> {
     }
 
     /// The numbers of a weight, if weights are wanted.
-    fn wanted(&self, weight: &Constant) -> Option<Vec<f64>> {
+    fn wanted(&self, weight: Constant) -> Option<Vec<f64>> {
         self.weights.as_ref()?;
-        weight.numbers().map(|list| list.to_vec())
+        let numbers = weight.numbers()?;
+        drop(weight);
+        Some(Rc::try_unwrap(numbers).unwrap_or_else(|shared| shared.to_vec()))
     }
 
     /// Notes a bias, zeros if there is none.
@@ -127,7 +137,7 @@ impl<'a> Importer<'a> {
         let flat = flat.broadcast(&[out]).ok_or_else(|| {
             node.refuse(format!("a bias of shape {:?} for {out} channels", all.shape))
         })?;
-        match self.wanted(&flat) {
+        match self.wanted(flat) {
             Some(numbers) => {
                 let numbers = numbers.into_iter().map(|b| b * factor).collect();
                 self.weight(format!("{name}.bias"), &[out], numbers)
@@ -136,28 +146,38 @@ impl<'a> Importer<'a> {
         }
     }
 
-    pub(super) fn gemm(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Map> {
+    pub(super) fn gemm(
+        &mut self,
+        node: &'a Node,
+        inputs: &Inputs,
+        weight: Constant,
+    ) -> Result<Map> {
         if node.integer("transA", 0)? != 0 {
             return Err(node.refuse("transA is set: the image's values would be weights"));
         }
-        let weight = matrix(node, inputs, node.integer("transB", 0)? != 0)?;
+        let weight = matrix(node, inputs, weight, node.integer("transB", 0)? != 0)?;
         let bias = constant(node, inputs, 2)?;
         let (value, padding) = self.ready(node, inputs, 0)?;
         if value.dims.len() != 1 || !padding.is_none() {
             return Err(node.refuse("its input has more than two dimensions: flatten it before"));
         }
         let factors = (node.float("alpha", 1.0)?, node.float("beta", 1.0)?);
-        self.fully_connected(node, value, &weight, bias, factors)
+        self.fully_connected(node, value, weight, bias, factors)
     }
 
-    pub(super) fn matmul(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Map> {
-        let weight = matrix(node, inputs, false)?;
+    pub(super) fn matmul(
+        &mut self,
+        node: &'a Node,
+        inputs: &Inputs,
+        weight: Constant,
+    ) -> Result<Map> {
+        let weight = matrix(node, inputs, weight, false)?;
         let value = map(node, inputs, 0)?;
         let value = self.settle(node, 0, value)?;
         let last = value.dims.len() - 1;
         let others = (0..last).all(|k| value.axes_of(k).is_empty());
         if others {
-            return self.fully_connected(node, value, &weight, None, (1.0, 1.0));
+            return self.fully_connected(node, value, weight, None, (1.0, 1.0));
         }
         let channels = match value.axes_of(last)[..] {
             [0] => true,
@@ -176,7 +196,7 @@ impl<'a> Importer<'a> {
         let window = Window::square(1, 1, 0);
         let kind = LayerKind::Conv { out, window, groups: 1, bias: true };
         let done = self.layer(&name, kind, &[value.source])?;
-        if let Some(numbers) = self.wanted(&weight) {
+        if let Some(numbers) = self.wanted(weight) {
             self.weight(format!("{name}.weight"), &[out, fan_in, 1, 1], numbers)?;
         }
         self.bias(node, &name, out, None, 1.0)?;
@@ -191,7 +211,7 @@ impl<'a> Importer<'a> {
         &mut self,
         node: &Node,
         value: Map,
-        weight: &Constant,
+        weight: Constant,
         bias: Option<&Constant>,
         (alpha, beta): (f64, f64),
     ) -> Result<Map> {
@@ -265,7 +285,7 @@ impl<'a> Importer<'a> {
         let kind = LayerKind::BatchNorm { epsilon: node.float("epsilon", 1e-5)?, affine: true };
         let done = self.layer(&name, kind, &[value.source])?;
         for (what, constant) in tensors {
-            if let Some(mut numbers) = self.wanted(&constant) {
+            if let Some(mut numbers) = self.wanted(constant) {
                 if let Some(order) = &value.order {
                     let given = numbers.clone();
                     order.iter().zip(given).for_each(|(to, v)| numbers[*to] = v);
@@ -278,16 +298,16 @@ impl<'a> Importer<'a> {
 }
 
 /// A constant matrix as `[out][in]`; `transposed` if it is that already.
-fn matrix(node: &Node, inputs: &Inputs, transposed: bool) -> Result<Constant> {
+fn matrix(node: &Node, inputs: &Inputs, weight: Constant, transposed: bool) -> Result<Constant> {
     if matches!(inputs.first(), Some(Some(super::import::Known::Constant(_)))) {
         return Err(node.refuse("the image is its second factor: the weights must be the second"));
     }
-    let weight = needed(node, inputs, 1)?;
+    needed(node, inputs, 1)?;
     if weight.shape.len() != 2 {
         let shape = &weight.shape;
         return Err(node.refuse(format!("a factor of shape {shape:?}, expected a matrix")));
     }
-    Ok(if transposed { weight.clone() } else { weight.transposed(&[1, 0]) })
+    Ok(if transposed { weight } else { weight.transposed(&[1, 0]) })
 }
 
 fn unreachable_matrix<T>(node: &Node) -> Result<T> {

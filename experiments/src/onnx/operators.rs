@@ -6,7 +6,7 @@ use super::error::Result;
 use super::import::{Importer, Known};
 use super::map::Map;
 use super::messages::Node;
-use super::tensor::Constant;
+use super::tensor::{Constant, Data};
 
 /// What a node reads; none where an input is left out.
 pub(super) type Inputs = [Option<Known>];
@@ -19,6 +19,18 @@ pub(super) fn map(node: &Node, inputs: &Inputs, k: usize) -> Result<Map> {
             Err(node.refuse(format!("input {k} is a constant, and the image was expected there")))
         }
         _ => Err(node.refuse(format!("input {k} is missing"))),
+    }
+}
+
+/// A constant among the inputs, taken out of them but for its shape: a weight may be large, and is not kept twice.
+fn taken(inputs: &mut Inputs, k: usize) -> Constant {
+    let none = Constant { shape: Vec::new(), data: Data::Later };
+    match inputs.get_mut(k) {
+        Some(Some(Known::Constant(value))) => {
+            let shell = Constant { shape: value.shape.clone(), data: Data::Later };
+            std::mem::replace(value, shell)
+        }
+        _ => none,
     }
 }
 
@@ -43,11 +55,20 @@ pub(super) fn needed<'i>(node: &Node, inputs: &'i Inputs, k: usize) -> Result<&'
 
 impl<'a> Importer<'a> {
     /// What a node with a map among its inputs gives.
-    pub(super) fn operator(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Known> {
+    pub(super) fn operator(&mut self, node: &'a Node, inputs: &mut Inputs) -> Result<Known> {
         let result = match node.operator.as_str() {
-            "Conv" => self.convolution(node, inputs)?,
-            "Gemm" => self.gemm(node, inputs)?,
-            "MatMul" => self.matmul(node, inputs)?,
+            "Conv" => {
+                let weight = taken(inputs, 1);
+                self.convolution(node, inputs, weight)?
+            }
+            "Gemm" => {
+                let weight = taken(inputs, 1);
+                self.gemm(node, inputs, weight)?
+            }
+            "MatMul" => {
+                let weight = taken(inputs, 1);
+                self.matmul(node, inputs, weight)?
+            }
             "BatchNormalization" => self.batch_norm(node, inputs)?,
             "AveragePool" => self.average_pool(node, inputs)?,
             "GlobalAveragePool" => self.global_pool(node, inputs)?,
@@ -139,7 +160,7 @@ impl<'a> Importer<'a> {
         let value = map(node, inputs, 0)?;
         // On whole numbers, a constant of the same shape gives the shape of the result.
         let extents: Vec<usize> = std::iter::once(self.batch).chain(value.extents()).collect();
-        let stand_in = Constant { shape: extents, data: super::tensor::Data::Later };
+        let stand_in = Constant { shape: extents, data: Data::Later };
         let mut all = vec![stand_in];
         all.extend(constant(node, inputs, 1)?.cloned());
         if node.operator == "Squeeze" && all.len() == 1 && node.integers("axes")?.is_none() {

@@ -3,7 +3,7 @@
     pip install torch onnx onnxscript onnxruntime keras
     KERAS_BACKEND=torch python make.py
 
-writes NAME.onnx and logits.json beside this file. Weights are random, by a seed; the image of a model of n values has
+writes NAME.onnx, bars.npz and logits.json beside this file. Weights are random, by a seed; the image of a model of n values has
 value k at ((7919 k + 13) mod 256) / 255. Made with torch 2.15.0, onnx 1.23.2, onnxruntime 1.32.0, keras 3.15.1.
 """
 
@@ -238,8 +238,8 @@ def keras_models():
     x = layers.Lambda(square)(x)
     x = layers.AveragePooling2D(2)(x)
     small = keras.Model(first, layers.Dense(3)(layers.Flatten()(x)))
-    x = layers.Conv2D(3, 3, padding="same")(first)
-    y = layers.Conv2D(3, (1, 3), padding="same")(layers.Lambda(square)(x))
+    x = layers.Lambda(square)(layers.Conv2D(3, 3, padding="same")(first))
+    y = layers.Conv2D(3, (1, 3), padding="same")(x)
     x = layers.Lambda(square)(layers.Add()([x, y]))
     residual = keras.Model(first, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
     flat = keras.Input((6, 6, 1))
@@ -252,6 +252,47 @@ def keras_models():
                 norm.set_weights([numpy.random.uniform(0.5, 1.5, s) for s in shapes])
         model.predict(numpy.zeros((1, *model.input_shape[1:])), verbose=0)
         model.export(HERE / f"keras-{name}.onnx", format="onnx", verbose=False)
+
+
+def shapes(count, seed):
+    """Bars of four directions, brighter than the noise around them, as bytes, and their numbers."""
+    random = numpy.random.default_rng(seed)
+    images = random.uniform(0, 90, (count, 1, 12, 12))
+    labels = numpy.arange(count) % 4
+    for image, label in zip(images[:, 0], labels):
+        row, column = random.integers(2, 10, 2)
+        for k in range(-3, 4):
+            down, across = [(0, k), (k, 0), (k, k), (k, -k)][label]
+            if 0 <= row + down < 12 and 0 <= column + across < 12:
+                image[row + down, column + across] += random.uniform(90, 160)
+    return images.astype(numpy.uint8), labels
+
+
+def bars():
+    """The network of README's "Bring your own", trained, and images to test it."""
+    torch.manual_seed(7)
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 5, stride=2, padding=2), Square(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(54, 16), Square(),
+        nn.Linear(16, 4),
+    )
+    images, labels = shapes(4000, 1)
+    x, y = (torch.tensor(images) / 255 - 0.25) / 0.2, torch.tensor(labels)
+    optimizer = torch.optim.Adam(model.parameters(), 0.003)
+    for step in range(1500):
+        some = torch.randint(0, len(x), (128,))
+        loss = functional.cross_entropy(model(x[some]), y[some])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    torch.onnx.export(
+        model.eval(), (torch.zeros(1, 1, 12, 12),), HERE / "bars.onnx", dynamo=True, opset_version=18, external_data=False,
+        verbose=False,
+    )
+    images, labels = shapes(200, 2)
+    x = (torch.tensor(images) / 255 - 0.25) / 0.2
+    print("bars:", (model(x).argmax(1).numpy() == labels).mean())
+    numpy.savez_compressed(HERE / "bars.npz", images=images[:60], labels=labels[:60])
 
 
 def plain(path):
@@ -269,6 +310,7 @@ def main():
         old.unlink()
     torch_models()
     keras_models()
+    bars()
     found = {}
     for path in sorted(HERE.glob("*.onnx")):
         plain(path)
