@@ -115,6 +115,27 @@ fn lists_are_read_packed_or_not() {
     assert_eq!(results[0][0], -1.0 * 0.0 + 0.0 * 1.0 + 3.0 * 16.0 + 4.0 * 17.0);
 }
 
+/// Rows and columns that a mean has left one of are rows and columns still.
+#[test]
+fn means_can_be_padded() {
+    let pads = |name: &str, list: &[i64]| {
+        let values: Vec<u8> = list.iter().flat_map(|v| varint(v.cast_unsigned())).collect();
+        let dims = extents(&[list.len() as i64], true);
+        bytes(5, [dims, integer(2, 7), bytes(8, name), bytes(7, values)].concat())
+    };
+    let after = [
+        node("ReduceMean", &["c"], "m", &[integers("axes", &[2, 3], true)]),
+        node("Pad", &["m", "p"], "y", &[]),
+        pads("p", &[0, 0, 1, 0, 0, 0, 0, 2]),
+    ];
+    let file = File::new(&convolution(true, &after));
+    let model = onnx::model(&file.path(), &Options::default()).unwrap();
+    let found = model.forward(&[1.0; 32]).unwrap();
+    // Two rows of three: the mean is the first of the second.
+    assert_eq!((found.len(), found.iter().filter(|v| **v == 0.0).count()), (6, 5));
+    assert_ne!(found[3], 0.0);
+}
+
 #[test]
 fn operators_without_a_counterpart_are_refused_by_name() {
     let after = |operator: &str, inputs: &[&str], attributes: &[Vec<u8>]| {

@@ -33,6 +33,7 @@ Examples:
   spencnn evaluate --data ~/data                               LeNet's dense variant, all test images
   spencnn evaluate --network vgg5-slim --variant dense --data ~/data --images 1000
   spencnn evaluate --variant g8-p50 --data ~/data --json > accuracy.json
+  spencnn evaluate --network mine.onnx --mean 0.13 --std 0.31 --data test.npz --logits logits.csv
   spencnn evaluate --network mine.toml --data ~/data --write   records accuracy and bounds in the network's files")]
 pub struct EvaluateArgs {
     #[command(flatten)]

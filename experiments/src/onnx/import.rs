@@ -51,6 +51,9 @@ pub(super) struct Importer<'a> {
     counts: HashMap<&'static str, usize>,
     /// Convolutions and fully connected layers: their names.
     linear: HashMap<usize, String>,
+    /// Polynomials of layers that are layers already: the layer read, the polynomial, and its layer. Exporters compute one
+    /// in two forms, with a transpose between.
+    done: HashMap<Option<usize>, Vec<(Polynomial, Source)>>,
 }
 
 /// Reads a model; its weights too, if they are wanted.
@@ -101,6 +104,7 @@ pub(super) fn import(
         readers,
         counts: HashMap::new(),
         linear: HashMap::new(),
+        done: HashMap::new(),
     };
     for node in &nodes {
         importer.node(node)?;
@@ -273,7 +277,14 @@ impl<'a> Importer<'a> {
         let mut map = map;
         if !map.polynomial.is_identity() && !self.absorb(&map)? {
             let (p, n) = (map.polynomial.clone(), map.shape.channels);
-            let done = if p.is_line() {
+            let read = match map.source {
+                Source::Input => None,
+                Source::Layer(number) => Some(number),
+            };
+            let known = self.done.get(&read).and_then(|all| all.iter().find(|(q, _)| *q == p));
+            let done = if let Some((_, source)) = known {
+                Map::of(*source, map.shape)
+            } else if p.is_line() {
                 let name = self.name("scale");
                 let kind = LayerKind::BatchNorm { epsilon: 0.0, affine: true };
                 let done = self.layer(&name, kind, &[map.source])?;
@@ -289,7 +300,11 @@ impl<'a> Importer<'a> {
                 self.weight(format!("{name}.coeffs"), &[3, n], data)?;
                 done
             };
-            map = Map { source: done.source, alone: true, ..map };
+            let all = self.done.entry(read).or_default();
+            if !all.iter().any(|(_, source)| *source == done.source) {
+                all.push((map.polynomial.clone(), done.source));
+            }
+            map = Map { source: done.source, alone: false, ..map };
         }
         map.polynomial = Polynomial::identity(map.shape.channels);
         if !map.padding.is_none() {

@@ -94,13 +94,9 @@ impl<'a> Importer<'a> {
         }
         let keep = node.integer("keepdims", 1)? != 0;
         let mut done = self.mean(value, [over[1], over[2]])?;
-        let dims = done.dims.iter().enumerate().filter_map(|(k, axes_of)| {
-            match (axes.contains(&(k + 1)), keep) {
-                (true, true) => Some(Vec::new()),
-                (true, false) => None,
-                (false, _) => Some(axes_of.clone()),
-            }
-        });
+        // What is kept of rows and columns is one of each.
+        let kept = |(k, _): &(usize, &Vec<usize>)| keep || !axes.contains(&(k + 1));
+        let dims = done.dims.iter().enumerate().filter(kept).map(|(_, axes)| axes.clone());
         done.dims = dims.collect();
         Ok(done)
     }
