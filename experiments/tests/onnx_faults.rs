@@ -112,7 +112,7 @@ fn lists_are_read_packed_or_not() {
     // Two windows down, four across; the first is at the padding above.
     assert_eq!(results[0].len(), 8);
     // Weights are -3 to 4; of the first window, the lower row is inside: image values 0, 1 and 16, 17.
-    assert_eq!(results[0][0], -1.0 * 0.0 + 0.0 * 1.0 + 3.0 * 16.0 + 4.0 * 17.0);
+    assert_eq!(results[0][0], 3.0 * 16.0 + 4.0 * 17.0);
 }
 
 /// Rows and columns that a mean has left one of are rows and columns still.
@@ -134,6 +134,29 @@ fn means_can_be_padded() {
     // Two rows of three: the mean is the first of the second.
     assert_eq!((found.len(), found.iter().filter(|v| **v == 0.0).count()), (6, 5));
     assert_ne!(found[3], 0.0);
+}
+
+/// A constant goes into the bias of the layer before only where nothing else has it already.
+#[test]
+fn a_constant_that_is_read_twice_is_added_once() {
+    let scalar = |name: &str, value: f32| weight(name, &[], &[value], true);
+    let after = [
+        scalar("k", 3.0),
+        scalar("half", 0.5),
+        node("Add", &["c", "k"], "d", &[]),
+        node("Mul", &["d", "half"], "e", &[]),
+        node("Conv", &["d", "one"], "f", &[]),
+        weight("one", &[1, 1, 1, 1], &[1.0], true),
+        node("Add", &["e", "f"], "y", &[]),
+    ];
+    let image: Vec<f64> = (0..32).map(f64::from).collect();
+    let of = |contents: &[u8]| {
+        let file = File::new(contents);
+        onnx::model(&file.path(), &Options::default()).unwrap().forward(&image).unwrap()
+    };
+    let plain = of(&convolution(true, &[]));
+    let wanted: Vec<f64> = plain.iter().map(|v| 1.5 * (v + 3.0)).collect();
+    assert_eq!(of(&convolution(true, &after)), wanted);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl<'a> Importer<'a> {
         if let [one] = numbers[..]
             && constant.shape.len() <= map.dims.len() + 1
         {
-            return Ok((self.passed_on(node, map.clone()), vec![one; map.shape.channels]));
+            return Ok((map.clone(), vec![one; map.shape.channels]));
         }
         let shape: Vec<usize> = std::iter::once(1).chain(map.extents()).collect();
         let all = constant.broadcast(&shape).and_then(|all| all.numbers()).ok_or_else(|| {
@@ -58,7 +58,7 @@ impl<'a> Importer<'a> {
         let each = placed.chunks_exact(map.shape.area().max(1));
         let same = |list: &[f64]| list.iter().all(|v| *v == list[0]).then(|| list[0]);
         if let Some(channels) = each.map(same).collect::<Option<Vec<f64>>>() {
-            return Ok((self.passed_on(node, map), channels));
+            return Ok((map, channels));
         }
         if !map.is_flat() {
             return Err(node.refuse(
@@ -187,7 +187,7 @@ impl<'a> Importer<'a> {
         let exponent = needed(node, inputs, 1)?;
         let numbers = exponent.numbers().unwrap_or_default();
         match numbers[..] {
-            [1.0] => Ok(self.passed_on(node, value)),
+            [1.0] => Ok(value),
             [2.0] => {
                 let square = match value.polynomial.product(&value.polynomial) {
                     Some(polynomial) => return Ok(Map { polynomial, alone: false, ..value }),
@@ -205,7 +205,7 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn negative(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Map> {
-        let mut value = self.passed_on(node, map(node, inputs, 0)?);
+        let mut value = map(node, inputs, 0)?;
         value.polynomial.times(&vec![-1.0; value.shape.channels]);
         Ok(value)
     }

@@ -182,8 +182,14 @@ impl<'a> Importer<'a> {
     }
 
     fn look_up(&mut self, node: &Node, name: &str) -> Result<Known> {
-        if let Some(known) = self.known.get(name) {
-            return Ok(known.clone());
+        match self.known.get(name) {
+            // What is read twice may be changed for none of the two.
+            Some(Known::Map(map)) => {
+                let alone = map.alone && self.is_read_once(name);
+                return Ok(Known::Map(Map { alone, ..map.clone() }));
+            }
+            Some(known) => return Ok(known.clone()),
+            None => {}
         }
         let Some(&number) = self.stored.get(name) else {
             return Err(node.refuse(format!(
@@ -353,7 +359,8 @@ impl<'a> Importer<'a> {
         let Some(Known::Map(map)) = self.known.get(name.as_str()).cloned() else {
             return fault(format!("the result {name:?} does not depend on the image"));
         };
-        let done = self.materialised(map)?;
+        let alone = map.alone && self.is_read_once(name);
+        let done = self.materialised(Map { alone, ..map })?;
         if !done.is_straight() {
             return fault(format!(
                 "the result {name:?} has its channels last; export it as channels, rows, columns, or flattened so"

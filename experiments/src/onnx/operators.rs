@@ -80,7 +80,7 @@ impl<'a> Importer<'a> {
             "Div" => self.quotient(node, inputs)?,
             "Pow" => self.power(node, inputs)?,
             "Neg" => self.negative(node, inputs)?,
-            "Identity" => self.passed_on(node, map(node, inputs, 0)?),
+            "Identity" => map(node, inputs, 0)?,
             "Cast" => self.cast(node, inputs)?,
             "Dropout" => self.dropout(node, inputs)?,
             "Flatten" => {
@@ -120,17 +120,10 @@ impl<'a> Importer<'a> {
         extents
     }
 
-    /// What a node passes on: nothing else reads the layer only if nothing else reads the node's input.
-    pub(super) fn passed_on(&self, node: &Node, map: Map) -> Map {
-        let once = node.inputs.iter().all(|name| self.is_read_once(name));
-        Map { alone: map.alone && once, ..map }
-    }
-
     /// The same values with other dimensions after the batch.
     fn formed(&mut self, node: &'a Node, map: Map, extents: &[usize]) -> Result<Map> {
         // Zeros that are not there yet have no place in another form.
         let map = if map.padding.is_none() { map } else { self.settle(node, 0, map)? };
-        let map = self.passed_on(node, map);
         if extents == map.extents() {
             return Ok(map);
         }
@@ -178,12 +171,12 @@ impl<'a> Importer<'a> {
         }
         let value = if value.padding.is_none() { value } else { self.settle(node, 0, value)? };
         let order: Vec<usize> = order[1..].iter().map(|k| k - 1).collect();
-        Ok(self.passed_on(node, value.transposed(&order)))
+        Ok(value.transposed(&order))
     }
 
     fn cast(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Map> {
         match node.integer("to", 1)? {
-            1 | 10 | 11 | 16 => Ok(self.passed_on(node, map(node, inputs, 0)?)),
+            1 | 10 | 11 | 16 => Ok(map(node, inputs, 0)?),
             _ => Err(node.refuse("values of the image are cut to whole numbers: export without")),
         }
     }
@@ -198,7 +191,7 @@ impl<'a> Importer<'a> {
                 node.refuse("it is live, as in training: export for inference (model.eval())")
             );
         }
-        Ok(self.passed_on(node, map(node, inputs, 0)?))
+        map(node, inputs, 0)
     }
 
     fn activation(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Map> {

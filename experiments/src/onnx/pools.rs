@@ -80,7 +80,7 @@ impl<'a> Importer<'a> {
         let rank = value.dims.len() + 1;
         let axes = constants::axes(node, constant(node, inputs, 1)?, rank)?.unwrap_or_default();
         if axes.is_empty() && node.integer("noop_with_empty_axes", 0)? != 0 {
-            return Ok(self.passed_on(node, value));
+            return Ok(value);
         }
         let mut over = [false; 3];
         axes.iter().filter(|k| **k > 0).for_each(|k| {
