@@ -106,8 +106,7 @@ impl Programme<'_> {
                 (true, Some(g)) => (Form::Patches, *g),
                 _ => (Form::Plain, plain),
             };
-            let margin = if packing.padded { g.padding } else { 0 };
-            let margin = Margin { before: margin, after: margin };
+            let margin = if packing.padded { Margin::of(&g) } else { Margin::default() };
             let layout = packing.layout.packed(slots, g.input, margin).ok()?;
             Some((packing, form, layout))
         };
