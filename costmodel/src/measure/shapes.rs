@@ -117,7 +117,6 @@ pub fn catalogue() -> Vec<LinearSpec> {
         conv(1, 8, 1, 9, Factors::Distinct),
         LinearSpec { rescale: false, ..conv(1, 8, 4, 9, Factors::Distinct) },
         conv(1, 24, 1, 25, Factors::Distinct),
-        conv(1, 24, 8, 25, Factors::Distinct),
         conv(1, 24, 4, 25, Factors::Shared(25)),
         conv(1, 47, 8, 48, Factors::Distinct),
         // Convolutions: several sources, sharing keys.
