@@ -101,7 +101,14 @@ impl Operation {
                 count("terms", shape.terms)?;
                 count("plaintexts", shape.plaintexts)?;
                 count("plaintext_words", shape.plaintext_words)?;
-                count("outputs", shape.outputs)
+                count("outputs", shape.outputs)?;
+                shape.detail.map_or(Ok(()), |detail| {
+                    count("detail.keys", detail.keys)?;
+                    count("detail.sums", detail.sums)?;
+                    count("detail.products", detail.products)?;
+                    count("detail.special_products", detail.special_products)?;
+                    count("detail.special_plaintexts", detail.special_plaintexts)
+                })
             }
             Self::Unit(Unit::KeyProduct { digits }) => count("digits", *digits),
             Self::Unit(Unit::PairSum { terms, outputs }) => {

@@ -35,5 +35,5 @@ pub use error::{Error, Result};
 pub use machine::{Caches, Machine, ThreadsBy};
 pub use model::{CostModel, Prediction};
 pub use operation::{Client, Operation, Residency};
-pub use primitive::{KeyStorage, LinearShape, Primitive, Setting};
+pub use primitive::{KeyStorage, LinearDetail, LinearShape, Primitive, Setting};
 pub use profile::Profile;

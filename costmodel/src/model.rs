@@ -89,9 +89,9 @@ impl CostModel {
         self.fits.iter().map(|unit| unit.fit.threads).collect()
     }
 
-    /// Time of an instruction within a program, where its keys and plaintexts come from memory.
+    /// Time of an instruction within a program, see [`Primitive::residency`].
     pub fn predict(&self, primitive: &Primitive, setting: &Setting) -> Prediction {
-        self.predict_operation(&(*primitive).into(), setting, Residency::Cold)
+        self.predict_operation(&(*primitive).into(), setting, primitive.residency())
     }
 
     /// Time to encode one plaintext, with limbs for the special primes if `extended`.

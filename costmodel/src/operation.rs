@@ -48,15 +48,25 @@ impl From<Client> for Operation {
 
 /// Whether an operation's keys, plaintexts and operands were in the caches when it started.
 ///
-/// In a program they are not, except for the ciphertexts just computed: every layer has its own keys and
-/// plaintexts, together larger than any cache. Both are measured, so that arithmetic and memory can be told apart.
+/// In a program they are not, except for the ciphertexts just computed: every layer has its own rotation keys and
+/// plaintexts, together larger than any cache. But products of ciphertexts have one key, and follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Residency {
     /// Keys and plaintexts come from memory; source ciphertexts were touched last.
     Cold,
-    /// The operation runs again and again on the same data.
+    /// An operation of the same kind ran before, with the same key; client's steps run again and again on the same data.
     Warm,
+}
+
+impl Primitive {
+    /// Where its key and plaintexts are within a program.
+    pub fn residency(&self) -> Residency {
+        match self {
+            Self::SumSquares { .. } | Self::Multiply { .. } => Residency::Warm,
+            _ => Residency::Cold,
+        }
+    }
 }
 
 impl Operation {
@@ -120,7 +130,9 @@ fn hash_unit(hash: &mut Fnv, unit: &Unit) {
         Unit::ForwardNtt => hash.words(&[200]),
         Unit::InverseNtt => hash.words(&[201]),
         Unit::KeyProduct { digits } => hash.words(&[202, digits]),
+        Unit::KeyProductHeld { digits } => hash.words(&[208, digits]),
         Unit::PairSum { terms, outputs } => hash.words(&[203, terms, outputs]),
+        Unit::PeriodicPairSum { terms, outputs } => hash.words(&[209, terms, outputs]),
         Unit::Conversion { rows } => hash.words(&[204, rows]),
         Unit::Lift => hash.words(&[205]),
         Unit::Scale => hash.words(&[206]),
@@ -157,7 +169,8 @@ impl Fnv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::KeyStorage;
+    use crate::point::{Point, Timing};
+    use crate::{KeyStorage, LinearDetail, LinearShape};
 
     #[test]
     fn hashes_differ_and_do_not_depend_on_threads() {
@@ -193,6 +206,61 @@ mod tests {
         ] {
             let text = serde_json::to_string(&operation).unwrap();
             assert_eq!(serde_json::from_str::<Operation>(&text).unwrap(), operation, "{text}");
+        }
+    }
+
+    /// What plans tell is in points, but does not decide which of them are held out.
+    #[test]
+    fn details_of_plans_are_stored_and_checked() {
+        let detail = LinearDetail {
+            keys: 1,
+            sums: 1,
+            products: 2,
+            special_products: 1,
+            special_plaintexts: 1,
+        };
+        let shape = LinearShape {
+            sources: 1,
+            decomposed: 1,
+            rotations: 1,
+            unrotated: 1,
+            terms: 2,
+            plaintexts: 2,
+            plaintext_words: 0,
+            outputs: 1,
+            rescale: true,
+            detail: None,
+        };
+        let told = |detail| Operation::from(Primitive::Linear(LinearShape { detail, ..shape }));
+        for operation in [told(None), told(Some(detail))] {
+            let text = serde_json::to_string(&operation).unwrap();
+            assert_eq!(serde_json::from_str::<Operation>(&text).unwrap(), operation, "{text}");
+        }
+        let setting = Setting {
+            log_n: 13,
+            level: 4,
+            special: 1,
+            alpha: 1,
+            threads: 1,
+            wide: false,
+            keys: KeyStorage::UNPACKED,
+        };
+        let hash = |operation: Operation| operation.stable_hash(&setting, Residency::Cold);
+        assert_eq!(hash(told(None)), hash(told(Some(detail))));
+        let (residency, time) = (Residency::Cold, Timing::of(&[1.0]).unwrap());
+        let check =
+            |detail| Point { residency, operation: told(Some(detail)), setting, time }.check();
+        assert_eq!(check(detail), Ok(()));
+        let many = usize::MAX;
+        for (field, absurd) in [
+            ("detail.keys", LinearDetail { keys: many, ..detail }),
+            ("detail.sums", LinearDetail { sums: many, ..detail }),
+            ("detail.products", LinearDetail { products: many, ..detail }),
+            ("detail.special_products", LinearDetail { special_products: many, ..detail }),
+            ("detail.special_plaintexts", LinearDetail { special_plaintexts: many, ..detail }),
+        ] {
+            let error = check(absurd).unwrap_err();
+            assert!(error.contains(&format!("{field} is")), "{error}");
         }
     }
 }

@@ -34,6 +34,7 @@ const TIMES_PLAINTEXT: LinearShape = LinearShape {
     plaintext_words: 0,
     outputs: 1,
     rescale: false,
+    detail: None,
 };
 
 /// The whole file.

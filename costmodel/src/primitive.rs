@@ -95,6 +95,24 @@ pub struct LinearShape {
     pub outputs: usize,
     /// Whether a rescale is merged into the mod-down.
     pub rescale: bool,
+    /// What else the engine's plan tells, where there is one: without, it is estimated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<LinearDetail>,
+}
+
+/// What the other numbers of a [`LinearShape`] do not tell; see [`engine::eval::PlanShape`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LinearDetail {
+    /// Keys that the rotations use.
+    pub keys: usize,
+    /// Sums with plaintexts, one at least for each destination.
+    pub sums: usize,
+    /// Products in a limb of the level, those with zero included; of a plain sum the summands, if anything is summed.
+    pub products: usize,
+    /// The same in a special limb.
+    pub special_products: usize,
+    /// Distinct plaintexts in a special limb.
+    pub special_plaintexts: usize,
 }
 
 impl From<engine::eval::PlanShape> for LinearShape {
@@ -109,6 +127,13 @@ impl From<engine::eval::PlanShape> for LinearShape {
             plaintext_words: 0,
             outputs: shape.outputs,
             rescale: shape.rescale,
+            detail: Some(LinearDetail {
+                keys: shape.keys,
+                sums: shape.sums,
+                products: shape.products,
+                special_products: shape.special_products,
+                special_plaintexts: shape.special_plaintexts,
+            }),
         }
     }
 }
@@ -136,7 +161,7 @@ pub struct Setting {
     pub alpha: usize,
     /// Threads.
     pub threads: usize,
-    /// Whether primes are above about 2^46.9, so that transforms correct between stages.
+    /// Whether transforms modulo any of the primes correct words between stages, see [`engine::ntt::corrects`].
     #[serde(default)]
     pub wide: bool,
     /// Keys.

@@ -3,10 +3,11 @@
 //! The modules read bottom-up, and none uses one that comes later: [`error`], [`buffer`] (memory), [`modulus`] (with the
 //! search for primes), [`kernels`] (inner loops per instruction set), `vector` (other loops for several instruction sets),
 //! [`ntt`], [`rns`] (basis conversion), [`params`], [`poly`], [`cipher`], [`encoding`], [`sampling`], [`keys`], [`eval`],
-//! [`serial`], [`unit`] (single kernels, to be timed).
+//! [`serial`], [`unit`] (single kernels, to be timed), [`count`] (what kernels do, to be counted).
 
 pub mod buffer;
 pub mod cipher;
+pub mod count;
 pub mod encoding;
 pub mod error;
 pub mod eval;

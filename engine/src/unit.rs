@@ -34,8 +34,20 @@ pub enum Unit {
         /// Digits, 1 to 64.
         digits: usize,
     },
+    /// The same where the masks are there, as for every source but the first that is rotated by one key.
+    KeyProductHeld {
+        /// Digits, 1 to 64.
+        digits: usize,
+    },
     /// A sum of pairs times plaintexts, both components of a quarter of a chunk of each output.
     PairSum {
+        /// Terms, 1 to 64.
+        terms: usize,
+        /// Outputs, 1 to 3.
+        outputs: usize,
+    },
+    /// The same with plaintexts of a subring, of which one word is the factor of all these adjacent ones.
+    PeriodicPairSum {
         /// Terms, 1 to 64.
         terms: usize,
         /// Outputs, 1 to 3.
@@ -60,7 +72,7 @@ impl Unit {
         match self {
             Self::ForwardNtt | Self::InverseNtt => n,
             // As many as leave all operands in the nearest cache.
-            Self::PairSum { .. } => CHUNK_WORDS / 4,
+            Self::PairSum { .. } | Self::PeriodicPairSum { .. } => CHUNK_WORDS / 4,
             _ => CHUNK_WORDS,
         }
     }
@@ -72,9 +84,16 @@ impl Unit {
                 .ok_or_else(|| Error::argument(what, count, format!("{least} to {most}")))
         };
         match self {
-            Self::KeyProduct { digits } => within("digits of a kernel", digits, 1, MAX_TERMS),
-            Self::PairSum { terms, outputs } => within("terms of a kernel", terms, 1, MAX_TERMS)
-                .and(within("outputs of a kernel", outputs, 1, MAX_OUTPUTS)),
+            Self::KeyProduct { digits } | Self::KeyProductHeld { digits } => {
+                within("digits of a kernel", digits, 1, MAX_TERMS)
+            }
+            Self::PairSum { terms, outputs } | Self::PeriodicPairSum { terms, outputs } => within(
+                "terms of a kernel",
+                terms,
+                1,
+                MAX_TERMS,
+            )
+            .and(within("outputs of a kernel", outputs, 1, MAX_OUTPUTS)),
             Self::Conversion { rows } => within("rows of a kernel", rows, 2, MAX_TERMS),
             _ => Ok(()),
         }
@@ -120,8 +139,10 @@ impl UnitBench {
         let words = unit.words(table.n());
         let slices = match unit {
             Unit::ForwardNtt | Unit::InverseNtt => 0,
-            Unit::KeyProduct { digits } => 3 * digits,
-            Unit::PairSum { terms, outputs } => (2 + outputs) * terms,
+            Unit::KeyProduct { digits } | Unit::KeyProductHeld { digits } => 3 * digits,
+            Unit::PairSum { terms, outputs } | Unit::PeriodicPairSum { terms, outputs } => {
+                (2 + outputs) * terms
+            }
             Unit::Conversion { rows } => rows,
             Unit::Lift | Unit::Scale | Unit::Add => 1,
         };
@@ -132,7 +153,10 @@ impl UnitBench {
             state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
             *word = (state >> 12) % modulus.value();
         }
-        let digits = if let Unit::KeyProduct { digits } = unit { digits } else { 0 };
+        let digits = match unit {
+            Unit::KeyProduct { digits } | Unit::KeyProductHeld { digits } => digits,
+            _ => 0,
+        };
         if Form::of(&modulus).packed {
             let mut packed = vec![0; 2 * digits * stored_words(true) * CHUNK_WORDS / KEY_WORDS];
             pack(&operands[digits * CHUNK_WORDS..][..2 * digits * CHUNK_WORDS], &mut packed);
@@ -169,13 +193,13 @@ impl UnitBench {
         let mut results = self.results[GAP..].chunks_exact_mut(words);
         let mut next = || results.next().unwrap_or_default();
         match self.unit {
-            Unit::KeyProduct { digits } => {
+            Unit::KeyProduct { digits } | Unit::KeyProductHeld { digits } => {
                 let form = Form::of(modulus);
                 let Form { packed, components } = form;
                 let length = form.words(CHUNK_WORDS, digits);
                 let words = &self.operands[digits * CHUNK_WORDS..][..length];
                 let chunk = self.automorphism.source_chunk(0).unwrap_or_default();
-                let product = KeyProduct {
+                let mut product = KeyProduct {
                     digits: &operands[..digits],
                     key: KeyWords { words, digits, components, packed },
                     masks: None,
@@ -184,27 +208,30 @@ impl UnitBench {
                     permutation: Some(self.automorphism.permutation(chunk)),
                 };
                 let (out0, out1) = (next(), next());
-                match (&kernels.expansion, &self.round_keys) {
-                    (Some(expansion), Some(round_keys)) => {
+                match (&kernels.expansion, &self.round_keys, self.unit) {
+                    (Some(expansion), Some(round_keys), Unit::KeyProduct { .. }) => {
                         let stream = MaskStream { round_keys, numbers: &self.numbers };
                         let masks = &mut self.masks;
                         for _ in 0..times {
                             (expansion.key_product)(out0, out1, &product, &stream, masks, modulus);
                         }
                     }
-                    _ => {
+                    (_, round_keys, _) => {
+                        product.masks = round_keys.is_some().then_some(&self.masks);
                         for _ in 0..times {
                             (kernels.key_product)(out0, out1, &product, modulus);
                         }
                     }
                 }
             }
-            Unit::PairSum { terms, outputs } => {
+            Unit::PairSum { terms, outputs } | Unit::PeriodicPairSum { terms, outputs } => {
                 let mut outs: Vec<[&mut [u64]; 2]> =
                     (0..outputs).map(|_| [next(), next()]).collect();
                 let (x0, rest) = operands.split_at(terms);
                 let (x1, factors) = rest.split_at(terms);
-                let products = PairProducts { x0, x1, factors, run: 1, add: false };
+                let run = if let Unit::PairSum { .. } = self.unit { 1 } else { words };
+                let firsts: Vec<&[u64]> = factors.iter().map(|f| &f[..words / run]).collect();
+                let products = PairProducts { x0, x1, factors: &firsts, run, add: false };
                 for _ in 0..times {
                     (kernels.dot_pairs)(&mut outs, &products, modulus);
                 }
@@ -242,7 +269,9 @@ mod tests {
             Unit::InverseNtt,
             Unit::KeyProduct { digits: 1 },
             Unit::KeyProduct { digits: 9 },
+            Unit::KeyProductHeld { digits: 9 },
             Unit::PairSum { terms: 5, outputs: 1 },
+            Unit::PeriodicPairSum { terms: 9, outputs: 3 },
             Unit::PairSum { terms: 64, outputs: 3 },
             Unit::Conversion { rows: 3 },
             Unit::Lift,

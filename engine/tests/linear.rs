@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{Copies, Setup, message, plus, rotated, times};
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Complex;
-use engine::eval::{Evaluator, LinearPlan, LinearTerm};
+use engine::eval::{Evaluator, LinearPlan, LinearTerm, groups_of};
 use engine::keys::{EvaluationKeys, KeySpec};
 use proptest::prelude::*;
 
@@ -234,6 +234,43 @@ fn sums_without_plaintexts() {
                 case.check();
             }
         }
+    }
+}
+
+/// More rotated sources than a task keeps of a chunk, so that they are made and summed in several groups: destinations that
+/// use all of them, only the last ones, and only unrotated ones, which are absent modulo the special primes.
+#[test]
+fn rotated_sources_in_groups() {
+    let (name, literal) = common::literals().into_iter().next().unwrap();
+    let setup = Setup::new(name, &literal);
+    let slots = setup.params.slots();
+    let shifts = [0, 1, 2, 5, slots - 1];
+    let sources = 60;
+    let pairs = || (0..sources).flat_map(|src| shifts.map(|shift| (src, shift)));
+    for plaintexts in [7, 0] {
+        let mut numbers = (0..).map(|i| (plaintexts > 0).then(|| i % plaintexts));
+        let mut terms: Vec<LinearTerm> = Vec::new();
+        for (dst, used) in [
+            (0, pairs().collect::<Vec<_>>()),
+            (1, pairs().filter(|&(src, shift)| src > 50 && shift == slots - 1).collect()),
+            (2, pairs().filter(|&(_, shift)| shift == 0).collect()),
+        ] {
+            let of = |((src, shift), p)| term(dst, src, shift, p);
+            terms.extend(used.into_iter().zip(&mut numbers).map(of));
+        }
+        let case = Case {
+            setup: &setup,
+            level: setup.params.max_level(),
+            rescale: plaintexts > 0,
+            outputs: 3,
+            factors: factors(slots, plaintexts, terms.len()),
+            messages: (0..sources).map(|i| setup.message(i as u64)).collect(),
+            terms,
+        };
+        let plan = LinearPlan::new(&setup.params, sources, 3, &case.terms, case.rescale).unwrap();
+        let shape = plan.shape();
+        assert!(groups_of(shape.rotations + shape.unrotated) > 2, "{shape:?}");
+        case.check();
     }
 }
 

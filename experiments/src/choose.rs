@@ -11,7 +11,8 @@ use simulator::fold::{ActivationMethod, Folded};
 use simulator::network::{LayerParameters, Model};
 use simulator::precision::Demand;
 use simulator::search::{
-    Candidate, Evaluated, Journal, Limits, Obstacle, Plans, Pricer, Search, Space, Watch, pareto_front,
+    Candidate, Evaluated, Journal, Limits, Obstacle, Plans, Pricer, Search, Space, Watch,
+    pareto_front,
 };
 
 use crate::candidate::{self, Paper};

@@ -10,7 +10,7 @@ use simulator::network::{LayerKind, Model, OUTPUT, larger, largest};
 use crate::cancel;
 use crate::images::Pictures;
 use crate::progress::Progress;
-use crate::report::argmax;
+use crate::report::{ImageResult, argmax};
 
 /// The largest value seen somewhere, beside the bound that the weights give for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +43,10 @@ pub struct Evaluation {
     pub peaks: Vec<Peak>,
     /// Whether it was stopped before the last image.
     pub interrupted: bool,
+    /// What guessing gives: one class of as many as there are logits.
+    pub chance: Option<f64>,
+    /// What came out for each image.
+    pub per_image: Vec<ImageResult>,
 }
 
 impl Evaluation {
@@ -51,11 +55,24 @@ impl Evaluation {
         tolerance(recorded, self.images)
     }
 
+    /// Whether the accuracy is no better than that of guessing.
+    pub fn is_guessing(&self) -> bool {
+        let n = self.images as f64;
+        self.accuracy.zip(self.chance).is_some_and(|(accuracy, chance)| {
+            let deviation = (chance * (1.0 - chance) / n).sqrt();
+            self.images >= FEWEST_GUESSES && accuracy < chance + GUESSING_DEVIATIONS * deviation
+        })
+    }
+
     /// Whether the accuracy is further below a recorded one than chance explains.
     pub fn falls_short(&self, recorded: f64) -> bool {
         self.accuracy.is_some_and(|a| self.images > 0 && recorded - a > self.tolerance(recorded))
     }
 }
+
+/// Deviations of guessing within which an accuracy is no better, and images from which on that says something.
+const GUESSING_DEVIATIONS: f64 = 3.0;
+const FEWEST_GUESSES: usize = 30;
 
 /// Chance of calling an accuracy too low that is not.
 const FALSE_ALARM: f64 = 1e-6;
@@ -74,6 +91,7 @@ struct Tally {
     images: usize,
     correct: usize,
     peaks: Vec<f64>,
+    results: Vec<ImageResult>,
 }
 
 /// Runs a model on every image with `threads` threads. Stops between images when cancelled; what was finished counts.
@@ -90,7 +108,12 @@ pub fn evaluate(model: &Model, images: &Pictures, threads: usize) -> Result<Eval
         .collect();
     let progress = Progress::new(&format!("{} on {} images", model.network.name, images.len()));
     let done = AtomicUsize::new(0);
-    let none = Tally { images: 0, correct: 0, peaks: vec![0.0; activations.len() + 1] };
+    let none = Tally {
+        images: 0,
+        correct: 0,
+        peaks: vec![0.0; activations.len() + 1],
+        results: Vec::new(),
+    };
     let total: Result<Tally> = pool.install(|| {
         (0..images.len())
             .into_par_iter()
@@ -100,7 +123,7 @@ pub fn evaluate(model: &Model, images: &Pictures, threads: usize) -> Result<Eval
                     return Ok(none.clone());
                 }
                 let Some(image) = images.image(k) else { return Ok(none.clone()) };
-                let tally = one(model, &activations, &image, images.label(k))?;
+                let tally = one(model, &activations, &image, (k, images.label(k)))?;
                 let done = done.fetch_add(1, Relaxed) + 1;
                 progress.set(done as f64 / images.len() as f64, &format!("{done} images"));
                 Ok(tally)
@@ -123,6 +146,8 @@ pub fn evaluate(model: &Model, images: &Pictures, threads: usize) -> Result<Eval
             .map(|((layer, bound), largest)| Peak { layer, largest: *largest, bound })
             .collect(),
         interrupted: total.images < images.len(),
+        chance: Some(model.network.output().len()).filter(|n| *n > 1).map(|n| 1.0 / n as f64),
+        per_image: total.results,
     })
 }
 
@@ -130,7 +155,7 @@ fn one(
     model: &Model,
     activations: &[usize],
     image: &[f64],
-    label: Option<usize>,
+    (k, label): (usize, Option<usize>),
 ) -> simulator::Result<Tally> {
     let normalised = model.network.normalise(image)?;
     let mut peaks = Vec::with_capacity(activations.len() + 1);
@@ -140,13 +165,16 @@ fn one(
         }
     })?;
     peaks.push(largest(&logits));
-    Ok(Tally { images: 1, correct: usize::from(label == Some(argmax(&logits))), peaks })
+    let correct = usize::from(label == Some(argmax(&logits)));
+    let results = vec![ImageResult::new(k, label, &logits, None)];
+    Ok(Tally { images: 1, correct, peaks, results })
 }
 
 impl Tally {
     fn join(mut self, other: &Self) -> Self {
         self.images += other.images;
         self.correct += other.correct;
+        self.results.extend_from_slice(&other.results);
         self.peaks.iter_mut().zip(&other.peaks).for_each(|(a, b)| *a = larger(*a, *b));
         self
     }
@@ -193,6 +221,10 @@ mod tests {
             assert_eq!(names, ["one", "two", "output"]);
             let over: Vec<bool> = found.peaks.iter().map(Peak::exceeds).collect();
             assert_eq!(over, [false, false, true]);
+            let numbers: Vec<usize> = found.per_image.iter().map(|r| r.image).collect();
+            assert_eq!(numbers, (1..=30).collect::<Vec<_>>());
+            let right = found.per_image.iter().filter(|r| Some(r.class) == r.label).count();
+            assert_eq!((right, found.per_image[0].logits.len()), (correct, 10));
         }
     }
 
@@ -211,7 +243,12 @@ mod tests {
             accuracy: Some(correct as f64 / images as f64),
             peaks: Vec::new(),
             interrupted: false,
+            chance: Some(0.1),
+            per_image: Vec::new(),
         };
+        // A tenth of ten classes is guessing, and so is nothing at all; of few images nothing is said.
+        assert!(found(1090, 10_000).is_guessing() && found(0, 40).is_guessing());
+        assert!(!found(1091, 10_000).is_guessing() && !found(0, 20).is_guessing());
         // 99.43 % of 10,000: a deviation is 7.5 images.
         assert!(
             !found(9943, 10_000).falls_short(0.9943) && !found(9900, 10_000).falls_short(0.9943)

@@ -15,6 +15,7 @@ pub mod files;
 pub mod images;
 pub mod memory;
 pub mod networks;
+pub mod onnx;
 pub mod output;
 pub mod plan;
 pub mod profiles;

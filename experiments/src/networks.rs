@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use simulator::network::{LayerKind, Model, Network, UNTRAINED, Weights};
 
+use crate::onnx;
+
 /// Descriptions embedded in the program: name and text.
 const EMBEDDED: &[(&str, &str)] = &[
     ("lenet", include_str!("../networks/lenet.toml")),
@@ -21,15 +23,25 @@ const WEIGHTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/weights.rs
 /// Seed of random weights.
 const UNTRAINED_SEED: u64 = 1;
 
+/// Where the weights of a network are.
+#[derive(Debug, Clone)]
+enum Place {
+    /// In the program.
+    Embedded,
+    /// In files of this folder or below.
+    Folder(PathBuf),
+    /// In an ONNX model, with what is not in its file.
+    Onnx(PathBuf, onnx::Options),
+}
+
 /// A network description and where its weights are.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The description.
     pub network: Network,
-    /// Folder of the description file; none if it is embedded.
-    folder: Option<PathBuf>,
-    /// The description as it was read.
-    text: String,
+    place: Place,
+    /// The description as it was read; none of a model.
+    text: Option<String>,
 }
 
 /// Names of the embedded networks.
@@ -38,13 +50,29 @@ pub fn embedded() -> impl Iterator<Item = &'static str> {
 }
 
 impl Source {
-    /// An embedded network by its name, or else a description file (TOML).
+    /// An embedded network by its name, or else a description file (TOML) or a model (ONNX).
     pub fn open(name_or_file: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(name_or_file, onnx::Options::default())
+    }
+
+    /// The same, with what an ONNX model does not say itself.
+    ///
+    /// # Errors
+    /// What is wrong with the file; options for a network that is no ONNX model.
+    pub fn open_with(name_or_file: impl AsRef<Path>, options: onnx::Options) -> Result<Self> {
         let path = name_or_file.as_ref();
+        let is_onnx = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
+        if !is_onnx && options != onnx::Options::default() {
+            bail!(
+                "--activations, --mean and --std are for ONNX models (*.onnx), and the network is {path:?}: its description \
+                 has them"
+            );
+        }
         if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| path == Path::new(name)) {
             let network =
                 Network::from_toml(text).with_context(|| format!("embedded network {name}"))?;
-            return Ok(Self { network, folder: None, text: (*text).to_owned() });
+            let text = Some((*text).to_owned());
+            return Ok(Self { network, place: Place::Embedded, text });
         }
         if !path.is_file() {
             let known: Vec<_> = embedded().collect();
@@ -53,19 +81,33 @@ impl Source {
                 known.join(", ")
             ));
         }
-        let network =
-            Network::read(path).with_context(|| format!("reading network {}", path.display()))?;
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("reading network {}", path.display()))?;
-        let folder = Some(path.parent().unwrap_or(Path::new("")).to_owned());
-        Ok(Self { network, folder, text })
+        let what = || format!("reading network {}", path.display());
+        if is_onnx {
+            let network = onnx::network(path, &options).with_context(what)?;
+            return Ok(Self { network, place: Place::Onnx(path.to_owned(), options), text: None });
+        }
+        let network = Network::read(path).with_context(what)?;
+        let text = Some(std::fs::read_to_string(path).with_context(what)?);
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { network, place: Place::Folder(folder), text })
     }
 
     /// The description without its variants.
     pub fn without_variants(&self) -> Result<String> {
-        let mut table: toml::Table = toml::from_str(&self.text)?;
+        let Some(text) = &self.text else {
+            let name = &self.network.name;
+            return Err(anyhow!(
+                "{name} is a model without a description: plans are for networks described in TOML"
+            ));
+        };
+        let mut table: toml::Table = toml::from_str(text)?;
         table.retain(|key, _| !["variant", "baseline"].contains(&key));
         Ok(toml::to_string(&table)?)
+    }
+
+    /// Whether it is a model of another program, into whose file nothing is written.
+    pub fn is_imported(&self) -> bool {
+        matches!(self.place, Place::Onnx(..))
     }
 
     /// Names of the variants that the network describes; [`UNTRAINED`] if it describes none.
@@ -104,8 +146,15 @@ impl Source {
             let network = self.with_groups(groups).with_context(what)?;
             return Ok(Model::random(network, UNTRAINED_SEED));
         }
-        if let Some(folder) = &self.folder {
-            return Model::read_variant(&self.network, variant, folder).with_context(what);
+        match &self.place {
+            Place::Folder(folder) => {
+                return Model::read_variant(&self.network, variant, folder).with_context(what);
+            }
+            Place::Onnx(path, options) => {
+                self.network.variant(variant)?;
+                return onnx::model(path, options).with_context(what);
+            }
+            Place::Embedded => {}
         }
         let described = self.network.variant(variant)?;
         let file =

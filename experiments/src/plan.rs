@@ -180,7 +180,9 @@ impl PlansFound {
         let reasons: Vec<String> = self.plans.obstacles.iter().map(ToString::to_string).collect();
         match self.plans.front.first() {
             Some(plan) => Ok(plan),
-            None => bail!("no plan keeps to the limits; nearest to each:\n  {}", reasons.join("\n  ")),
+            None => {
+                bail!("no plan keeps to the limits; nearest to each:\n  {}", reasons.join("\n  "))
+            }
         }
     }
 }

@@ -153,6 +153,8 @@ mod tests {
                 peak("none", f64::NAN, None),
             ],
             interrupted: false,
+            chance: None,
+            per_image: Vec::new(),
         };
         let found = bounds(&evaluation);
         let wanted = [("exceeded", 2.4), ("kept", 9.0), ("new", 2.4)];

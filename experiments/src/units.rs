@@ -125,13 +125,21 @@ fn own<'a>(layer: &Layer, placed: &'a [Placed]) -> simulator::Result<&'a Placed>
             "it is computed as a part of another layer: of a sum, or not at all where nothing reads it",
         ));
     };
+    if let LayerKind::Conv { window, .. } = layer.kind
+        && window.dilation != (1, 1)
+    {
+        return Err(Error::unsupported(
+            &layer.name,
+            "its kernel is dilated: the products have zeros between its weights, which are units too",
+        ));
+    }
     let g = &found.geometry;
     let own = layer.convolution().unwrap_or(ConvGeometry {
         input: g.input,
         output: layer.output,
         kernel: (g.input.height, g.input.width),
-        stride: 1,
-        padding: 0,
+        stride: (1, 1),
+        padding: (0, 0),
         groups: 1,
     });
     if *g == own && g.input.len() == layer.input.len() {

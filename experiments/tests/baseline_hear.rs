@@ -102,8 +102,18 @@ fn networks_of_every_kind_have_one() {
     let wider = "name = \"d\"|kind = \"conv\"|out = 4|kernel = 5|padding = 4|stride = 2";
     let all = "name = \"p\"|kind = \"avgpool\"|kernel = 8";
     let again = "name = \"d\"|kind = \"conv\"|out = 4|kernel = 3|padding = 2";
+    // Windows that are no squares, padded on some sides, dilated; a pool with padding; a batch norm after a flatten.
+    let flat = "name = \"c\"|kind = \"conv\"|out = 4|kernel = [3, 2]|stride = [1, 2]|padding = [1, 0, 1, 2]";
+    let dilated = "name = \"d\"|kind = \"conv\"|out = 4|kernel = 3|dilation = [2, 1]|padding = [3, 1]|stride = [2, 1]";
+    let tall = "name = \"p\"|kind = \"avgpool\"|kernel = [2, 1]|stride = [2, 1]";
+    let padded = "name = \"p\"|kind = \"avgpool\"|kernel = 3|stride = 2|padding = 1";
+    let flatten = "name = \"l\"|kind = \"flatten\"";
+    let norm = "name = \"n\"|kind = \"batchnorm\"|affine = false";
     for layers in [
         &[POOL, CONV, ACT, FC][..],
+        &[flat, ACT, dilated, ACT_B, FC],
+        &[flat, ACT, tall, dilated, ACT_B, FC],
+        &[CONV, ACT, padded, flatten, norm, FC],
         &[POOL],
         &[ACT],
         &[CONV, ACT, POOL, STRIDED, ACT_B, FC],

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{spencnn, stderr, stdout};
+use experiments::data::Pixels;
 use experiments::networks::Source;
 use experiments::sample;
 use simulator::network::Weights;
@@ -24,7 +25,8 @@ impl Own {
             bytes.extend(data);
             bytes
         };
-        fs::write(own.path("t10k-images-idx3-ubyte"), idx(&[60, 28, 28], &digits.pixels)).unwrap();
+        let Pixels::Bytes(pixels) = digits.pixels else { unreachable!() };
+        fs::write(own.path("t10k-images-idx3-ubyte"), idx(&[60, 28, 28], &pixels)).unwrap();
         fs::write(own.path("t10k-labels-idx1-ubyte"), idx(&[60], &digits.labels.unwrap())).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let text = fs::read_to_string(root.join("networks/lenet.toml")).unwrap();

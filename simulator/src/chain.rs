@@ -3,9 +3,6 @@
 use costmodel::{KeyStorage, Setting};
 use serde::{Deserialize, Serialize};
 
-/// Base-2 logarithm of the largest prime whose transforms need no corrections at common ring degrees.
-const UNCORRECTED_BITS: f64 = 46.5;
-
 /// Moduli and sizes of a parameter set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chain {
@@ -48,9 +45,10 @@ impl Chain {
         self.moduli.len().saturating_sub(1)
     }
 
-    /// Whether a prime is too large for transforms without corrections, by the engine's bound for its word size.
+    /// Whether a prime is too large for transforms without corrections, on this machine.
     pub fn is_wide(&self) -> bool {
-        self.moduli.iter().any(|q| q.log2() > UNCORRECTED_BITS)
+        let largest = self.moduli.iter().copied().fold(0.0, f64::max);
+        engine::ntt::corrects(largest, self.log_n)
     }
 
     /// What keys take in memory: special primes are taken to be like the others.
@@ -96,6 +94,32 @@ impl From<&engine::params::Parameters> for Chain {
             scale: p.scale(),
             special: p.special_count(),
             alpha: p.digit_limbs(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::count::{Kernel, count};
+    use engine::modulus::{Modulus, primes::ntt_primes};
+    use engine::ntt::NttTable;
+
+    /// A chain is wide where a transform modulo one of its primes corrects words.
+    #[test]
+    fn wide_primes_are_those_that_the_engine_corrects_for() {
+        for bits in [33, 46, 47, 48, 49, 50] {
+            let prime = ntt_primes(bits, 13, 1, &[]).unwrap()[0];
+            let table = NttTable::new(Modulus::new(prime).unwrap(), 13).unwrap();
+            let (_, counts) = count(1, || table.forward(&mut vec![1; 1 << 13])).unwrap();
+            let corrected = counts.total(|call| call.corrected) == counts.of(Kernel::NttForward);
+            let chain =
+                Chain { moduli: vec![1e9, prime as f64], ..Chain::uniform(13, 1, bits, 1, 1) };
+            assert_eq!(chain.is_wide(), corrected, "{bits}");
+            // A power of two stands for a prime just below.
+            if prime as f64 <= f64::from(bits).exp2() {
+                assert_eq!(Chain::uniform(13, 1, bits, 1, 1).is_wide(), corrected, "{bits}");
+            }
         }
     }
 }

@@ -41,8 +41,8 @@ impl Case {
             input,
             output,
             kernel: (self.kernel, self.kernel),
-            stride: 1,
-            padding: self.padding,
+            stride: (1, 1),
+            padding: (self.padding, self.padding),
             groups: self.groups,
         };
         LinearStage {

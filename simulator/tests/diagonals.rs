@@ -12,7 +12,8 @@ const SLOTS: usize = 64;
 /// A layer that reads a whole map of three channels.
 fn dense(units: usize) -> LinearStage {
     let (input, output) = (Shape::new(3, 4, 6), Shape::new(units, 1, 1));
-    let geometry = ConvGeometry { input, output, kernel: (4, 6), stride: 1, padding: 0, groups: 1 };
+    let geometry =
+        ConvGeometry { input, output, kernel: (4, 6), stride: (1, 1), padding: (0, 0), groups: 1 };
     // All different, some of them zero.
     let weight = |k: usize| if k % 7 == 3 { 0.0 } else { 1.0 + k as f64 };
     let weights = (0..geometry.weights()).map(weight).collect();
@@ -101,7 +102,8 @@ fn threads_and_entries_change_no_diagonal() {
 /// A fully connected layer of which output `o` reads the inputs `(shift * o + stride * k) mod inputs`, `k` below `count`.
 fn cyclic(input: Shape, units: usize, [shift, stride, count]: [usize; 3]) -> LinearStage {
     let (output, kernel) = (Shape::new(units, 1, 1), (input.height, input.width));
-    let geometry = ConvGeometry { input, output, kernel, stride: 1, padding: 0, groups: 1 };
+    let geometry =
+        ConvGeometry { input, output, kernel, stride: (1, 1), padding: (0, 0), groups: 1 };
     let mut weights = vec![0.0; geometry.weights()];
     for unit in 0..units {
         for k in 0..count {

@@ -108,7 +108,7 @@ fn convolution(g: &ConvGeometry, weights: &[f64], x: &[f64]) -> Vec<f64> {
             let mut sum = 0.0;
             for k in 0..per_out {
                 for (ky, kx) in (0..g.kernel.0).flat_map(|y| (0..g.kernel.1).map(move |x| (y, x))) {
-                    let (iy, ix) = (g.input_coordinate(oy, ky), g.input_coordinate(ox, kx));
+                    let (iy, ix) = (g.input_row(oy, ky), g.input_col(ox, kx));
                     if (0..g.input.height as isize).contains(&iy)
                         && (0..g.input.width as isize).contains(&ix)
                     {
@@ -135,11 +135,13 @@ fn convolutions_follow_their_definition() {
         for (stride, padding, groups) in
             (1..4).flat_map(|s| (0..4).flat_map(move |p| [1, 2, 4].map(|g| (s, p, g))))
         {
-            if padding >= kernel.0.min(kernel.1) {
-                continue;
-            }
-            let extent = |input: usize, kernel: usize| (input + 2 * padding - kernel) / stride + 1;
-            let output = Shape::new(8, extent(6, kernel.0), extent(5, kernel.1));
+            // Across, another stride, and no padding.
+            let extent = |input: usize, kernel: usize, stride: usize, padding: usize| {
+                (input + 2 * padding - kernel) / stride + 1
+            };
+            let (stride, padding) = ((stride, 4 - stride), (padding, 0));
+            let rows = extent(6, kernel.0, stride.0, padding.0);
+            let output = Shape::new(8, rows, extent(5, kernel.1, stride.1, padding.1));
             let g = ConvGeometry { input, output, kernel, stride, padding, groups };
             let weights: Vec<f64> = (0..g.weights()).map(|k| number(k * k + 3)).collect();
             assert_eq!(convolve(&g, &weights, &x), convolution(&g, &weights, &x), "{g:?}");
@@ -186,8 +188,32 @@ fn faults_say_where_and_what_to_do() {
             "stride is 0",
         ),
         (
-            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 1\nkernel = 3\npadding = 9\n",
-            "padding is 9",
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 1\nkernel = 3\npadding = 65537\n",
+            "layer c: padding is 65537, expected 0 to 65536 (top)",
+        ),
+        (
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 1\nkernel = [3]\n",
+            "layer c: kernel is a list of 1, expected one number, or [rows, columns]",
+        ),
+        (
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 1\nkernel = 3\npadding = [1, 2, 3]\n",
+            "layer c: padding is a list of 3",
+        ),
+        (
+            "[[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 1\nkernel = 3\ndilation = [1, 2]\n",
+            "layer c: kernel is 5, expected at most the padded extent, 4",
+        ),
+        (
+            "[[layer]]\nname = \"p\"\nkind = \"avgpool\"\nkernel = 2\ndilation = 2\n",
+            "layer p: dilation is (2, 2), expected 1 of a pool",
+        ),
+        (
+            "[[layer]]\nname = \"p\"\nkind = \"avgpool\"\nkernel = 2\npadding = [0, 0, 0, 2]\ncount_include_pad = false\n",
+            "expected less than the kernel",
+        ),
+        (
+            "[[layer]]\nname = \"s\"\nkind = \"shortcut\"\nout = 4\nstride = [1, 2]\n",
+            "layer s: stride is (1, 2), expected one number",
         ),
         (
             "[[layer]]\nname = \"s\"\nkind = \"shortcut\"\nout = 1\n",

@@ -146,7 +146,7 @@ fn a_unit_of_the_networks_weights_is_what_a_product_holds() {
     // With the pool before it, a layer has four positions for each of its own. The last pool's window would be on many
     // diagonals, unless they are summed up by rotations.
     c.pools[1].method = PoolMethod::Merge;
-    forms[2] = ("fc1", Merged { kernel: 10, stride: 10 }, None);
+    forms[2] = ("fc1", Merged { kernel: (10, 10), stride: (10, 10) }, None);
     check_removal(&m, &c, &forms);
     c.linear[2].fold = 0x00ff;
     forms[2].2 = Some(1);
@@ -154,7 +154,7 @@ fn a_unit_of_the_networks_weights_is_what_a_product_holds() {
     let mut c = raster(13, ActivationMethod::Square);
     c.pools[0].method = PoolMethod::Merge;
     let mut forms = layers.map(|l| (l, Plain, Some(1)));
-    forms[1] = ("conv2", Merged { kernel: 2, stride: 2 }, Some(4));
+    forms[1] = ("conv2", Merged { kernel: (2, 2), stride: (2, 2) }, Some(4));
     check_removal(&m, &c, &forms);
 }
 

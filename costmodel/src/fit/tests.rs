@@ -100,6 +100,7 @@ fn primitives() -> Vec<(Primitive, Residency)> {
             plaintext_words: 0,
             outputs,
             rescale: true,
+            detail: None,
         };
         all.push((Primitive::Linear(shape), Residency::Cold));
         all.push((Primitive::Linear(shape), Residency::Warm));

@@ -236,8 +236,11 @@ impl Bench {
     /// Engine errors.
     pub fn time(&self, prepared: &Prepared) -> Result<f64> {
         let Some(operands) = self.levels.get(&prepared.level) else { return Ok(0.0) };
-        match prepared.residency {
-            Residency::Cold => {
+        match (prepared.residency, prepared.operation) {
+            (Residency::Warm, Operation::Client(_) | Operation::Unit(_)) => {
+                self.execute(prepared, operands)?;
+            }
+            _ => {
                 black_box(read_all(&self.eviction));
                 if prepared.before.is_empty() {
                     self.precede(prepared, operands)?;
@@ -248,9 +251,6 @@ impl Bench {
                     }
                 }
                 touch_sources(prepared, operands);
-            }
-            Residency::Warm => {
-                self.execute(prepared, operands)?;
             }
         }
         self.execute(prepared, operands)
@@ -264,7 +264,8 @@ impl Bench {
             // A key that the operation itself does not use.
             Operation::Primitive(Primitive::Conjugate) => self.evaluator.rotate(&cts[0], 1)?,
             Operation::Primitive(Primitive::SumSquares { .. } | Primitive::Multiply { .. }) => {
-                self.evaluator.conjugate(&cts[0])?
+                // Other sources, the same key.
+                self.evaluator.sum_squares(&[&cts[cts.len() - 1]], false)?
             }
             _ => self.evaluator.add(&cts[0], &cts[1])?,
         }));

@@ -180,6 +180,7 @@ mod tests {
             plaintext_words: 64,
             outputs: 1,
             rescale: false,
+            detail: None,
         };
         let error = Instruction::linear(shape, 1, vec![term], vec![64], None).unwrap_err();
         assert!(error.to_string().contains("plaintext 1, expected one of 1"), "{error}");

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 pub use instruction::Instruction;
 pub use passage::{Passage, PassageKey};
 pub use plan::{Plan, SetPlan};
-pub use shapes::{Factors, LinearSpec};
+pub use shapes::{Factors, LinearSpec, catalogue};
 pub use timing::{Conduct, Request, time};
 
 use crate::error::{Error, Result};

@@ -24,7 +24,7 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(30);
 const SHORT_REPEATS: usize = 3;
 
 /// How often a disturbed measurement is made again in a round, at most.
-const MOST_REPEATS: usize = 3;
+const MOST_REPEATS: usize = 2;
 
 /// What counts as short, in nanoseconds.
 const SHORT_NS: f64 = 2e6;
@@ -38,8 +38,8 @@ pub(super) struct Rounds<'a> {
     cases: Vec<(&'a Bench, Prepared)>,
     /// State of the generator that orders the rounds.
     state: u64,
-    /// Whether a measurement that other work disturbed is made again, and does not count beside others.
-    repeat: bool,
+    /// Whether the cases are instructions of a program: timed in its order at first, and not for ever.
+    in_order: bool,
 }
 
 /// Times of a case.
@@ -80,12 +80,12 @@ impl<'a> Rounds<'a> {
         let cases = plan.cases(set);
         let cases = cases.iter().map(|case| Ok((bench, bench.prepare(case)?)));
         let cases = cases.collect::<Result<_>>()?;
-        Ok(Self { pools, cases, state: pass as u64 + 1, repeat: false })
+        Ok(Self { pools, cases, state: pass as u64 + 1, in_order: false })
     }
 
-    /// Rounds of instructions made ready, of which those that other work disturbs are timed again.
+    /// Rounds of instructions made ready.
     pub fn of_instructions(cases: Vec<(&'a Bench, Prepared)>, pools: &'a [ThreadPool]) -> Self {
-        Self { pools, cases, state: 1, repeat: true }
+        Self { pools, cases, state: 1, in_order: true }
     }
 
     /// What the cases are, as the engine executes them.
@@ -93,7 +93,7 @@ impl<'a> Rounds<'a> {
         self.cases.iter().map(|(_, prepared)| prepared.operation).collect()
     }
 
-    /// Measures until the deadline; each case at least once, but of instructions of programs those that a first round in their
+    /// Measures until the deadline, and again what other work disturbs; each case at least once, but of instructions of programs those that a first round in their
     /// order has not come to after [`PATIENCE`] times as long, and [`LEAST_PATIENCE`] at least.
     ///
     /// # Errors
@@ -115,10 +115,10 @@ impl<'a> Rounds<'a> {
                         return Err(Error::Cancelled);
                     }
                     let now = Instant::now();
-                    if (round > 0 && now >= deadline) || (self.repeat && now >= overdue) {
+                    if (round > 0 && now >= deadline) || (self.in_order && now >= overdue) {
                         return Ok(samples(found));
                     }
-                    let mut repeats = if self.repeat { MOST_REPEATS } else { 0 };
+                    let mut repeats = MOST_REPEATS;
                     let attempt = || self.watched(pool, case, round);
                     let (times, load) = load::repeat(&mut repeats, cancel, attempt)?;
                     let disturbed = load.is_some_and(|load| load.is_disturbed());
@@ -130,7 +130,7 @@ impl<'a> Rounds<'a> {
         Ok(samples(found))
     }
 
-    /// Times of a case in a round, and if it may be repeated, what they had of the processor.
+    /// Times of a case in a round, and what they had of the processor.
     fn watched(
         &self,
         pool: usize,
@@ -138,9 +138,9 @@ impl<'a> Rounds<'a> {
         round: usize,
     ) -> Result<(Vec<f64>, Option<load::Load>)> {
         let threads = self.pools[pool].current_num_threads();
-        let watch = self.repeat.then(|| Watch::start(threads));
+        let watch = Watch::start(threads);
         let times = self.measure(pool, case, round)?;
-        Ok((times, watch.and_then(Watch::stop)))
+        Ok((times, watch.stop()))
     }
 
     fn measure(&self, pool: usize, case: usize, round: usize) -> Result<Vec<f64>> {
@@ -163,7 +163,7 @@ impl<'a> Rounds<'a> {
     /// The cases in a fresh order (Fisher and Yates); instructions of programs at first in theirs.
     fn order(&mut self, round: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cases.len()).collect();
-        if self.repeat && round == 0 {
+        if self.in_order && round == 0 {
             return order;
         }
         for i in (1..order.len()).rev() {

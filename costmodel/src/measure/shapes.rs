@@ -117,7 +117,6 @@ pub fn catalogue() -> Vec<LinearSpec> {
         conv(1, 8, 1, 9, Factors::Distinct),
         LinearSpec { rescale: false, ..conv(1, 8, 4, 9, Factors::Distinct) },
         conv(1, 24, 1, 25, Factors::Distinct),
-        conv(1, 24, 8, 25, Factors::Distinct),
         conv(1, 24, 4, 25, Factors::Shared(25)),
         conv(1, 47, 8, 48, Factors::Distinct),
         // Convolutions: several sources, sharing keys.
@@ -126,6 +125,8 @@ pub fn catalogue() -> Vec<LinearSpec> {
         conv(4, 8, 16, 36, Factors::Shared(72)),
         conv(8, 8, 4, 72, Factors::Distinct),
         conv(8, 8, 32, 25, Factors::Shared(100)),
+        // More rotated sources than are kept at a time.
+        conv(16, 8, 4, 144, Factors::Shared(72)),
         // Fully connected.
         LinearSpec { unrotated: false, ..conv(1, 32, 1, 32, Factors::Distinct) },
         LinearSpec { unrotated: false, ..conv(1, 16, 1, 16, Factors::Distinct) },

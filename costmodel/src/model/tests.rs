@@ -26,6 +26,7 @@ fn shape(terms: usize) -> Primitive {
         plaintext_words: 0,
         outputs: 4,
         rescale: true,
+        detail: None,
     })
 }
 

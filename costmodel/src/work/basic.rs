@@ -69,7 +69,7 @@ impl Counter {
         let limbs = self.limbs.min(2.0);
         let [butterflies, near, far, wide] = self.ntts(Feature::InverseButterflies, limbs);
         self.phase();
-        self.parallel(limbs, &[butterflies, near, far, wide, wide]);
+        self.parallel(limbs, &[butterflies, near, far, wide]);
         self.serial(&[(Feature::CopiedBytes, limbs * self.limb_bytes())]);
         self.phase();
         self.parallel(self.n / CHUNK, &[(Feature::RoundedWords, limbs * self.n)]);
@@ -97,6 +97,7 @@ impl Counter {
                 far,
                 wide,
                 (Feature::DotProducts, 2.0 * limbs * n),
+                (Feature::Reductions, 2.0 * limbs * n),
                 (Feature::ElementwiseWords, 3.0 * limbs * n),
             ],
         );

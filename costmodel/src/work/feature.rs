@@ -15,15 +15,20 @@ pub enum Feature {
     KeyProducts,
     /// Multiply-accumulates of ciphertext words by plaintext or ciphertext words.
     DotProducts,
+    /// Multiply-accumulates of ciphertext words by words of a subring's plaintexts, which serve eight adjacent ones or more.
+    PeriodicProducts,
     /// Products of basis conversions, the quotient's included.
     Conversions,
     /// Words brought below the prime after a sum of products.
     Reductions,
     /// Words added, subtracted, scaled, permuted or copied within a limb.
     ElementwiseWords,
-    /// Bytes read from the last-level cache, a chunk here and a chunk there or constants of transforms, because the second
-    /// level is too small to keep them.
+    /// Bytes read from the last-level cache, a chunk here and a chunk there, because the second level is too small to keep them.
     CachedBytes,
+    /// Bytes of constants of transforms that are read from there.
+    ConstantBytes,
+    /// Bytes of digits that key products read from there.
+    DigitBytes,
     /// Bytes of operands, intermediate polynomials and results read and written within the last-level cache.
     CiphertextBytes,
     /// The same, where they are too large for that cache together.
@@ -61,16 +66,19 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::WideButterflies,
         Self::KeyProducts,
         Self::DotProducts,
+        Self::PeriodicProducts,
         Self::Conversions,
         Self::Reductions,
         Self::ElementwiseWords,
         Self::CachedBytes,
+        Self::ConstantBytes,
+        Self::DigitBytes,
         Self::CiphertextBytes,
         Self::SpilledBytes,
         Self::KeyBytes,
@@ -101,10 +109,13 @@ impl Feature {
             Self::WideButterflies => "wide_prime_extra_ns_per_butterfly",
             Self::KeyProducts => "key_product_ns_per_multiply",
             Self::DotProducts => "dot_product_ns_per_multiply",
+            Self::PeriodicProducts => "periodic_product_ns_per_multiply",
             Self::Conversions => "basis_conversion_ns_per_multiply",
             Self::Reductions => "reduction_ns_per_word",
             Self::ElementwiseWords => "elementwise_ns_per_word",
             Self::CachedBytes => "last_level_cache_ns_per_byte",
+            Self::ConstantBytes => "constants_cache_ns_per_byte",
+            Self::DigitBytes => "digits_cache_ns_per_byte",
             Self::CiphertextBytes => "ciphertext_cache_ns_per_byte",
             Self::SpilledBytes => "ciphertext_memory_ns_per_byte",
             Self::KeyBytes => "key_memory_ns_per_byte",
@@ -128,10 +139,13 @@ impl Feature {
             Self::WideButterflies => "corrections for wide primes",
             Self::KeyProducts => "key products",
             Self::DotProducts => "plaintext and tensor products",
+            Self::PeriodicProducts => "products with plaintexts of a subring",
             Self::Conversions => "basis conversion",
             Self::Reductions => "modular reduction",
             Self::ElementwiseWords => "elementwise arithmetic",
             Self::CachedBytes => "last-level cache traffic",
+            Self::ConstantBytes => "reading constants",
+            Self::DigitBytes => "reading digits",
             Self::CiphertextBytes => "ciphertexts in the cache",
             Self::SpilledBytes => "ciphertexts in memory",
             Self::KeyBytes => "reading keys",
@@ -149,7 +163,7 @@ impl Feature {
 
     /// Whether every machine has such work.
     pub fn is_everywhere(self) -> bool {
-        self != Self::MaskWords
+        !matches!(self, Self::MaskWords | Self::WideButterflies)
     }
 
     /// How it behaves with the number of threads.

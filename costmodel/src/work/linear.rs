@@ -1,16 +1,63 @@
 //! The fused linear operation, and rotations, which are a case of it.
 
-use super::{CHUNK, Counter, Feature, WORD};
+use engine::eval::groups_of;
+
+use super::{CHUNK, Counter, Feature, TASK, WORD};
 use crate::primitive::LinearShape;
 
-/// Chunks that one task takes within a limb, as in the engine.
-const CHUNKS_PER_TASK: f64 = 4.0;
+/// Least adjacent words that share a factor of a plaintext of a subring, in the engine's inner loops.
+const LEAST_RUN: f64 = 8.0;
 
-/// Distinct shifts of a shape: each has one key, read from memory once however many sources it rotates,
-/// because the engine takes all rotations by one shift together.
-///
-/// The shape does not tell. Where every rotated source is rotated once, they are taken to differ (partial sums rotated
-/// into place); otherwise all sources are taken to share their shifts (inputs rotated by kernel offsets).
+impl LinearShape {
+    /// What its products with plaintexts are.
+    fn products(&self, n: f64) -> Feature {
+        if self.plaintext_share(n) * LEAST_RUN <= 1.0 {
+            Feature::PeriodicProducts
+        } else {
+            Feature::DotProducts
+        }
+    }
+}
+
+/// What the numbers of a shape do not tell: by the plan, or as it is taken to be.
+struct Detail {
+    /// Each key is read from memory once however many sources it rotates, as the engine takes all rotations by one shift together.
+    keys: f64,
+    /// Sums with plaintexts in a limb.
+    sums: f64,
+    /// Products in a limb of the level, and in a special one; of a plain sum the summands, if anything is summed.
+    products: [f64; 2],
+    /// Plaintexts in either.
+    plaintexts: [f64; 2],
+}
+
+impl Detail {
+    fn of(shape: &LinearShape) -> Self {
+        let plaintexts = shape.plaintexts as f64;
+        if let Some(told) = shape.detail {
+            return Self {
+                keys: told.keys as f64,
+                sums: told.sums as f64,
+                products: [told.products as f64, told.special_products as f64],
+                plaintexts: [plaintexts, told.special_plaintexts as f64],
+            };
+        }
+        let rotated = shape.rotations + shape.unrotated;
+        // All pairs of source and shift are taken to occur equally often, and those of no shift are absent from special limbs.
+        let share = shape.rotations as f64 / rotated.max(1) as f64;
+        let terms = if is_direct(shape) { 0.0 } else { shape.terms as f64 };
+        let sums = if shape.plaintexts > 0 { shape.outputs * groups_of(rotated) } else { 0 };
+        Self {
+            keys: distinct_shifts(shape) as f64,
+            sums: sums as f64,
+            products: [terms, terms * share],
+            plaintexts: [plaintexts, plaintexts * share],
+        }
+    }
+}
+
+/// Distinct shifts that a shape is taken to have. Where every rotated source is rotated once, they are taken to differ (partial
+/// sums rotated into place); otherwise all sources are taken to share their shifts (inputs rotated by kernel offsets).
 pub fn distinct_shifts(shape: &LinearShape) -> usize {
     if shape.rotations <= shape.decomposed {
         shape.rotations
@@ -40,6 +87,7 @@ impl Counter {
             plaintext_words: 0,
             outputs: rotations,
             rescale: false,
+            detail: None,
         });
     }
 
@@ -73,22 +121,19 @@ impl Counter {
         let rotations = shape.rotations as f64;
         let unrotated = shape.unrotated as f64;
         let rotated = rotations + unrotated;
-        let (terms, plaintexts) = (shape.terms as f64, shape.plaintexts as f64);
-        let tasks = limbs * (n / (CHUNK * CHUNKS_PER_TASK)).ceil();
-        // Terms and plaintexts of unrotated sources are absent from the special limbs. The shape does not tell
-        // how many they are: all pairs of source and shift are taken to occur equally often.
-        let present = self.limbs + special * if rotated > 0.0 { rotations / rotated } else { 0.0 };
+        let tasks = limbs * (n / TASK).ceil();
+        let detail = Detail::of(shape);
+        let in_all = |[own, extra]: [f64; 2]| self.limbs * own + special * extra;
+        let (products, plaintexts) = (in_all(detail.products), in_all(detail.plaintexts));
+        let groups = groups_of(shape.rotations + shape.unrotated) as f64;
         let mut totals = Vec::with_capacity(12);
 
         // Rotations: key products, reduced and permuted, two words each.
         totals.push((Feature::KeyProducts, rotations * self.key_products()));
         totals.push((Feature::Reductions, 2.0 * rotations * limbs * n));
         totals.push((Feature::ElementwiseWords, 2.0 * rotations * limbs * n));
-        let digit_reads = rotations * self.digits() * limbs * self.limb_bytes();
-        let scratch = shape.decomposed as f64 * self.digits() * self.limb_bytes();
-        totals.push((Feature::CachedBytes, digit_reads * self.overflow(scratch)));
-        let shifts = distinct_shifts(shape) as f64;
-        totals.extend(self.keys(shifts));
+        totals.push(self.digit_bytes(rotations, shape.decomposed as f64));
+        totals.extend(self.keys(detail.keys));
         // Unrotated sources are copied, and scaled by P where there are special limbs.
         let passes = if special > 0.0 { 2.0 } else { 1.0 };
         totals.push((Feature::ElementwiseWords, 2.0 * passes * unrotated * self.limbs * n));
@@ -97,21 +142,25 @@ impl Counter {
 
         // Sums.
         if shape.plaintexts > 0 {
-            totals.push((Feature::DotProducts, 2.0 * terms * present * n));
-            totals.push((Feature::Reductions, 2.0 * shape.outputs as f64 * limbs * n));
+            totals.push((shape.products(n), 2.0 * products * n));
+            totals.push((Feature::Reductions, 2.0 * detail.sums * limbs * n));
+            if groups > 1.0 {
+                // Cleared at first, as every group adds to them.
+                let words = 2.0 * shape.outputs as f64 * limbs * n;
+                totals.push((Feature::ElementwiseWords, words));
+            }
             // A plaintext of fewer words is read over and over, by then from the nearest cache.
             let share = shape.plaintext_share(n);
             let limb_bytes = share * self.limb_bytes();
-            totals.push((Feature::PlaintextBytes, plaintexts * present * limb_bytes));
-            let again = (terms - plaintexts).max(0.0) * present * limb_bytes;
-            let buffer = plaintexts * share * CHUNK * WORD;
+            totals.push((Feature::PlaintextBytes, plaintexts * limb_bytes));
+            let again = (products - plaintexts).max(0.0) * limb_bytes;
+            let buffer = shape.plaintexts as f64 * share * CHUNK * WORD;
             totals.push((Feature::CachedBytes, again * self.overflow(buffer)));
-        } else if !is_direct(shape) {
-            totals.push((Feature::ElementwiseWords, 2.0 * terms * present * n));
+        } else {
+            totals.push((Feature::ElementwiseWords, 2.0 * products * n));
         }
-        let buffer = 2.0 * rotated * CHUNK * WORD;
-        let reads = if is_direct(shape) { 0.0 } else { 2.0 * terms * present };
-        let buffer_reads = reads * self.limb_bytes();
+        let buffer = 2.0 * (rotated / groups).ceil() * CHUNK * WORD;
+        let buffer_reads = 2.0 * products * self.limb_bytes();
         totals.push((Feature::CachedBytes, buffer_reads * self.overflow(buffer)));
         self.parallel(tasks, &totals);
     }

@@ -34,6 +34,9 @@ const WORD: f64 = 8.0;
 /// Words of a chunk of the engine's inner loops.
 const CHUNK: f64 = engine::poly::CHUNK_WORDS as f64;
 
+/// Words of a task within a limb.
+const TASK: f64 = CHUNK * engine::eval::CHUNKS_PER_TASK as f64;
+
 /// Amount of every sort of work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Work([f64; Feature::COUNT]);
@@ -116,7 +119,7 @@ struct Counter {
 
 impl Counter {
     fn new(setting: &Setting, caches: &Caches) -> Self {
-        Self {
+        let mut counter = Self {
             amounts: [0.0; Feature::COUNT],
             n: f64::from(setting.log_n).exp2(),
             log_n: f64::from(setting.log_n),
@@ -127,14 +130,18 @@ impl Counter {
             wide: setting.wide,
             keys: setting.keys,
             caches: *caches,
-            constants: 4.0
-                * (setting.level as f64 + 1.0 + setting.special as f64)
-                * WORD
-                * f64::from(setting.log_n).exp2(),
+            constants: 0.0,
             polynomials: 0.0,
             traffic: 0.0,
             pieces: 0.0,
-        }
+        };
+        counter.constants = 2.0 * (counter.limbs + counter.special) * counter.constant_bytes();
+        counter
+    }
+
+    /// Bytes of the constants of one prime and direction.
+    fn constant_bytes(&self) -> f64 {
+        engine::ntt::constant_bytes(self.n as usize) as f64
     }
 
     /// `beta`.
@@ -181,16 +188,15 @@ impl Counter {
 
     /// Butterflies of `count` NTTs in one direction, as totals of a stage.
     ///
-    /// Every prime has its own constants, two words in either direction for each word of a limb. An operation goes through all
-    /// of them again and again: as far as they are too many for a cache, every transform reads them from the next.
+    /// Every prime has its own constants in either direction. An operation goes through all of them again and again: as far as they are too many for a cache, every transform reads them from the next.
     fn ntts(&self, direction: Feature, count: f64) -> [(Feature, f64); 4] {
         let butterflies = count * self.n / 2.0 * self.log_n;
-        let constants = count * 2.0 * self.limb_bytes();
+        let constants = count * self.constant_bytes();
         let (near, far) = (self.overflow(self.constants), self.spill(self.constants));
         let wide = if self.wide { butterflies } else { 0.0 };
         [
             (direction, butterflies),
-            (Feature::CachedBytes, constants * (near - far).max(0.0)),
+            (Feature::ConstantBytes, constants * (near - far).max(0.0)),
             (Feature::SpilledBytes, constants * far),
             (Feature::WideButterflies, wide),
         ]

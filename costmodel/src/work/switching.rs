@@ -1,6 +1,6 @@
 //! Parts of key switching, and division by primes.
 
-use super::{Counter, Feature};
+use super::{Counter, Feature, WORD};
 
 impl Counter {
     /// Lengths of the digits: all `alpha` but the last.
@@ -57,6 +57,14 @@ impl Counter {
         let far_reads = sources * reads * self.limb_bytes() * self.overflow(window);
         totals.push((Feature::CachedBytes, far_reads));
         self.parallel(sources * self.digits() * targets, &totals);
+    }
+
+    /// Digits of `sources` decomposed polynomials that so many key products read at every limb, as far as those of a limb are too
+    /// many for the second level.
+    pub(super) fn digit_bytes(&self, products: f64, sources: f64) -> (Feature, f64) {
+        let made = sources * self.digits() * self.limb_bytes();
+        let bytes = products * WORD * self.key_words();
+        (Feature::DigitBytes, bytes * self.overflow(made))
     }
 
     /// Words of one component of a key for all limbs at this level.

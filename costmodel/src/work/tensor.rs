@@ -1,6 +1,6 @@
 //! Products of ciphertexts.
 
-use super::{CHUNK, Counter, Feature};
+use super::{Counter, Feature, TASK};
 
 impl Counter {
     /// A product with `products` multiplications a word in its tensor and `operands` polynomials to read:
@@ -18,13 +18,14 @@ impl Counter {
         self.decompose(1.0);
         self.phase();
         self.mod_up(1.0);
-        let tasks = all * (n / (4.0 * CHUNK)).ceil();
+        let tasks = all * (n / TASK).ceil();
         let [key_bytes, masks] = self.keys(1.0);
         self.parallel(
             tasks,
             &[
                 (Feature::KeyProducts, self.key_products()),
                 key_bytes,
+                self.digit_bytes(1.0, 1.0),
                 masks,
                 (Feature::Reductions, 2.0 * all * n),
                 // P c1 on the level's own limbs.

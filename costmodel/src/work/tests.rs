@@ -59,6 +59,7 @@ fn linear_with_rotations() {
         plaintext_words: 0,
         outputs: 4,
         rescale: true,
+        detail: None,
     };
     let n = 4096.0;
     let work = count(Primitive::Linear(shape), setting(12, 2, 1, 1, 1));
@@ -86,6 +87,7 @@ fn linear_without_rotations_needs_no_special_primes() {
         plaintext_words: 0,
         outputs: 4,
         rescale: false,
+        detail: None,
     };
     let n = 8192.0;
     let work = count(Primitive::Linear(shape), setting(13, 3, 2, 1, 1));
@@ -162,8 +164,8 @@ fn constants_beyond_the_second_level_are_read_again() {
     let limb = |log_n: u32| 8.0 * f64::from(log_n).exp2();
     let transforms = 2.0 + 2.0 * 2.0;
     // 512 KiB are half of the second level, and 1 MiB all of it.
-    assert_eq!(work(12).get(Feature::CachedBytes), 0.0);
-    assert_eq!(work(13).get(Feature::CachedBytes), transforms * 2.0 * limb(13));
+    assert_eq!(work(12).get(Feature::ConstantBytes), 0.0);
+    assert_eq!(work(13).get(Feature::ConstantBytes), transforms * 2.0 * limb(13));
     // Of 32 MiB in the last level a quarter is safe: 16 MiB are a third of the way to all of it.
     assert_eq!(work(14).get(Feature::SpilledBytes), 0.0);
     let spilled = (16.0 - 8.0) / (32.0 - 8.0) * transforms * 2.0 * limb(17);
@@ -189,6 +191,7 @@ fn shared_shifts() {
         plaintext_words: 0,
         outputs: 1,
         rescale: false,
+        detail: None,
     };
     assert_eq!(distinct_shifts(&shape(1, 7)), 7);
     assert_eq!(distinct_shifts(&shape(8, 8)), 8);
@@ -233,6 +236,7 @@ fn keys_whose_masks_are_made() {
         plaintext_words: 0,
         outputs: 1,
         rescale: false,
+        detail: None,
     };
     let made = count(Primitive::Linear(shape), Setting { keys, ..setting(13, 3, 1, 1, 1) });
     let words = 3.0 * 4.0 * 5.0 * 8192.0;

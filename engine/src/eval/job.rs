@@ -8,7 +8,7 @@ use super::Evaluator;
 use super::blocks::{Block, Summand};
 use super::decompose::{Decomposition, Digits};
 use super::operands::Operands;
-use super::plan::LinearPlan;
+use super::plan::{Group, LinearPlan};
 use super::rows::Rows;
 use super::switching::{MaskBuffer, Switch, SwitchLimb, words_of};
 use crate::Result;
@@ -18,7 +18,7 @@ use crate::keys::{GaloisKey, SwitchingKey};
 use crate::poly::CHUNK_WORDS;
 
 /// Chunks that one parallel task takes within a limb.
-const CHUNKS_PER_TASK: usize = 4;
+pub const CHUNKS_PER_TASK: usize = 4;
 
 /// The factors of a destination that does not use a rotated source.
 static ZEROS: [u64; CHUNK_WORDS] = [0; CHUNK_WORDS];
@@ -29,8 +29,8 @@ pub(super) struct Job<'a> {
     pub(super) plan: &'a LinearPlan,
     pub(super) operands: &'a Operands<'a>,
     plaintexts: &'a [&'a Plaintext],
-    /// Per block of the plan, the runs of its plaintexts, each once; at least one.
-    runs: Vec<Vec<usize>>,
+    /// Per group of the plan and block of it, the runs of its plaintexts, each once; at least one.
+    runs: Vec<Vec<Vec<usize>>>,
     /// Per source, its decomposition if the plan rotates it.
     decompositions: Vec<Option<&'a Decomposition<'a>>>,
     /// Per entry of the plan's `rotated`, its key if it is a rotation.
@@ -49,9 +49,10 @@ fn run(plaintext: &Plaintext) -> usize {
     plaintext.run().min(CHUNK_WORDS)
 }
 
-/// Both components of a rotated source in the rows of a chunk.
-fn pair(rows: &Rows, rotated: usize) -> (&[u64], &[u64]) {
-    (rows.row(2 * rotated), rows.row(2 * rotated + 1))
+/// Both components of a rotated source of a group in the rows of a chunk.
+fn pair<'r>(rows: &'r Rows, group: &Group, rotated: usize) -> (&'r [u64], &'r [u64]) {
+    let row = 2 * (rotated - group.rotated.start);
+    (rows.row(row), rows.row(row + 1))
 }
 
 impl<'a> Job<'a> {
@@ -70,13 +71,14 @@ impl<'a> Job<'a> {
             // Sums of nothing have to be written too.
             if runs.is_empty() { vec![1] } else { runs }
         };
+        let group_runs = |group: &Group| group.blocks.iter().map(runs).collect();
         let own = operands.decompositions.iter().enumerate();
         Ok(Self {
             evaluator,
             plan,
             operands,
             plaintexts,
-            runs: plan.blocks.iter().map(runs).collect(),
+            runs: plan.groups.iter().map(group_runs).collect(),
             decompositions: own.map(|(i, d)| d.as_ref().filter(|_| plan.rotates(i))).collect(),
             keys: evaluator.galois_keys(plan, operands.level)?,
         })
@@ -124,13 +126,19 @@ impl Job<'_> {
                     [&mut out0[0][within.clone()], &mut out1[0][within.clone()]]
                 });
                 if direct {
-                    self.rotations(&limb, chunk, &by_source, &mut masks, outputs);
+                    let all = 0..self.plan.rotated.len();
+                    self.rotations(&limb, chunk, all, &by_source, &mut masks, outputs);
                     continue;
                 }
-                let mut buffered = rows.rows_mut();
-                let pairs = std::iter::from_fn(move || Some([buffered.next()?, buffered.next()?]));
-                self.rotations(&limb, chunk, &by_source, &mut masks, pairs);
-                self.sums(&limb, chunk, &rows, outputs);
+                let mut outputs: Vec<_> = outputs.map(Some).collect();
+                for group in 0..self.plan.groups.len() {
+                    let rotated = self.plan.groups[group].rotated.clone();
+                    let mut buffered = rows.rows_mut();
+                    let pairs =
+                        std::iter::from_fn(move || Some([buffered.next()?, buffered.next()?]));
+                    self.rotations(&limb, chunk, rotated, &by_source, &mut masks, pairs);
+                    self.sums(&limb, chunk, group, &rows, &mut outputs);
+                }
             }
         });
     }
@@ -141,17 +149,19 @@ impl Job<'_> {
         self.keys[r].is_none() && limb.is_special()
     }
 
-    /// Fills `pairs` with chunk `chunk` of both components of every rotated source.
+    /// Fills `pairs` with chunk `chunk` of both components of some rotated sources.
     fn rotations<'p, 'k>(
         &'k self,
         limb: &SwitchLimb<'_>,
         chunk: usize,
+        which: Range<usize>,
         digits: &'k [Vec<&'k [u64]>],
         masks: &mut MaskBuffer<'k>,
         pairs: impl Iterator<Item = [&'p mut [u64]; 2]>,
     ) {
         let mut words = Vec::new();
-        for (r, (rotated, [out0, out1])) in self.plan.rotated.iter().zip(pairs).enumerate() {
+        for (r, [out0, out1]) in which.zip(pairs) {
+            let rotated = self.plan.rotated[r];
             let source = self.operands.sources[rotated.source];
             let Some(galois) = self.keys[r] else {
                 if !self.vanishes(r, limb) {
@@ -187,51 +197,66 @@ impl Job<'_> {
         Some((&galois.key, galois.automorphism.source_chunk(chunk)?))
     }
 
-    /// One chunk of all outputs, from that of the rotated sources.
-    fn sums<'p>(
+    /// One chunk of all outputs, from that of the rotated sources of a group: written by the first group, added to what is there by
+    /// the others.
+    fn sums(
         &self,
         limb: &SwitchLimb<'_>,
         chunk: usize,
+        group: usize,
         rows: &Rows,
-        outputs: impl Iterator<Item = [&'p mut [u64]; 2]>,
+        outputs: &mut [Option<[&mut [u64]; 2]>],
     ) {
+        let (runs, first) = (&self.runs[group], group == 0);
+        let group = &self.plan.groups[group];
         if self.plan.plaintexts == 0 {
-            for (summands, out) in self.plan.outputs.iter().zip(outputs) {
-                self.plain_sum(limb, summands, rows, out);
+            for (summands, out) in group.outputs.iter().zip(outputs.iter_mut().flatten()) {
+                self.plain_sum(limb, group, summands, rows, first, out);
             }
             return;
         }
-        let mut outputs: Vec<_> = outputs.map(Some).collect();
-        for (block, runs) in self.plan.blocks.iter().zip(&self.runs) {
-            let mut outs: Vec<_> =
-                block.outputs.iter().filter_map(|&output| outputs[output].take()).collect();
+        let adds = self.plan.groups.len() > 1;
+        if first && adds {
+            // Not every group has terms for every destination.
+            outputs.iter_mut().flatten().flatten().for_each(|words| words.fill(0));
+        }
+        for (block, runs) in group.blocks.iter().zip(runs) {
+            let taken = block.outputs.iter().map(|&output| outputs[output].take());
+            let mut outs: Vec<_> = taken.flatten().collect();
             for (i, &run) in runs.iter().enumerate() {
-                let Terms { x0, x1, factors } = self.terms(limb, chunk, block, run, rows);
+                let Terms { x0, x1, factors } = self.terms(limb, chunk, group, block, run, rows);
                 let (x0, x1, factors) = (&x0, &x1, &factors);
-                let products = PairProducts { x0, x1, factors, run, add: i > 0 };
+                let products = PairProducts { x0, x1, factors, run, add: adds || i > 0 };
                 (kernels().dot_pairs)(&mut outs, &products, limb.modulus);
+            }
+            for (&output, out) in block.outputs.iter().zip(outs) {
+                outputs[output] = Some(out);
             }
         }
     }
 
-    /// One chunk of one output of a plan without plaintexts.
+    /// Adds one chunk of the summands of a group to one output of a plan without plaintexts, or writes them.
     fn plain_sum(
         &self,
         limb: &SwitchLimb<'_>,
+        group: &Group,
         summands: &[Summand],
         rows: &Rows,
-        [out0, out1]: [&mut [u64]; 2],
+        write: bool,
+        [out0, out1]: &mut [&mut [u64]; 2],
     ) {
         let present = summands.iter().filter(|s| !self.vanishes(s.rotated, limb));
-        let mut present = present.map(|s| pair(rows, s.rotated));
-        match present.next() {
-            Some((x0, x1)) => {
-                out0.copy_from_slice(x0);
-                out1.copy_from_slice(x1);
-            }
-            None => {
-                out0.fill(0);
-                out1.fill(0);
+        let mut present = present.map(|s| pair(rows, group, s.rotated));
+        if write {
+            match present.next() {
+                Some((x0, x1)) => {
+                    out0.copy_from_slice(x0);
+                    out1.copy_from_slice(x1);
+                }
+                None => {
+                    out0.fill(0);
+                    out1.fill(0);
+                }
             }
         }
         for (x0, x1) in present {
@@ -245,6 +270,7 @@ impl Job<'_> {
         &'b self,
         limb: &SwitchLimb<'_>,
         chunk: usize,
+        group: &Group,
         block: &Block,
         run: usize,
         rows: &'b Rows,
@@ -263,7 +289,7 @@ impl Job<'_> {
             if plaintexts.iter().all(Option::is_none) {
                 continue;
             }
-            let (x0, x1) = pair(rows, term.rotated);
+            let (x0, x1) = pair(rows, group, term.rotated);
             terms.x0.push(x0);
             terms.x1.push(x1);
             terms.factors.extend(plaintexts[..outputs].iter().map(|plaintext| {

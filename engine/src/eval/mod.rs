@@ -21,7 +21,8 @@ use crate::params::Parameters;
 use crate::{Error, Result};
 
 pub use batches::PlaintextSource;
-pub use plan::{LinearPlan, LinearTerm, PlanShape};
+pub use job::CHUNKS_PER_TASK;
+pub use plan::{LinearPlan, LinearTerm, PlanShape, groups_of};
 
 /// Relative difference up to which two scales count as equal. Scales are products and quotients of a few
 /// exact factors in double precision, so equal ones differ by a few units of `2^-53`; `2^-40` is far above

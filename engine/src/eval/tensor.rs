@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::decompose::{Decomposition, Digits, group_limbs};
+use super::job::CHUNKS_PER_TASK;
 use super::mod_down::{Divisor, divided};
 use super::switching::{MaskBuffer, Switch, SwitchLimb, words_of};
 use super::{Evaluator, common, rescalable, same_level};
@@ -87,7 +88,7 @@ fn relinearise(
 ) {
     let last = out0.len() / CHUNK_WORDS - 1;
     let chunks = out0.par_chunks_exact_mut(CHUNK_WORDS).zip(out1.par_chunks_exact_mut(CHUNK_WORDS));
-    let tasks = chunks.enumerate().with_min_len(4);
+    let tasks = chunks.enumerate().with_min_len(CHUNKS_PER_TASK);
     let scratch = || (Vec::new(), MaskBuffer::new());
     tasks.for_each_init(scratch, |(words, masks), (chunk, (out0, out1))| {
         let next = (chunk < last).then_some((key, chunk + 1));

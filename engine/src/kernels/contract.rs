@@ -87,6 +87,9 @@ pub(crate) struct BlockPermutation<'a> {
 pub(crate) struct Kernels {
     /// Name of the instruction set: `scalar`, `avx2`, `avx512`, `avx512ifma`.
     pub name: &'static str,
+    /// Whether transforms of `2^k` words modulo a prime, in either direction, correct words between stages that those modulo
+    /// smaller primes do not. Arguments: prime, k.
+    pub corrects: fn(u64, u32) -> bool,
     /// How to make masks of keys, if that takes less time than reading them.
     pub expansion: Option<Expansion>,
     /// Forward negacyclic NTT in place: natural order in, bit-reversed out. `[0, 2q) -> [0, q)`.

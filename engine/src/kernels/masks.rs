@@ -41,5 +41,10 @@ pub(crate) struct MaskStream<'a> {
 
 /// Bits that a word takes in memory, as part of a key, for a prime of so many bits: 48 or 64. Masks are cut by them too.
 pub(crate) fn stored_bits(prime_bits: u32) -> u32 {
-    if prime_bits <= PACKED_BITS { PACKED_BITS } else { u64::BITS }
+    if is_packed(prime_bits) { PACKED_BITS } else { u64::BITS }
+}
+
+/// Whether words of keys are packed, for a prime of so many bits.
+pub(crate) fn is_packed(prime_bits: u32) -> bool {
+    prime_bits <= PACKED_BITS
 }

@@ -4,9 +4,11 @@
 //! range of its inputs and outputs. All lengths are multiples of 8 words and all slices of one call
 //! have the same length unless said otherwise (a kernel panics when its caller breaks this). Outputs
 //! are canonical but for one, so all tables give identical words. The table is chosen once, at run time, by
-//! [`kernels`]; the variable `SPENCNN_ISA` forces one. Tables are the engine's own: to others there is only their name.
+//! [`kernels`]; the variable `SPENCNN_ISA` forces one. While something is counted another takes its place, see [`crate::count`].
+//! Tables are the engine's own: to others there is only their name.
 
 mod contract;
+pub(crate) mod counting;
 #[cfg(target_arch = "x86_64")]
 mod fma;
 #[cfg(target_arch = "x86_64")]
@@ -18,14 +20,18 @@ mod shape;
 mod tables;
 
 use std::ffi::{OsStr, OsString};
+use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::{Error, Result};
 
 pub(crate) use contract::{
     BlockPermutation, KEY_WORDS, Kernels, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts,
 };
-pub(crate) use masks::{BLOCK_BYTES, CIPHER_KEY_BYTES, MaskStream, RoundKeys, stored_bits};
+pub(crate) use masks::{
+    BLOCK_BYTES, CIPHER_KEY_BYTES, MaskStream, RoundKeys, is_packed, stored_bits,
+};
 pub(crate) use packed::{PACKED_BITS, pack, stored_words, unpack};
 pub(crate) use tables::transform::TransformTable;
 pub(crate) use tables::twiddles::Twiddles;
@@ -66,9 +72,35 @@ pub fn isa() -> Result<&'static str> {
     choice().as_ref().map(|kernels| kernels.name).map_err(|name| unavailable(name))
 }
 
-/// The kernels in use. Where [`isa`] is an error they are the portable ones, which nothing reaches: transforms need tables.
-pub(crate) fn kernels() -> &'static Kernels {
+/// The kernels chosen. Where [`isa`] is an error they are the portable ones, which nothing reaches: transforms need tables.
+fn chosen() -> &'static Kernels {
     choice().as_ref().copied().unwrap_or(&scalar::KERNELS)
+}
+
+/// The table in use: null before the first use, then that of the kernels chosen, or the one that counts. Only
+/// [`use_table`] and [`kernels`] write to it.
+static IN_USE: AtomicPtr<Kernels> = AtomicPtr::new(ptr::null_mut());
+
+/// The kernels in use: those chosen, or, while something is counted, others that count and call them.
+#[inline]
+pub(crate) fn kernels() -> &'static Kernels {
+    let table = IN_USE.load(Ordering::Acquire);
+    // SAFETY: null or the address of a table that was borrowed for as long as the program runs; nobody changes tables.
+    unsafe { table.as_ref() }.unwrap_or_else(first_use)
+}
+
+#[cold]
+fn first_use() -> &'static Kernels {
+    let table = chosen();
+    // Unless counting has begun meanwhile.
+    let (none, address) = (ptr::null_mut(), ptr::from_ref(table).cast_mut());
+    let _ = IN_USE.compare_exchange(none, address, Ordering::AcqRel, Ordering::Acquire);
+    table
+}
+
+/// Brings a table into use.
+fn use_table(table: &'static Kernels) {
+    IN_USE.store(ptr::from_ref(table).cast_mut(), Ordering::Release);
 }
 
 /// All tables that this processor can run, slowest first.

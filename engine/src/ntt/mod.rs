@@ -7,14 +7,26 @@
 
 use crate::buffer::AlignedBuf;
 use crate::kernels::{TransformTable, Twiddles, isa, kernels};
-use crate::modulus::Modulus;
 use crate::modulus::primes::primitive_root_2n;
+use crate::modulus::{MAX_BITS, Modulus};
 use crate::{Error, Result};
 
 pub use crate::modulus::primes::MAX_LOG_N;
 
 /// Smallest supported `log2 N`.
 pub const MIN_LOG_N: u32 = 5;
+
+/// Whether transforms of `2^log_n` words modulo a prime of this size, in either direction, correct words between stages that
+/// those modulo smaller primes do not, with the kernels in use; a power of two stands for a prime just below.
+pub fn corrects(prime: f64, log_n: u32) -> bool {
+    // The conversion saturates.
+    (kernels().corrects)((prime as u64).clamp(3, 1 << MAX_BITS), log_n.min(MAX_LOG_N))
+}
+
+/// Bytes of constants that a transform of so many words reads; each prime has its own, and either direction.
+pub const fn constant_bytes(words: usize) -> u64 {
+    Twiddles::bytes_of(words)
+}
 
 /// The transform of one size modulo one prime.
 #[derive(Clone, Debug)]

@@ -11,32 +11,35 @@ pub(super) struct Raster {
     pitch: usize,
     /// Slots of a map, a power of two: every map has as many, with its gaps.
     pub(super) tile: usize,
-    /// For each stage, how many positions of the image lie between two of its result, both ways.
-    gaps: Vec<usize>,
+    /// For each stage, how many positions of the image lie between two of its result, down and across.
+    gaps: Vec<(usize, usize)>,
 }
 
 impl Raster {
     /// The raster of a folded network; none where maps have more slots than can be counted.
     pub(super) fn new(folded: &Folded) -> Option<Self> {
-        let mut gaps: Vec<usize> = Vec::with_capacity(folded.stages.len());
+        let mut gaps: Vec<(usize, usize)> = Vec::with_capacity(folded.stages.len());
         let (mut rows, mut cols) = (folded.input.height, folded.input.width);
         for stage in &folded.stages {
             let before = match stage.sources[0] {
-                Origin::Image => 1,
+                Origin::Image => (1, 1),
                 Origin::Stage(k) => gaps[k],
             };
             let stride = match &stage.kind {
                 StageKind::Linear(linear) => linear.geometry.stride,
                 StageKind::SumPool { stride, .. } => *stride,
-                StageKind::Square { .. } | StageKind::Quadratic(_) => 1,
+                StageKind::Square { .. } | StageKind::Quadratic(_) => (1, 1),
             };
             let output = stage.output;
             // A single position has no distance from another.
-            let gap = if output.area() == 1 { 1 } else { before.checked_mul(stride)? };
-            let extent = |count: usize| (count - 1).checked_mul(gap)?.checked_add(1);
+            let gap = match output.area() {
+                1 => (1, 1),
+                _ => (before.0.checked_mul(stride.0)?, before.1.checked_mul(stride.1)?),
+            };
+            let extent = |count: usize, gap: usize| (count - 1).checked_mul(gap)?.checked_add(1);
             // A padding can make maps larger than the image.
-            rows = rows.max(extent(output.height)?);
-            cols = cols.max(extent(output.width)?);
+            rows = rows.max(extent(output.height, gap.0)?);
+            cols = cols.max(extent(output.width, gap.1)?);
             gaps.push(gap);
         }
         let pitch = cols.checked_next_power_of_two()?;
@@ -44,12 +47,12 @@ impl Raster {
         Some(Self { pitch, tile, gaps })
     }
 
-    fn map(&self, gap: usize, blocks: usize) -> LayoutSpec {
+    fn map(&self, (down, across): (usize, usize), blocks: usize) -> LayoutSpec {
         LayoutSpec {
             order: ChannelOrder::Sequential,
             phases: 1,
-            row: self.pitch * gap,
-            col: gap,
+            row: self.pitch * down,
+            col: across,
             tile: self.tile,
             blocks,
         }
@@ -58,7 +61,7 @@ impl Raster {
     /// How the client packs an image into ciphertexts of so many slots, which hold a map at least.
     pub(super) fn input(&self, channels: usize, slots: usize) -> InputPacking {
         let blocks = channels.next_power_of_two().min(slots / self.tile);
-        InputPacking { patches: false, padded: false, layout: self.map(1, blocks) }
+        InputPacking { patches: false, padded: false, layout: self.map((1, 1), blocks) }
     }
 
     /// The choices of the linear stages, which have one schedule each, and of the pools.

@@ -25,13 +25,13 @@ use crate::{cancel, files, output, profiles};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  spencnn calibrate --quick                       two minutes, enough for the demonstration
+  spencnn calibrate --quick                       one to two minutes, enough for the demonstration
   spencnn calibrate --full --threads 1,2,4        about fifteen minutes; goes on where it was interrupted
   spencnn calibrate --quick --out profiles/my-machine.toml
   spencnn calibrate --profile --export heir-orbit latencies.json --log-n 15 --levels 12
                                                   measure nothing; what HEIR reads, from this machine's profile")]
 pub struct CalibrateArgs {
-    /// Under two minutes [default]
+    /// One to two minutes [default]
     #[arg(long, conflicts_with = "full")]
     quick: bool,
     /// More ring degrees and levels, about fifteen minutes; resumable

@@ -31,8 +31,9 @@ pub struct CompareArgs {
     /// Images
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
-    /// Folder of the data set (mnist, cifar10) [default: generated images]
-    #[arg(long, value_name = "DIR", env = "SPENCNN_DATA")]
+    /// Images: a folder (MNIST, CIFAR-10, PNG files, arrays) or a file of arrays (.npy, .npz, .safetensors, IDX) [default:
+    /// generated ones]
+    #[arg(long, value_name = "PATH", env = "SPENCNN_DATA")]
     data: Option<PathBuf>,
     #[command(flatten)]
     machine: MachineArgs,
@@ -56,7 +57,7 @@ impl CompareArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
         self.search.check_files()?;
-        let output = Output { json: self.json, plot: self.plot.as_deref() };
+        let output = Output { json: self.json, plot: self.plot.as_deref(), logits: None };
         output.check_files()?;
         let source = self.network.open()?;
         let machine = Machine::detect();

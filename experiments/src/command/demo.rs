@@ -88,7 +88,7 @@ impl DemoArgs {
             wish,
             seed: self.seed,
         };
-        job.run(vec![chosen], &Output { json: self.json, plot: None })
+        job.run(vec![chosen], &Output { json: self.json, plot: None, logits: None })
     }
 
     /// This machine's profile; measured now if there is none, or none that this program can read.

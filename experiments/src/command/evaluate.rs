@@ -14,7 +14,7 @@ use crate::exit::Failure;
 use crate::networks::Source;
 use crate::output::{self, note};
 use crate::provenance::Provenance;
-use crate::report::table;
+use crate::report::{csv, table};
 use crate::{cancel, files, images, record};
 
 /// Images generated where there is no data set.
@@ -33,6 +33,7 @@ Examples:
   spencnn evaluate --data ~/data                               LeNet's dense variant, all test images
   spencnn evaluate --network vgg5-slim --variant dense --data ~/data --images 1000
   spencnn evaluate --variant g8-p50 --data ~/data --json > accuracy.json
+  spencnn evaluate --network mine.onnx --mean 0.13 --std 0.31 --data test.npz --logits logits.csv
   spencnn evaluate --network mine.toml --data ~/data --write   records accuracy and bounds in the network's files")]
 pub struct EvaluateArgs {
     #[command(flatten)]
@@ -40,8 +41,9 @@ pub struct EvaluateArgs {
     /// Variant of the network [default: its baseline, or the first if that is untrained]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// Folder of the data set (mnist, cifar10) [default: generated images]
-    #[arg(long, value_name = "DIR", env = "SPENCNN_DATA")]
+    /// Images: a folder (MNIST, CIFAR-10, PNG files, arrays) or a file of arrays (.npy, .npz, .safetensors, IDX) [default:
+    /// generated ones]
+    #[arg(long, value_name = "PATH", env = "SPENCNN_DATA")]
     data: Option<PathBuf>,
     /// Images, from the first [default: all test images; 100 generated ones]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -61,6 +63,9 @@ pub struct EvaluateArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Write logits, class and margin of every image (CSV)
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,12 +78,15 @@ struct EvaluateReport<'a> {
     accuracy_tolerance: Option<f64>,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
+    /// Whether the accuracy is no better than that of guessing.
+    guessing: bool,
     provenance: Provenance,
 }
 
 impl EvaluateArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
+        self.logits.as_deref().map_or(Ok(()), files::check_writable)?;
         let source = self.network.open()?;
         let variant = match &self.variant {
             Some(name) => name.as_str(),
@@ -108,6 +116,7 @@ impl EvaluateArgs {
                     .filter(|_| self.data.is_some() && evaluation.accuracy.is_some())
                     .map(|recorded| evaluation.tolerance(recorded)),
                 evaluation: &evaluation,
+                guessing: evaluation.is_guessing(),
                 provenance: Provenance::now(None, self.seed),
             })?
         } else {
@@ -115,6 +124,11 @@ impl EvaluateArgs {
             head + &text(&evaluation, recorded_accuracy)
         };
         let printed = output::results(&results);
+        if let Some(path) = &self.logits {
+            let results = evaluation.per_image.iter();
+            let lines: Vec<_> = results.map(|result| (variant, result)).collect();
+            files::write_atomically(path, csv(&lines).as_bytes())?;
+        }
         cancel::check()?;
         let failures = self.failures(&evaluation, recorded_accuracy);
         if failures.is_empty()
@@ -155,6 +169,12 @@ impl EvaluateArgs {
     /// The description file and the weight file, if they are there to be written.
     fn own_files(&self, source: &Source, variant: &str) -> Result<(PathBuf, PathBuf)> {
         let description = PathBuf::from(&self.network.network);
+        if source.is_imported() {
+            bail!(
+                "--write needs a network with files of its own, and nothing is written into an ONNX model: without bounds there \
+                 is room for eight times what values reach on a few images"
+            );
+        }
         if !description.is_file() || source.untrained(variant).is_some() {
             bail!(
                 "--write needs a network with files of its own; name a description with --network, and one of the \
@@ -238,5 +258,14 @@ fn text(found: &Evaluation, recorded: Option<f64>) -> String {
     } else {
         ""
     };
-    format!("{accuracy}{recorded}\n\n{}{unbounded}{interrupted}", table(rows))
+    let guessing = match found.is_guessing() {
+        true => format!(
+            "\nThis is no better than guessing ({}). See that the images are in the order of channels, rows and columns (some \
+             programs write transposed arrays as they lie in memory), that they are normalised as in training, and that labels \
+             are numbered as the network's results are.\n",
+            share(found.chance.unwrap_or(0.0))
+        ),
+        false => String::new(),
+    };
+    format!("{accuracy}{recorded}\n{guessing}\n{}{unbounded}{interrupted}", table(rows))
 }

@@ -20,8 +20,8 @@ pub use compare::CompareArgs;
 pub use demo::DemoArgs;
 pub use evaluate::EvaluateArgs;
 pub use options::{
-    FamilyArg, MachineArgs, MemoryArgs, NetworkArgs, PatternArgs, PlaintextsArg, RefineArgs, ResourceArgs, SearchArgs,
-    SpaceArg,
+    FamilyArg, MachineArgs, MemoryArgs, NetworkArgs, PatternArgs, PlaintextsArg, RefineArgs,
+    ResourceArgs, SearchArgs, SpaceArg,
 };
 pub use run::RunArgs;
 pub use search::SearchCommandArgs;
@@ -45,7 +45,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   spencnn demo                                     everything, on LeNet and generated digits
-  spencnn calibrate --quick                        measure this machine (two minutes)
+  spencnn calibrate --quick                        measure this machine (one to two minutes)
   spencnn search --network lenet --out best.toml   find the fastest configuration and keep it
   spencnn run --config best.toml --data ~/data --images 100
   spencnn compare --json > comparison.json         dense, grouped and pruned networks side by side

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use costmodel::Machine;
 use simulator::network::Network;
@@ -16,6 +16,7 @@ use crate::choose;
 use crate::files;
 use crate::memory::{self, parse_bytes, show_bytes};
 use crate::networks::Source;
+use crate::onnx::{Activations, Options};
 use crate::plan::{PatternWish, read_scores};
 use crate::profiles::{self, Calibration};
 use crate::refine::Refine;
@@ -46,15 +47,34 @@ impl MachineArgs {
 /// Which network.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkArgs {
-    /// An embedded network (lenet, vgg5, vgg5-slim, hefnet, resnet20) or a description file
+    /// An embedded network (lenet, vgg5, vgg5-slim, hefnet, resnet20), a description file (TOML) or a model (*.onnx)
     #[arg(long, value_name = "NAME|FILE", default_value = "lenet")]
     pub network: OsString,
+    /// Of an ONNX model: quadratics in place of activations that cannot be encrypted, to price it before it is trained so:
+    /// lines `Relu = [a, b, c]` (TOML), by operator or by name of a node
+    #[arg(long, value_name = "FILE")]
+    pub activations: Option<PathBuf>,
+    /// Of an ONNX model: mean of the pixels (0 to 1) that images are normalised with, one for all channels or for each
+    #[arg(long, value_name = "M,...", value_delimiter = ',', value_parser = finite, allow_hyphen_values = true)]
+    pub mean: Option<Vec<f64>>,
+    /// Of an ONNX model: standard deviation that images are divided by then
+    #[arg(long, value_name = "S,...", value_delimiter = ',', value_parser = finite)]
+    pub std: Option<Vec<f64>>,
 }
 
 impl NetworkArgs {
     /// Opens the network.
     pub fn open(&self) -> Result<Source> {
-        Source::open(&self.network)
+        let activations = match &self.activations {
+            None => Activations::default(),
+            Some(path) => {
+                let what = || format!("activations {}", path.display());
+                let text = std::fs::read_to_string(path).with_context(what)?;
+                Activations::from_toml(&text).map_err(|e| anyhow!(e)).with_context(what)?
+            }
+        };
+        let (mean, std) = (self.mean.clone(), self.std.clone());
+        Source::open_with(&self.network, Options { activations, mean, std })
     }
 }
 

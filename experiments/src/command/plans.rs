@@ -33,7 +33,8 @@ pub(super) fn text(network: &str, threads: usize, found: &PlansFound) -> String 
 }
 
 fn front(plans: &[Plan]) -> String {
-    let head = ["predicted ms", "expected drop", "at most", "memory", "logit bits", "N", "digits of"];
+    let head =
+        ["predicted ms", "expected drop", "at most", "memory", "logit bits", "N", "digits of"];
     let names = plans.first().map(|p| p.layers.iter().map(|l| l.layer.clone()));
     let head = head.map(str::to_owned).into_iter().chain(names.into_iter().flatten());
     let mut rows = vec![head.collect::<Vec<_>>()];
@@ -63,18 +64,26 @@ fn front(plans: &[Plan]) -> String {
 }
 
 fn layers(plan: &Plan) -> String {
-    let head = ["layer", "groups, units", "ms", "importance kept", "instead", "more ms", "more points"];
+    let head =
+        ["layer", "groups, units", "ms", "importance kept", "instead", "more ms", "more points"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for layer in &plan.layers {
         let own = |l: &&LayerPrice| l.layer == layer.layer;
         let ms = plan.evaluated.layers.iter().find(own).map_or(0.0, |l| l.latency_ms);
-        let kept = format!("{:.1} % x {:.1} %", 100.0 * layer.kept.groups, 100.0 * layer.kept.units);
+        let kept =
+            format!("{:.1} % x {:.1} %", 100.0 * layer.kept.groups, 100.0 * layer.kept.units);
         let first = [layer.layer.clone(), layer.choice.to_string(), format!("{ms:.1}"), kept];
         let instead = |m: &Marginal| {
             [m.choice.to_string(), format!("{:+.2}", m.latency_ms), format!("{:+.2}", m.drop)]
         };
         if layer.next.is_empty() {
-            rows.push(first.iter().cloned().chain([String::new(), String::new(), String::new()]).collect());
+            rows.push(
+                first
+                    .iter()
+                    .cloned()
+                    .chain([String::new(), String::new(), String::new()])
+                    .collect(),
+            );
         }
         for (k, next) in layer.next.iter().enumerate() {
             let left = if k == 0 { first.clone() } else { Default::default() };

@@ -23,7 +23,7 @@ use crate::plan::PlanFolder;
 use crate::profiles::Cost;
 use crate::provenance::Provenance;
 use crate::refine::Refiner;
-use crate::report::{Circumstances, LeftOut, RunReport, plot, print};
+use crate::report::{Circumstances, LeftOut, RunReport, csv, plot, print};
 use crate::{baseline_hear, cancel, execute, files, refine};
 
 /// Run a configuration on really encrypted images, beside dense baselines
@@ -60,8 +60,9 @@ pub struct RunArgs {
     /// Images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
-    /// Folder of the data set (mnist, cifar10) [default: generated images]
-    #[arg(long, value_name = "DIR", env = "SPENCNN_DATA")]
+    /// Images: a folder (MNIST, CIFAR-10, PNG files, arrays) or a file of arrays (.npy, .npz, .safetensors, IDX) [default:
+    /// generated ones]
+    #[arg(long, value_name = "PATH", env = "SPENCNN_DATA")]
     data: Option<PathBuf>,
     #[command(flatten)]
     machine: MachineArgs,
@@ -82,6 +83,9 @@ pub struct RunArgs {
     /// Draw predicted and measured time per layer (SVG)
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Write logits, class, margin and error of every image (CSV)
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
 }
 
 /// Which baselines to run.
@@ -99,7 +103,8 @@ impl RunArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
         self.search.check_files()?;
-        let output = Output { json: self.json, plot: self.plot.as_deref() };
+        let (plot, logits) = (self.plot.as_deref(), self.logits.as_deref());
+        let output = Output { json: self.json, plot, logits };
         output.check_files()?;
         let plan = self.plan.as_deref().map(PlanFolder::read).transpose()?;
         let source = plan.as_ref().map_or_else(|| self.network.open(), PlanFolder::source)?;
@@ -130,7 +135,11 @@ impl RunArgs {
             images,
             cost: &cost,
             resources: &self.resources,
-            baselines: if self.no_baselines || plan.is_some() { Vec::new() } else { self.baseline.list() },
+            baselines: if self.no_baselines || plan.is_some() {
+                Vec::new()
+            } else {
+                self.baseline.list()
+            },
             wish,
             seed: self.seed,
         };
@@ -192,12 +201,14 @@ pub struct Output<'a> {
     pub json: bool,
     /// Picture to draw.
     pub plot: Option<&'a Path>,
+    /// Table of logits to write.
+    pub logits: Option<&'a Path>,
 }
 
 impl Output<'_> {
-    /// Checks, before any work, that the picture can be written.
+    /// Checks, before any work, that the picture and the table can be written.
     pub fn check_files(&self) -> Result<()> {
-        self.plot.map_or(Ok(()), files::check_writable)
+        self.plot.iter().chain(&self.logits).try_for_each(|path| files::check_writable(path))
     }
 }
 
@@ -268,6 +279,13 @@ impl Job<'_> {
         let printed = output::results(&text);
         if let Some(path) = output.plot {
             files::write_atomically(path, plot(&report)?.as_bytes())?;
+        }
+        if let Some(path) = output.logits {
+            let mut lines = Vec::new();
+            for candidate in report.candidates() {
+                lines.extend(candidate.per_image.iter().map(|r| (candidate.name.as_str(), r)));
+            }
+            files::write_atomically(path, csv(&lines).as_bytes())?;
         }
         printed?;
         cancel::check()?;

@@ -8,9 +8,7 @@ use costmodel::Machine;
 use serde::Serialize;
 use simulator::search::Evaluated;
 
-use super::options::{
-    MachineArgs, NetworkArgs, PatternArgs, RefineArgs, ResourceArgs, SearchArgs,
-};
+use super::options::{MachineArgs, NetworkArgs, PatternArgs, RefineArgs, ResourceArgs, SearchArgs};
 use super::plans;
 use crate::choose::{self, Found, Prices, Wish};
 use crate::memory::show_bytes;
@@ -52,7 +50,7 @@ pub struct SearchCommandArgs {
     #[command(flatten)]
     resources: ResourceArgs,
     /// Where to write the best configuration (TOML), for `run --config`; with --patterns, the folder of the fastest plan, for
-    /// `train.py --plan` and `run --plan`
+    /// training and `run --plan`
     #[arg(long, value_name = "FILE|DIR")]
     out: Option<PathBuf>,
     /// Print one JSON object

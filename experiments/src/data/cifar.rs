@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DataError, Images, Split, files};
+use super::{DataError, Images, Pixels, Split, files};
 
 /// Channels, rows, columns.
 pub const SHAPE: (usize, usize, usize) = (3, 32, 32);
@@ -17,28 +17,28 @@ pub fn load(folder: &Path, split: Split, limit: Option<usize>) -> Result<Images,
         Split::Test => vec!["test_batch.bin".into()],
         Split::Train => (1..=5).map(|k| format!("data_batch_{k}.bin")).collect(),
     };
-    let mut images = Images {
-        source: String::new(),
-        shape: SHAPE,
-        pixels: Vec::new(),
-        labels: Some(Vec::new()),
-    };
+    let (mut source, mut pixels, mut labels) = (String::new(), Vec::new(), Vec::new());
     let mut missing = limit.unwrap_or(usize::MAX);
     for name in &names {
         if missing == 0 {
             break;
         }
         let path = files::find(folder, &SUBFOLDERS, &[name])?;
-        if images.source.is_empty() {
-            images.source = path.display().to_string();
+        if source.is_empty() {
+            source = path.display().to_string();
         }
-        missing -= append(&path, missing, &mut images)?;
+        missing -= append(&path, missing, &mut pixels, &mut labels)?;
     }
-    Ok(images)
+    Ok(Images { source, shape: SHAPE, pixels: Pixels::Bytes(pixels), labels: Some(labels) })
 }
 
 /// Adds the first `limit` records of a file; returns how many.
-fn append(path: &Path, limit: usize, images: &mut Images) -> Result<usize, DataError> {
+fn append(
+    path: &Path,
+    limit: usize,
+    pixels: &mut Vec<u8>,
+    labels: &mut Vec<u8>,
+) -> Result<usize, DataError> {
     let wanted = limit.min(RECORDS);
     let fault = |length: usize| {
         let expected = format!("1 to {RECORDS} records of {RECORD} bytes");
@@ -48,7 +48,7 @@ fn append(path: &Path, limit: usize, images: &mut Images) -> Result<usize, DataE
     let mut label = Vec::with_capacity(1);
     for k in 0..wanted {
         label.clear();
-        let there = file.append(1, &mut label)? + file.append(RECORD - 1, &mut images.pixels)?;
+        let there = file.append(1, &mut label)? + file.append(RECORD - 1, pixels)?;
         if there == 0 && k > 0 {
             return Ok(k);
         }
@@ -58,7 +58,7 @@ fn append(path: &Path, limit: usize, images: &mut Images) -> Result<usize, DataE
         if label[0] > 9 {
             return Err(DataError::format(path, "a label", label[0], "a class from 0 to 9"));
         }
-        images.labels.get_or_insert_default().push(label[0]);
+        labels.push(label[0]);
     }
     if wanted == RECORDS && !file.at_end()? {
         return Err(fault(RECORDS * RECORD + 1));

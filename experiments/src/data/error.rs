@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum DataError {
     /// The folder is not there.
-    #[error("data folder {} is not a folder; name the one that holds the data set with --data", folder.display())]
+    #[error("data folder {} is not a folder, nor a file; name what holds the data set with --data", folder.display())]
     NoFolder {
         /// The folder named.
         folder: PathBuf,
@@ -22,8 +22,9 @@ pub enum DataError {
     },
     /// No data set has images of that shape.
     #[error(
-        "no data set has images of {channels} x {height} x {width}: MNIST has 1 x 28 x 28, CIFAR-10 3 x 32 x 32; \
-         leave out --data to run on synthetic images"
+        "no data set has images of {channels} x {height} x {width} (MNIST has 1 x 28 x 28, CIFAR-10 3 x 32 x 32), and there are \
+         neither arrays (images.npz, images.npy and labels.npy, images.safetensors) nor PNG files of that size; leave out --data \
+         to run on synthetic images"
     )]
     Shape {
         /// Channels wanted.

@@ -225,6 +225,6 @@ fn damaged_cifar() {
 #[test]
 fn wrong_folder_or_shape() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(error(&folder.path().join("nowhere"), MNIST).contains("is not a folder"));
+    assert!(error(&folder.path().join("nowhere"), MNIST).contains("is not a folder, nor a file"));
     assert!(error(folder.path(), (2, 8, 8)).contains("no data set has images of 2 x 8 x 8"));
 }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `configuration.toml` | how the network is to be computed |
 //! | `units.safetensors` | the unit of each weight, and which units to keep, as `spencnn units` writes them |
-//! | `training.toml` | the variant for `train.py`: groups, shuffled layers, start and schedule |
+//! | `training.toml` | how to train the variant: groups, shuffled layers, start and schedule |
 //! | `network.toml` | the network with one variant, `plan`, whose weights training puts into the folder |
 //! | `plan.json` | what was found: prices, patterns, the expected accuracy |
 //! | `plan.safetensors`, `plan.toml` | weights and their record, once trained |
@@ -101,12 +101,8 @@ fn groups(plan: &Plan, shuffled: bool) -> toml::Table {
 /// Whatever the system says.
 pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> Result<()> {
     let configuration = &plan.evaluated.configuration;
-    let units = pattern_units(
-        &planned.folded()?,
-        configuration,
-        &plan.patterns(),
-        &planned.importance,
-    )?;
+    let units =
+        pattern_units(&planned.folded()?, configuration, &plan.patterns(), &planned.importance)?;
     let units = NetworkUnits::planned(units).to_safetensors(&source.network.name, PLAN)?;
     let head = format!(
         "# Predicted by the profile: {:.2} ms. Expected to lose {:.2} points of accuracy, {:.2} at most.\n",
@@ -173,7 +169,8 @@ impl PlanFolder {
         let weights = self.folder.join(format!("{PLAN}.safetensors"));
         if !weights.is_file() {
             bail!(
-                "{} is not there: the plan has not been trained; experiments/training/train.py --plan does that",
+                "{} is not there: the plan has not been trained; train the variant of network.toml as training.toml says, with \
+                 the units of units.safetensors kept, and put its weights there",
                 weights.display()
             );
         }

@@ -1,6 +1,7 @@
 //! What a run found out: as one JSON object, as text, as a picture.
 
 mod disturbance;
+mod logits;
 mod plot;
 mod scatter;
 mod statistics;
@@ -20,6 +21,7 @@ use crate::memory;
 use crate::provenance::Provenance;
 
 pub use disturbance::Disturbance;
+pub use logits::{ImageResult, csv};
 pub use plot::plot;
 pub use scatter::scatter;
 pub use statistics::{argmax, largest_difference, median, quantile};
@@ -117,6 +119,8 @@ pub struct CandidateReport {
     pub peak_memory_bytes: PeakMemory,
     /// Layers in order.
     pub layers: Vec<LayerReport>,
+    /// What came out for each image.
+    pub per_image: Vec<ImageResult>,
     /// Generating all keys.
     pub key_generation_ms: f64,
     /// Lowering to a program with plaintext values.
@@ -299,6 +303,15 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
             predicted_parts: paper.memory,
         },
         layers: layers(outcome),
+        per_image: samples
+            .iter()
+            .zip(plain)
+            .enumerate()
+            .map(|(k, (sample, exact))| {
+                let label = labels.and_then(|labels| labels.get(k)).map(|l| usize::from(*l));
+                ImageResult::new(k, label, &sample.logits, Some(exact))
+            })
+            .collect(),
         key_generation_ms: setup.key_generation_ms,
         lower_ms: setup.lower_ms,
         plaintexts: paper.plaintexts.name(),

@@ -2,8 +2,9 @@
 
 use super::affine::{Affine, Sum, Value};
 use super::bound::{largest_result, largest_root};
-use super::build::{Builder, Known, pointwise};
+use super::build::{Builder, Known};
 use super::complete::Squares;
+use super::parts::pointwise;
 use super::{Origin, Quadratic, StageKind};
 use crate::network::Shape;
 
@@ -41,7 +42,7 @@ impl Builder<'_> {
             }
             match &mut self.stages[k].kind {
                 StageKind::SumPool { kernel, .. } => {
-                    windows *= (*kernel * *kernel) as f64;
+                    windows *= (kernel.0 * kernel.1) as f64;
                     at = self.stages[k].sources[0];
                 }
                 StageKind::Linear(stage) => {

@@ -99,12 +99,10 @@ impl Affine {
                 constant.iter_mut().zip(kernel).for_each(|(sum, w)| *sum += w * shift);
             }
             for y in 0..g.output.height {
-                let rows: Vec<usize> = (0..kh)
-                    .filter(|ky| inside(g.input_coordinate(y, *ky), g.input.height))
-                    .collect();
+                let rows: Vec<usize> =
+                    (0..kh).filter(|ky| inside(g.input_row(y, *ky), g.input.height)).collect();
                 for x in 0..g.output.width {
-                    let cols =
-                        (0..kw).filter(|kx| inside(g.input_coordinate(x, *kx), g.input.width));
+                    let cols = (0..kw).filter(|kx| inside(g.input_col(x, *kx), g.input.width));
                     bias[(o * g.output.height + y) * g.output.width + x] = cols
                         .map(|kx| rows.iter().map(|ky| constant[ky * kw + kx]).sum::<f64>())
                         .sum();
@@ -155,10 +153,10 @@ pub(super) enum Value {
     Sum(Sum),
     /// Sums over windows of the image itself, times a factor: the next convolution can do them as well.
     Pooled {
-        /// Window extent, both ways.
-        kernel: usize,
-        /// Stride, both ways.
-        stride: usize,
+        /// Window extent: rows, columns.
+        kernel: (usize, usize),
+        /// Stride, down and across.
+        stride: (usize, usize),
         /// Name of the layer.
         name: String,
     },

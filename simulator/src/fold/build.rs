@@ -2,10 +2,12 @@
 
 use super::affine::{Affine, Sum, Value};
 use super::complete::depends_on_range;
+use super::flat::{ByValue, by_channel, differ_within};
 use super::linear::{LinearPart, LinearStage};
+use super::parts::{averaging, pointwise, subsample, whole};
 use super::transform::merge_window;
 use super::{ActivationMethod, Activations, Folded, Origin, Quadratic, Stage, StageKind};
-use crate::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Shape, Source};
+use crate::network::{ConvGeometry, LayerKind, LayerParameters, Model, OUTPUT, Shape, Source};
 use crate::{Error, Result};
 
 /// What a layer gives, and the shape of it; a flatten leaves the map that it flattens.
@@ -13,6 +15,8 @@ use crate::{Error, Result};
 pub(super) struct Known {
     pub(super) value: Value,
     pub(super) shape: Shape,
+    /// What is still to be done with the flattened map.
+    pub(super) by_value: Option<ByValue>,
     /// Whether several layers read it: then it is not to be changed any more.
     pub(super) shared: bool,
 }
@@ -50,28 +54,49 @@ impl Folded {
         let mut b =
             Builder { model, stages: Vec::new(), shared: Vec::new(), known: Vec::new(), readers };
         let image = Value::Affine(Origin::Image, Affine::identity(network.input.channels));
-        b.learn(image, network.input);
+        b.learn(image, network.input, None);
         let mut ranges = None;
         for (k, (layer, parameters)) in network.layers.iter().zip(&model.parameters).enumerate() {
             let read = index(layer.sources[0]);
             let shape = b.known[read].shape;
+            let mut by_value = None;
             let (value, shape) = match (&layer.kind, parameters) {
                 (LayerKind::Conv { .. }, LayerParameters::Linear { weight, bias })
                 | (LayerKind::Fc { .. }, LayerParameters::Linear { weight, bias }) => {
                     // The map that was flattened, if one was, is still the shape here.
-                    let geometry =
-                        layer.convolution().unwrap_or_else(|| whole(shape, layer.output));
-                    let part = LinearPart { geometry, weights: weight.clone() };
-                    (b.convolve(&layer.name, read, part, bias), geometry.output)
+                    let geometry = match layer.convolution() {
+                        Some(own) => b.check_map(layer, read).map(|()| own)?,
+                        None => whole(shape, layer.output),
+                    };
+                    let mut part = LinearPart { geometry, weights: weight.clone() };
+                    let mut bias = bias.clone();
+                    if let Some(by_value) = b.known[read].by_value.clone() {
+                        by_value.into_layer(&mut part, &mut bias);
+                    }
+                    (b.convolve(&layer.name, read, part, &bias), geometry.output)
                 }
-                (LayerKind::AvgPool { kernel, stride }, _) => {
-                    let output =
-                        Shape::new(shape.channels, layer.output.height, layer.output.width);
-                    (b.pool(&layer.name, read, (*kernel, *stride), output), output)
+                (LayerKind::AvgPool { window, count_include_pad }, _) => {
+                    b.check_map(layer, read)?;
+                    let part = averaging(shape, layer.output, window);
+                    if !part.geometry.is_padded() {
+                        let window = (window.kernel, window.stride);
+                        (b.pool(&layer.name, read, window, layer.output), layer.output)
+                    } else if *count_include_pad {
+                        let bias = vec![0.0; shape.channels];
+                        (b.convolve(&layer.name, read, part, &bias), layer.output)
+                    } else {
+                        return Err(Error::unsupported(
+                            &layer.name,
+                            "its windows at the border average fewer values than others (count_include_pad = false), which \
+                             no convolution does: count the padding as values, or pool without padding",
+                        ));
+                    }
                 }
                 (LayerKind::Activation, LayerParameters::Activation { a, b: linear, c }) => {
-                    check_unflattened(layer, shape)?;
-                    let q = Quadratic { a: a.clone(), b: linear.clone(), c: c.clone() };
+                    b.check_done(&layer.name, read)?;
+                    let each =
+                        |numbers| by_channel(numbers, shape).ok_or_else(|| differ_within(layer));
+                    let q = Quadratic { a: each(a)?, b: each(linear)?, c: each(c)? };
                     let bound = model.bounds.activations.get(&k).copied();
                     let method = activations.of(&layer.name);
                     let value = match method {
@@ -94,18 +119,36 @@ impl Folded {
                     (value, shape)
                 }
                 (LayerKind::BatchNorm { .. }, LayerParameters::Affine { scale, shift }) => {
-                    check_unflattened(layer, shape)?;
-                    let rows: Vec<_> = scale.iter().copied().enumerate().collect();
-                    (b.scaled(&layer.name, read, &rows, shift), shape)
+                    let before = b.known[read].by_value.clone();
+                    match (by_channel(scale, shape), by_channel(shift, shape), before) {
+                        (Some(scale), Some(shift), None) => {
+                            let rows: Vec<_> = scale.into_iter().enumerate().collect();
+                            (b.scaled(&layer.name, read, &rows, &shift), shape)
+                        }
+                        (_, _, before) => {
+                            by_value = Some(ByValue::new(scale, shift, before.as_ref()));
+                            (b.take(read), shape)
+                        }
+                    }
                 }
-                (LayerKind::Flatten, _) => (b.take(read), shape),
+                (LayerKind::Flatten, _) => {
+                    by_value = b.known[read].by_value.clone();
+                    (b.take(read), shape)
+                }
                 (LayerKind::Shortcut { stride, .. }, _) => {
+                    b.check_map(layer, read)?;
                     let part = subsample(shape, layer.output, *stride);
                     let bias = vec![0.0; layer.output.channels];
                     (b.convolve(&layer.name, read, part, &bias), layer.output)
                 }
                 (LayerKind::Add, _) => {
                     let other = index(layer.sources[1]);
+                    [read, other].iter().try_for_each(|n| b.check_done(&layer.name, *n))?;
+                    let second = b.known[other].shape;
+                    if second != shape {
+                        let expected = format!("{shape}: flatten behind the sum, or both alike");
+                        return Err(Error::layer(&layer.name, "second map", second, expected));
+                    }
                     (b.add(&layer.name, read, other), shape)
                 }
                 _ => {
@@ -117,57 +160,18 @@ impl Folded {
                     ));
                 }
             };
-            b.learn(value, shape);
+            b.learn(value, shape, by_value);
         }
         b.finish(activations)
     }
 }
 
-/// A fully connected layer: a convolution whose kernel is the whole map.
-fn whole(input: Shape, output: Shape) -> ConvGeometry {
-    ConvGeometry {
-        input,
-        output: Shape::new(output.len(), 1, 1),
-        kernel: (input.height, input.width),
-        stride: 1,
-        padding: 0,
-        groups: 1,
-    }
-}
-
-/// The shortcut without weights: every `stride`-th row and column, `(out - in) / 2` channels of zeros before.
-fn subsample(input: Shape, output: Shape, stride: usize) -> LinearPart {
-    let before = (output.channels - input.channels) / 2;
-    let geometry = ConvGeometry { input, output, kernel: (1, 1), stride, padding: 0, groups: 1 };
-    let mut weights = vec![0.0; geometry.weights()];
-    (0..input.channels).for_each(|c| weights[(before + c) * input.channels + c] = 1.0);
-    LinearPart { geometry, weights }
-}
-
-/// A factor for every channel as a convolution of its own.
-pub(super) fn pointwise(shape: Shape) -> LinearPart {
-    super::linear::depthwise_identity(shape).main
-}
-
-/// Layers by channel have one channel for each value after a flatten, which the map here has not.
-fn check_unflattened(layer: &Layer, shape: Shape) -> Result<()> {
-    if layer.input.channels == shape.channels {
-        return Ok(());
-    }
-    Err(Error::layer(
-        &layer.name,
-        "position",
-        "after a flatten",
-        "before it: flatten just before the fully connected layer",
-    ))
-}
-
 impl Builder<'_> {
     /// Notes what the next layer gives.
-    fn learn(&mut self, value: Value, shape: Shape) {
+    fn learn(&mut self, value: Value, shape: Shape, by_value: Option<ByValue>) {
         let number = self.known.len();
         let shared = self.readers[number] > 1;
-        self.known.push(Known { value, shape, shared });
+        self.known.push(Known { value, shape, by_value, shared });
         if shared {
             // It is computed once.
             self.settle(number);
@@ -186,7 +190,7 @@ impl Builder<'_> {
         // A window's sum is at most as many times what it sums.
         let bound = match kind {
             StageKind::SumPool { kernel, .. } => {
-                self.bound(sources[0]).map(|b| b * (kernel * kernel) as f64)
+                self.bound(sources[0]).map(|b| b * (kernel.0 * kernel.1) as f64)
             }
             _ => None,
         };
@@ -256,19 +260,13 @@ impl Builder<'_> {
     pub(super) fn window_sum(
         &self,
         name: String,
-        (kernel, stride): (usize, usize),
+        (kernel, stride): ((usize, usize), (usize, usize)),
         output: Shape,
     ) -> Sum {
         let input = self.model.network.input;
-        let geometry = ConvGeometry {
-            input,
-            output,
-            kernel: (kernel, kernel),
-            stride,
-            padding: 0,
-            groups: input.channels,
-        };
-        let weights = vec![1.0 / (kernel * kernel) as f64; geometry.weights()];
+        let geometry =
+            ConvGeometry { input, output, kernel, stride, padding: (0, 0), groups: input.channels };
+        let weights = vec![1.0 / (kernel.0 * kernel.1) as f64; geometry.weights()];
         let parts = vec![(Origin::Image, LinearPart { geometry, weights })];
         Sum { name, parts, bias: vec![0.0; output.len()] }
     }
@@ -305,29 +303,35 @@ impl Builder<'_> {
             // The convolution does the pool before it as well, if it can.
             Value::Pooled { kernel, stride, .. } => {
                 let input = self.model.network.input;
-                let factor = 1.0 / (kernel * kernel) as f64;
+                let factor = 1.0 / (kernel.0 * kernel.1) as f64;
                 match merge_window((*kernel, *stride), input, &part) {
                     Ok(mut merged) => {
                         merged.weights.iter_mut().for_each(|w| *w *= factor);
                         let bias = vec![0.0; part.geometry.output.len()];
                         (Origin::Image, (merged, bias))
                     }
-                    Err(_) => {
-                        let (origin, affine) = self.settle(read);
-                        (origin, affine.before(part))
-                    }
+                    Err(_) => self.behind(read, part),
                 }
             }
-            _ => {
-                let (origin, affine) = self.settle(read);
-                (origin, affine.before(part))
-            }
+            _ => self.behind(read, part),
         };
         map.iter_mut().enumerate().for_each(|(k, y)| *y += bias[k / area]);
         Value::Sum(Sum { name: name.to_owned(), parts: vec![(origin, part)], bias: map })
     }
 
-    fn pool(&mut self, name: &str, read: usize, window: (usize, usize), output: Shape) -> Value {
+    /// A convolution of what number `read` gives as one of a stage, and the bias map that comes of its constants.
+    fn behind(&mut self, read: usize, part: LinearPart) -> (Origin, (LinearPart, Vec<f64>)) {
+        let (origin, affine) = self.settle(read);
+        (origin, affine.before(part))
+    }
+
+    fn pool(
+        &mut self,
+        name: &str,
+        read: usize,
+        window: ((usize, usize), (usize, usize)),
+        output: Shape,
+    ) -> Value {
         let (kernel, stride) = window;
         let unread = Value::Affine(Origin::Image, Affine::identity(output.channels));
         if self.known[read].value == unread {
@@ -343,7 +347,7 @@ impl Builder<'_> {
         }
         let held = Shape { channels: self.shape(origin).channels, ..output };
         let pooled = self.push(name, StageKind::SumPool { kernel, stride }, vec![origin], held);
-        let factor = 1.0 / (kernel * kernel) as f64;
+        let factor = 1.0 / (kernel.0 * kernel.1) as f64;
         let rows: Vec<_> = (0..output.channels).map(|k| (k, factor)).collect();
         // The constants are not summed: they are averaged.
         let shift: Vec<f64> = affine.shift.iter().map(|s| s - s * factor).collect();
@@ -379,6 +383,7 @@ impl Builder<'_> {
 
     fn finish(mut self, activations: Activations) -> Result<Folded> {
         let last = self.known.len() - 1;
+        self.check_done(OUTPUT, last)?;
         let (value, &Known { shape, shared, .. }) = (self.take(last), &self.known[last]);
         let origin = self.plain("output", value, shape, shared);
         self.limit(origin, self.model.bounds.output);

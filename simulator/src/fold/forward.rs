@@ -35,7 +35,7 @@ impl Folded {
                     })
                     .collect(),
                 StageKind::SumPool { kernel, stride } => {
-                    sum_pool(stage.input, stage.output, *kernel, *stride, x)
+                    sum_pool(stage.input, stage.output, (*kernel, *stride), x)
                 }
             };
             results.push(y);

@@ -112,8 +112,8 @@ pub fn depthwise_identity(shape: Shape) -> LinearStage {
         input: shape,
         output: shape,
         kernel: (1, 1),
-        stride: 1,
-        padding: 0,
+        stride: (1, 1),
+        padding: (0, 0),
         groups: shape.channels,
     };
     LinearStage {

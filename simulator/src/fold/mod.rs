@@ -19,9 +19,11 @@ mod affine;
 mod bound;
 mod build;
 mod complete;
+mod flat;
 mod forward;
 mod linear;
 mod method;
+mod parts;
 mod statistics;
 mod transform;
 
@@ -64,12 +66,12 @@ pub enum StageKind {
     },
     /// `a x^2 + b x + c`.
     Quadratic(Quadratic),
-    /// Sum over windows.
+    /// Sum over windows, without padding.
     SumPool {
-        /// Window extent, both ways.
-        kernel: usize,
-        /// Stride, both ways.
-        stride: usize,
+        /// Window extent: rows, columns.
+        kernel: (usize, usize),
+        /// Stride, down and across.
+        stride: (usize, usize),
     },
 }
 

@@ -35,26 +35,35 @@ pub fn merge_pool(pool: &Stage, next: &Stage) -> Result<Stage> {
     })
 }
 
-/// The convolution that reads the map `input` before a sum over windows of `(extent, stride)` and does it itself.
+/// The convolution that reads the map `input` before a sum over windows of this extent and step and does it itself.
 ///
 /// # Errors
 /// Why it cannot.
 pub(super) fn merge_window(
-    (pk, ps): (usize, usize),
+    (extent, step): ((usize, usize), (usize, usize)),
     input: Shape,
     part: &LinearPart,
 ) -> std::result::Result<LinearPart, &'static str> {
     let g = part.geometry;
-    let covered = (g.input.height - 1) * ps + pk == input.height
-        && (g.input.width - 1) * ps + pk == input.width;
-    if g.padding > 0 && (!covered || pk != ps) {
+    // Along each axis, windows that lie side by side leave padding where it is.
+    let tiles = |windows: usize, map: usize, extent: usize, step: usize| {
+        extent == step && windows * step == map
+    };
+    let rows = tiles(g.input.height, input.height, extent.0, step.0);
+    let cols = tiles(g.input.width, input.width, extent.1, step.1);
+    if !(g.rows().is_within() || rows) || !(g.cols().is_within() || cols) {
         return Err(
             "it cannot be merged into a padded layer, as its windows overlap or leave a rest",
         );
     }
-    let kernel = ((g.kernel.0 - 1) * ps + pk, (g.kernel.1 - 1) * ps + pk);
-    let geometry =
-        ConvGeometry { input, kernel, stride: g.stride * ps, padding: g.padding * ps, ..g };
+    let geometry = ConvGeometry {
+        input,
+        kernel: ((g.kernel.0 - 1) * step.0 + extent.0, (g.kernel.1 - 1) * step.1 + extent.1),
+        stride: (g.stride.0 * step.0, g.stride.1 * step.1),
+        padding: (g.padding.0 * step.0, g.padding.1 * step.1),
+        ..g
+    };
+    let kernel = geometry.kernel;
     let mut weights = vec![0.0; geometry.weights()];
     let old = g.kernel.0 * g.kernel.1;
     let new = kernel.0 * kernel.1;
@@ -62,10 +71,9 @@ pub(super) fn merge_window(
         for ky in 0..g.kernel.0 {
             for kx in 0..g.kernel.1 {
                 let w = part.weights[plane * old + ky * g.kernel.1 + kx];
-                for dy in 0..pk {
-                    for dx in 0..pk {
-                        weights[plane * new + (ky * ps + dy) * kernel.1 + kx * ps + dx] += w;
-                    }
+                for dy in 0..extent.0 {
+                    let line = plane * new + (ky * step.0 + dy) * kernel.1 + kx * step.1;
+                    weights[line..][..extent.1].iter_mut().for_each(|sum| *sum += w);
                 }
             }
         }
@@ -102,7 +110,7 @@ pub fn im2col(g: &ConvGeometry, image: &[f64]) -> Result<Vec<f64>> {
         let (x, rest) = (k % g.output.width, k / g.output.width);
         let (y, plane) = (rest % g.output.height, rest / g.output.height);
         let (c, ky, kx) = (plane / (kh * kw), plane / kw % kh, plane % kw);
-        let (iy, ix) = (g.input_coordinate(y, ky), g.input_coordinate(x, kx));
+        let (iy, ix) = (g.input_row(y, ky), g.input_col(x, kx));
         if (0..g.input.height as isize).contains(&iy) && (0..g.input.width as isize).contains(&ix) {
             *v = image[(c * g.input.height + iy as usize) * g.input.width + ix as usize];
         }

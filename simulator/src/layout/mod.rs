@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use engine::params::limits;
 
-use crate::network::Shape;
+use crate::network::{ConvGeometry, Shape};
 use crate::{Error, Result};
 
 pub use pack::{pack, unpack};
@@ -33,6 +33,16 @@ pub struct Margin {
     pub before: usize,
     /// Below and to the right.
     pub after: usize,
+}
+
+impl Margin {
+    /// Zeros for every window of a convolution that reaches outside of its map; below and to the right no fewer than above and
+    /// to the left.
+    pub fn of(g: &ConvGeometry) -> Self {
+        let before = g.padding.0.max(g.padding.1);
+        let beyond = g.beyond();
+        Self { before, after: before.max(beyond.0).max(beyond.1) }
+    }
 }
 
 /// Where a channel lives.

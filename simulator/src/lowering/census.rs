@@ -91,7 +91,10 @@ impl Census {
             let splitter = Splitter::new(input, output, mask);
             if replicas(output.period, plaintext_period, mask).len() > 1 {
                 // Which of their plaintexts are found to be the same depends on the order of the weights.
-                return Err(Error::unsupported(name, "its output has copies that are written one by one"));
+                return Err(Error::unsupported(
+                    name,
+                    "its output has copies that are written one by one",
+                ));
             }
             census.distinct &= input.phases == 1 && number == 0;
             let columns = g.kernel.1 / window;
@@ -124,7 +127,7 @@ impl Census {
                         }
                         census.cells += own_area;
                     }
-                    for at in 0..area {
+                    for (at, spots) in reach.spots.iter().enumerate().take(area) {
                         // Of a shortcut, weights that are zero stay so.
                         if number > 0
                             && (weights[at] == 0.0 || !seen.insert((to.ct, from.ct, apart, at)))
@@ -133,7 +136,7 @@ impl Census {
                         }
                         let cell = if number == 0 { cell + own(at) as u32 } else { FIXED };
                         let pair = (to.ct as u64) << 48 ^ (from.ct as u64) << 32 ^ apart as u64;
-                        for spot in &reach.spots[at] {
+                        for spot in spots {
                             let s = splitter.split(distance, spot.row, spot.col);
                             let key = Diagonal {
                                 output: to.ct * out_phases + spot.output_phase,
@@ -191,7 +194,8 @@ impl Census {
             splits.push(Split::All);
         }
         let cuts = |any: bool| if any { &[false, true][..] } else { &[false] };
-        let any = |part: fn(&Diagonal) -> isize| self.frame.diagonals.iter().any(|(d, _)| part(d) != 0);
+        let any =
+            |part: fn(&Diagonal) -> isize| self.frame.diagonals.iter().any(|(d, _)| part(d) != 0);
         let (rows, cols) = (cuts(any(|d| d.row)), cuts(any(|d| d.col)));
         let parts = || cols.iter().flat_map(|col| rows.iter().map(|row| (*row, *col)));
         splits.iter().flat_map(|s| parts().map(|(row, col)| self.table(*s, row, col))).collect()
@@ -480,6 +484,7 @@ impl Alive<'_> {
                 plaintext_words: shape_words(frame.plaintext_period, frame.slots),
                 outputs,
                 rescale: !folds,
+                detail: None,
             };
             if frame.summed(outputs, turned) {
                 return (Primitive::Linear(products), None);
@@ -494,6 +499,7 @@ impl Alive<'_> {
                 plaintext_words: 0,
                 outputs: frame.outputs,
                 rescale: !folds,
+                detail: None,
             };
             let products = LinearShape { rescale: false, ..products };
             (Primitive::Linear(products), Some(Primitive::Linear(second)))
@@ -516,7 +522,8 @@ impl Alive<'_> {
         let mut sums = vec![0u64; table.products.len()];
         let mut parts = parts.into_iter().peekable();
         std::array::from_fn(|k| {
-            while let Some((_, product, part)) = parts.next_if(|(step, ..)| usize::from(*step) <= k) {
+            while let Some((_, product, part)) = parts.next_if(|(step, ..)| usize::from(*step) <= k)
+            {
                 let sum = &mut sums[product as usize];
                 *sum = sum.wrapping_add(part);
             }

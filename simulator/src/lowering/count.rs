@@ -190,6 +190,7 @@ impl<'a> Counter<'a> {
             plaintext_words: shape_words(diagonals.plaintext_period, diagonals.slots),
             outputs: sums,
             rescale: !folds,
+            detail: None,
         };
         if diagonals.summed(sums, turned) {
             return (Primitive::Linear(first), None);
@@ -205,6 +206,7 @@ impl<'a> Counter<'a> {
             plaintext_words: 0,
             outputs: diagonals.outputs,
             rescale: !folds,
+            detail: None,
         }));
         (Primitive::Linear(first), second)
     }

@@ -14,8 +14,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pool<'a> {
     pub(crate) stage: &'a Stage,
-    pub(crate) kernel: usize,
-    pub(crate) stride: usize,
+    pub(crate) kernel: (usize, usize),
+    pub(crate) stride: (usize, usize),
     pub(crate) method: PoolMethod,
 }
 
@@ -108,11 +108,13 @@ impl<'a> Pool<'a> {
         }
         // Phases that one window covers: its stride's, or all of them when the window is the whole map.
         let by_phases = matches!(self.method, PoolMethod::Phases);
-        let covered = if by_phases { self.stride } else { p };
-        let tiles = !by_phases || self.kernel == self.stride;
+        let covered = if by_phases { self.stride.0 } else { p };
+        let square = self.stride.0 == self.stride.1;
+        let tiles = !by_phases || (self.kernel == self.stride && square);
         if !tiles || !p.is_multiple_of(covered) || covered < 2 {
             return Err(self.refuse(format!(
-                "{p} phases cannot be summed by windows of {} with stride {}; use a multiple of the stride",
+                "{p} phases cannot be summed by windows of {:?} with stride {:?}; use square ones side by side, and a multiple of \
+                 the stride",
                 self.kernel, self.stride
             )));
         }
@@ -142,8 +144,7 @@ impl<'a> Pool<'a> {
     fn fold(&self, b: &mut Builder<'_>, state: &mut State, radix: usize) -> Result<()> {
         let layout = &state.layout;
         if self.stage.output.area() != 1
-            || self.kernel != self.stage.input.height
-            || self.kernel != self.stage.input.width
+            || self.kernel != (self.stage.input.height, self.stage.input.width)
         {
             return Err(self.refuse("folding sums a whole map; this pool has smaller windows"));
         }
@@ -175,9 +176,10 @@ impl<'a> Pool<'a> {
                 self.refuse("rotating needs one phase and no margin; use the phases method")
             );
         }
-        let along =
-            |distance: usize| -> Vec<usize> { (0..self.kernel).map(|k| k * distance).collect() };
-        let (cols, rows) = (along(layout.col), along(layout.row));
+        let along = |count: usize, distance: usize| -> Vec<usize> {
+            (0..count).map(|k| k * distance).collect()
+        };
+        let (cols, rows) = (along(self.kernel.1, layout.col), along(self.kernel.0, layout.row));
         let values = if hoisted {
             let all: Vec<usize> =
                 rows.iter().flat_map(|r| cols.iter().map(move |c| r + c)).collect();
@@ -188,8 +190,8 @@ impl<'a> Pool<'a> {
         };
         let layout = Layout {
             shape: self.stage.output,
-            row: layout.row * self.stride,
-            col: layout.col * self.stride,
+            row: layout.row * self.stride.0,
+            col: layout.col * self.stride.1,
             clean: false,
             ..layout.clone()
         };

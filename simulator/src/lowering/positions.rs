@@ -45,19 +45,19 @@ impl Reach {
         let mut ids: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
         for ky in 0..g.kernel.0 {
             let rows = axis(g.output.height, g.input.height, |y| {
-                let at = g.input_coordinate(y, ky);
+                let at = g.input_row(y, ky);
                 (at, input.row_at(at), output.row_at(y as isize))
             });
             for kx in 0..g.kernel.1 {
                 let cols = axis(g.output.width, g.input.width, |x| {
-                    let at = g.input_coordinate(x, kx);
+                    let at = g.input_col(x, kx);
                     (at, input.col_at(at), output.col_at(x as isize))
                 });
                 let mut spots = Vec::new();
                 for ((ipy, opy, row), ys) in &rows {
                     for ((ipx, opx, col), xs) in &cols {
                         let zero = |y: usize, x: usize| {
-                            let (iy, ix) = (g.input_coordinate(y, ky), g.input_coordinate(x, kx));
+                            let (iy, ix) = (g.input_row(y, ky), g.input_col(x, kx));
                             input.known_zero(iy, ix, &used)
                         };
                         let Some(set) = positions(ys, xs, zero) else { continue };

@@ -173,7 +173,7 @@ impl Way {
         while let Some(k) = way.planned {
             match &folded.stages[k].kind {
                 StageKind::Linear(_) | StageKind::Quadratic(_) => break,
-                StageKind::SumPool { kernel, .. } => way.summed *= kernel * kernel,
+                StageKind::SumPool { kernel, .. } => way.summed *= kernel.0 * kernel.1,
                 StageKind::Square { .. } => way.squares.push(k),
             }
             way.planned = number(folded.stages[k].sources[0]);

@@ -20,10 +20,10 @@ pub enum LinearForm {
     Plain,
     /// Together with the pool before it, which has this window and stride.
     Merged {
-        /// Window extent, both ways.
-        kernel: usize,
-        /// Stride, both ways.
-        stride: usize,
+        /// Window extent: rows, columns.
+        kernel: (usize, usize),
+        /// Stride, down and across.
+        stride: (usize, usize),
     },
     /// As a 1x1 convolution over patches that the client makes.
     Patches,
@@ -136,7 +136,7 @@ pub(crate) fn prepare<'a>(
             *first = Cow::Owned(stage);
             patches = Some(g);
         } else if c.input.padded {
-            margin = Margin { before: g.padding, after: g.padding };
+            margin = Margin::of(&g);
         }
     }
     let input = c.input.layout.packed(slots, shape, margin).map_err(|e| e.of_layer("input"))?;

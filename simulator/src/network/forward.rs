@@ -1,6 +1,6 @@
 //! The plain forward pass of a model.
 
-use super::operations::{convolve, dot, shortcut, sum_pool};
+use super::operations::{average_pool, convolve, dot, shortcut};
 use super::{Layer, LayerKind, LayerParameters, Model, Source};
 use crate::{Error, Result};
 
@@ -62,10 +62,8 @@ fn apply(layer: &Layer, parameters: &LayerParameters, maps: &[&[f64]]) -> Result
         (LayerKind::Fc { .. }, LayerParameters::Linear { weight, bias }) => {
             bias.iter().zip(weight.chunks_exact(x.len())).map(|(b, row)| b + dot(row, x)).collect()
         }
-        (LayerKind::AvgPool { kernel, stride }, _) => {
-            let mut y = sum_pool(layer.input, layer.output, *kernel, *stride, x);
-            y.iter_mut().for_each(|v| *v /= (kernel * kernel) as f64);
-            y
+        (LayerKind::AvgPool { window, count_include_pad }, _) => {
+            average_pool(layer.input, layer.output, window, *count_include_pad, x)
         }
         (LayerKind::Activation, LayerParameters::Activation { a, b, c }) => {
             per_channel(&|k, v| a[k] * v * v + b[k] * v + c[k])

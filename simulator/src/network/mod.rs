@@ -1,5 +1,6 @@
 //! Networks: the description a person writes, its shapes, its weights, and the plain forward pass.
 
+mod builder;
 mod check;
 mod describe;
 mod forward;
@@ -9,15 +10,18 @@ mod random;
 mod ranges;
 mod size;
 mod weights;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
+pub use builder::NetworkBuilder;
 pub use check::{OUTPUT, larger, largest};
 pub use model::{Bounds, LayerParameters, Model};
 pub use operations::{ConvGeometry, convolve, shortcut, sum_pool};
 pub use random::UNTRAINED;
 pub use size::{MOST_LAYERS, MOST_NUMBERS, MOST_VALUES};
 pub use weights::{Tensor, Weights};
+pub use window::{Padding, Window};
 
 /// Shape of a feature map: channels, height, width. Flattened in that order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,16 +74,12 @@ pub enum Source {
 /// What a layer computes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerKind {
-    /// Two-dimensional convolution with zero padding. Weights `[out][in / groups][kernel][kernel]`.
+    /// Two-dimensional convolution with zero padding. Weights `[out][in / groups][kernel rows][kernel columns]`.
     Conv {
         /// Output channels.
         out: usize,
-        /// Kernel extent, both ways.
-        kernel: usize,
-        /// Stride, both ways.
-        stride: usize,
-        /// Zero padding on every side.
-        padding: usize,
+        /// Kernel, stride, padding and dilation.
+        window: Window,
         /// Channel groups.
         groups: usize,
         /// Whether there is a bias.
@@ -92,12 +92,12 @@ pub enum LayerKind {
         /// Whether there is a bias.
         bias: bool,
     },
-    /// Average over windows, no padding.
+    /// Average over windows.
     AvgPool {
-        /// Window extent, both ways.
-        kernel: usize,
-        /// Stride, both ways.
-        stride: usize,
+        /// Kernel, stride and padding; no dilation.
+        window: Window,
+        /// Whether zeros of the padding count as values that the average is taken of.
+        count_include_pad: bool,
     },
     /// `a x^2 + b x + c`, with coefficients per layer or per channel.
     Activation,
@@ -105,6 +105,8 @@ pub enum LayerKind {
     BatchNorm {
         /// Added to the variance.
         epsilon: f64,
+        /// Whether it has a weight and a bias; else they are one and zero.
+        affine: bool,
     },
     /// Change of shape only: `C x H x W` to `CHW x 1 x 1`.
     Flatten,
@@ -136,17 +138,17 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Shape of the convolution that it is, if it is one.
+    /// Shape of the convolution that it is, if it is one. A dilated kernel is one with zeros between its values.
     pub fn convolution(&self) -> Option<ConvGeometry> {
-        let LayerKind::Conv { kernel, stride, padding, groups, .. } = self.kind else {
+        let LayerKind::Conv { window, groups, .. } = self.kind else {
             return None;
         };
         Some(ConvGeometry {
             input: self.input,
             output: self.output,
-            kernel: (kernel, kernel),
-            stride,
-            padding,
+            kernel: window.extent(),
+            stride: window.stride,
+            padding: window.before(),
             groups,
         })
     }

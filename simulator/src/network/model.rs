@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::operations::dilated;
 use super::{Layer, LayerKind, Network, OUTPUT, Weights};
 use crate::{Error, Result};
 
@@ -10,7 +11,8 @@ use crate::{Error, Result};
 pub enum LayerParameters {
     /// The layer has none.
     None,
-    /// Weights `[out][in / groups][k][k]` or `[out][in]`, and one bias per output channel.
+    /// Weights `[out][in / groups][rows][columns]` (of a dilated kernel with its zeros) or `[out][in]`, and one bias per
+    /// output channel.
     Linear {
         /// Weights.
         weight: Vec<f64>,
@@ -62,6 +64,15 @@ impl Model {
     /// [`Error::Tensor`] for a tensor that is missing or has another shape, and for a bound that is not positive or
     /// belongs to no activation.
     pub fn new(network: Network, weights: &Weights) -> Result<Self> {
+        Self::owning(network, weights.clone())
+    }
+
+    /// The same with weights of its own, which are then in memory once.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn owning(network: Network, mut weights: Weights) -> Result<Self> {
+        let bounds = bounds(&network, &weights)?;
         let mut parameters = Vec::new();
         for layer in &network.layers {
             let name = &layer.name;
@@ -81,25 +92,28 @@ impl Model {
                 }
             };
             parameters.push(match layer.kind {
-                LayerKind::Conv { out, kernel, groups, bias, .. } => {
-                    let shape = [out, channels / groups, kernel, kernel];
-                    let weight = weights.expect_shape(&format!("{name}.weight"), &shape)?.to_vec();
-                    LayerParameters::Linear { weight, bias: bias_of(bias, out)? }
+                LayerKind::Conv { out, window, groups, bias } => {
+                    let shape = [out, channels / groups, window.kernel.0, window.kernel.1];
+                    let bias = bias_of(bias, out)?;
+                    let weight = weights.take(&format!("{name}.weight"), &shape)?;
+                    LayerParameters::Linear { weight: dilated(&window, weight), bias }
                 }
                 LayerKind::Fc { out, bias } => {
                     let shape = [out, layer.input.len()];
-                    let weight = weights.expect_shape(&format!("{name}.weight"), &shape)?.to_vec();
-                    LayerParameters::Linear { weight, bias: bias_of(bias, out)? }
+                    let bias = bias_of(bias, out)?;
+                    let weight = weights.take(&format!("{name}.weight"), &shape)?;
+                    LayerParameters::Linear { weight, bias }
                 }
-                LayerKind::Activation => activation(weights, &format!("{name}.coeffs"), channels)?,
-                LayerKind::BatchNorm { epsilon } => batch_norm(weights, name, channels, epsilon)?,
+                LayerKind::Activation => activation(&weights, &format!("{name}.coeffs"), channels)?,
+                LayerKind::BatchNorm { epsilon, affine } => {
+                    batch_norm(&weights, name, channels, (epsilon, affine))?
+                }
                 LayerKind::AvgPool { .. }
                 | LayerKind::Flatten
                 | LayerKind::Add
                 | LayerKind::Shortcut { .. } => LayerParameters::None,
             });
         }
-        let bounds = bounds(&network, weights)?;
         Ok(Self { network, parameters, bounds })
     }
 
@@ -115,7 +129,7 @@ impl Model {
         let v = network.variant(variant)?;
         let network = network.with_groups(&v.groups)?;
         let weights = Weights::read_for(&network, &folder.join(&v.weights))?;
-        Self::new(network, &weights)
+        Self::owning(network, weights)
     }
 }
 
@@ -171,10 +185,14 @@ fn batch_norm(
     weights: &Weights,
     name: &str,
     channels: usize,
-    epsilon: f64,
+    (epsilon, affine): (f64, bool),
 ) -> Result<LayerParameters> {
     let get = |what: &str| weights.expect_shape(&format!("{name}.{what}"), &[channels]);
-    let (gamma, beta) = (get("weight")?, get("bias")?);
+    let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
+    let (gamma, beta) = match affine {
+        true => (get("weight")?, get("bias")?),
+        false => (&ones[..], &zeros[..]),
+    };
     let (mean, var) = (get("running_mean")?, get("running_var")?);
     if let Some(v) = var.iter().find(|v| **v + epsilon <= 0.0) {
         return Err(Error::Tensor {

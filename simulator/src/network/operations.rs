@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Shape;
+use super::{Shape, Window};
 
 /// Shape of a convolution with zero padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,10 +13,10 @@ pub struct ConvGeometry {
     pub output: Shape,
     /// Kernel rows and columns.
     pub kernel: (usize, usize),
-    /// Stride, both ways.
-    pub stride: usize,
-    /// Zero padding on every side.
-    pub padding: usize,
+    /// Stride, down and across.
+    pub stride: (usize, usize),
+    /// Zeros above and to the left. Below and to the right there are as many as the last windows reach into.
+    pub padding: (usize, usize),
     /// Channel groups.
     pub groups: usize,
 }
@@ -43,12 +43,47 @@ impl ConvGeometry {
     pub fn over_patches(&self) -> Self {
         let channels = self.input.channels * self.kernel.0 * self.kernel.1;
         let input = Shape::new(channels, self.output.height, self.output.width);
-        Self { input, kernel: (1, 1), stride: 1, padding: 0, ..*self }
+        Self { input, kernel: (1, 1), stride: (1, 1), padding: (0, 0), ..*self }
     }
 
-    /// Input coordinate for an output coordinate and a kernel offset; negative or too large in the padding.
-    pub fn input_coordinate(&self, out: usize, kernel: usize) -> isize {
-        (out * self.stride + kernel) as isize - self.padding as isize
+    /// Input row for an output row and a row of the kernel; negative or too large in the padding.
+    pub fn input_row(&self, out: usize, kernel: usize) -> isize {
+        self.rows().input(out, kernel)
+    }
+
+    /// Input column for an output column and a column of the kernel; negative or too large in the padding.
+    pub fn input_col(&self, out: usize, kernel: usize) -> isize {
+        self.cols().input(out, kernel)
+    }
+
+    /// How many rows and columns below and to the right of the map the last windows reach.
+    pub fn beyond(&self) -> (usize, usize) {
+        (self.rows().beyond(), self.cols().beyond())
+    }
+
+    /// Whether any window reaches outside of the map.
+    pub fn is_padded(&self) -> bool {
+        self.padding != (0, 0) || self.beyond() != (0, 0)
+    }
+
+    pub(crate) fn rows(&self) -> Axis {
+        Axis {
+            input: self.input.height,
+            output: self.output.height,
+            kernel: self.kernel.0,
+            stride: self.stride.0,
+            padding: self.padding.0,
+        }
+    }
+
+    pub(crate) fn cols(&self) -> Axis {
+        Axis {
+            input: self.input.width,
+            output: self.output.width,
+            kernel: self.kernel.1,
+            stride: self.stride.1,
+            padding: self.padding.1,
+        }
     }
 
     /// Products of a weight that is not zero and an input that is not padding, over all outputs. `weights` is
@@ -60,8 +95,8 @@ impl ConvGeometry {
             present.iter_mut().zip(kernel).for_each(|(n, w)| *n += usize::from(*w != 0.0));
         }
         let places = |at: usize| {
-            let rows = inside(self, at / self.kernel.1, self.input.height, self.output.height);
-            rows.len() * inside(self, at % self.kernel.1, self.input.width, self.output.width).len()
+            let rows = self.rows().inside(at / self.kernel.1);
+            rows.len() * self.cols().inside(at % self.kernel.1).len()
         };
         present.iter().enumerate().map(|(at, n)| n * places(at)).sum()
     }
@@ -70,7 +105,7 @@ impl ConvGeometry {
 /// Convolution without bias. `weights` is `[out][in / groups][kernel rows][kernel columns]`, `x` is
 /// `[in][row][column]`; lengths must fit the geometry.
 pub fn convolve(g: &ConvGeometry, weights: &[f64], x: &[f64]) -> Vec<f64> {
-    if g.output.area() == 1 && g.padding == 0 && g.kernel == (g.input.height, g.input.width) {
+    if g.output.area() == 1 && g.padding == (0, 0) && g.kernel == (g.input.height, g.input.width) {
         // The kernel is the whole map, as folding makes it of a fully connected layer: each result is a dot product.
         let per_group = g.output.channels / g.groups * g.fan_in();
         return weights
@@ -81,10 +116,8 @@ pub fn convolve(g: &ConvGeometry, weights: &[f64], x: &[f64]) -> Vec<f64> {
     }
     let (kh, kw) = g.kernel;
     let per_out = g.input.channels / g.groups;
-    let rows: Vec<Range<usize>> =
-        (0..kh).map(|k| inside(g, k, g.input.height, g.output.height)).collect();
-    let cols: Vec<Range<usize>> =
-        (0..kw).map(|k| inside(g, k, g.input.width, g.output.width)).collect();
+    let rows: Vec<Range<usize>> = (0..kh).map(|k| g.rows().inside(k)).collect();
+    let cols: Vec<Range<usize>> = (0..kw).map(|k| g.cols().inside(k)).collect();
     let mut y = vec![0.0; g.output.len()];
     for (o, out) in y.chunks_exact_mut(g.output.area().max(1)).enumerate() {
         for k in 0..per_out {
@@ -95,11 +128,11 @@ pub fn convolve(g: &ConvGeometry, weights: &[f64], x: &[f64]) -> Vec<f64> {
                     if w == 0.0 || cols.is_empty() {
                         continue;
                     }
-                    let first = cols.start * g.stride + kx - g.padding;
+                    let first = cols.start * g.stride.1 + kx - g.padding.1;
                     for oy in rows.clone() {
-                        let from = (oy * g.stride + ky - g.padding) * g.input.width + first;
+                        let from = (oy * g.stride.0 + ky - g.padding.0) * g.input.width + first;
                         let line = &mut out[oy * g.output.width..][cols.clone()];
-                        add_scaled(line, w, &map[from..], g.stride);
+                        add_scaled(line, w, &map[from..], g.stride.1);
                     }
                 }
             }
@@ -108,11 +141,47 @@ pub fn convolve(g: &ConvGeometry, weights: &[f64], x: &[f64]) -> Vec<f64> {
     y
 }
 
-/// Output coordinates along one axis whose input, for a kernel offset, is inside the map of `input` positions.
-fn inside(g: &ConvGeometry, kernel: usize, input: usize, output: usize) -> Range<usize> {
-    let start = g.padding.saturating_sub(kernel).div_ceil(g.stride);
-    let end = (input + g.padding).saturating_sub(kernel).div_ceil(g.stride).min(output);
-    start..end.max(start)
+/// A convolution or a pool along rows, or along columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Axis {
+    input: usize,
+    output: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl Axis {
+    /// Input coordinate for an output coordinate and a kernel offset.
+    fn input(&self, out: usize, kernel: usize) -> isize {
+        (out * self.stride + kernel) as isize - self.padding as isize
+    }
+
+    /// How far behind the map the last window reaches.
+    fn beyond(&self) -> usize {
+        let end = self.output.saturating_sub(1) * self.stride + self.kernel;
+        end.saturating_sub(self.padding + self.input)
+    }
+
+    /// Whether every window is within the map.
+    pub(crate) fn is_within(&self) -> bool {
+        self.padding == 0 && self.beyond() == 0
+    }
+
+    /// Output coordinates whose input, for a kernel offset, is inside the map.
+    fn inside(&self, kernel: usize) -> Range<usize> {
+        let Self { input, output, stride, padding, .. } = *self;
+        let start = padding.saturating_sub(kernel).div_ceil(stride);
+        let end = (input + padding).saturating_sub(kernel).div_ceil(stride).min(output);
+        start..end.max(start)
+    }
+
+    /// Input coordinates inside the map that a window covers.
+    fn covered(&self, out: usize) -> Range<usize> {
+        let start = (out * self.stride).saturating_sub(self.padding).min(self.input);
+        let end = (out * self.stride + self.kernel).saturating_sub(self.padding);
+        start..end.min(self.input).max(start)
+    }
 }
 
 /// `line_k += w * from[k * stride]`.
@@ -138,24 +207,73 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().zip(other_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
-/// Sums over windows, channel by channel.
-pub fn sum_pool(input: Shape, output: Shape, kernel: usize, stride: usize, x: &[f64]) -> Vec<f64> {
-    let mut y = vec![0.0; output.len()];
-    for c in 0..output.channels {
+/// Sums over windows of `(kernel, stride)`, rows and columns, without padding, channel by channel.
+pub fn sum_pool(
+    input: Shape,
+    output: Shape,
+    (kernel, stride): ((usize, usize), (usize, usize)),
+    x: &[f64],
+) -> Vec<f64> {
+    let axis = |input, output, kernel, stride| Axis { input, output, kernel, stride, padding: 0 };
+    let rows = axis(input.height, output.height, kernel.0, stride.0);
+    pool(input, output, (rows, axis(input.width, output.width, kernel.1, stride.1)), x, |_| 1.0)
+}
+
+/// Averages over windows, channel by channel: over all values of a window, or only those inside the map.
+pub(super) fn average_pool(
+    input: Shape,
+    output: Shape,
+    window: &Window,
+    count_include_pad: bool,
+    x: &[f64],
+) -> Vec<f64> {
+    let axis =
+        |input, output, kernel, stride, padding| Axis { input, output, kernel, stride, padding };
+    let (kernel, stride, (top, left)) = (window.kernel, window.stride, window.before());
+    let rows = axis(input.height, output.height, kernel.0, stride.0, top);
+    let cols = axis(input.width, output.width, kernel.1, stride.1, left);
+    pool(input, output, (rows, cols), x, |inside| {
+        (if count_include_pad { window.area() } else { inside }) as f64
+    })
+}
+
+/// Sums over windows, each divided by `count` of how many values it has inside the map.
+fn pool(
+    input: Shape,
+    output: Shape,
+    (rows, cols): (Axis, Axis),
+    x: &[f64],
+    count: impl Fn(usize) -> f64,
+) -> Vec<f64> {
+    let mut y = Vec::with_capacity(output.len());
+    for map in x.chunks_exact(input.area().max(1)) {
         for oy in 0..output.height {
+            let lines = rows.covered(oy);
             for ox in 0..output.width {
-                let mut sum = 0.0;
-                for dy in 0..kernel {
-                    for dx in 0..kernel {
-                        let (iy, ix) = (oy * stride + dy, ox * stride + dx);
-                        sum += x[c * input.area() + iy * input.width + ix];
-                    }
-                }
-                y[c * output.area() + oy * output.width + ox] = sum;
+                let within = cols.covered(ox);
+                let line = |iy: usize| &map[iy * input.width..][within.clone()];
+                let sum: f64 = lines.clone().flat_map(line).sum();
+                y.push(sum / count(lines.len() * within.len()));
             }
         }
     }
     y
+}
+
+/// Weights `[pairs of channels][kernel rows][kernel columns]` with the zeros that a dilation puts between them.
+pub(super) fn dilated(window: &Window, weights: Vec<f64>) -> Vec<f64> {
+    if window.dilation == (1, 1) {
+        return weights;
+    }
+    let ((rows, cols), (height, width)) = (window.kernel, window.extent());
+    let mut wide = vec![0.0; weights.len() / window.area() * height * width];
+    for (from, to) in weights.chunks_exact(rows * cols).zip(wide.chunks_exact_mut(height * width)) {
+        for (k, w) in from.iter().enumerate() {
+            let (y, x) = (k / cols * window.dilation.0, k % cols * window.dilation.1);
+            to[y * width + x] = *w;
+        }
+    }
+    wide
 }
 
 /// The shortcut of a residual network without weights (He et al. 2016, option A): every `stride`-th row and column, from
@@ -184,6 +302,7 @@ mod tests {
             let input = Shape::new(4, 7, 6);
             let side = |n: usize| (n + 2 * padding - 3) / stride + 1;
             let output = Shape::new(6, side(input.height), side(input.width));
+            let (stride, padding) = ((stride, stride), (padding, padding));
             let g = ConvGeometry { input, output, kernel: (3, 3), stride, padding, groups };
             let ones = |k: usize| f64::from(u8::from(k % 5 != 2));
             let weights: Vec<f64> = (0..g.weights()).map(ones).collect();

@@ -3,6 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::operations::dilated;
 use super::{Bounds, LayerKind, LayerParameters, Model, Network};
 
 /// Name of the variant with random weights, which every network has: for prices before there are trained ones, or where
@@ -20,9 +21,10 @@ impl Model {
             .layers
             .iter()
             .map(|layer| match layer.kind {
-                LayerKind::Conv { out, kernel, groups, bias, .. } => {
-                    let fan_in = layer.input.channels / groups * kernel * kernel;
+                LayerKind::Conv { out, window, groups, bias } => {
+                    let fan_in = layer.input.channels / groups * window.area();
                     let weight = uniform(out * fan_in, 0.0, (3.0 / fan_in as f64).sqrt());
+                    let weight = dilated(&window, weight);
                     let bias = uniform(out, 0.0, if bias { 0.3 } else { 0.0 });
                     LayerParameters::Linear { weight, bias }
                 }

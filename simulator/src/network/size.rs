@@ -18,8 +18,9 @@ impl Layer {
         };
         let channels = self.input.channels;
         match self.kind {
-            LayerKind::Conv { out, kernel, groups, .. } => {
-                product(&[out, channels / groups, kernel, kernel])?.checked_add(out)
+            LayerKind::Conv { out, window, groups, .. } => {
+                let (rows, cols) = window.extent();
+                product(&[out, channels / groups, rows, cols])?.checked_add(out)
             }
             LayerKind::Fc { out, .. } => product(&[out, self.input.len()])?.checked_add(out),
             LayerKind::Activation => product(&[3, channels]),

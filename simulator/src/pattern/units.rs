@@ -29,7 +29,7 @@ impl UnitMap {
     /// [`Error::Layout`] for layouts of other maps than the convolution's.
     pub fn new(g: &ConvGeometry, input: &Layout, output: &Layout, fold: usize) -> Result<Self> {
         check_maps((input.shape, output.shape), (g.input, g.output))?;
-        let finder = Finder::new(g, input, output, fold, (1, 1));
+        let finder = Finder::new(g, input, output, fold, ((1, 1), (1, 1)));
         // A window of one position is on one diagonal.
         finder.map().ok_or_else(|| Error::layout("units", "none", "one for each weight"))
     }
@@ -94,13 +94,16 @@ impl<'a> Finder<'a> {
         input: &'a Layout,
         output: &'a Layout,
         fold: usize,
-        (extent, stride): (usize, usize),
+        (extent, stride): ((usize, usize), (usize, usize)),
     ) -> Self {
-        let within = |at: isize| (0..extent).map(move |d| at * stride as isize + d as isize);
+        let within = |at: isize, extent: usize, stride: usize| {
+            (0..extent).map(move |d| at * stride as isize + d as isize)
+        };
         let offsets = |at: usize| -> Vec<(isize, isize)> {
             let (y, x) = (at / g.kernel.1, at % g.kernel.1);
-            within(g.input_coordinate(0, y))
-                .flat_map(|y| within(g.input_coordinate(0, x)).map(move |x| (y, x)))
+            let cols = || within(g.input_col(0, x), extent.1, stride.1);
+            within(g.input_row(0, y), extent.0, stride.0)
+                .flat_map(|y| cols().map(move |x| (y, x)))
                 .map(|(y, x)| (input.row_at(y).offset, input.col_at(x).offset))
                 .collect()
         };

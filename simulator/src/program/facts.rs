@@ -130,6 +130,7 @@ impl Program {
                     plaintext_words: longest.map_or(0, |period| shape_words(period, self.slots)),
                     outputs: instruction.dsts.len(),
                     rescale: *rescale,
+                    detail: None,
                 };
                 Facts {
                     plaintexts: plaintexts.into_iter().collect(),

@@ -71,7 +71,8 @@ impl Program {
     /// Scratch limbs of an instruction, on two threads: more make more limbs at a time. With `l` the limbs of an operand,
     /// `d` digits and `r` limbs that a division removes,
     /// - a decomposition holds `l` prepared limbs and `d` quotients, and each thread has `d` digits for a pair of limbs,
-    ///   and others for a limb that is left over;
+    ///   and others for a limb that is left over; digits of single limbs have no quotients and are made for one limb at a
+    ///   time, but a thread that waits begins with others: three are under way;
     /// - a division holds the removed limbs and their quotient, and each thread has three limbs that are to be divided.
     ///
     /// Key switches and rescales divide two components of every result; products of ciphertexts have their three parts,
@@ -86,7 +87,8 @@ impl Program {
     ) -> u64 {
         let l = facts.operand.level + 1;
         let parts = if facts.ciphertext_products > 0 { 3 * l } else { 0 };
-        let switches = facts.decomposed * (l + 7 * chain.digits(facts.operand.level));
+        let rows = if chain.alpha > 1 { 1 + 2 * (2 + 1) } else { 2 * 3 };
+        let switches = facts.decomposed * (l + rows * chain.digits(facts.operand.level));
         let special = if facts.decomposed > 0 { chain.special } else { 0 };
         let removed = special + usize::from(facts.rescale);
         let divisions = if removed > 0 { 2 * results * (removed + 1 + 6) } else { 0 };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::space::{Layouts, Space};
 use crate::config::{BlockSplit, Schedule};
 use crate::config::{InputPacking, PoolMethod};
-use crate::layout::{ChannelOrder, Layout, LayoutSpec};
+use crate::layout::{ChannelOrder, Layout, LayoutSpec, Margin};
 use crate::lowering::Diagonals;
 use crate::network::{ConvGeometry, Shape};
 
@@ -36,13 +36,14 @@ pub(crate) fn inputs(
 ) -> Vec<InputPacking> {
     let mut found = BTreeSet::new();
     // Weights that are zero at the border depend on the position, and channels innermost then gain nothing.
-    let inner = space.layouts == Layouts::All && geometry.padding == 0;
+    let inner = space.layouts == Layouts::All && !geometry.is_padded();
     for &p in phases(space) {
         for padded in [false, true] {
-            if padded && geometry.padding == 0 {
+            if padded && !geometry.is_padded() {
                 continue;
             }
-            let extra = if padded { 2 * geometry.padding } else { 0 };
+            let margin = if padded { Margin::of(geometry) } else { Margin::default() };
+            let extra = margin.before + margin.after;
             let map = Shape::new(
                 geometry.input.channels,
                 geometry.input.height + extra,
@@ -143,11 +144,15 @@ fn maps(
 ) {
     for &p in phases(space) {
         // A step of `p` output rows is a step of whole input rows: the same distance for all positions.
-        let distance = |d: usize| {
-            let step = d * g.stride * p;
+        let distance = |d: usize, stride: usize| {
+            let step = d * stride * p;
             step.is_multiple_of(input.phases).then_some(step / input.phases)
         };
-        let (Some(row), Some(col)) = (distance(input.row), distance(input.col)) else { continue };
+        let (Some(row), Some(col)) =
+            (distance(input.row, g.stride.0), distance(input.col, g.stride.1))
+        else {
+            continue;
+        };
         if input.inner {
             inner_layouts(g.output, (p, row, col), input, groups, space, found);
             continue;
@@ -301,20 +306,21 @@ pub(crate) fn schedules(diagonals: &Diagonals, space: &Space) -> Vec<Schedule> {
         .collect()
 }
 
-/// Pool methods worth trying for a window of `kernel` with `stride` from a map of `input`.
+/// Pool methods worth trying for a window of `kernel` with `stride`, rows and columns each, from a map of `input`.
 pub(crate) fn pools(
-    kernel: usize,
-    stride: usize,
+    kernel: (usize, usize),
+    stride: (usize, usize),
     input: &Layout,
     output: Shape,
 ) -> Vec<PoolMethod> {
     let mut methods = vec![PoolMethod::Merge];
-    if input.phases > 1 && kernel == stride && input.phases.is_multiple_of(stride) {
+    let square = kernel == stride && stride.0 == stride.1;
+    if input.phases > 1 && square && input.phases.is_multiple_of(stride.0) {
         methods.push(PoolMethod::Phases);
     }
     if input.phases == 1 {
         methods.push(PoolMethod::Rotate);
-        if kernel <= 4 {
+        if kernel.0 * kernel.1 <= 16 {
             methods.push(PoolMethod::RotateHoisted);
         }
     }

@@ -170,7 +170,7 @@ impl<'a> LayoutSearch<'a> {
                     special,
                     alpha: special,
                     threads: self.space.threads,
-                    wide: self.space.is_wide(),
+                    wide: self.space.is_wide(self.log_n),
                     keys: self.space.keys(),
                 });
             }

@@ -101,6 +101,7 @@ fn least(diagonals: usize, outputs: usize) -> Primitive {
         plaintext_words: 1,
         outputs,
         rescale: false,
+        detail: None,
     })
 }
 

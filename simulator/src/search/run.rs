@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::dynamic::{Path, LayoutSearch};
+use super::dynamic::{LayoutSearch, Path};
 use super::evaluate::{Evaluated, priced};
 use super::front::pareto_front;
 use super::journal::{Journal, Point};
@@ -130,7 +130,8 @@ impl Search<'_> {
                                 obstacles.extend(point.refused.iter().cloned());
                                 continue;
                             }
-                            // Prices do not depend on the sizes of the primes, nor does what values reach.
+                            // Layouts are chosen for one size of primes, and then priced for each. What values reach does not
+                            // depend on it.
                             let paths = match &mut paths {
                                 Some(known) => known,
                                 none => {

@@ -84,16 +84,24 @@ impl Space {
         Self { layouts: Layouts::Paper, patches: false, ..Self::default() }
     }
 
-    /// Whether layouts are chosen for primes whose transforms need corrections: those of paired squares are mostly so.
-    pub(super) fn is_wide(&self) -> bool {
-        self.activations == ActivationMethod::PairedSquare
+    /// The size of primes that layouts are chosen for, as they are chosen once for all sizes: of those tried with paired squares
+    /// the middle one.
+    fn prime(&self) -> f64 {
+        let mut sizes = self.paired_prime_bits.clone();
+        sizes.sort_unstable();
+        let paired = sizes.get(sizes.len() / 2).copied();
+        let paired = paired.filter(|_| self.activations == ActivationMethod::PairedSquare);
+        f64::from(paired.unwrap_or(self.max_prime_bits)).exp2()
     }
 
-    /// What keys take in memory with the smallest primes that are tried.
+    /// Whether transforms modulo such primes need corrections.
+    pub(super) fn is_wide(&self, log_n: u32) -> bool {
+        engine::ntt::corrects(self.prime(), log_n)
+    }
+
+    /// What keys take in memory with such primes.
     pub(super) fn keys(&self) -> KeyStorage {
-        let paired = self.paired_prime_bits.iter().copied().min();
-        let smallest = paired.filter(|_| self.activations == ActivationMethod::PairedSquare);
-        KeyStorage::of_primes([f64::from(smallest.unwrap_or(self.max_prime_bits)).exp2()])
+        KeyStorage::of_primes([self.prime()])
     }
 
     /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
@@ -211,5 +219,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn layouts_are_chosen_for_one_size_of_primes() {
+        for (tried, bits) in [(vec![46], 46), (vec![50, 46, 48], 48), (vec![50], 50), (vec![], 46)]
+        {
+            let space = Space { paired_prime_bits: tried, ..Space::default() };
+            let prime = f64::from(bits).exp2();
+            assert_eq!(space.is_wide(14), engine::ntt::corrects(prime, 14), "{bits}");
+            assert_eq!(space.keys(), KeyStorage::of_primes([prime]), "{bits}");
+        }
+        let square = Space { activations: ActivationMethod::Square, ..Space::default() };
+        assert!(!square.is_wide(14));
     }
 }

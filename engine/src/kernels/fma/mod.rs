@@ -18,6 +18,7 @@ mod pointwise;
 mod sums;
 
 use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
+use super::tables::bounds;
 use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
@@ -42,7 +43,11 @@ macro_rules! instance {
 
             /// To be handed out only where the processor has the features.
             pub(in crate::kernels) static KERNELS: Kernels =
-                Kernels { name: $name, expansion: None, $($kernel),* };
+                Kernels { name: $name, corrects, expansion: None, $($kernel),* };
+
+            fn corrects(q: u64, log_n: u32) -> bool {
+                bounds::corrects(q, log_n, <$lanes as lanes::Lanes>::WORDS)
+            }
         }
     };
 }

@@ -18,6 +18,7 @@ mod sums;
 
 use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
 use super::masks::{CIPHER_KEY_BYTES, Expansion, MaskStream, RoundKeys};
+use super::tables::offset::forward_offset;
 use super::tables::transform::TransformTable;
 use crate::modulus::{Modulus, ShoupScalar};
 
@@ -42,8 +43,13 @@ macro_rules! table {
 
         /// The AVX-512 IFMA table; to be handed out only when [`supported`].
         pub(super) static KERNELS: Kernels =
-            Kernels { name: "avx512ifma", expansion: Some(EXPANSION), $($name),* };
+            Kernels { name: "avx512ifma", corrects, expansion: Some(EXPANSION), $($name),* };
     };
+}
+
+/// See [`Kernels::corrects`]: both directions run freely under the same condition. The smallest transforms are the portable ones.
+fn corrects(q: u64, log_n: u32) -> bool {
+    log_n > forward::TAIL_STAGES && forward_offset(q, log_n).is_none()
 }
 
 /// How masks are made.

@@ -9,6 +9,8 @@ use super::contract::Kernels;
 /// The scalar table.
 pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
+    // All alike.
+    corrects: |_, _| false,
     expansion: None,
     ntt_forward: ntt::forward,
     ntt_inverse: ntt::inverse,

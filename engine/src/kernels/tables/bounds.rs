@@ -2,6 +2,8 @@
 //!
 //! What is multiplied by a constant may reach 2^52 in magnitude, see `mul` of the primes in `fma/arith.rs`.
 
+use super::passes::{all_passes, tail_stages};
+
 /// Largest magnitude of a factor.
 const LIMIT: u64 = 1 << 52;
 
@@ -59,31 +61,37 @@ pub(in crate::kernels) const fn inverse_is_free(q: u64) -> bool {
     20 * q <= LIMIT
 }
 
+/// Whether transforms of `2^log_n` words by vectors of `words` correct anything, in either direction. Those of fewer words than
+/// the tail has are the portable ones.
+pub(in crate::kernels) fn corrects(q: u64, log_n: u32, words: usize) -> bool {
+    let forward = || forward_corrections(q, all_passes(log_n, words)).contains(&true);
+    log_n >= tail_stages(words) && (!inverse_is_free(q) || forward())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::tables::passes::{plan, tail_stages};
 
     fn corrections(q: u64, words: usize, log_n: u32) -> [bool; MAX_PASSES] {
-        let tail = tail_stages(words);
-        forward_corrections(q, plan(log_n - tail).iter().copied().chain([tail]))
+        forward_corrections(q, all_passes(log_n, words))
     }
 
     /// The bound of all words at the end, in the model that the corrections are made for; every
     /// factor must be within the limit.
     fn last_bound(q: u64, words: usize, log_n: u32) -> u64 {
-        let tail = tail_stages(words);
-        let passes = plan(log_n - tail).iter().copied().chain([tail]);
-        passes.zip(corrections(q, words, log_n)).fold(2 * q, |bound, (stages, corrected)| {
-            let mut x = if corrected { q.div_ceil(2) } else { bound };
-            let mut y = bound;
-            for _ in 0..stages {
-                assert!(y <= LIMIT);
-                x += product(q, y);
-                y = x;
-            }
-            x
-        })
+        all_passes(log_n, words).zip(corrections(q, words, log_n)).fold(
+            2 * q,
+            |bound, (stages, corrected)| {
+                let mut x = if corrected { q.div_ceil(2) } else { bound };
+                let mut y = bound;
+                for _ in 0..stages {
+                    assert!(y <= LIMIT);
+                    x += product(q, y);
+                    y = x;
+                }
+                x
+            },
+        )
     }
 
     #[test]
@@ -103,5 +111,9 @@ mod tests {
     fn primes_near_47_bits_are_free() {
         assert!(inverse_is_free((1 << 47) + (1 << 40)));
         assert!(!inverse_is_free(1 << 48));
+        for words in [4, 8] {
+            assert!(!corrects(1 << 47, 14, words) && corrects(1 << 48, 14, words));
+            assert!(!corrects(1 << 50, tail_stages(words) - 1, words));
+        }
     }
 }

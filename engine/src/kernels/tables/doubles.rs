@@ -1,7 +1,7 @@
 //! Butterfly constants as doubles, in the order in which transforms with fused multiply-adds read them.
 
 use super::bounds::{MAX_PASSES, forward_corrections, inverse_is_free};
-use super::passes::{plan, tail_stages};
+use super::passes::all_passes;
 use super::twiddles::Twiddles;
 use crate::buffer::AlignedBuf;
 
@@ -31,8 +31,7 @@ pub(in crate::kernels) struct DoubleTwiddles {
 impl Doubles {
     /// For vectors of `words` words and transforms of at least `8 * words`, with these constants forward and inverse.
     pub(in crate::kernels) fn new(q: u64, twiddles: [&Twiddles; 2], words: usize) -> Self {
-        let tail = tail_stages(words);
-        let passes = plan(twiddles[0].len().ilog2() - tail).iter().copied().chain([tail]);
+        let passes = all_passes(twiddles[0].len().ilog2(), words);
         let [forward, inverse] = twiddles.map(|twiddles| DoubleTwiddles::new(twiddles, q, words));
         Self {
             forward,

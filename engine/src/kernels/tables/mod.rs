@@ -5,7 +5,7 @@ pub(super) mod bounds;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod doubles;
 #[cfg(target_arch = "x86_64")]
-mod offset;
+pub(super) mod offset;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod passes;
 pub(super) mod transform;

@@ -12,7 +12,7 @@ use crate::modulus::RADIX_BITS;
 /// drops below 0 nor `high` rises above 2^52.
 ///
 /// The inverse transform runs without corrections under the same condition; it needs `32 q <= 2^52`.
-pub(super) fn forward_offset(q: u64, log_n: u32) -> Option<u64> {
+pub(in crate::kernels) fn forward_offset(q: u64, log_n: u32) -> Option<u64> {
     let limit = 1_u64 << RADIX_BITS;
     if q > limit / 32 {
         return None;

@@ -9,6 +9,12 @@ pub(in crate::kernels) const fn tail_stages(words: usize) -> u32 {
     3 + words.ilog2()
 }
 
+/// Stages of every pass of a transform of `2^log_n` words, at least those of the tail, which comes last.
+pub(in crate::kernels) fn all_passes(log_n: u32, words: usize) -> impl Iterator<Item = u32> {
+    let tail = tail_stages(words);
+    plan(log_n - tail).iter().copied().chain([tail])
+}
+
 /// Stages of each column pass: as few passes as possible, the shorter ones first.
 pub(in crate::kernels) fn plan(stages: u32) -> &'static [u32] {
     match stages {

@@ -34,6 +34,17 @@ impl Twiddles {
         self.values.len()
     }
 
+    /// Bytes that a transform reads of them, whatever the instruction set: two words for each of its own. (Those with doubles read
+    /// as many that are derived from them.)
+    pub(crate) fn bytes(&self) -> u64 {
+        Self::bytes_of(self.len())
+    }
+
+    /// The same of a transform of so many words.
+    pub(crate) const fn bytes_of(words: usize) -> u64 {
+        2 * (words * size_of::<u64>()) as u64
+    }
+
     /// The constants, in `[0, q)`.
     #[inline]
     pub(crate) fn values(&self) -> &[u64] {

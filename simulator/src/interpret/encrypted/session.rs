@@ -181,6 +181,8 @@ impl Session {
                     outputs: results.len(),
                     plaintext_words: step.plaintext_words,
                     rescale: results.iter().all(|r| rescaled(sources[0], r)),
+                    // Programs are priced without.
+                    detail: None,
                     ..plan.shape().into()
                 };
                 return Ok(Done { results, primitive: Primitive::Linear(shape) });

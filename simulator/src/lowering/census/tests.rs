@@ -31,8 +31,8 @@ fn random(rng: &mut ChaCha8Rng) -> (ConvGeometry, LinearStage, usize) {
         input: Shape::new(ins, extent, extent),
         output: Shape::new(outs, out, out),
         kernel: (kernel, kernel),
-        stride,
-        padding,
+        stride: (stride, stride),
+        padding: (padding, padding),
         groups: 1,
     };
     let weights = (0..geometry.weights()).map(|_| rng.random_range(0.1..1.0)).collect();
@@ -46,8 +46,12 @@ fn merged(stage: &LinearStage, window: usize) -> LinearStage {
     let g = stage.geometry;
     let kernel = g.kernel.0 * window;
     let input = Shape::new(g.input.channels, g.input.height * window, g.input.width * window);
-    let geometry =
-        ConvGeometry { input, kernel: (kernel, kernel), stride: g.stride * window, ..g };
+    let geometry = ConvGeometry {
+        input,
+        kernel: (kernel, kernel),
+        stride: (g.stride.0 * window, g.stride.1 * window),
+        ..g
+    };
     let (old, new) = (g.kernel.0 * g.kernel.1, kernel * kernel);
     let weights = (0..stage.weights.len() / old * new).map(|k| {
         let (y, x) = (k % new / kernel / window, k % kernel / window);
@@ -57,7 +61,12 @@ fn merged(stage: &LinearStage, window: usize) -> LinearStage {
     LinearStage { main, ..stage.clone() }
 }
 
-fn layout(rng: &mut ChaCha8Rng, shape: Shape, inner: bool, distances: (usize, usize)) -> Option<Layout> {
+fn layout(
+    rng: &mut ChaCha8Rng,
+    shape: Shape,
+    inner: bool,
+    distances: (usize, usize),
+) -> Option<Layout> {
     let phases = pick(rng, &[1, 1, 2]);
     let groups = pick(rng, &[1, 2, 4]);
     let (row, col) = distances;
@@ -88,10 +97,14 @@ fn counts_are_those_of_lowering_the_pruned_layer() {
         let col = if inner { pick(&mut rng, &[4, 8]) } else { pick(&mut rng, &[1, 2]) };
         let row = col * g.input.width.next_power_of_two();
         let Some(input) = layout(&mut rng, g.input, inner, (row, col)) else { continue };
-        let step = |d: usize| d * g.stride;
-        let Some(output) = layout(&mut rng, g.output, inner, (step(row), step(col))) else { continue };
+        let step = |d: usize| d * g.stride.0;
+        let Some(output) = layout(&mut rng, g.output, inner, (step(row), step(col))) else {
+            continue;
+        };
         // Phases must meet.
-        if !(g.stride * output.phases).is_multiple_of(input.phases) || input.phases != output.phases {
+        if !(g.stride.0 * output.phases).is_multiple_of(input.phases)
+            || input.phases != output.phases
+        {
             continue;
         }
         let mask = if inner { 0 } else { pick(&mut rng, &[0, 0, input.period / 2]) };
@@ -122,7 +135,7 @@ fn counts_are_those_of_lowering_the_pruned_layer() {
             geometry: own,
             form: match window {
                 1 => crate::lowering::LinearForm::Plain,
-                n => crate::lowering::LinearForm::Merged { kernel: n, stride: n },
+                n => crate::lowering::LinearForm::Merged { kernel: (n, n), stride: (n, n) },
             },
             input: input.clone(),
             output: output.clone(),
@@ -145,12 +158,14 @@ fn counts_are_those_of_lowering_the_pruned_layer() {
                     }
                 }
                 let real = merged(&real, window);
-                let diagonals = Diagonals::new("n", &real, &[&input], &output, mask, false).unwrap();
+                let diagonals =
+                    Diagonals::new("n", &real, &[&input], &output, mask, false).unwrap();
                 let mut counter = Counter::new(&diagonals);
                 for schedule in schedules(&diagonals, &Space::default()) {
-                    let same = tables.iter().zip(&counts).find(|(t, _)| {
-                        alive.schedule(t, step) == Some(schedule)
-                    });
+                    let same = tables
+                        .iter()
+                        .zip(&counts)
+                        .find(|(t, _)| alive.schedule(t, step) == Some(schedule));
                     let (table, counted) = same.unwrap();
                     let what = format!(
                         "{grouping:?} {family} {step} {schedule:?} window {window} {own:?}\n{input:?}\n{output:?} {mask}"

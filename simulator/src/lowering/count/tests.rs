@@ -60,7 +60,7 @@ fn geometry(rng: &mut ChaCha8Rng) -> ConvGeometry {
         let units = (1usize << 14).div_ceil(channels * side * side).max(40);
         let (input, output) = (Shape::new(channels, side, side), Shape::new(units, 1, 1));
         let kernel = (side, side);
-        return ConvGeometry { input, output, kernel, stride: 1, padding: 0, groups: 1 };
+        return ConvGeometry { input, output, kernel, stride: (1, 1), padding: (0, 0), groups: 1 };
     }
     let (channels, groups) = pick(rng, &[(64, 1), (64, 2), (96, 4)]);
     let (side, stride, padding) = (pick(rng, &[4, 6, 8]), pick(rng, &[1, 2]), pick(rng, &[0, 1]));
@@ -69,8 +69,8 @@ fn geometry(rng: &mut ChaCha8Rng) -> ConvGeometry {
         input: Shape::new(channels, side, side),
         output: Shape::new(channels, map, map),
         kernel: (3, 3),
-        stride,
-        padding,
+        stride: (stride, stride),
+        padding: (padding, padding),
         groups,
     }
 }
@@ -104,7 +104,7 @@ fn layout(rng: &mut ChaCha8Rng, shape: Shape) -> Option<Layout> {
 /// A layout with channels innermost in which a convolution's outputs lie over the same distances from what they read.
 fn alongside(rng: &mut ChaCha8Rng, g: &ConvGeometry, input: &Layout) -> Option<Layout> {
     let phases = pick(rng, &[1, 2]);
-    let distance = |d: usize| d * g.stride * phases / input.phases;
+    let distance = |d: usize| d * g.stride.0 * phases / input.phases;
     let (row, col) = (distance(input.row), distance(input.col));
     let order = ChannelOrder::Inner { groups: pick(rng, &[1, g.groups]), clean: false };
     let tile = 1 << col.checked_ilog2()?.min(rng.random_range(2..6));
@@ -177,7 +177,7 @@ fn counts_are_those_of_what_is_emitted() {
             fold != 0,
             output.period < input.period && fold == 0,
             input.col > 1 && output.col > 1,
-            g.stride > 1,
+            g.stride.0 > 1,
             input.inner && output.inner,
             counted.plaintext_period < counted.period,
         ];
@@ -195,7 +195,7 @@ fn of_ciphertexts_that_are_alike_one_is_looked_at() {
     let input = layout(LayoutSpec::units(16, 128), 2048);
     let output = layout(LayoutSpec::units(8, 256), 1024);
     assert_eq!((input.ciphertexts(), output.ciphertexts()), (16, 4));
-    let (kernel, stride, padding, groups) = ((1, 1), 1, 0, 1);
+    let (kernel, stride, padding, groups) = ((1, 1), (1, 1), (0, 0), 1);
     let (from, to) = (input.shape, output.shape);
     let g = ConvGeometry { input: from, output: to, kernel, stride, padding, groups };
     let stage = stage(&mut ChaCha8Rng::seed_from_u64(1), g, Zero::None);

@@ -112,6 +112,15 @@ impl Weights {
         }
     }
 
+    /// The data of a tensor of exactly this shape, which is no longer here then.
+    ///
+    /// # Errors
+    /// Those of [`Self::expect_shape`].
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
+        self.expect_shape(name, shape)?;
+        Ok(self.tensors.remove(name).map(|tensor| tensor.data).unwrap_or_default())
+    }
+
     /// What tensors there are, the names most like `name` first.
     fn names_like(&self, name: &str) -> String {
         let mut names: Vec<&String> = self.tensors.keys().chain(self.passed_over.keys()).collect();

@@ -58,7 +58,13 @@ impl LayoutSearch<'_> {
     }
 
     /// What it costs to bring the values that a block reads down to its level.
-    pub(in crate::search) fn drops(&self, block: usize, later: usize, values: &[Held], special: usize) -> f64 {
+    pub(in crate::search) fn drops(
+        &self,
+        block: usize,
+        later: usize,
+        values: &[Held],
+        special: usize,
+    ) -> f64 {
         let to = self.blocks[block].levels + later;
         let base = self.settings(block)[self.setting(special, later)];
         let cost = |held: &Held| {
@@ -106,8 +112,7 @@ impl LayoutSearch<'_> {
                 (true, Some(g)) => (Form::Patches, *g),
                 _ => (Form::Plain, plain),
             };
-            let margin = if packing.padded { g.padding } else { 0 };
-            let margin = Margin { before: margin, after: margin };
+            let margin = if packing.padded { Margin::of(&g) } else { Margin::default() };
             let layout = packing.layout.packed(slots, g.input, margin).ok()?;
             Some((packing, form, layout))
         };

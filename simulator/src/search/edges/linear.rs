@@ -43,6 +43,7 @@ fn in_both(a: Primitive, b: Primitive) -> Primitive {
         plaintext_words: a.plaintext_words.min(b.plaintext_words),
         outputs: a.outputs.min(b.outputs),
         rescale: a.rescale && b.rescale,
+        detail: None,
     })
 }
 
@@ -179,7 +180,12 @@ impl Terms<'_> {
 
     /// Instructions of folding the results of a linear stage: before its rescale, which the last one does, or, in
     /// an unfused stage, after.
-    pub(in crate::search) fn fold(&self, output: &Layout, mask: usize, radix: usize) -> Result<Vec<Step>> {
+    pub(in crate::search) fn fold(
+        &self,
+        output: &Layout,
+        mask: usize,
+        radix: usize,
+    ) -> Result<Vec<Step>> {
         let fused = self.space.double_hoisting;
         let (steps, _) = self.emit(output.ciphertexts(), |b, values| {
             let values = fold(b, values, (mask, radix), fused)?;

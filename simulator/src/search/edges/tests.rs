@@ -44,8 +44,15 @@ fn layouts_are_those_that_the_lowering_leaves() {
     let prices = Memo::new(&WorkPricer);
     let settings = vec![chain.setting(2, 1)];
     let watch = Watch::default();
-    let terms =
-        Terms { space: &space, prices: &prices, settings, watch, chain: &chain, blocks: &blocks, only: None };
+    let terms = Terms {
+        space: &space,
+        prices: &prices,
+        settings,
+        watch,
+        chain: &chain,
+        blocks: &blocks,
+        only: None,
+    };
     // Channels innermost, whose results may hold anything, and outermost, whose hold zeros.
     let order = ChannelOrder::Inner { groups: 1, clean: true };
     let inner = LayoutSpec { order, phases: 1, row: 48, col: 8, tile: 8, blocks: 64 };

@@ -205,7 +205,8 @@ impl Search<'_> {
             let search = search.among(only);
             let mut edges = PatternEdges::new();
             for special in 0..self.space.special.len() {
-                let walked = search.walk_patterns(&layered, special, request.budget(), &mut edges)?;
+                let walked =
+                    search.walk_patterns(&layered, special, request.budget(), &mut edges)?;
                 plans.configurations += walked.ways;
                 let special = self.space.special[special];
                 found.extend(walked.front.into_iter().map(|way| Found { log_n, special, way }));
@@ -289,8 +290,7 @@ impl Search<'_> {
         (log_n, special): (u32, usize),
         way: &PatternPath,
     ) -> Result<(Option<Plan>, Vec<Obstacle>)> {
-        let patterns: Patterns =
-            way.patterns.iter().map(|c| (c.layer.clone(), c.choice)).collect();
+        let patterns: Patterns = way.patterns.iter().map(|c| (c.layer.clone(), c.choice)).collect();
         let mut refused = Vec::new();
         let mut known: Option<(Candidate, Statistics, Vec<Vec<f64>>)> = None;
         for parameters in self.space.parameters(log_n, special, dense.levels()).into_iter().rev() {
@@ -346,9 +346,8 @@ fn planned_layer(chosen: &Chosen) -> PlannedLayer {
         let family = choice.family == own.family
             || choice.family == Family::Dense
             || own.family == Family::Dense;
-        let reshared = choice.grouping == own.grouping
-            && family
-            && choice.eighths.abs_diff(own.eighths) == 1;
+        let reshared =
+            choice.grouping == own.grouping && family && choice.eighths.abs_diff(own.eighths) == 1;
         regrouped || reshared
     };
     let marginal = |(choice, latency_ms, loss): &(PatternChoice, f64, i64)| Marginal {

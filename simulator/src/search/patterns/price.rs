@@ -45,7 +45,12 @@ pub(crate) struct PatternEdge {
 pub(crate) fn front(mut all: Vec<(Loss, f64, u32)>) -> Vec<(Loss, f64, u32)> {
     all.sort_by(|a, b| (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap_or(a.2.cmp(&b.2)));
     let mut least = f64::INFINITY;
-    all.retain(|(_, cost, _)| *cost < least && { least = *cost; true });
+    all.retain(|(_, cost, _)| {
+        *cost < least && {
+            least = *cost;
+            true
+        }
+    });
     all
 }
 
@@ -99,9 +104,8 @@ impl Terms<'_> {
                 continue;
             };
             let left = census.left(&layout, fold);
-            let tails = known
-                .entry(left)
-                .or_insert_with_key(|layout| Arc::new(self.tails(block, layout)));
+            let tails =
+                known.entry(left).or_insert_with_key(|layout| Arc::new(self.tails(block, layout)));
             if !tails.is_empty() {
                 edges.push(PatternEdge::new(spec, fold, ways, tails.clone()));
             }
@@ -144,8 +148,7 @@ impl Terms<'_> {
             folds: self.folds(output, fold)?,
             any_fold: fold != 0,
         };
-        let ranked =
-            Ranked::new(census, &layered.geometry, layered.scores, (input, output), fold);
+        let ranked = Ranked::new(census, &layered.geometry, layered.scores, (input, output), fold);
         let mut ways: Vec<PatternWay> = Vec::new();
         // What each pattern found so far keeps, by a digest of its cells.
         let mut seen: HashSet<u64> = HashSet::new();
@@ -253,9 +256,10 @@ impl Layered<'_> {
     fn window(&self, stage: &LinearStage) -> Option<usize> {
         let (own, g) = (&self.geometry, &stage.geometry);
         let window = g.kernel.0 / own.kernel.0;
-        let scaled = (own.kernel.0 * window, own.kernel.1 * window) == g.kernel
-            && g.stride == own.stride * window
-            && g.padding == own.padding * window;
+        let times = |(rows, cols): (usize, usize)| (rows * window, cols * window);
+        let scaled = times(own.kernel) == g.kernel
+            && times(own.stride) == g.stride
+            && times(own.padding) == g.padding;
         let same = g.input.channels == own.input.channels && g.output == own.output;
         (scaled && same && g.groups == 1).then_some(window)
     }

@@ -137,9 +137,8 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
         let programme = programme.among(only);
         let mut edges = PatternEdges::new();
         let special = rng.random_range(0..space.special.len());
-        let walked = programme
-            .walk_patterns(&layered, special, request.budget(), &mut edges)
-            .unwrap();
+        let walked =
+            programme.walk_patterns(&layered, special, request.budget(), &mut edges).unwrap();
         if walked.ways > 3e5 {
             continue;
         }
@@ -153,8 +152,7 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
         assert_eq!(ways.len() as f64, walked.ways);
         let expected: Vec<(Loss, f64)> =
             price::front(ways).into_iter().map(|(loss, cost, _)| (loss, cost)).collect();
-        let found: Vec<(Loss, f64)> =
-            walked.front.iter().map(|w| (w.loss, w.path.cost)).collect();
+        let found: Vec<(Loss, f64)> = walked.front.iter().map(|w| (w.loss, w.path.cost)).collect();
         assert_eq!(found.len(), expected.len());
         for (a, b) in found.iter().zip(&expected) {
             assert!(a.0 == b.0 && (a.1 / b.1 - 1.0).abs() < 1e-12, "{found:?}\n{expected:?}");

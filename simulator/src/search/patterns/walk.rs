@@ -31,7 +31,12 @@ struct Node {
 enum Step {
     Input(InputPacking),
     /// Numbers of what was read, of the edge, its way and tail.
-    Linear { read: u32, edge: u32, way: u32, tail: u32 },
+    Linear {
+        read: u32,
+        edge: u32,
+        way: u32,
+        tail: u32,
+    },
 }
 
 /// The pattern of a layer in a way through the network.
@@ -68,6 +73,9 @@ type Layer = BTreeMap<Key, (Vec<Spent>, f64)>;
 /// Edges by what is read; those of earlier key-switching shapes serve later ones.
 pub(crate) type PatternEdges = BTreeMap<Read, Arc<Vec<PatternEdge>>>;
 
+/// Ways that end in a state: loss, cost and last step of each, and how many there are.
+type Open = (Vec<(Loss, f64, Node)>, f64);
+
 impl LayoutSearch<'_> {
     /// Walks along the blocks, under `space.special[special]` special primes, over all patterns that lose at most `budget`.
     /// Where nothing is known of the layer of a block, it stays as it is.
@@ -100,7 +108,7 @@ impl LayoutSearch<'_> {
             self.find_patterns(block, layered[block].as_ref(), &layer, edges);
             self.watch.check()?;
             let mut met: Vec<Arc<Vec<PatternEdge>>> = Vec::new();
-            let mut open: BTreeMap<Key, (Vec<(Loss, f64, Node)>, f64)> = BTreeMap::new();
+            let mut open: BTreeMap<Key, Open> = BTreeMap::new();
             for ((later, values), (ways, count)) in &layer {
                 let read = met.len() as u32;
                 let found = Arc::clone(&edges[&self.read(block, values)]);
@@ -139,9 +147,9 @@ impl LayoutSearch<'_> {
                 layer.insert(key, (kept, count));
             }
         }
-        let ends = layer.into_iter().filter(|((_, values), _)| {
-            values.iter().all(|held| held.form == Form::Plain)
-        });
+        let ends = layer
+            .into_iter()
+            .filter(|((_, values), _)| values.iter().all(|held| held.form == Form::Plain));
         let (mut all, mut ways) = (Vec::new(), 0.0);
         for (_, (found, count)) in ends {
             all.extend(found);
