@@ -110,13 +110,20 @@ impl Operation {
                     count("detail.special_plaintexts", detail.special_plaintexts)
                 })
             }
-            Self::Unit(Unit::KeyProduct { digits }) => count("digits", *digits),
-            Self::Unit(Unit::PairSum { terms, outputs }) => {
-                count("terms", *terms)?;
-                count("outputs", *outputs)
-            }
-            Self::Unit(Unit::Conversion { rows }) => count("rows", *rows),
-            Self::Primitive(_) | Self::Client(_) | Self::Unit(_) => Ok(()),
+            Self::Unit(unit) => match unit {
+                Unit::KeyProduct { digits } | Unit::KeyProductHeld { digits } => {
+                    count("digits", *digits)
+                }
+                Unit::PairSum { terms, outputs } | Unit::PeriodicPairSum { terms, outputs } => {
+                    count("terms", *terms)?;
+                    count("outputs", *outputs)
+                }
+                Unit::Conversion { rows } => count("rows", *rows),
+                Unit::ForwardNtt | Unit::InverseNtt | Unit::Lift | Unit::Scale | Unit::Add => {
+                    Ok(())
+                }
+            },
+            Self::Primitive(_) | Self::Client(_) => Ok(()),
         }
     }
 }
