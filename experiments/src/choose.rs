@@ -294,6 +294,7 @@ pub fn plans(
         plans: all,
         seconds: start.elapsed().as_secs_f64(),
         accuracy: planned.fit.clone(),
+        margin: planned.accuracy.margin,
         dense_accuracy: planned.dense_accuracy,
         max_groups: planned.max_groups,
     };

@@ -163,8 +163,10 @@ pub struct PlansFound {
     pub plans: Plans,
     /// Seconds that the search took.
     pub seconds: f64,
-    /// The model of accuracy, and how good it is.
+    /// The model of accuracy for a dense error of one percent, and how good it is.
     pub accuracy: AccuracyFit,
+    /// By how many points the network's expected drops may be too small.
+    pub margin: f64,
     /// Accuracy of the dense variant, 0 to 1.
     pub dense_accuracy: f64,
     /// Most groups of a layer that were looked at.

@@ -20,7 +20,7 @@ pub(super) fn text(network: &str, threads: usize, found: &PlansFound) -> String 
         100.0 * found.dense_accuracy,
         fit.median_error,
         fit.worst_error,
-        fit.model.margin,
+        found.margin,
         found.max_groups,
     );
     text += "Pareto front of latency, expected accuracy and memory\n";
