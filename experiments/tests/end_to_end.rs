@@ -253,9 +253,14 @@ fn an_interrupted_run_keeps_what_it_has() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    // Both at once: with a line for each image, the report is larger than a pipe holds.
+    let mut stdout = child.stdout.take().unwrap();
+    let report = std::thread::spawn(move || {
+        let mut output = String::new();
+        stdout.read_to_string(&mut output).map(|_| output)
+    });
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    let mut output = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    let output = report.join().unwrap().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
     let report: Value = serde_json::from_str(&output).unwrap();
     assert_eq!(report["interrupted"], Value::Bool(true));
