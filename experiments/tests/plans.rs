@@ -17,11 +17,11 @@ fn a_plan_is_found_written_and_waits_for_training() {
     let plan = folder.path().join("plan");
     let search = |more: &[&str]| {
         let mut command = spencnn();
-        let given = ["search", "--patterns", "--quick", "--log-n", "13", "--threads", "1"];
+        let given = ["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"];
         command.args(given).args(["--profile", PROFILE, "--max-drop", "0.01", "--out"]);
         command.arg(&plan).args(more).assert()
     };
-    let found = search(&["--family", "sub-block", "--json"]).success();
+    let found = search(&["--json"]).success();
     let found: Value = serde_json::from_str(&stdout(found)).unwrap();
     let front = found["plans"]["front"].as_array().unwrap();
     let number = |plan: &Value, path: &str| plan.pointer(path).unwrap().as_f64().unwrap();
