@@ -347,9 +347,23 @@ pub(crate) struct Table {
     /// Ciphertexts of partial sums and of rotated inputs, and whether they are turned.
     sums: Vec<(u32, bool)>,
     sources: Vec<(u32, bool)>,
+    /// How many different plaintexts the products have.
     classes: usize,
     /// Whether products may have the same plaintext in one step and not in another.
     varying: bool,
+}
+
+#[cfg(test)]
+impl Table {
+    /// Whether some products have the same plaintext.
+    pub(crate) fn shares_plaintexts(&self) -> bool {
+        self.classes < self.products.len()
+    }
+
+    /// Whether products have the same plaintext in some steps only.
+    pub(crate) fn varies(&self) -> bool {
+        self.varying
+    }
 }
 
 /// A pattern's steps in a census.
@@ -532,6 +546,3 @@ impl Alive<'_> {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

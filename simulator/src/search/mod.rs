@@ -8,6 +8,8 @@
 mod accuracy;
 mod beam;
 mod candidates;
+#[cfg(test)]
+mod census;
 mod dynamic;
 mod edges;
 mod evaluate;
@@ -24,8 +26,6 @@ mod survey;
 mod watch;
 
 pub use accuracy::{AccuracyFit, AccuracyModel, KeptImportance, LeftOutPattern, TrainedPattern};
-#[cfg(test)]
-pub(crate) use candidates::schedules;
 pub use evaluate::{Evaluated, LayerPrice, evaluate};
 pub use front::pareto_front;
 pub use journal::{Journal, Point, Record};

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::*;
-use crate::fold::LinearPart;
-use crate::layout::{ChannelOrder, LayoutSpec};
-use crate::lowering::{Counter, Diagonals};
+use super::Space;
+use super::candidates::schedules;
+use crate::fold::{LinearPart, LinearStage};
+use crate::layout::{ChannelOrder, Layout, LayoutSpec};
+use crate::lowering::{Census, Counter, Diagonals};
 use crate::network::{ConvGeometry, Shape};
 use crate::pattern::{Family, Grouping, Pattern, Ranked};
-use crate::search::{Space, schedules};
 
 fn pick<T: Copy>(rng: &mut ChaCha8Rng, list: &[T]) -> T {
     list[rng.random_range(0..list.len())]
@@ -172,8 +172,8 @@ fn counts_are_those_of_lowering_the_pruned_layer() {
                     );
                     assert_eq!(counted[step], counter.count(&schedule, mask != 0), "{what}");
                     compared += 1;
-                    shared += usize::from(table.classes < table.products.len());
-                    varying += usize::from(table.varying);
+                    shared += usize::from(table.shares_plaintexts());
+                    varying += usize::from(table.varies());
                 }
             }
         }
