@@ -127,6 +127,21 @@ fn of_a_comparison_and_a_search() {
     }
 }
 
+/// Plans of LeNet, priced by the profile of the tree.
+#[test]
+fn of_a_search_for_plans() {
+    let tiny = Tiny::new();
+    let mut command = tiny.spencnn();
+    command.args(["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"]);
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/amd-epyc-zen5-2core.toml");
+    command.args(["--max-drop", "0.01", "--profile", profile]);
+    let (json, page) = page(&tiny, command);
+    check(&json, &page);
+    for words in ["expected drop, points", "its expected drop of accuracy", "<circle"] {
+        assert!(page.contains(words), "{words}");
+    }
+}
+
 #[test]
 fn of_a_validation() {
     let tiny = Tiny::new();

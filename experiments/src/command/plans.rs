@@ -66,6 +66,10 @@ pub(super) fn page(
         threads,
         searched: searched(found),
         best: &best.evaluated,
+        accuracy: (
+            "its expected drop of accuracy".into(),
+            format!("{:.2} points", best.expected_drop),
+        ),
         found: plans
             .iter()
             .map(|plan| html::Found {

@@ -190,6 +190,10 @@ fn page(report: &SearchReport<'_>, best: &Evaluated) -> Result<String> {
         threads: report.threads,
         searched: format!("{} configurations evaluated", found.evaluated),
         best,
+        accuracy: (
+            "its accuracy, recorded".into(),
+            best.accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a)),
+        ),
         found: others
             .map(|e| shown(e, false))
             .chain(found.front.iter().map(|e| shown(e, true)))

@@ -2,6 +2,7 @@
 
 use super::markup::Markup;
 use super::svg::{bar, drawing, label, line};
+use super::table::table;
 
 const WIDTH: f64 = 900.0;
 /// Room for names to the left, and for values to the right.
@@ -56,8 +57,25 @@ pub(super) fn bars(what: &str, rows: &[Bars]) -> Markup {
 /// A part of a whole: name, size, and size in words.
 pub(super) type Part = (String, f64, String);
 
-/// A waterfall of parts, and whole bars below it: class, name, size, and size in words of each.
-pub(super) fn waterfall(what: &str, parts: &[Part], wholes: &[(&'static str, Part)]) -> Markup {
+/// A whole, or another sum of parts.
+pub(super) struct Whole {
+    /// Its colour by the style sheet.
+    pub(super) class: &'static str,
+    /// Where it begins.
+    pub(super) from: f64,
+    /// What it is.
+    pub(super) part: Part,
+}
+
+impl Whole {
+    /// One that begins at zero.
+    pub(super) fn new(class: &'static str, part: Part) -> Self {
+        Self { class, from: 0.0, part }
+    }
+}
+
+/// A waterfall of parts, and wholes below it.
+pub(super) fn waterfall(what: &str, parts: &[Part], wholes: &[Whole]) -> Markup {
     let mut from = 0.0;
     let mut rows = Vec::new();
     for (name, length, shown) in parts {
@@ -65,9 +83,46 @@ pub(super) fn waterfall(what: &str, parts: &[Part], wholes: &[(&'static str, Par
         rows.push(Bars { name: name.clone(), spans: vec![span] });
         from += length;
     }
-    rows.extend(wholes.iter().map(|(class, (name, length, shown))| {
-        let span = Span { from: 0.0, length: *length, class, shown: shown.clone() };
+    rows.extend(wholes.iter().map(|Whole { class, from, part: (name, length, shown) }| {
+        let span = Span { from: *from, length: *length, class, shown: shown.clone() };
         Bars { name: name.clone(), spans: vec![span] }
     }));
     bars(what, &rows)
+}
+
+/// The same numbers in a table, which says what they are of.
+pub(super) fn steps(head: [&str; 2], parts: &[Part], wholes: &[Whole]) -> Markup {
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let all = parts.iter().chain(wholes.iter().map(|whole| &whole.part));
+    rows.extend(all.map(|(name, _, shown)| vec![name.clone(), shown.clone()]));
+    table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_waterfall_begin_where_the_last_one_ended() {
+        let part = |name: &str, length: f64| (name.to_owned(), length, format!("{length} ms"));
+        let parts = [part("a", 1.0), part("b", 2.0), part("c", 3.0)];
+        let drawn =
+            waterfall("w", &parts, &[Whole::new("measured", part("all", 6.0))]).into_string();
+        let scale = (WIDTH - NAMES - VALUES) / 6.0;
+        for (from, length) in [(0.0, 1.0), (1.0, 2.0), (3.0, 3.0), (0.0, 6.0)] {
+            let [x, width] = [NAMES + from * scale, length * scale];
+            assert!(drawn.contains(&format!("<rect x=\"{x:.1}\"")), "{x}: {drawn}");
+            assert!(drawn.contains(&format!("width=\"{width:.1}\"")), "{width}: {drawn}");
+        }
+        assert!(drawn.contains("<title>b: 2 ms</title>"));
+    }
+
+    #[test]
+    fn what_is_no_number_is_drawn_at_the_edge() {
+        let span = |length| Span { from: 0.0, length, class: "part", shown: "?".into() };
+        let row = Bars { name: "n".into(), spans: vec![span(f64::NAN), span(0.0)] };
+        let drawn = bars("w", &[row]).into_string();
+        assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
+        assert_eq!(drawn.matches("<rect").count(), 2);
+    }
 }

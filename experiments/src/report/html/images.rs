@@ -8,7 +8,7 @@ use super::markup::{Markup, tag};
 use super::picture::picture;
 use super::table::table;
 use crate::images::Pictures;
-use crate::report::{CandidateReport, ImageResult};
+use crate::report::ImageResult;
 
 /// Images shown for each way of being bad.
 const SHOWN: usize = 8;
@@ -44,8 +44,7 @@ pub(super) fn confusion(results: &[ImageResult]) -> Markup {
 
 /// The images that went worst: those of another class than their label, then those whose two largest logits are closest; and
 /// those whose logits are furthest from the unencrypted network's.
-pub(super) fn worst(candidate: &CandidateReport, pictures: &Pictures) -> Result<Markup> {
-    let results = &candidate.per_image;
+pub(super) fn worst(results: &[ImageResult], pictures: &Pictures) -> Result<Markup> {
     let wrong = |r: &ImageResult| r.label.is_some_and(|label| label != r.class);
     let mut doubtful: Vec<&ImageResult> = results.iter().collect();
     doubtful.sort_by(|a, b| {
@@ -119,5 +118,24 @@ mod tests {
         let page = confusion(&results).into_string();
         assert!(page.contains("<td>7</td><td>9</td><td>2</td>"), "{page}");
         assert_eq!(page.matches("<tr>").count(), 2);
+    }
+
+    #[test]
+    fn the_worst_come_first_and_are_marked() {
+        let result = |k, label, logits: &[f64], exact: &[f64]| {
+            ImageResult::new(k, Some(label), logits, Some(exact))
+        };
+        // The first is right and sure, the second right by little, the third wrong; the first has the largest error.
+        let results = [
+            result(0, 0, &[5.0, 0.0], &[5.5, 0.0]),
+            result(1, 1, &[1.0, 1.1], &[1.0, 1.1]),
+            result(2, 1, &[9.0, 1.0], &[9.0, 1.25]),
+        ];
+        let pictures = Pictures::Digits { count: 3, seed: 1 };
+        let page = worst(&results, &pictures).unwrap().into_string();
+        let order: Vec<&str> = page.split("alt=\"image ").skip(1).map(|rest| &rest[..1]).collect();
+        assert_eq!(order, ["3", "2", "1", "1", "3", "2"]);
+        assert_eq!(page.matches("<figure class=\"wrong\">").count(), 2);
+        assert!(page.contains("<span>class 0, label 1</span><span>margin 8.0000</span>"), "{page}");
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::bars::{Bars, Part, Span, bars, waterfall};
+use super::bars::{Bars, Span, Whole, bars, steps, waterfall};
 use super::images::{confusion, worst};
 use super::markup::{Markup, tag};
 use super::{everything, headline, key, lines, page, provenance, section, table, tiles};
@@ -34,7 +34,7 @@ pub fn run(report: &RunReport, pictures: &Pictures, failures: &[String]) -> Resu
     sections.push(section("Where time goes", time(chosen)));
     sections.push(section("Where memory goes", memory(chosen)));
     sections.push(section("Accuracy of the images run", accuracy(chosen)));
-    sections.push(section("Worst images", [worst(chosen, pictures)?]));
+    sections.push(section("Worst images", [worst(&chosen.per_image, pictures)?]));
     sections.push(provenance(&report.provenance));
     sections.push(everything(report)?);
     Ok(page(&title, sections))
@@ -118,14 +118,7 @@ fn by_layer(candidate: &CandidateReport) -> [Markup; 3] {
     [colours(), bars(&what, &rows), table::table(&text::layers(candidate))]
 }
 
-/// The rows of a waterfall's table: what, and how much.
-fn steps<'a>(head: [&str; 2], parts: impl Iterator<Item = &'a Part>) -> Markup {
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(parts.map(|(name, _, shown)| vec![name.clone(), shown.clone()]));
-    table::table(&rows)
-}
-
-fn time(c: &CandidateReport) -> [Markup; 5] {
+fn time(c: &CandidateReport) -> [Markup; 6] {
     let ms = |name: &str, ms: f64| (name.to_owned(), ms, format!("{ms:.2} ms"));
     let mut image = vec![ms("client encrypts", c.encrypt_ms)];
     image.extend(c.layers.iter().map(|l| ms(&l.name, l.measured_ms)));
@@ -136,15 +129,18 @@ fn time(c: &CandidateReport) -> [Markup; 5] {
         _ => image.push(encoding),
     }
     image.push(ms("client decrypts", c.decrypt_ms));
-    let whole = [("measured", ms("latency", c.measured_latency_ms))];
+    // The inference begins when the client has encrypted.
+    let (from, part) = (c.encrypt_ms, ms("latency", c.measured_latency_ms));
+    let whole = [Whole { class: "measured", from, part }];
     let told = "Of an image: medians of each part, which need not add up to the median of the whole. Latency is that of the \
                 encrypted inference, without the client and without encoding.";
     [
         tag("p", &[], told),
         waterfall("where the time of an image goes, milliseconds", &image, &whole),
+        steps(["of an image", "time"], &image, &whole),
         tag("h3", &[], "Before the first image, once"),
         waterfall("where the time before the first image goes, milliseconds", &once, &[]),
-        steps(["part", "time"], image.iter().chain(&once).chain(whole.iter().map(|(_, w)| w))),
+        steps(["once", "time"], &once, &[]),
     ]
 }
 
@@ -158,15 +154,18 @@ fn memory(c: &CandidateReport) -> [Markup; 3] {
         bytes("scratch", memory.predicted_parts.scratch_bytes),
     ];
     let wholes = [
-        ("predicted", bytes("predicted peak", memory.predicted)),
-        ("measured", bytes("measured peak", memory.measured)),
-        ("measured", bytes("of it keys, plaintexts", memory.measured_keys_and_plaintexts)),
+        Whole::new("predicted", bytes("predicted peak", memory.predicted)),
+        Whole::new("measured", bytes("measured peak", memory.measured)),
+        Whole::new(
+            "measured",
+            bytes("of it keys, plaintexts", memory.measured_keys_and_plaintexts),
+        ),
     ];
     let told = format!("Parts are as predicted; plaintexts are {}.", c.plaintexts);
     [
         tag("p", &[], told),
         waterfall("where memory goes, bytes", &parts, &wholes),
-        steps(["part", "memory"], parts.iter().chain(wholes.iter().map(|(_, w)| w))),
+        steps(["part", "memory"], &parts, &wholes),
     ]
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 use simulator::search::Evaluated;
 
-use super::bars::{Bars, Part, Span, bars, waterfall};
+use super::bars::{Bars, Part, Span, Whole, bars, steps, waterfall};
 use super::markup::Markup;
 use super::points::{Spot, Titles, points};
 use super::{everything, headline, key, lines, page, provenance, section, table, tiles};
@@ -31,6 +31,8 @@ pub struct SearchPage<'a, R> {
     pub searched: String,
     /// The fastest configuration.
     pub best: &'a Evaluated,
+    /// What is known of its accuracy, and that in words.
+    pub accuracy: (String, String),
     /// What came out, of which the front is part.
     pub found: Vec<Found<'a>>,
     /// What the vertical axis of the front is.
@@ -53,19 +55,20 @@ pub fn search<R: Serialize>(search: &SearchPage<'_, R>) -> Result<String> {
     let best = search.best;
     let title = format!("{}: search for the fastest configuration", search.network);
     let below = format!("{} threads, {}", search.threads, search.searched);
-    let accuracy = best.accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a));
     let bits = best.precision.map_or("unknown".into(), |p| format!("{:.1} bits", p.relative_bits));
     let numbers = [
         ("fastest, predicted".to_owned(), format!("{:.1} ms", best.latency_ms)),
         ("its variant".into(), best.configuration.variant.clone()),
-        ("its accuracy, recorded".into(), accuracy),
+        search.accuracy.clone(),
         ("its memory".into(), show_bytes(best.memory.total_bytes())),
         ("precision of its logits, relative".into(), bits),
         ("its ring degree".into(), format!("2^{}", best.configuration.parameters.log_n)),
     ];
     let mut sections = vec![headline(&title, &below, &[]), tiles(&numbers)];
+    let others = search.found.iter().any(|found| !found.on_front);
+    let colours = [("s0", "on the front"), ("other", "best of its variant, not on the front")];
     let front = [
-        key([("s0", "on the front"), ("other", "not on it")]),
+        key(colours.into_iter().take(1 + usize::from(others))),
         spots(search, search.worth, |f| f.worth),
         spots(search, "memory, MB", |f| Some(f.evaluated.memory.total_bytes() as f64 / 1e6)),
     ];
@@ -127,11 +130,14 @@ fn memory(best: &Evaluated) -> [Markup; 2] {
         bytes("scratch", memory.scratch_bytes),
     ];
     let wholes = [
-        ("predicted", bytes("predicted peak", memory.total_bytes())),
-        ("other", bytes("with plaintexts on demand", best.memory_on_demand.total_bytes())),
+        Whole::new("predicted", bytes("predicted peak", memory.total_bytes())),
+        Whole::new(
+            "other",
+            bytes("with plaintexts on demand", best.memory_on_demand.total_bytes()),
+        ),
     ];
-    let mut rows = vec![["part", "memory"].map(str::to_owned).to_vec()];
-    let all = parts.iter().chain(wholes.iter().map(|(_, whole)| whole));
-    rows.extend(all.map(|(name, _, shown)| vec![name.clone(), shown.clone()]));
-    [waterfall("where memory goes, bytes", &parts, &wholes), table::table(&rows)]
+    [
+        waterfall("where memory goes, bytes", &parts, &wholes),
+        steps(["part", "memory"], &parts, &wholes),
+    ]
 }

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::markup::{Markup, tag};
 
+/// What stands for a value that is not there, and for an empty list.
+const NONE: &str = "none";
+
 /// A table, wider than the page if need be: the first row is its head, the first column names the others.
 pub(super) fn table(rows: &[Vec<String>]) -> Markup {
     let Some((head, body)) = rows.split_first() else { return Markup::default() };
@@ -65,6 +68,9 @@ impl<'a> Split<'a> {
             Value::Array(items) if items.iter().any(|v| v.is_object() || v.is_array()) => {
                 self.lists.push((path.into(), items));
             }
+            Value::Array(items) if items.is_empty() => {
+                self.values.push((path.into(), NONE.into()));
+            }
             Value::Array(items) => {
                 let words: Vec<String> = items.iter().map(in_words).collect();
                 self.values.push((path.into(), words.join(", ")));
@@ -82,7 +88,7 @@ impl<'a> Split<'a> {
 fn in_words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null => "none".into(),
+        Value::Null => NONE.into(),
         other => other.to_string(),
     }
 }
@@ -146,7 +152,7 @@ mod tests {
             "logits": [0.1, -2e-9],
             "layers": [{"name": "x & y", "ms": 3.5}, {"name": "z", "level": 4}],
             "deep": [{"name": "one", "parts": [{"k": 7}, {"k": [8, 9]}]}, {"parts": [[10], [11, 12]]}],
-            "none": [],
+            "empty": [],
             "right": true,
         });
         let page = everything(&report).unwrap().into_string();
@@ -171,6 +177,7 @@ mod tests {
         for title in ["layers (2)", "deep 1: one", "deep 2", "parts (2)"] {
             assert!(page.contains(&format!("<summary>{title}</summary>")), "{title}: {page}");
         }
+        assert!(page.contains("empty</th><td>none</td>"));
         assert!(page.contains("<th scope=\"row\">a.b</th>") && page.contains("a.&lt;c&gt;"));
     }
 }
