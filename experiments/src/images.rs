@@ -59,6 +59,15 @@ impl Pictures {
         self.len() == 0
     }
 
+    /// Channels, rows, columns.
+    pub fn shape(&self) -> (usize, usize, usize) {
+        match self {
+            Self::Stored(images) => images.shape,
+            Self::Digits { .. } => sample::DIGITS,
+            Self::Clouds { shape, .. } => *shape,
+        }
+    }
+
     /// Where they come from, for reports.
     pub fn source(&self) -> String {
         match self {
@@ -123,6 +132,7 @@ mod tests {
         ] {
             let stored = Pictures::Stored(together);
             assert_eq!((made.len(), made.source()), (stored.len(), stored.source()));
+            assert_eq!(made.shape(), stored.shape());
             assert_eq!(made.labelled(), stored.labelled());
             assert_eq!(made.labels(5), stored.labels(5));
             for k in [0, 7, 11, 12] {

@@ -51,13 +51,17 @@ pub struct CompareArgs {
     /// Draw predicted and measured time per layer (SVG)
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Write a page to look at: every number, drawings, the worst images (HTML)
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 impl CompareArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
         self.search.check_files()?;
-        let output = Output { json: self.json, plot: self.plot.as_deref(), logits: None };
+        let (plot, report) = (self.plot.as_deref(), self.report.as_deref());
+        let output = Output { json: self.json, plot, logits: None, report };
         output.check_files()?;
         let source = self.network.open()?;
         let machine = Machine::detect();

@@ -88,7 +88,8 @@ impl DemoArgs {
             wish,
             seed: self.seed,
         };
-        job.run(vec![chosen], &Output { json: self.json, plot: None, logits: None })
+        let output = Output { json: self.json, plot: None, logits: None, report: None };
+        job.run(vec![chosen], &output)
     }
 
     /// This machine's profile; measured now if there is none, or none that this program can read.

@@ -1,38 +1,92 @@
 //! How plans are told.
 
+use anyhow::Result;
+use serde::Serialize;
 use simulator::search::{LayerPrice, Marginal, Plan};
 
 use crate::memory::show_bytes;
 use crate::plan::PlansFound;
-use crate::report::table;
+use crate::provenance::Provenance;
+use crate::report::{html, table};
 
 /// Everything that a search for plans found.
 pub(super) fn text(network: &str, threads: usize, found: &PlansFound) -> String {
     let plans = &found.plans;
-    let fit = &found.accuracy;
     let mut text = format!(
-        "{network}, {threads} threads: the best of {:.3e} configurations (schedules not counted), {} patterns between layouts \
-         priced, {:.1} s\n\naccuracy: {:.2} % dense; expected drops are missed by {:.2} points (median) and {:.2} (worst) on \
-         networks left out; --max-drop is kept by the upper end, {:.2} points above what is expected; at most {} groups\n\n",
-        plans.configurations,
-        plans.priced,
-        found.seconds,
-        100.0 * found.dense_accuracy,
-        fit.median_error,
-        fit.worst_error,
-        found.margin,
-        found.max_groups,
+        "{network}, {threads} threads: {}\n\n{}\n\n{FRONT}\n",
+        searched(found),
+        expected(found)
     );
-    text += "Pareto front of latency, expected accuracy and memory\n";
-    text += &front(&plans.front);
+    text += &table(front(&plans.front));
     if let Some(best) = plans.front.first() {
-        text += "\nthe fastest, and what its next patterns would cost (-: save)\n";
-        text += &layers(best);
+        text += &format!("\n{NEXT}\n");
+        text += &table(layers(best));
     }
     text
 }
 
-fn front(plans: &[Plan]) -> String {
+/// Titles of tables.
+const FRONT: &str = "Pareto front of latency, expected accuracy and memory";
+const NEXT: &str = "the fastest, and what its next patterns would cost (-: save)";
+
+/// How much was searched.
+fn searched(found: &PlansFound) -> String {
+    format!(
+        "the best of {:.3e} configurations (schedules not counted), {} patterns between layouts priced, {:.1} s",
+        found.plans.configurations, found.plans.priced, found.seconds
+    )
+}
+
+/// What is known of accuracy.
+fn expected(found: &PlansFound) -> String {
+    let fit = &found.accuracy;
+    format!(
+        "accuracy: {:.2} % dense; expected drops are missed by {:.2} points (median) and {:.2} (worst) on networks left out; \
+         --max-drop is kept by the upper end, {:.2} points above what is expected; at most {} groups",
+        100.0 * found.dense_accuracy,
+        fit.median_error,
+        fit.worst_error,
+        found.margin,
+        found.max_groups
+    )
+}
+
+/// A search for plans as a page; `report` is all of it, as `--json` prints it.
+pub(super) fn page(
+    network: &str,
+    threads: usize,
+    found: &PlansFound,
+    best: &Plan,
+    provenance: &Provenance,
+    report: &impl Serialize,
+) -> Result<String> {
+    let plans = &found.plans.front;
+    html::search(&html::SearchPage {
+        network,
+        threads,
+        searched: searched(found),
+        best: &best.evaluated,
+        accuracy: (
+            "its expected drop of accuracy".into(),
+            format!("{:.2} points", best.expected_drop),
+        ),
+        found: plans
+            .iter()
+            .map(|plan| html::Found {
+                evaluated: &plan.evaluated,
+                worth: Some(plan.expected_drop),
+                on_front: true,
+            })
+            .collect(),
+        worth: "expected drop, points",
+        tables: vec![(FRONT.into(), front(plans)), (NEXT.into(), layers(best))],
+        notes: vec![expected(found)],
+        provenance,
+        report,
+    })
+}
+
+fn front(plans: &[Plan]) -> Vec<Vec<String>> {
     let head =
         ["predicted ms", "expected drop", "at most", "memory", "logit bits", "N", "digits of"];
     let names = plans.first().map(|p| p.layers.iter().map(|l| l.layer.clone()));
@@ -60,10 +114,10 @@ fn front(plans: &[Plan]) -> String {
         }));
         rows.push(row);
     }
-    table(rows)
+    rows
 }
 
-fn layers(plan: &Plan) -> String {
+fn layers(plan: &Plan) -> Vec<Vec<String>> {
     let head =
         ["layer", "groups, units", "ms", "importance kept", "instead", "more ms", "more points"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -90,5 +144,5 @@ fn layers(plan: &Plan) -> String {
             rows.push(left.into_iter().chain(instead(next)).collect());
         }
     }
-    table(rows)
+    rows
 }

@@ -23,7 +23,7 @@ use crate::plan::PlanFolder;
 use crate::profiles::Cost;
 use crate::provenance::Provenance;
 use crate::refine::Refiner;
-use crate::report::{Circumstances, LeftOut, RunReport, csv, plot, print};
+use crate::report::{Circumstances, LeftOut, RunReport, csv, html, plot, print};
 use crate::{baseline_hear, cancel, execute, files, refine};
 
 /// Run a configuration on really encrypted images, beside dense baselines
@@ -86,6 +86,9 @@ pub struct RunArgs {
     /// Write logits, class, margin and error of every image (CSV)
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
+    /// Write a page to look at: every number, drawings, the worst images (HTML)
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// Which baselines to run.
@@ -103,8 +106,12 @@ impl RunArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
         self.search.check_files()?;
-        let (plot, logits) = (self.plot.as_deref(), self.logits.as_deref());
-        let output = Output { json: self.json, plot, logits };
+        let output = Output {
+            json: self.json,
+            plot: self.plot.as_deref(),
+            logits: self.logits.as_deref(),
+            report: self.report.as_deref(),
+        };
         output.check_files()?;
         let plan = self.plan.as_deref().map(PlanFolder::read).transpose()?;
         let source = plan.as_ref().map_or_else(|| self.network.open(), PlanFolder::source)?;
@@ -203,12 +210,18 @@ pub struct Output<'a> {
     pub plot: Option<&'a Path>,
     /// Table of logits to write.
     pub logits: Option<&'a Path>,
+    /// Page to write.
+    pub report: Option<&'a Path>,
 }
 
 impl Output<'_> {
-    /// Checks, before any work, that the picture and the table can be written.
+    /// Checks, before any work, that the picture, the table and the page can be written.
     pub fn check_files(&self) -> Result<()> {
-        self.plot.iter().chain(&self.logits).try_for_each(|path| files::check_writable(path))
+        let Self { plot, logits, report, .. } = self;
+        [plot, logits, report]
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| files::check_writable(path))
     }
 }
 
@@ -287,9 +300,14 @@ impl Job<'_> {
             }
             files::write_atomically(path, csv(&lines).as_bytes())?;
         }
+        let failures = report.failures(self.wish.precision);
+        if let Some(path) = output.report {
+            let page = html::run(&report, &self.images, &failures)?;
+            files::write_atomically(path, page.as_bytes())?;
+        }
         printed?;
         cancel::check()?;
-        match report.failures(self.wish.precision) {
+        match failures {
             failures if failures.is_empty() => Ok(()),
             failures => Err(Failure::Check(failures.join("; ")).into()),
         }

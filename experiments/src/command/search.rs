@@ -15,7 +15,7 @@ use crate::memory::show_bytes;
 use crate::plan::{self, PlansFound};
 use crate::provenance::Provenance;
 use crate::refine::Choice;
-use crate::report::{percent, table};
+use crate::report::{html, percent, table};
 use crate::{files, output};
 
 /// Find the fastest configuration for a network on this machine
@@ -56,6 +56,9 @@ pub struct SearchCommandArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Write a page to look at: every number, and drawings (HTML)
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,6 +83,7 @@ impl SearchCommandArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
         self.search.check_files()?;
+        self.report.as_deref().map_or(Ok(()), files::check_writable)?;
         if self.patterns.patterns {
             return self.plans();
         }
@@ -94,13 +98,14 @@ impl SearchCommandArgs {
         let found = choose::search(&source, &wish, &cost)?;
         let best = found.fastest()?;
         let network = &source.network.name;
-        let results = if self.json {
-            let provenance = Provenance::now(Some(cost.source.clone()), 0);
-            output::json(&SearchReport { network, threads, found: &found, provenance })?
-        } else {
-            text(network, threads, &found)
-        };
+        let provenance = Provenance::now(Some(cost.source.clone()), 0);
+        let report = SearchReport { network, threads, found: &found, provenance };
+        let results =
+            if self.json { output::json(&report)? } else { text(network, threads, &found) };
         let printed = output::results(&results);
+        if let Some(path) = &self.report {
+            files::write_atomically(path, page(&report, best)?.as_bytes())?;
+        }
         if let Some(path) = &self.out {
             files::write_atomically(path, configuration(&found, best)?.as_bytes())?;
             output::note(format_args!("best configuration written to {}", path.display()));
@@ -123,13 +128,15 @@ impl SearchCommandArgs {
         let (planned, found) = choose::plans(&source, &wish, &patterns, prices)?;
         let best = found.fastest()?;
         let network = &source.network.name;
-        let results = if self.json {
-            let provenance = Provenance::now(Some(cost.source.clone()), 0);
-            output::json(&PlansReport { network, threads, found: &found, provenance })?
-        } else {
-            plans::text(network, threads, &found)
-        };
+        let provenance = Provenance::now(Some(cost.source.clone()), 0);
+        let report = PlansReport { network, threads, found: &found, provenance };
+        let results =
+            if self.json { output::json(&report)? } else { plans::text(network, threads, &found) };
         let printed = output::results(&results);
+        if let Some(path) = &self.report {
+            let page = plans::page(network, threads, &found, best, &report.provenance, &report)?;
+            files::write_atomically(path, page.as_bytes())?;
+        }
         if let Some(folder) = &self.out {
             plan::write(folder, &source, &planned, best)?;
             output::note(format_args!("the fastest plan was written to {}", folder.display()));
@@ -149,26 +156,78 @@ fn configuration(found: &Found, best: &Evaluated) -> Result<String> {
 }
 
 fn text(network: &str, threads: usize, found: &Found) -> String {
-    let evaluated = found.evaluated;
-    let left_out =
-        found.left_out.iter().map(|l| format!("{} was not searched: it {}\n", l.name, l.reason));
-    let untrained = found
-        .untrained
-        .iter()
-        .map(|n| format!("{n} has random weights: it tells latency and memory, not accuracy\n"));
+    let refined = match won(&found.refined) {
+        Some(won) => format!("{won}\n{}", table(refined(&found.refined))),
+        None => String::new(),
+    };
     format!(
-        "{network}, {threads} threads, {evaluated} configurations evaluated\n\nbest of each variant\n{}\n{}\n\
-         Pareto front of latency, accuracy and memory\n{}\n{}",
-        points(&found.best),
-        left_out.chain(untrained).collect::<String>(),
-        points(&found.front),
-        refined(&found.refined)
+        "{network}, {threads} threads, {} configurations evaluated\n\n{BEST}\n{}\n{}\n{FRONT}\n{}\n{refined}",
+        found.evaluated,
+        table(points(&found.best)),
+        notes(found).iter().map(|note| format!("{note}\n")).collect::<String>(),
+        table(points(&found.front)),
     )
 }
 
-/// The configurations that were ranked again, the one to run first; nothing if there are none.
-fn refined(choices: &[Choice]) -> String {
-    let Some(first) = choices.first() else { return String::new() };
+/// Titles of tables.
+const BEST: &str = "best of each variant";
+const FRONT: &str = "Pareto front of latency, accuracy and memory";
+
+/// The search as a page.
+fn page(report: &SearchReport<'_>, best: &Evaluated) -> Result<String> {
+    let found = report.found;
+    let mut tables =
+        vec![(BEST.to_owned(), points(&found.best)), (FRONT.into(), points(&found.front))];
+    tables.extend(won(&found.refined).map(|won| (won, refined(&found.refined))));
+    let others = found.best.iter().filter(|best| !found.front.contains(best));
+    let shown = |evaluated, on_front| html::Found {
+        evaluated,
+        worth: evaluated.accuracy.map(|a| 100.0 * a),
+        on_front,
+    };
+    html::search(&html::SearchPage {
+        network: report.network,
+        threads: report.threads,
+        searched: format!("{} configurations evaluated", found.evaluated),
+        best,
+        accuracy: (
+            "its accuracy, recorded".into(),
+            best.accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a)),
+        ),
+        found: others
+            .map(|e| shown(e, false))
+            .chain(found.front.iter().map(|e| shown(e, true)))
+            .collect(),
+        worth: "accuracy, %",
+        tables,
+        notes: notes(found),
+        provenance: &report.provenance,
+        report,
+    })
+}
+
+/// Variants that were not searched, and those whose weights are random.
+fn notes(found: &Found) -> Vec<String> {
+    let left_out =
+        found.left_out.iter().map(|l| format!("{} was not searched: it {}", l.name, l.reason));
+    let untrained = found
+        .untrained
+        .iter()
+        .map(|n| format!("{n} has random weights: it tells latency and memory, not accuracy"));
+    left_out.chain(untrained).collect()
+}
+
+/// Whether the configurations that were ranked again have another order; none if there are none.
+fn won(choices: &[Choice]) -> Option<String> {
+    let won = match choices.first()?.profile_place {
+        1 => "the profile's first choice stays".to_owned(),
+        place => format!("the profile's choice number {place} is better"),
+    };
+    Some(format!("the fastest, with their instructions timed: {won}"))
+}
+
+/// The configurations that were ranked again, the one to run first.
+fn refined(choices: &[Choice]) -> Vec<Vec<String>> {
     let head = [
         "place",
         "place by the profile",
@@ -201,14 +260,10 @@ fn refined(choices: &[Choice]) -> String {
             parameters.alpha.to_string(),
         ]
     }));
-    let won = match first.profile_place {
-        1 => "the profile's first choice stays".to_owned(),
-        place => format!("the profile's choice number {place} is better"),
-    };
-    format!("the fastest, with their instructions timed: {won}\n{}", table(rows))
+    rows
 }
 
-fn points(points: &[Evaluated]) -> String {
+fn points(points: &[Evaluated]) -> Vec<Vec<String>> {
     let head = [
         "variant",
         "accuracy",
@@ -237,5 +292,5 @@ fn points(points: &[Evaluated]) -> String {
             parameters.alpha.to_string(),
         ]
     }));
-    table(rows)
+    rows
 }

@@ -16,7 +16,7 @@ use crate::networks::{self, Source};
 use crate::output::{self, note};
 use crate::profiles::Cost;
 use crate::provenance::{Provenance, REVISION};
-use crate::report::{LeftOut, ValidationReport, scatter};
+use crate::report::{LeftOut, ValidationReport, html, scatter};
 use crate::validate::{self, Asked, Drawn, Job, Journal, Network, Summary};
 use crate::{cancel, files, images, profiles};
 
@@ -98,12 +98,16 @@ pub struct ValidateArgs {
     /// Draw predicted against measured latencies (SVG)
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Write a page to look at: every number, and drawings (HTML)
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 impl ValidateArgs {
     /// Runs the sub-command.
     pub fn execute(self) -> Result<()> {
-        [&self.out, &self.plot].into_iter().flatten().try_for_each(|f| files::check_writable(f))?;
+        let files = [&self.out, &self.plot, &self.report];
+        files.into_iter().flatten().try_for_each(|f| files::check_writable(f))?;
         self.journal.as_deref().map_or(Ok(()), files::check_appendable)?;
         let machine = Machine::detect();
         let sources = self.sources()?;
@@ -153,6 +157,9 @@ impl ValidateArgs {
                 Some(_) => files::write_atomically(path, scatter(report)?.as_bytes())?,
                 None => note("nothing was measured, so that there is no picture"),
             }
+        }
+        if let Some(path) = &self.report {
+            files::write_atomically(path, html::validation(report)?.as_bytes())?;
         }
         printed
     }

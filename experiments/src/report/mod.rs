@@ -1,6 +1,7 @@
-//! What a run found out: as one JSON object, as text, as a picture.
+//! What a run found out: as one JSON object, as text, as a picture, as a page.
 
 mod disturbance;
+pub mod html;
 mod logits;
 mod plot;
 mod scatter;

@@ -10,7 +10,7 @@ use crate::validate::Measured;
 const WIDTH: u32 = 760;
 const HEIGHT: u32 = 720;
 /// Half the width of the band around the diagonal: the error that predictions should keep within.
-const BAND: f64 = 0.05;
+pub(super) const BAND: f64 = 0.05;
 /// Colours of networks (Okabe and Ito), in turn.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
@@ -32,9 +32,6 @@ pub fn scatter(report: &ValidationReport) -> Result<String> {
     let low = times().min_by(f64::total_cmp).context("there is no measurement to draw")? / 1.3;
     let high = times().fold(low, f64::max) * 1.3;
     let axis = || (low..high).log_scale().with_key_points(ticks(low, high));
-    let mut networks: Vec<&str> = all.iter().map(|m| m.network.as_str()).collect();
-    networks.sort_unstable();
-    networks.dedup();
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, (WIDTH, HEIGHT)).into_drawing_area();
@@ -77,7 +74,7 @@ pub fn scatter(report: &ValidationReport) -> Result<String> {
         chart
             .draw_series([PathElement::new([(low, low), (high, high)], grey.stroke_width(1))])
             .map_err(failed)?;
-        for (network, colour) in networks.into_iter().zip(COLOURS.into_iter().cycle()) {
+        for (network, colour) in networks(report).into_iter().zip(COLOURS.into_iter().cycle()) {
             let own = all.iter().filter(|m| m.network == network);
             let point =
                 |m: &&Measured| Circle::new((m.measured_ms, m.predicted_ms), 4, colour.filled());
@@ -99,15 +96,23 @@ pub fn scatter(report: &ValidationReport) -> Result<String> {
     Ok(text)
 }
 
+/// The networks that were measured, in the order of their colours.
+pub(super) fn networks(report: &ValidationReport) -> Vec<&str> {
+    let mut networks: Vec<&str> = report.measured().map(|m| m.network.as_str()).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    networks
+}
+
 /// One, two and five of every power of ten between two positive numbers.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
+pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
     let powers = low.log10().floor() as i32..=high.log10().floor() as i32;
     let within = |tick: &f64| (low..=high).contains(tick);
     powers.flat_map(|p| [1.0, 2.0, 5.0].map(|d| d * 10_f64.powi(p))).filter(within).collect()
 }
 
 /// A tick in words, without the noise of its last bits.
-fn label(tick: &f64) -> String {
+pub(super) fn label(tick: &f64) -> String {
     let decimals = (-tick.log10().floor()).clamp(0.0, 9.0) as usize;
     format!("{tick:.decimals$}")
 }

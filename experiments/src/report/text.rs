@@ -16,9 +16,9 @@ pub fn print(report: &RunReport) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{}, {}\n", report.network, chosen.variant);
-    out.push_str(&layer_table(chosen));
+    out.push_str(&table(layers(chosen)));
     out.push('\n');
-    out.push_str(&facts(report));
+    out.push_str(&lines(&facts(report)));
     if !report.baselines.is_empty() {
         out.push('\n');
         out.push_str(&comparison(report));
@@ -26,27 +26,33 @@ pub fn print(report: &RunReport) -> String {
     for left in &report.baselines_left_out {
         let _ = writeln!(out, "baseline {} was left out: {}", left.name, left.reason);
     }
-    if report.interrupted {
-        let _ = writeln!(
-            out,
-            "\nINTERRUPTED: results are of the {} images that were finished",
-            report.images
-        );
-    }
-    let disturbance = report.candidates().map(|c| c.disturbance).sum::<Disturbance>();
-    if let Some(warning) = disturbance.warning() {
+    for warning in warnings(report) {
         let _ = writeln!(out, "\n{warning}");
-    }
-    if report.candidates().any(|c| !c.secure) {
-        let _ = writeln!(
-            out,
-            "\nINSECURE PARAMETERS: fewer than 128 bits of security; never use them with real data"
-        );
     }
     out
 }
 
-fn layer_table(candidate: &CandidateReport) -> String {
+/// What a reader must know before any number: that the run was stopped, disturbed, or not secure.
+pub(super) fn warnings(report: &RunReport) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if report.interrupted {
+        let images = report.images;
+        warnings
+            .push(format!("INTERRUPTED: results are of the {images} images that were finished"));
+    }
+    let disturbance = report.candidates().map(|c| c.disturbance).sum::<Disturbance>();
+    warnings.extend(disturbance.warning());
+    if report.candidates().any(|c| !c.secure) {
+        warnings.push(
+            "INSECURE PARAMETERS: fewer than 128 bits of security; never use them with real data"
+                .into(),
+        );
+    }
+    warnings
+}
+
+/// A line for each layer of a candidate, and one for the whole image; the first line is the head.
+pub(super) fn layers(candidate: &CandidateReport) -> Vec<Vec<String>> {
     let mut rows = vec![vec![
         "layer".to_owned(),
         "level".into(),
@@ -82,10 +88,11 @@ fn layer_table(candidate: &CandidateReport) -> String {
         format!("{:.2}", candidate.measured_latency_ms),
         percent(candidate.prediction_error),
     ]);
-    table(rows)
+    rows
 }
 
-fn facts(report: &RunReport) -> String {
+/// What there is to say of the configuration in question: what it is, and how it is.
+pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
     let c = &report.chosen;
     let p = &report.provenance;
     let [low, high] = c.predicted_interval_ms;
@@ -104,7 +111,7 @@ fn facts(report: &RunReport) -> String {
     };
     let memory = &c.peak_memory_bytes;
     let share = |v: Option<f64>| v.map_or("unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
-    let mut rows: Vec<(&str, String)> = vec![
+    let mut rows = vec![
         (
             "latency",
             format!(
@@ -193,8 +200,12 @@ fn facts(report: &RunReport) -> String {
             ),
         );
     }
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    rows.iter().fold(String::new(), |mut out, (name, value)| {
+    rows
+}
+
+fn lines(facts: &[(&str, String)]) -> String {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    facts.iter().fold(String::new(), |mut out, (name, value)| {
         let _ = writeln!(out, "{name:width$}  {value}");
         out
     })
@@ -216,6 +227,14 @@ const TIMED: std::ops::Range<usize> = 6..8;
 
 /// The configuration in question and its baselines, one line each.
 pub fn comparison(report: &RunReport) -> String {
+    notes(report).into_iter().fold(table(candidates(report)), |mut out, note| {
+        let _ = writeln!(out, "{note}");
+        out
+    })
+}
+
+/// The same as rows, of which the first is the head.
+pub(super) fn candidates(report: &RunReport) -> Vec<Vec<String>> {
     let mut rows = vec![
         [
             "",
@@ -244,29 +263,32 @@ pub fn comparison(report: &RunReport) -> String {
     if report.candidates().all(|c| c.refined_latency_ms.is_none()) {
         rows.iter_mut().for_each(|row| drop(row.drain(TIMED)));
     }
+    rows
+}
+
+/// What goes below a comparison.
+pub(super) fn notes(report: &RunReport) -> Vec<String> {
     let how = match report.interleaved {
         true => "image by image in turn",
         false => "one after the other, as memory does not hold them together",
     };
-    let mut note = format!("speed-up: of the first line over that one, both run here, {how}\n");
-    for b in &report.baselines {
-        if let Some(shares) = &b.candidate.shares {
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                note,
+    let mut notes =
+        vec![format!("speed-up: of the first line over that one, both run here, {how}")];
+    for BaselineReport { candidate, .. } in &report.baselines {
+        if let Some(shares) = &candidate.shares {
+            notes.push(format!(
                 "{}: of {:.1} ms predicted, {:.1} are its number of digits, {:.1} reading plaintexts, {:.1} multiplying by them",
-                b.candidate.name,
-                b.candidate.predicted_latency_ms,
+                candidate.name,
+                candidate.predicted_latency_ms,
                 shares.digit_choice_ms,
                 shares.plaintext_reading_ms,
                 shares.plaintext_products_ms
-            );
+            ));
         }
-        for left in &b.candidate.not_taken {
-            let _ = writeln!(note, "not taken: {}: {}", left.name, left.reason);
-        }
+        let not_taken = candidate.not_taken.iter();
+        notes.extend(not_taken.map(|left| format!("not taken: {}: {}", left.name, left.reason)));
     }
-    table(rows) + &note
+    notes
 }
 
 fn comparison_row(c: &CandidateReport, speedup: Option<f64>) -> Vec<String> {

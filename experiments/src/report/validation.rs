@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::text::{percent, table};
 use super::{Disturbance, LeftOut};
 use crate::provenance::Provenance;
-use crate::validate::{Executed, LatencySummary, Measured, Summary};
+use crate::validate::{Errors, Executed, Group, KindSum, LatencySummary, Measured, Row, Summary};
 
 /// What a validation found.
 #[derive(Debug, Clone, Serialize)]
@@ -50,26 +50,14 @@ impl ValidationReport {
             self.configurations.len(),
             self.threads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
         );
-        out.push_str(&measurements(self.measured()));
+        out.push_str(&table(measurements(self)));
         out.push_str(&latencies("latency", profile));
         if let Some(refined) = refined {
             out.push_str(&latencies("latency by timing instructions", refined));
         }
-        let head = ["instructions", "share of time", "predicted ms", "measured ms", "error"];
-        let mut lines = vec![words(&head)];
-        lines.extend(kinds.iter().map(|k| {
-            vec![
-                k.kind.clone(),
-                size(k.share),
-                format!("{:.1}", k.predicted_ms),
-                format!("{:.1}", k.measured_ms),
-                percent(k.error),
-            ]
-        }));
-        let _ = write!(out, "\n{}\n", table(lines));
-        if let Some(m) = memory {
-            let (median, worst) = (size(m.median_absolute), percent(m.worst));
-            let _ = writeln!(out, "peak memory: median size of errors {median}, worst {worst}");
+        let _ = write!(out, "\n{}\n", table(by_kind(kinds)));
+        if let Some(errors) = memory {
+            let _ = writeln!(out, "peak memory: {}", memory_errors(errors));
         }
         let _ = writeln!(out, "other work: {}", disturbance.describe());
         let p = &self.provenance;
@@ -84,20 +72,27 @@ impl ValidationReport {
         for failure in self.failures() {
             let _ = writeln!(out, "FAILED: {failure}");
         }
-        if let Some(warning) = disturbance.warning() {
+        for warning in self.warnings() {
             let _ = writeln!(out, "\n{warning}");
         }
-        if self.interrupted {
-            let _ = writeln!(out, "\nINTERRUPTED: results are of what was finished");
-        }
         out
+    }
+
+    /// What a reader must know before any number.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let stopped =
+            self.interrupted.then(|| "INTERRUPTED: results are of what was finished".to_owned());
+        self.summary.disturbance.warning().into_iter().chain(stopped).collect()
     }
 }
 
 /// Errors, order and choice of one sort of predictions.
 fn latencies(what: &str, summary: &LatencySummary) -> String {
-    let LatencySummary { rows, groups } = summary;
-    let rank = |r: Option<f64>| r.map_or(String::new(), |r| format!("{r:.3}"));
+    format!("\n{}\n{}", table(errors(what, &summary.rows)), table(choices(&summary.groups)))
+}
+
+/// Errors of latency by what measurements have in common; here and below, the first line is the head.
+pub(super) fn errors(what: &str, rows: &[Row]) -> Vec<Vec<String>> {
     let by = format!("{what}, by");
     let mut lines = vec![words(&[
         &by,
@@ -119,7 +114,11 @@ fn latencies(what: &str, summary: &LatencySummary) -> String {
             rank(r.rank_correlation),
         ]
     }));
-    let mut out = format!("\n{}", table(lines));
+    lines
+}
+
+/// Order and choice of one sort of predictions.
+pub(super) fn choices(groups: &[Group]) -> Vec<Vec<String>> {
     let mut lines = vec![words(&[
         "order and choice",
         "threads",
@@ -140,14 +139,37 @@ fn latencies(what: &str, summary: &LatencySummary) -> String {
             percent(g.regret),
         ]
     }));
-    // Writing to a string cannot fail.
-    let _ = write!(out, "\n{}", table(lines));
-    out
+    lines
+}
+
+/// Predicted and measured time by kind of instruction.
+pub(super) fn by_kind(kinds: &[KindSum]) -> Vec<Vec<String>> {
+    let head = ["instructions", "share of time", "predicted ms", "measured ms", "error"];
+    let mut lines = vec![words(&head)];
+    lines.extend(kinds.iter().map(|k| {
+        vec![
+            k.kind.clone(),
+            size(k.share),
+            format!("{:.1}", k.predicted_ms),
+            format!("{:.1}", k.measured_ms),
+            percent(k.error),
+        ]
+    }));
+    lines
+}
+
+/// Errors of peak memory in words.
+pub(super) fn memory_errors(errors: &Errors) -> String {
+    format!(
+        "median size of errors {}, worst {}",
+        size(errors.median_absolute),
+        percent(errors.worst)
+    )
 }
 
 /// Every measurement, the fastest first within its network.
-fn measurements<'a>(all: impl Iterator<Item = &'a Measured>) -> String {
-    let mut all: Vec<&Measured> = all.collect();
+pub(super) fn measurements(report: &ValidationReport) -> Vec<Vec<String>> {
+    let mut all: Vec<&Measured> = report.measured().collect();
     all.sort_by(|a, b| {
         let key = |m: &Measured| (m.network.clone(), m.threads, m.variant.clone());
         key(a).cmp(&key(b)).then(a.measured_ms.total_cmp(&b.measured_ms))
@@ -185,14 +207,19 @@ fn measurements<'a>(all: impl Iterator<Item = &'a Measured>) -> String {
         }
         line
     }));
-    table(lines)
+    lines
 }
 
 fn words(head: &[&str]) -> Vec<String> {
     head.iter().map(|word| (*word).to_owned()).collect()
 }
 
+/// A correlation of ranks, where there is one.
+fn rank(correlation: Option<f64>) -> String {
+    correlation.map_or(String::new(), |r| format!("{r:.3}"))
+}
+
 /// A fraction that has no sign, as per cent.
-fn size(fraction: f64) -> String {
+pub(super) fn size(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
