@@ -185,11 +185,12 @@ fn what_is_left_elsewhere_is_accounted_for() {
         let c = configuration(2, spec, vec![choice("c", spec), choice("d", spec)], vec![]);
         let lowered = check(&model, &c);
         let slots = lowered.encode(&image).unwrap();
-        let (outputs, reach) = run_measured(&lowered.program, &slots).unwrap();
-        let decoded = lowered.decode(&outputs).unwrap();
+        let (outputs, reach) = run_measured(&lowered.program, &[&slots]).unwrap();
+        let outputs = &outputs[0];
+        let decoded = lowered.decode(outputs).unwrap();
         let largest = |v: &[f64]| v.iter().fold(0.0f64, |m, v| v.abs().max(m));
         let (beside, result) =
-            (lowered.beside(&outputs).unwrap(), reach[lowered.program.outputs[0]]);
+            (lowered.beside(outputs).unwrap(), reach[lowered.program.outputs[0]]);
         assert_eq!(result, beside.max(largest(&decoded)));
         // Of the first layer: 6 rows and channels times a difference of 2 in columns, or of 5 across the end of a row.
         (beside, reach[lowered.program.inputs])

@@ -135,9 +135,9 @@ fn clear_error(
     plain: &[f64],
 ) -> Result<f64> {
     let slots = paper.lowered.encode(image)?;
-    let (outputs, reach) = run_measured(program, &slots)?;
+    let (outputs, reach) = run_measured(program, &[&slots])?;
     program.check_room(|v| reach[v], 0.0, &Chain::from(&paper.params))?;
-    let logits = paper.lowered.decode(&outputs)?;
+    let logits = paper.lowered.decode(&outputs[0])?;
     let error = crate::report::largest_difference(&logits, plain);
     let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
     // Where logits are infinite, so are the error and what would be tolerated.

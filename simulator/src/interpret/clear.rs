@@ -1,25 +1,43 @@
-//! Running a program on plain slot vectors, exactly or with simulated noise.
+//! Running a program on plain slot vectors, exactly or with simulated noise: for several images and secrets at once, since
+//! drawing the slots of plaintexts takes longer than using them.
+
+mod linear;
 
 use rayon::prelude::*;
 
 use super::noise::{Noise, NoiseModel};
-use crate::network::largest;
-use crate::program::{Instruction, Op, PlaintextId, Program, Term, ValueId};
+use crate::network::{larger, largest};
+use crate::program::{Instruction, Op, PlaintextId, PlaintextSpec, Program, ValueId};
 use crate::{Error, Result};
 
+/// Slot vectors, one for each ciphertext.
+pub type SlotVectors = Vec<Vec<f64>>;
+
+/// Bytes of slots that runs made together may keep; one at a time may keep more.
+const TOGETHER_BYTES: u64 = 512 << 20;
+
 /// Runs a program without noise. Inputs and outputs are slot vectors, one per ciphertext.
-pub fn run_clear(program: &Program, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-    run(program, inputs, None, &mut |_, _| {})
+pub fn run_clear(program: &Program, inputs: &[Vec<f64>]) -> Result<SlotVectors> {
+    Ok(run_measured(program, &[inputs])?.0.swap_remove(0))
 }
 
-/// The same, and for each value that is not an input the largest absolute value of its slots (not a number if one is
-/// none); zero for inputs.
+/// The same for several images, and for each value that is not an input the largest absolute value of its slots over all of
+/// them (not a number if one is none); zero for inputs.
 ///
 /// # Errors
 /// [`Error::Argument`] for inputs that do not fit and a program without values.
-pub fn run_measured(program: &Program, inputs: &[Vec<f64>]) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
+pub fn run_measured(
+    program: &Program,
+    images: &[&[Vec<f64>]],
+) -> Result<(Vec<SlotVectors>, Vec<f64>)> {
     let mut reach = vec![0.0; program.values.len()];
-    let outputs = run(program, inputs, None, &mut |v, slots| reach[v] = largest(slots))?;
+    let mut outputs = Vec::with_capacity(images.len());
+    for images in images.chunks(together(program)) {
+        let lanes = images.iter().map(|inputs| Lane::new(program, inputs, None));
+        outputs.extend(run(program, lanes.collect::<Result<_>>()?, &mut |v, slots| {
+            reach[v] = larger(reach[v], largest(slots));
+        })?);
+    }
     Ok((outputs, reach))
 }
 
@@ -30,10 +48,24 @@ pub fn run_noisy(
     inputs: &[Vec<f64>],
     noise: &NoiseModel,
     seed: u64,
-) -> Result<Vec<Vec<f64>>> {
-    let noisy = Noise::new(noise, seed);
-    let mut results = run(program, inputs, Some(&noisy), &mut |_, _| {})?;
-    for (slots, v) in results.iter_mut().zip(&program.outputs) {
+) -> Result<SlotVectors> {
+    Ok(run_all_noisy(program, inputs, noise, &[seed])?.swap_remove(0))
+}
+
+/// The same for several seeds.
+pub(super) fn run_all_noisy(
+    program: &Program,
+    inputs: &[Vec<f64>],
+    noise: &NoiseModel,
+    seeds: &[u64],
+) -> Result<Vec<SlotVectors>> {
+    let mut results = Vec::with_capacity(seeds.len());
+    for seeds in seeds.chunks(together(program)) {
+        let lane = |seed: &u64| Lane::new(program, inputs, Some(Noise::new(noise, *seed)));
+        let lanes = seeds.iter().map(lane).collect::<Result<_>>()?;
+        results.extend(run(program, lanes, &mut |_, _| {})?);
+    }
+    for (slots, v) in results.iter_mut().flat_map(|run| run.iter_mut().zip(&program.outputs)) {
         let modulus = noise.modulus(&program.values[*v]);
         // No coefficient is larger than the largest slot.
         if slots.iter().any(|v| v.is_nan() || v.abs() >= modulus / 2.0) {
@@ -43,174 +75,155 @@ pub fn run_noisy(
     Ok(results)
 }
 
+/// How many runs are made together.
+fn together(program: &Program) -> usize {
+    let each = (program.peak_live_values() * program.slots * size_of::<f64>()) as u64;
+    (TOGETHER_BYTES / each.max(1)).max(1) as usize
+}
+
+/// One of the runs made together: its noise, and the slots of its values while they are needed.
+struct Lane<'a> {
+    noise: Option<Noise<'a>>,
+    values: Vec<Option<Vec<f64>>>,
+}
+
+impl<'a> Lane<'a> {
+    fn new(program: &Program, inputs: &[Vec<f64>], noise: Option<Noise<'a>>) -> Result<Self> {
+        if inputs.len() != program.inputs {
+            let (found, expected) = (inputs.len(), program.inputs);
+            return Err(Error::argument("number of input ciphertexts", found, expected));
+        }
+        if let Some(v) = inputs.iter().find(|v| v.len() != program.slots) {
+            return Err(Error::argument("slots of an input", v.len(), program.slots));
+        }
+        let mut values: Vec<Option<Vec<f64>>> = vec![None; program.values.len()];
+        for (k, v) in inputs.iter().enumerate() {
+            let mut v = v.clone();
+            if let Some(noise) = &noise {
+                noise.encrypt(k, &program.values[k], &mut v);
+            }
+            values[k] = Some(v);
+        }
+        Ok(Self { noise, values })
+    }
+
+    fn read(&self, v: ValueId) -> Result<&[f64]> {
+        self.values.get(v).and_then(|v| v.as_deref()).ok_or_else(|| {
+            let expected = "one defined before its use";
+            Error::argument("a value", format!("number {v}, undefined"), expected)
+        })
+    }
+}
+
+/// Runs a program in every lane; gives the outputs of each.
 fn run(
     program: &Program,
-    inputs: &[Vec<f64>],
-    noise: Option<&Noise<'_>>,
+    mut lanes: Vec<Lane<'_>>,
     observe: &mut dyn FnMut(ValueId, &[f64]),
-) -> Result<Vec<Vec<f64>>> {
-    if inputs.len() != program.inputs {
-        return Err(Error::argument("number of input ciphertexts", inputs.len(), program.inputs));
-    }
-    if let Some(v) = inputs.iter().find(|v| v.len() != program.slots) {
-        return Err(Error::argument("slots of an input", v.len(), program.slots));
-    }
+) -> Result<Vec<SlotVectors>> {
     let last = program.last_uses();
-    let mut values: Vec<Option<Vec<f64>>> = vec![None; program.values.len()];
-    for (k, v) in inputs.iter().enumerate() {
-        let mut v = v.clone();
-        if let Some(noise) = noise {
-            noise.encrypt(k, &program.values[k], &mut v);
-        }
-        values[k] = Some(v);
-    }
     for (k, instruction) in program.instructions.iter().enumerate() {
-        let results = step(program, instruction, &values, noise)?;
-        for (dst, result) in instruction.dsts.iter().zip(results) {
-            observe(*dst, &result);
-            values[*dst] = Some(result);
-        }
-        for v in instruction.op.operands() {
-            if last[v] == Some(k) {
-                values[v] = None;
+        let results = step(program, instruction, &lanes)?;
+        for (lane, results) in lanes.iter_mut().zip(results) {
+            for (dst, result) in instruction.dsts.iter().zip(results) {
+                observe(*dst, &result);
+                lane.values[*dst] = Some(result);
+            }
+            for v in instruction.op.operands() {
+                if last[v] == Some(k) {
+                    lane.values[v] = None;
+                }
             }
         }
     }
-    program.outputs.iter().map(|v| read(&values, *v).map(<[f64]>::to_vec)).collect()
+    let outputs = |lane: &Lane<'_>| {
+        program.outputs.iter().map(|v| lane.read(*v).map(<[f64]>::to_vec)).collect()
+    };
+    lanes.iter().map(outputs).collect()
 }
 
-fn read(values: &[Option<Vec<f64>>], v: ValueId) -> Result<&[f64]> {
-    values.get(v).and_then(|v| v.as_deref()).ok_or_else(|| {
-        Error::argument("a value", format!("number {v}, undefined"), "one defined before its use")
+/// A plaintext of the program.
+fn specification(program: &Program, p: PlaintextId) -> Result<&PlaintextSpec> {
+    program.plaintexts.get(p).ok_or_else(|| {
+        Error::argument("a plaintext", format!("number {p}"), "one that the program has")
     })
 }
 
-/// The slots of a plaintext as it is encoded: with its errors where they repeat, and the variance of the others.
-fn plaintext(
-    program: &Program,
-    p: PlaintextId,
-    noise: Option<&Noise<'_>>,
-) -> Result<(Vec<f64>, f64)> {
-    let spec = program.plaintexts.get(p).ok_or_else(|| {
-        Error::argument("a plaintext", format!("number {p}"), "one that the program has")
-    })?;
-    let mut slots = spec.slot_values(program.slots)?;
-    let variance = noise.map_or(0.0, |noise| noise.encode(p, spec, &mut slots));
-    Ok((slots, variance))
-}
-
-/// Executes an instruction; with noise, that of the instruction too.
+/// Executes an instruction, with its noise where there is any; gives the results of each lane.
 fn step(
     program: &Program,
     instruction: &Instruction,
-    values: &[Option<Vec<f64>>],
-    noise: Option<&Noise<'_>>,
-) -> Result<Vec<Vec<f64>>> {
-    let zip = |a: &[f64], b: &[f64], f: fn(f64, f64) -> f64| -> Vec<Vec<f64>> {
-        vec![a.iter().zip(b).map(|(x, y)| f(*x, *y)).collect()]
-    };
-    let mut encoding = 0.0;
-    let mut results = match &instruction.op {
+    lanes: &[Lane<'_>],
+) -> Result<Vec<SlotVectors>> {
+    let plain = match &instruction.op {
         Op::Linear { srcs, terms, .. } => {
-            return linear(program, instruction, (srcs, terms), values, noise);
+            return linear::linear(program, instruction, (srcs, terms), lanes);
         }
+        Op::AddPlain { plaintext, .. } => {
+            let spec = specification(program, *plaintext)?;
+            Some((*plaintext, spec, spec.slot_values(program.slots)?))
+        }
+        _ => None,
+    };
+    let facts = program.facts(instruction);
+    let one = |lane: &Lane<'_>| {
+        let mut encoding = 0.0;
+        let mut results = match (&instruction.op, &plain) {
+            (Op::AddPlain { src, .. }, Some((p, spec, slots))) => {
+                let mut slots = slots.clone();
+                if let Some(noise) = &lane.noise {
+                    let subring = spec.is_subring(slots.len());
+                    encoding = noise.encoding(spec, subring);
+                    if subring {
+                        noise.encode_periodic(*p, spec, &mut slots);
+                    }
+                }
+                slots.iter_mut().zip(lane.read(*src)?).for_each(|(p, x)| *p += x);
+                vec![slots]
+            }
+            (op, _) => simple(op, lane, program.slots)?,
+        };
+        if let Some(noise) = &lane.noise {
+            let switch = facts.decomposed as f64 * noise.model.switch(&facts.product);
+            for (result, &dst) in results.iter_mut().zip(&instruction.dsts) {
+                let info = &program.values[dst];
+                noise.disturb(&facts, (dst, info), |_| switch + encoding, result);
+            }
+        }
+        Ok(results)
+    };
+    lanes.par_iter().map(one).collect()
+}
+
+/// The results of an operation without plaintexts in a lane, without noise.
+fn simple(op: &Op, lane: &Lane<'_>, slots: usize) -> Result<SlotVectors> {
+    let zip = |a: &ValueId, b: &ValueId, f: fn(f64, f64) -> f64| {
+        let (a, b) = (lane.read(*a)?, lane.read(*b)?);
+        Ok(vec![a.iter().zip(b).map(|(x, y)| f(*x, *y)).collect()])
+    };
+    match op {
         Op::RotateHoisted { src, shifts } => {
-            let x = read(values, *src)?;
-            shifts.iter().map(|s| rotated(x, *s as usize).concat()).collect()
+            let x = lane.read(*src)?;
+            Ok(shifts.iter().map(|s| rotated(x, *s as usize).concat()).collect())
         }
         Op::SumSquares { srcs, .. } => {
-            let mut sum = vec![0.0; program.slots];
+            let mut sum = vec![0.0; slots];
             for src in srcs {
-                sum.iter_mut().zip(read(values, *src)?).for_each(|(s, x)| *s += x * x);
+                sum.iter_mut().zip(lane.read(*src)?).for_each(|(s, x)| *s += x * x);
             }
-            vec![sum]
+            Ok(vec![sum])
         }
-        Op::Multiply { a, b, .. } => zip(read(values, *a)?, read(values, *b)?, |x, y| x * y),
-        Op::Add { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x + y),
-        Op::Sub { a, b } => zip(read(values, *a)?, read(values, *b)?, |x, y| x - y),
-        Op::AddPlain { src, plaintext: p } => {
-            let (p, variance) = plaintext(program, *p, noise)?;
-            encoding = variance;
-            zip(read(values, *src)?, &p, |x, y| x + y)
-        }
+        Op::Multiply { a, b, .. } => zip(a, b, |x, y| x * y),
+        Op::Add { a, b } => zip(a, b, |x, y| x + y),
+        Op::Sub { a, b } => zip(a, b, |x, y| x - y),
         // Slots are real here, so conjugation changes nothing.
         Op::Rescale { src } | Op::DropLevel { src, .. } | Op::Conjugate { src } => {
-            vec![read(values, *src)?.to_vec()]
+            Ok(vec![lane.read(*src)?.to_vec()])
         }
-    };
-    if let Some(noise) = noise {
-        let facts = program.facts(instruction);
-        let switch = facts.decomposed as f64 * noise.model.switch(&facts.product);
-        for (result, &dst) in results.iter_mut().zip(&instruction.dsts) {
-            noise.disturb(&facts, (dst, &program.values[dst]), |_| switch + encoding, result);
+        Op::Linear { .. } | Op::AddPlain { .. } => {
+            unreachable!("operations with plaintexts are not among these")
         }
     }
-    Ok(results)
-}
-
-/// A linear combination. Key switches come before its plaintexts, whose errors multiply the message: the variances of both
-/// are added up slot by slot.
-fn linear(
-    program: &Program,
-    instruction: &Instruction,
-    (srcs, terms): (&[ValueId], &[Term]),
-    values: &[Option<Vec<f64>>],
-    noise: Option<&Noise<'_>>,
-) -> Result<Vec<Vec<f64>>> {
-    let facts = noise.map(|_| program.facts(instruction));
-    let destination = |(group, &dst): (&[Term], &ValueId)| {
-        let mut sum = vec![0.0; program.slots];
-        let mut variance = vec![0.0; if noise.is_some() { program.slots } else { 0 }];
-        for t in group {
-            let src = srcs[t.src as usize];
-            let x = rotated(read(values, src)?, t.shift as usize);
-            let switch = match noise {
-                Some(noise) if t.shift != 0 => noise.model.switch(&program.values[src]),
-                _ => 0.0,
-            };
-            let Some(p) = t.plaintext else {
-                sum.iter_mut().zip(x.into_iter().flatten()).for_each(|(s, x)| *s += x);
-                variance.iter_mut().for_each(|v| *v += switch);
-                continue;
-            };
-            let (p, encoding) = plaintext(program, p, noise)?;
-            let mut start = 0;
-            for x in x {
-                let range = start..start + x.len();
-                start = range.end;
-                let (p, sum) = (&p[range.clone()], &mut sum[range.clone()]);
-                let Some(variance) = variance.get_mut(range).filter(|_| switch + encoding > 0.0)
-                else {
-                    sum.iter_mut().zip(x).zip(p).for_each(|((s, x), p)| *s += p * x);
-                    continue;
-                };
-                let both = sum.iter_mut().zip(variance);
-                both.zip(x).zip(p).for_each(|(((s, v), x), p)| {
-                    *s += p * x;
-                    *v += p * p * switch + x * x * encoding;
-                });
-            }
-        }
-        if let (Some(noise), Some(facts)) = (noise, &facts) {
-            noise.disturb(facts, (dst, &program.values[dst]), |j| variance[j], &mut sum);
-        }
-        Ok(sum)
-    };
-    let groups = split(terms, instruction.dsts.len());
-    groups.into_par_iter().zip(&instruction.dsts).map(destination).collect()
-}
-
-/// Terms of each destination; terms are ordered by destination.
-fn split(terms: &[Term], destinations: usize) -> Vec<&[Term]> {
-    let mut rest = terms;
-    (0..destinations)
-        .map(|d| {
-            let n = rest.iter().take_while(|t| t.dst as usize == d).count();
-            let (mine, others) = rest.split_at(n);
-            rest = others;
-            mine
-        })
-        .collect()
 }
 
 /// Slots rotated to the left: first the one part, then the other.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::clear::run_noisy;
+use super::clear::run_all_noisy;
 use super::noise::NoiseModel;
 use crate::lowering::Lowered;
 use crate::precision::Precision;
@@ -36,15 +36,17 @@ pub fn predict_precision(
     let slots = images.iter().map(|image| lowered.encode(image)).collect::<Result<Vec<_>>>()?;
     let errors: usize = exact.iter().map(Vec::len).sum();
     let runs = ERRORS.div_ceil(errors.max(1)).clamp(RUNS[0], RUNS[1]) as u64;
-    let simulation = |run: u64| {
-        let mut worst = Precision::EXACT;
-        for (k, (slots, exact)) in (0..).zip(slots.iter().zip(exact)) {
-            let seed = seed.wrapping_add(runs * k + run);
-            let noisy = run_noisy(&lowered.program, slots, model, seed)?;
-            worst = worst.least(Precision::of(&lowered.decode(&noisy)?, exact));
-        }
-        Ok(worst)
+    let simulated = |(k, slots): (u64, &Vec<Vec<f64>>)| {
+        let seeds: Vec<u64> = (0..runs).map(|run| seed.wrapping_add(runs * k + run)).collect();
+        run_all_noisy(&lowered.program, slots, model, &seeds)
     };
-    let worst = (0..runs).into_par_iter().map(simulation).collect::<Result<Vec<_>>>()?;
+    let numbered: Vec<_> = (0..).zip(&slots).collect();
+    let results = numbered.into_par_iter().map(simulated).collect::<Result<Vec<_>>>()?;
+    let mut worst = vec![Precision::EXACT; runs as usize];
+    for (results, exact) in results.iter().zip(exact) {
+        for (worst, noisy) in worst.iter_mut().zip(results) {
+            *worst = worst.least(Precision::of(&lowered.decode(noisy)?, exact));
+        }
+    }
     Ok(Precision::quantile(&worst, SHARE).unwrap_or(Precision::EXACT))
 }

@@ -5,7 +5,7 @@ mod encrypted;
 mod forecast;
 mod noise;
 
-pub use clear::{run_clear, run_measured, run_noisy};
+pub use clear::{SlotVectors, run_clear, run_measured, run_noisy};
 pub use encrypted::{Client, Execution, Recorded, Session};
 pub use forecast::predict_precision;
 pub use noise::NoiseModel;

@@ -121,20 +121,20 @@ impl<'a> Noise<'a> {
         disturb(&mut stream(self.seed, Stream::Value(v)), slots, |_| std);
     }
 
-    /// Disturbs the slots of a plaintext as encoding does, where it is a polynomial of a subring: slots that repeat have the
-    /// same error, which may add up over all of them. Else gives the error's variance in every slot.
-    pub(crate) fn encode(&self, p: PlaintextId, spec: &PlaintextSpec, slots: &mut [f64]) -> f64 {
-        let variance = encoding(spec.period, spec.scale);
-        if !spec.is_subring(slots.len()) {
-            return variance;
-        }
+    /// The variance of each slot of a plaintext by its encoding, where it is not drawn by [`Self::encode_periodic`].
+    pub(crate) fn encoding(&self, spec: &PlaintextSpec, subring: bool) -> f64 {
+        if subring { 0.0 } else { encoding(spec.period, spec.scale) }
+    }
+
+    /// Disturbs whole periods of the slots of a plaintext of a subring as encoding does: slots that repeat have the same
+    /// error, which may add up over all of them.
+    pub(crate) fn encode_periodic(&self, p: PlaintextId, spec: &PlaintextSpec, slots: &mut [f64]) {
+        let std = encoding(spec.period, spec.scale).sqrt();
         let mut errors = vec![0.0; spec.period];
-        let std = variance.sqrt();
         disturb(&mut stream(self.seed, Stream::Plaintext(p)), &mut errors, |_| std);
         for slots in slots.chunks_mut(spec.period) {
             slots.iter_mut().zip(&errors).for_each(|(slot, error)| *slot += error);
         }
-        0.0
     }
 
     /// Disturbs a result: by the variances given for each slot, and by the rounding if anything was divided.
@@ -165,7 +165,10 @@ fn stream(seed: u64, what: Stream) -> ChaCha8Rng {
 /// Adds Gaussian noise of a standard deviation for each slot.
 fn disturb(rng: &mut ChaCha8Rng, slots: &mut [f64], std: impl Fn(usize) -> f64) {
     for (j, slot) in slots.iter_mut().enumerate() {
-        let unit: f64 = rng.sample(StandardNormal);
-        *slot += std(j) * unit;
+        let std = std(j);
+        if std != 0.0 {
+            let unit: f64 = rng.sample(StandardNormal);
+            *slot += std * unit;
+        }
     }
 }

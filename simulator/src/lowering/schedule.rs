@@ -162,8 +162,11 @@ impl SlotSource for Drawing {
         slots.fill(0.0);
         for e in self.entries.iter().flat_map(|list| list.iter()) {
             for offset in &self.sets[e.set as usize] {
-                let first = (e.base as usize + self.giant + offset) & (self.period - 1);
-                slots.iter_mut().skip(first).step_by(self.period).for_each(|s| *s += e.weight);
+                let mut at = (e.base as usize + self.giant + offset) & (self.period - 1);
+                while let Some(slot) = slots.get_mut(at) {
+                    *slot += e.weight;
+                    at += self.period;
+                }
             }
         }
     }

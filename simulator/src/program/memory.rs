@@ -58,12 +58,22 @@ impl Program {
 
     /// Limbs of live ciphertexts at the worst instruction, its sources and destinations both counted.
     fn peak_live_limbs(&self) -> u64 {
-        let mut live: u64 = (0..self.inputs).map(|v| self.value_limbs(v)).sum();
+        self.peak_live(|v| self.value_limbs(v))
+    }
+
+    /// How many values are live at the worst instruction.
+    pub(crate) fn peak_live_values(&self) -> usize {
+        self.peak_live(|_| 1) as usize
+    }
+
+    /// The most that live values take together, by what each takes.
+    fn peak_live(&self, size: impl Fn(usize) -> u64) -> u64 {
+        let mut live: u64 = (0..self.inputs).map(&size).sum();
         let mut peak = live;
         for (instruction, dying) in self.instructions.iter().zip(self.dying()) {
-            live += instruction.dsts.iter().map(|v| self.value_limbs(*v)).sum::<u64>();
+            live += instruction.dsts.iter().map(|v| size(*v)).sum::<u64>();
             peak = peak.max(live);
-            live -= dying.iter().map(|v| self.value_limbs(*v)).sum::<u64>();
+            live -= dying.iter().map(|v| size(*v)).sum::<u64>();
         }
         peak
     }

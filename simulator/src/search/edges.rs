@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use costmodel::{LinearShape, Primitive, Setting};
+use rayon::prelude::*;
 
 use super::candidates::{Target, compact, targets};
 use super::price::Memo;
@@ -76,6 +77,9 @@ impl Budget {
         self.open.map_or(self.most, |open| open.min(self.most))
     }
 }
+
+/// Targets that are worked out together.
+const TOGETHER: usize = 4;
 
 /// A target to look at.
 struct Open {
@@ -241,33 +245,43 @@ impl Terms<'_> {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
         let mut budget = budget.clone();
-        for Open { spec, fold, layout, least, cost } in
-            self.promising(name, (linear, outline), inputs, list, budget.setting)
-        {
+        let open = self.promising(name, (linear, outline), inputs, list, budget.setting);
+        // Some at a time, under one budget: however many threads there are, the same.
+        for some in open.chunks(TOGETHER) {
             // What is known by then is not used.
             if self.watch.stopped() {
                 break;
             }
-            if cost > budget.limit() {
-                done.aside.push(((spec, fold), least));
-                continue;
-            }
-            let weights = (linear, outline);
-            let found = self.linear(name, weights, (inputs, &layout), fold, &budget);
-            let Ok((found, left)) = found else { continue };
-            let cheapest = match found {
-                Found::TooMuch(least) => {
-                    done.aside.push(((spec, fold), least));
-                    continue;
-                }
-                Found::Ways(cheapest) => cheapest,
+            let limit = budget.limit();
+            let find = |Open { fold, layout, cost, .. }: &Open| {
+                let weights = (linear, outline);
+                (*cost <= limit)
+                    .then(|| self.linear(name, weights, (inputs, layout), *fold, &budget))
             };
-            if let Some(open) = &mut budget.open {
-                *open = open.min(2.0 * cheapest[budget.setting].cost);
-            }
-            let tails = known.entry(left).or_insert_with_key(|layout| Arc::new(tails(layout)));
-            if !tails.is_empty() {
-                done.edges.push(Edge { layout: spec, fold, cheapest, tails: tails.clone() });
+            let found: Vec<_> = some.par_iter().map(find).collect();
+            for (&Open { spec, fold, least, .. }, found) in some.iter().zip(found) {
+                let (found, left) = match found {
+                    None => {
+                        done.aside.push(((spec, fold), least));
+                        continue;
+                    }
+                    Some(Err(_)) => continue,
+                    Some(Ok(found)) => found,
+                };
+                let cheapest = match found {
+                    Found::TooMuch(least) => {
+                        done.aside.push(((spec, fold), least));
+                        continue;
+                    }
+                    Found::Ways(cheapest) => cheapest,
+                };
+                if let Some(open) = &mut budget.open {
+                    *open = open.min(2.0 * cheapest[budget.setting].cost);
+                }
+                let tails = known.entry(left).or_insert_with_key(|layout| Arc::new(tails(layout)));
+                if !tails.is_empty() {
+                    done.edges.push(Edge { layout: spec, fold, cheapest, tails: tails.clone() });
+                }
             }
         }
         done
@@ -290,7 +304,7 @@ impl Terms<'_> {
             let cost = self.cost(&[(least, 0)], setting);
             Some(Open { spec, fold, layout, least, cost })
         };
-        let mut all: Vec<Open> = list.into_iter().filter_map(open).collect();
+        let mut all: Vec<Open> = list.into_par_iter().filter_map(open).collect();
         all.sort_by(|a, b| a.cost.total_cmp(&b.cost));
         all
     }

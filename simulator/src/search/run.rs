@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use rayon::prelude::*;
+
 use super::dynamic::{LayoutSearch, Path};
 use super::evaluate::{Evaluated, priced};
 use super::front::pareto_front;
@@ -243,8 +245,12 @@ impl Search<'_> {
         if paths.is_empty() {
             point.refused.push(Obstacle::Layouts { log_n: parameters.log_n });
         }
-        for (path, survey) in paths {
-            match self.evaluate(about, parameters, path, survey) {
+        let evaluated: Vec<Result<Evaluated>> = paths
+            .par_iter_mut()
+            .map(|(path, survey)| self.evaluate(about, parameters, path, survey))
+            .collect();
+        for evaluated in evaluated {
+            match evaluated {
                 Ok(evaluated) => point.found.push(evaluated),
                 // Primes without room for the values are no candidate.
                 Err(error @ (Error::Room { .. } | Error::Configuration(_))) => {

@@ -11,7 +11,6 @@ use crate::config::Configuration;
 use crate::fold::Folded;
 use crate::interpret::{NoiseModel, predict_precision, run_measured};
 use crate::lowering::Lowered;
-use crate::network::larger;
 use crate::precision::Precision;
 use crate::program::room::MARGIN_BITS;
 
@@ -48,14 +47,13 @@ impl Survey {
     /// Runs a program, lowered with plaintext values, on plain images.
     pub(super) fn new(lowered: &Lowered, folded: &Folded, images: &[Vec<f64>]) -> Result<Self> {
         let program = &lowered.program;
-        let mut reach = vec![0.0f64; program.values.len()];
+        let slots = images.iter().map(|image| lowered.encode(image)).collect::<Result<Vec<_>>>()?;
+        let slots: Vec<&[Vec<f64>]> = slots.iter().map(Vec::as_slice).collect();
+        let (outputs, mut reach) = run_measured(program, &slots)?;
         let (mut beside, mut exact) = (0.0f64, Vec::with_capacity(images.len()));
-        for image in images {
-            let slots = lowered.encode(image)?;
-            let (outputs, reached) = run_measured(program, &slots)?;
-            reach.iter_mut().zip(reached).for_each(|(m, v)| *m = larger(*m, v));
-            beside = beside.max(lowered.beside(&outputs)?);
-            exact.push(lowered.decode(&outputs)?);
+        for outputs in &outputs {
+            beside = beside.max(lowered.beside(outputs)?);
+            exact.push(lowered.decode(outputs)?);
         }
         if folded.stages.last().is_some_and(|stage| stage.bound.is_some()) {
             program.outputs.iter().for_each(|v| reach[*v] = beside);
