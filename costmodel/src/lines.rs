@@ -50,8 +50,20 @@ impl Lines {
     /// # Errors
     /// [`LinesError::Io`].
     pub fn open(path: &Path) -> Result<Self, LinesError> {
-        let options = OpenOptions::new().create(true).read(true).append(true).open(path);
-        let file = options.map_err(|source| LinesError::Io { path: path.into(), source })?;
+        Self::with(path, OpenOptions::new().create(true).append(true))
+    }
+
+    /// Opens a file that is there, to be read only.
+    ///
+    /// # Errors
+    /// [`LinesError::Io`].
+    pub fn open_to_read(path: &Path) -> Result<Self, LinesError> {
+        Self::with(path, &mut OpenOptions::new())
+    }
+
+    fn with(path: &Path, options: &mut OpenOptions) -> Result<Self, LinesError> {
+        let file = options.read(true).open(path);
+        let file = file.map_err(|source| LinesError::Io { path: path.into(), source })?;
         Ok(Self { path: path.into(), file })
     }
 

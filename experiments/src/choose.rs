@@ -23,6 +23,7 @@ use crate::profiles::Cost;
 use crate::progress::Progress;
 use crate::refine::{Choice, Refine, Refiner};
 use crate::report::LeftOut;
+use crate::shard::Shard;
 use crate::{cancel, images};
 
 /// Bits of precision that logits must have, relative to the largest of an image: an error of 0.4 % of that.
@@ -71,6 +72,8 @@ pub struct Wish {
     pub quick: bool,
     /// If set, look at this many variants only, those with the fewest weights.
     pub smallest: Option<usize>,
+    /// If set, the part of the variants to look at.
+    pub shard: Option<Shard>,
     /// Most memory, in bytes.
     pub memory_limit: u64,
     /// Whether parameters may be insecure.
@@ -97,6 +100,7 @@ impl Wish {
             plaintexts: search.plaintexts,
             quick: search.quick,
             smallest: None,
+            shard: None,
             memory_limit: resources.memory_limit(),
             insecure: resources.allow_insecure,
             threads,
@@ -107,7 +111,13 @@ impl Wish {
 
     /// The same for one variant, whatever its accuracy.
     pub fn only(&self, variant: &str) -> Self {
-        Self { variants: vec![variant.into()], max_drop: 1.0, smallest: None, ..self.clone() }
+        Self {
+            variants: vec![variant.into()],
+            max_drop: 1.0,
+            smallest: None,
+            shard: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -364,6 +374,9 @@ impl Wish {
                 left_out.push(LeftOut { name: names[k].clone(), reason: reason.clone() });
             }
             names = order.iter().take(most).map(|&k| names[k].clone()).collect();
+        }
+        if let Some(shard) = self.shard {
+            names = shard.of(names);
         }
         Ok((names, left_out))
     }

@@ -25,5 +25,6 @@ pub mod record;
 pub mod refine;
 pub mod report;
 pub mod sample;
+pub mod shard;
 pub mod units;
 pub mod validate;

@@ -163,6 +163,7 @@ impl Searched {
             plaintexts: PlaintextsArg::Auto,
             quick: true,
             smallest: None,
+            shard: None,
             memory_limit: 4 << 30,
             insecure: false,
             threads: 1,

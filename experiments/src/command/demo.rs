@@ -72,6 +72,7 @@ impl DemoArgs {
             plaintexts: PlaintextsArg::Auto,
             quick: false,
             smallest: Some(VARIANTS),
+            shard: None,
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
             threads,

@@ -5,6 +5,7 @@ mod compare;
 mod demo;
 mod evaluate;
 mod export;
+mod merge;
 mod options;
 mod plans;
 mod run;
@@ -19,6 +20,7 @@ pub use calibrate::CalibrateArgs;
 pub use compare::CompareArgs;
 pub use demo::DemoArgs;
 pub use evaluate::EvaluateArgs;
+pub use merge::MergeArgs;
 pub use options::{
     FamilyArg, MachineArgs, MemoryArgs, NetworkArgs, PatternArgs, PlaintextsArg, RefineArgs,
     ResourceArgs, SearchArgs, SpaceArg,
@@ -34,7 +36,8 @@ pub use validate::ValidateArgs;
 /// the ways of computing a network with that model and finds the fastest. `run` executes it on really encrypted
 /// images and prints the measured beside the predicted time, layer by layer, and the speed-up over dense baselines
 /// executed in the same run. `demo` does all three on a small network. `evaluate` classifies without encryption; `units`
-/// says which weights to prune together, and `validate` how good the predictions are.
+/// says which weights to prune together, and `validate` how good the predictions are. `merge` puts the journals of a search
+/// on several machines together.
 #[derive(Debug, Parser)]
 #[command(name = "spencnn", version = version(), after_help = EXAMPLES)]
 pub struct Cli {
@@ -61,6 +64,7 @@ Exit codes: 0 success; 1 a check failed (a class differs, too little precision, 
 enum Command {
     Calibrate(CalibrateArgs),
     Search(SearchCommandArgs),
+    Merge(MergeArgs),
     Run(RunArgs),
     Demo(DemoArgs),
     Compare(CompareArgs),
@@ -81,6 +85,7 @@ impl Cli {
         match self.command {
             Command::Calibrate(args) => args.execute(),
             Command::Search(args) => args.execute(),
+            Command::Merge(args) => args.execute(),
             Command::Run(args) => args.execute(),
             Command::Demo(args) => args.execute(),
             Command::Compare(args) => args.execute(),

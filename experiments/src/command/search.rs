@@ -16,6 +16,7 @@ use crate::plan::{self, PlansFound};
 use crate::provenance::Provenance;
 use crate::refine::Choice;
 use crate::report::{html, percent, table};
+use crate::shard::Shard;
 use crate::{files, output};
 
 /// Find the fastest configuration for a network on this machine
@@ -31,6 +32,7 @@ Examples:
   spencnn search --variant dense,g8 --space paper          what the paper's layouts reach
   spencnn search --max-drop 0.002 --memory-limit 4GB --out best.toml
   spencnn search --journal search.jsonl                    resumes when run again
+  spencnn search --shard 2/4 --journal two.jsonl           one of four parts, for `spencnn merge`
   spencnn search --network hefnet --patterns --max-drop 0.01 --out plan/
                                                            groups and units of every layer, for training")]
 pub struct SearchCommandArgs {
@@ -49,6 +51,9 @@ pub struct SearchCommandArgs {
     machine: MachineArgs,
     #[command(flatten)]
     resources: ResourceArgs,
+    /// Search one part of the variants, of so many, into the journal: for several processes or machines; see `merge`
+    #[arg(long, value_name = "I/N", requires = "journal", conflicts_with_all = ["out", "report", "patterns", "refine"])]
+    shard: Option<Shard>,
     /// Where to write the best configuration (TOML), for `run --config`; with --patterns, the folder of the fastest plan, for
     /// training and `run --plan`
     #[arg(long, value_name = "FILE|DIR")]
@@ -93,20 +98,22 @@ impl SearchCommandArgs {
         let threads = self.machine.threads(&machine);
         self.resources.memory.check_network(&source.network, threads)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
-        let refine = (!self.no_refine).then(|| self.refine.usual());
-        let wish = Wish { refine, ..Wish::new(&self.search, &self.resources, threads) };
+        let refine = (!self.no_refine && self.shard.is_none()).then(|| self.refine.usual());
+        let wish = Wish::new(&self.search, &self.resources, threads);
+        let wish = Wish { refine, shard: self.shard, ..wish };
         let found = choose::search(&source, &wish, &cost)?;
-        let best = found.fastest()?;
+        // What is best is told once all parts are together.
+        let best = if self.shard.is_none() { Some(found.fastest()?) } else { None };
         let network = &source.network.name;
         let provenance = Provenance::now(Some(cost.source.clone()), 0);
         let report = SearchReport { network, threads, found: &found, provenance };
         let results =
             if self.json { output::json(&report)? } else { text(network, threads, &found) };
         let printed = output::results(&results);
-        if let Some(path) = &self.report {
+        if let (Some(path), Some(best)) = (&self.report, best) {
             files::write_atomically(path, page(&report, best)?.as_bytes())?;
         }
-        if let Some(path) = &self.out {
+        if let (Some(path), Some(best)) = (&self.out, best) {
             files::write_atomically(path, configuration(&found, best)?.as_bytes())?;
             output::note(format_args!("best configuration written to {}", path.display()));
         }

@@ -282,6 +282,7 @@ impl ValidateArgs {
             plaintexts: self.plaintexts,
             quick: true,
             smallest: None,
+            shard: None,
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
             threads,

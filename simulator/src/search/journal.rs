@@ -1,14 +1,14 @@
-//! JSON-lines journal of evaluated points: a search resumes from it, and shards merge by concatenation.
+//! JSON-lines journal of evaluated points: a search resumes from it, and those of shards are merged.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use costmodel::lines::Lines;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::Evaluated;
 use super::obstacle::Obstacle;
-use crate::Result;
+use crate::{Error, Result};
 
 /// What was found at a point.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -82,5 +82,62 @@ impl Journal {
         }
         self.records.insert(record.key, record.point);
         Ok(())
+    }
+}
+
+/// Journals put together: each point once, in the order of keys.
+#[derive(Debug, Default)]
+pub struct MergedJournal {
+    /// By key: the point as it stands in its file, and which.
+    points: BTreeMap<String, (Point, PathBuf)>,
+}
+
+impl MergedJournal {
+    /// Adds the points of a file. Lines that an interruption cut short are left out.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] for a line that is no point; [`Error::Argument`] for a point of which another file says
+    /// something else; [`Error::Io`], if there is no such file.
+    pub fn add(&mut self, path: &Path) -> Result<()> {
+        let records = Lines::open_to_read(path)?.lock()?.read::<Record>()?;
+        for (line, Record { key, point }) in records {
+            match self.points.get(&key) {
+                Some((known, of)) if *known != point => {
+                    let found = format!("line {line} of {} says otherwise: {key}", path.display());
+                    let expected = format!("what {} says of that point", of.display());
+                    return Err(Error::argument("point of a journal", found, expected));
+                }
+                Some(_) => {}
+                None => {
+                    self.points.insert(key, (point, path.to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Whether there is no point.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
+    /// The journal's lines.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for a point that JSON cannot say.
+    pub fn lines(&self) -> Result<String> {
+        let mut lines = String::new();
+        for (key, (point, _)) in &self.points {
+            let record = Record { key: key.clone(), point: point.clone() };
+            let line = serde_json::to_string(&record);
+            lines += &line.map_err(|e| Error::Configuration(e.to_string()))?;
+            lines.push('\n');
+        }
+        Ok(lines)
     }
 }

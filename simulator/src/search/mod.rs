@@ -28,7 +28,7 @@ mod watch;
 pub use accuracy::{AccuracyFit, AccuracyModel, KeptImportance, LeftOutPattern, TrainedPattern};
 pub use evaluate::{Evaluated, LayerPrice, evaluate};
 pub use front::pareto_front;
-pub use journal::{Journal, Point, Record};
+pub use journal::{Journal, MergedJournal, Point, Record};
 pub use obstacle::Obstacle;
 pub use patterns::{
     Importance, Marginal, PLAN, PatternUnits, Patterns, Plan, PlannedLayer, Plans, Request,
