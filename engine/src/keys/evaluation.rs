@@ -95,6 +95,17 @@ impl EvaluationKeys {
         relinearisation + galois.sum::<usize>()
     }
 
+    /// Checks that every key of a specification is there, for its level or a higher one.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] for the first that is not; those of a specification that [`Self::generate`] refuses.
+    pub fn check(&self, params: &Parameters, spec: &KeySpec) -> Result<()> {
+        for (element, level) in galois_elements(params, spec)? {
+            self.galois(element, level)?;
+        }
+        spec.relinearisation.map_or(Ok(()), |level| self.relinearisation(level).map(drop))
+    }
+
     /// The relinearisation key, if it serves `level`.
     pub(crate) fn relinearisation(&self, level: usize) -> Result<&SwitchingKey> {
         self.relinearisation
