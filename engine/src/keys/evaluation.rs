@@ -95,11 +95,19 @@ impl EvaluationKeys {
         relinearisation + galois.sum::<usize>()
     }
 
-    /// Checks that every key of a specification is there, for its level or a higher one.
+    /// Checks that keys belong to `params`, and that every one of a specification is there, for its level or a higher one.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] for the first that is not; those of a specification that [`Self::generate`] refuses.
+    /// [`Error::ForeignParameters`]; [`Error::MissingKey`] for the first that is not there; those of a specification that
+    /// [`Self::generate`] refuses.
     pub fn check(&self, params: &Parameters, spec: &KeySpec) -> Result<()> {
+        if self.fingerprint != params.fingerprint() {
+            return Err(Error::ForeignParameters {
+                what: "the evaluation key set",
+                found: self.fingerprint.to_string(),
+                expected: params.fingerprint().to_string(),
+            });
+        }
         for (element, level) in galois_elements(params, spec)? {
             self.galois(element, level)?;
         }

@@ -98,12 +98,7 @@ impl<W: Write> Sink<W> {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn open(
-        writer: W,
-        kind: Kind,
-        fingerprint: Fingerprint,
-        length: u64,
-    ) -> Result<Self> {
+    pub fn open(writer: W, kind: Kind, fingerprint: Fingerprint, length: u64) -> Result<Self> {
         let remaining = length + HEADER_BYTES as u64;
         let hash = Some(Sha256::new());
         let mut sink = Self { writer, kind, hash, remaining, buffer: Vec::new() };

@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use zeroize::Zeroizing;
 
 use super::Kind;
-use super::frame::{Sink, Source, packed_bytes};
+use super::frame::{Sink, Source, object_bytes, packed_bytes};
 use super::public::{read_level, read_poly, write_poly};
-use super::sizes::{COUNTS_BYTES, ELEMENT_BYTES, public_key_payload, secret_key_payload};
+use super::sizes::{evaluation_keys_payload, public_key_payload, secret_key_payload};
 use crate::keys::{EvaluationKeys, PublicKey, SecretKey, SwitchingKey};
 use crate::params::Parameters;
 use crate::sampling::{Seed, Small};
@@ -86,9 +86,7 @@ pub fn write_evaluation_keys(
             expected: params.fingerprint().to_string(),
         });
     }
-    let size = |key: &SwitchingKey| switching_key_bytes(params, key.level());
-    let galois: u64 = keys.galois.values().map(|g| ELEMENT_BYTES + size(&g.key)).sum();
-    let length = COUNTS_BYTES + keys.relinearisation.as_ref().map_or(0, size) + galois;
+    let length = payload_of(params, keys);
     let mut sink = Sink::open(writer, Kind::EvaluationKeys, params.fingerprint(), length)?;
     sink.bytes(&[u8::from(keys.relinearisation.is_some())])?;
     if let Some(key) = &keys.relinearisation {
@@ -100,6 +98,17 @@ pub fn write_evaluation_keys(
         write_switching_key(&mut sink, params, &galois.key)?;
     }
     sink.finish()
+}
+
+/// Bytes of the file of these keys, which must be of these parameters.
+pub fn bytes_of_evaluation_keys(params: &Parameters, keys: &EvaluationKeys) -> u64 {
+    object_bytes(payload_of(params, keys))
+}
+
+fn payload_of(params: &Parameters, keys: &EvaluationKeys) -> u64 {
+    let relinearisation = keys.relinearisation.as_ref().map(SwitchingKey::level);
+    let galois = keys.galois.values().map(|g| g.key.level());
+    evaluation_keys_payload(params, relinearisation, galois)
 }
 
 /// Reads evaluation keys. Takes memory key by key, as they arrive.

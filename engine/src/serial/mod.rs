@@ -32,8 +32,8 @@ mod tests;
 
 pub use frame::{Sink, Source, object_bytes, write_object};
 pub use keys::{
-    read_evaluation_keys, read_public_key, read_secret_key_unprotected, write_evaluation_keys,
-    write_public_key, write_secret_key_unprotected,
+    bytes_of_evaluation_keys, read_evaluation_keys, read_public_key, read_secret_key_unprotected,
+    write_evaluation_keys, write_public_key, write_secret_key_unprotected,
 };
 pub use public::{
     read_ciphertext, read_parameters, write_ciphertext, write_parameters, write_seeded_ciphertext,

@@ -12,9 +12,9 @@ const HEAD_BYTES: u64 = 1 + 8 + 2;
 /// A seed.
 const SEED_BYTES: u64 = size_of::<Seed>() as u64;
 /// The element of an automorphism.
-pub(super) const ELEMENT_BYTES: u64 = 4;
+const ELEMENT_BYTES: u64 = 4;
 /// Whether there is a relinearisation key, and the number of others.
-pub(super) const COUNTS_BYTES: u64 = 1 + 4;
+const COUNTS_BYTES: u64 = 1 + 4;
 
 /// Payload of parameters.
 pub(super) fn parameters_payload(params: &Parameters) -> u64 {
@@ -69,9 +69,17 @@ pub fn seeded_ciphertext_bytes(params: &Parameters, level: usize) -> u64 {
 
 /// Bytes of a file of the evaluation keys of a specification, whose levels are at most the parameters' highest.
 pub fn evaluation_keys_bytes(params: &Parameters, spec: &KeySpec) -> u64 {
-    let relinearisation = spec.relinearisation.map_or(0, |level| switching_key_bytes(params, level));
     let galois = spec.rotations.values().copied().chain(spec.conjugation);
-    let galois: u64 =
-        galois.map(|level| ELEMENT_BYTES + switching_key_bytes(params, level)).sum();
-    object_bytes(COUNTS_BYTES + relinearisation + galois)
+    object_bytes(evaluation_keys_payload(params, spec.relinearisation, galois))
+}
+
+/// Payload of evaluation keys of these levels.
+pub(super) fn evaluation_keys_payload(
+    params: &Parameters,
+    relinearisation: Option<usize>,
+    galois: impl Iterator<Item = usize>,
+) -> u64 {
+    let key = |level: usize| switching_key_bytes(params, level);
+    let galois: u64 = galois.map(|level| ELEMENT_BYTES + key(level)).sum();
+    COUNTS_BYTES + relinearisation.map_or(0, key) + galois
 }
