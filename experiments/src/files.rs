@@ -1,11 +1,20 @@
 //! Writing files that are either complete or not there, and knowing before long work that they can be written.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Whom the umask lets.
+    All,
+    /// Its owner alone: mode 0600.
+    Owner,
+}
 
 /// Writes a file through a temporary one beside it, which is then renamed. Makes the folder if need be. A link is
 /// followed, and what is no regular file (a pipe, a device) is written as it is. The mode of a new file is what the
@@ -14,16 +23,35 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// Whatever the system says, with the name of the file.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_streaming(path, Readers::All, |out| Ok(out.write_all(bytes)?))
+}
+
+/// The same for what is written bit by bit. What is for its owner alone must be a regular file.
+///
+/// # Errors
+/// Whatever the system or `write` says, with the name of the file.
+pub fn write_streaming<T>(
+    path: &Path,
+    readers: Readers,
+    write: impl FnOnce(&mut dyn Write) -> Result<T>,
+) -> Result<T> {
     let failed = || format!("writing {}", path.display());
     let Some(target) = replaceable(path) else {
-        let mut file = OpenOptions::new().write(true).open(path).with_context(failed)?;
-        return file.write_all(bytes).with_context(failed);
+        if readers == Readers::Owner {
+            bail!("{}: it is no regular file, and others could read it", failed());
+        }
+        let file = OpenOptions::new().write(true).open(path).with_context(failed)?;
+        let mut out = BufWriter::new(file);
+        let result = write(&mut out).with_context(failed)?;
+        out.flush().with_context(failed)?;
+        return Ok(result);
     };
-    let mut file = temporary_beside(&target).with_context(failed)?;
-    file.write_all(bytes).with_context(failed)?;
+    let mut out = BufWriter::new(temporary_beside(&target, readers).with_context(failed)?);
+    let result = write(&mut out).with_context(failed)?;
+    let file = out.into_inner().map_err(|e| e.into_error()).with_context(failed)?;
     file.as_file().sync_all().with_context(failed)?;
     file.persist(&target).with_context(failed)?;
-    Ok(())
+    Ok(result)
 }
 
 /// Checks that [`write_atomically`] can write a file, and makes its folder: to be asked before long work, so that its
@@ -37,7 +65,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
         bail!("{}: it is a folder", failed());
     }
     match replaceable(path) {
-        Some(target) => temporary_beside(&target).map(drop).with_context(failed),
+        Some(target) => temporary_beside(&target, Readers::All).map(drop).with_context(failed),
         // To open a pipe would wait for its reader.
         None => Ok(()),
     }
@@ -65,17 +93,37 @@ fn replaceable(path: &Path) -> Option<PathBuf> {
 }
 
 /// A temporary file in the folder of another, which is made if need be.
-fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
+fn temporary_beside(path: &Path, readers: Readers) -> std::io::Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
-    // As for any new file; without this, only its owner may read a temporary one.
+    // Without this, only its owner may read a temporary one.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    if readers == Readers::All {
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    }
     builder.tempfile_in(folder)
+}
+
+/// Counts bytes, and forgets them.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// How many there were.
+    pub bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use simulator::network::Network;
+use simulator::network::{Network, Shape};
 
 use crate::data::{self, Images, Split};
 use crate::sample;
@@ -37,7 +37,20 @@ pub enum Pictures {
 /// # Errors
 /// Those of [`data::load`].
 pub fn load(network: &Network, folder: Option<&Path>, count: usize, seed: u64) -> Result<Pictures> {
-    let shape = (network.input.channels, network.input.height, network.input.width);
+    load_shape(network.input, folder, count, seed)
+}
+
+/// The same for images of a shape.
+///
+/// # Errors
+/// The same.
+pub fn load_shape(
+    shape: Shape,
+    folder: Option<&Path>,
+    count: usize,
+    seed: u64,
+) -> Result<Pictures> {
+    let shape = (shape.channels, shape.height, shape.width);
     Ok(match folder {
         Some(folder) => Pictures::Stored(data::load(folder, shape, Split::Test, Some(count))?),
         None if shape == sample::DIGITS => Pictures::Digits { count, seed },

@@ -95,6 +95,25 @@ impl EvaluationKeys {
         relinearisation + galois.sum::<usize>()
     }
 
+    /// Checks that keys belong to `params`, and that every one of a specification is there, for its level or a higher one.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`]; [`Error::MissingKey`] for the first that is not there; those of a specification that
+    /// [`Self::generate`] refuses.
+    pub fn check(&self, params: &Parameters, spec: &KeySpec) -> Result<()> {
+        if self.fingerprint != params.fingerprint() {
+            return Err(Error::ForeignParameters {
+                what: "the evaluation key set",
+                found: self.fingerprint.to_string(),
+                expected: params.fingerprint().to_string(),
+            });
+        }
+        for (element, level) in galois_elements(params, spec)? {
+            self.galois(element, level)?;
+        }
+        spec.relinearisation.map_or(Ok(()), |level| self.relinearisation(level).map(drop))
+    }
+
     /// The relinearisation key, if it serves `level`.
     pub(crate) fn relinearisation(&self, level: usize) -> Result<&SwitchingKey> {
         self.relinearisation

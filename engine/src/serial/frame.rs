@@ -1,6 +1,6 @@
 //! The frame of every object: header, counted and hashed payload, checksum; and packed words.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
@@ -13,6 +13,33 @@ const MAGIC: &[u8; 8] = b"SPENCNN\0";
 
 /// Bytes of a header.
 pub(super) const HEADER_BYTES: usize = 8 + 2 + 2 + 32 + 8;
+/// Bytes of a checksum.
+const CHECKSUM_BYTES: usize = 32;
+
+/// Bytes of an object with a payload of `length` bytes.
+pub const fn object_bytes(length: u64) -> u64 {
+    HEADER_BYTES as u64 + length + CHECKSUM_BYTES as u64
+}
+
+/// Writes an object whose payload `payload` writes: it is called twice, first for the length alone, and must write the same
+/// both times.
+///
+/// # Errors
+/// Those of `payload`; [`Error::Io`].
+pub fn write_object(
+    mut writer: impl Write,
+    kind: Kind,
+    fingerprint: Fingerprint,
+    payload: impl Fn(&mut Sink<&mut dyn Write>) -> Result<()>,
+) -> Result<()> {
+    let mut nowhere = io::sink();
+    let mut measured = Sink::counting(&mut nowhere as &mut dyn Write, kind);
+    payload(&mut measured)?;
+    let length = u64::MAX - measured.remaining;
+    let mut sink = Sink::open(&mut writer as &mut dyn Write, kind, fingerprint, length)?;
+    payload(&mut sink)?;
+    sink.finish()
+}
 
 /// Bits that a number below `limit` takes.
 fn bits_below(limit: u64) -> u32 {
@@ -55,10 +82,11 @@ fn unpack(words: &mut [u64], padded: &[u8], bits: u32) {
 }
 
 /// Writes one object.
-pub(super) struct Sink<W> {
+pub struct Sink<W> {
     writer: W,
     kind: Kind,
-    hash: Sha256,
+    /// None where only bytes are counted.
+    hash: Option<Sha256>,
     /// Bytes of the payload still to come.
     remaining: u64,
     /// Packed words; may hold secrets.
@@ -67,14 +95,13 @@ pub(super) struct Sink<W> {
 
 impl<W: Write> Sink<W> {
     /// Writes the header of an object with a payload of exactly `length` bytes.
-    pub(super) fn open(
-        writer: W,
-        kind: Kind,
-        fingerprint: Fingerprint,
-        length: u64,
-    ) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(writer: W, kind: Kind, fingerprint: Fingerprint, length: u64) -> Result<Self> {
         let remaining = length + HEADER_BYTES as u64;
-        let mut sink = Self { writer, kind, hash: Sha256::new(), remaining, buffer: Vec::new() };
+        let hash = Some(Sha256::new());
+        let mut sink = Self { writer, kind, hash, remaining, buffer: Vec::new() };
         sink.bytes(MAGIC)?;
         sink.bytes(&FORMAT_VERSION.to_le_bytes())?;
         sink.bytes(&(kind as u16).to_le_bytes())?;
@@ -83,12 +110,51 @@ impl<W: Write> Sink<W> {
         Ok(sink)
     }
 
+    /// One that only counts the bytes of a payload.
+    fn counting(writer: W, kind: Kind) -> Self {
+        Self { writer, kind, hash: None, remaining: u64::MAX, buffer: Vec::new() }
+    }
+
     /// Writes some of the payload.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        debug_assert!(bytes.len() as u64 <= self.remaining);
-        self.remaining -= bytes.len() as u64;
-        self.hash.update(bytes);
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Argument`] beyond the length that was announced.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let (length, left) = (bytes.len() as u64, self.remaining);
+        self.remaining = left.checked_sub(length).ok_or_else(|| {
+            Error::argument("bytes to write", length, format!("at most {left}, as announced"))
+        })?;
+        let Some(hash) = &mut self.hash else { return Ok(()) };
+        hash.update(bytes);
         self.raw(bytes)
+    }
+
+    /// Writes a byte.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`], like those that follow.
+    pub fn u8(&mut self, value: u8) -> Result<()> {
+        self.bytes(&[value])
+    }
+
+    /// Writes a number of 16 bits.
+    pub fn u16(&mut self, value: u16) -> Result<()> {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    /// Writes a number of 32 bits.
+    pub fn u32(&mut self, value: u32) -> Result<()> {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    /// Writes a number of 64 bits.
+    pub fn u64(&mut self, value: u64) -> Result<()> {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    /// Writes a number in double precision, every bit of it.
+    pub fn f64(&mut self, value: f64) -> Result<()> {
+        self.bytes(&value.to_le_bytes())
     }
 
     fn raw(&mut self, bytes: &[u8]) -> Result<()> {
@@ -96,8 +162,8 @@ impl<W: Write> Sink<W> {
         self.writer.write_all(bytes).map_err(|source| Error::Io { what, source })
     }
 
-    /// Writes numbers below `limit`, packed.
-    pub(super) fn words(&mut self, words: &[u64], limit: u64) -> Result<()> {
+    /// Writes numbers below `limit`, at most `2^50`, packed to its bits.
+    pub fn words(&mut self, words: &[u64], limit: u64) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(packed_bytes(words.len(), limit) as usize, 0);
         pack(&mut buffer, words, bits_below(limit));
@@ -107,9 +173,15 @@ impl<W: Write> Sink<W> {
     }
 
     /// Writes the checksum.
-    pub(super) fn finish(mut self) -> Result<()> {
-        debug_assert_eq!(self.remaining, 0);
-        let checksum = std::mem::take(&mut self.hash).finalize();
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Argument`] where less was written than announced.
+    pub fn finish(mut self) -> Result<()> {
+        if self.remaining != 0 {
+            let found = format!("{} bytes short", self.remaining);
+            return Err(Error::argument("object to write", found, "as many as announced"));
+        }
+        let checksum = self.hash.take().unwrap_or_default().finalize();
         self.raw(&checksum)?;
         let what = self.kind.name();
         self.writer.flush().map_err(|source| Error::Io { what, source })
@@ -122,8 +194,8 @@ impl<W> Drop for Sink<W> {
     }
 }
 
-/// Reads one object.
-pub(super) struct Source<R> {
+/// Reads one object. Nothing that it declares is believed: ask [`Source::need`] before taking memory for what is to come.
+pub struct Source<R> {
     reader: R,
     kind: Kind,
     hash: Sha256,
@@ -136,7 +208,10 @@ pub(super) struct Source<R> {
 
 impl<R: Read> Source<R> {
     /// Reads and checks a header, but for the fingerprint.
-    pub(super) fn open(reader: R, kind: Kind) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for what is none, or of another kind or version; [`Error::Io`].
+    pub fn open(reader: R, kind: Kind) -> Result<Self> {
         let mut source = Self {
             reader,
             kind,
@@ -169,7 +244,10 @@ impl<R: Read> Source<R> {
     }
 
     /// [`Self::open`] for an object that must belong to some parameters.
-    pub(super) fn open_for(reader: R, kind: Kind, expected: Fingerprint) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The same, and [`Error::ForeignParameters`].
+    pub fn open_for(reader: R, kind: Kind, expected: Fingerprint) -> Result<Self> {
         let source = Self::open(reader, kind)?;
         if source.fingerprint != expected {
             return Err(Error::ForeignParameters {
@@ -182,17 +260,20 @@ impl<R: Read> Source<R> {
     }
 
     /// The fingerprint in the header.
-    pub(super) fn fingerprint(&self) -> Fingerprint {
+    pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
     /// An error about this object.
-    pub(super) fn error(&self, reason: impl Into<String>) -> Error {
+    pub fn error(&self, reason: impl Into<String>) -> Error {
         Error::Decode { what: self.kind.name(), reason: reason.into() }
     }
 
     /// Checks that the declared length leaves `bytes` more: to be called before memory is taken for them.
-    pub(super) fn need(&self, bytes: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if it does not.
+    pub fn need(&self, bytes: u64) -> Result<()> {
         if bytes > self.remaining {
             let left = self.remaining;
             return Err(
@@ -203,7 +284,10 @@ impl<R: Read> Source<R> {
     }
 
     /// Reads some of the payload.
-    pub(super) fn bytes(&mut self, bytes: &mut [u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Decode`] beyond its end or that of the file; [`Error::Io`]. All that follow have the same.
+    pub fn bytes(&mut self, bytes: &mut [u8]) -> Result<()> {
         self.need(bytes.len() as u64)?;
         self.raw(bytes)?;
         self.remaining -= bytes.len() as u64;
@@ -219,30 +303,39 @@ impl<R: Read> Source<R> {
     }
 
     /// Reads an array.
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.bytes(&mut bytes)?;
         Ok(bytes)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8> {
+    /// Reads a byte.
+    pub fn u8(&mut self) -> Result<u8> {
         self.array().map(u8::from_le_bytes)
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16> {
+    /// Reads a number of 16 bits.
+    pub fn u16(&mut self) -> Result<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32> {
+    /// Reads a number of 32 bits.
+    pub fn u32(&mut self) -> Result<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64> {
+    /// Reads a number of 64 bits.
+    pub fn u64(&mut self) -> Result<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Reads packed numbers and checks that they are below `limit`.
-    pub(super) fn words(&mut self, words: &mut [u64], limit: u64) -> Result<()> {
+    /// Reads a number in double precision: any, also one that is none.
+    pub fn f64(&mut self) -> Result<f64> {
+        self.array().map(f64::from_le_bytes)
+    }
+
+    /// Reads packed numbers and checks that they are below `limit`, at most `2^50`.
+    pub fn words(&mut self, words: &mut [u64], limit: u64) -> Result<()> {
         let bytes = packed_bytes(words.len(), limit);
         self.need(bytes)?;
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -272,7 +365,10 @@ impl<R: Read> Source<R> {
     }
 
     /// Checks that the payload is used up, and the checksum.
-    pub(super) fn finish(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if it is not, or does not match.
+    pub fn finish(mut self) -> Result<()> {
         if self.remaining != 0 {
             let reason = format!("the payload has {} bytes left, expected none", self.remaining);
             return Err(self.error(reason));

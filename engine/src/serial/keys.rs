@@ -5,15 +5,16 @@ use std::io::{Read, Write};
 use zeroize::Zeroizing;
 
 use super::Kind;
-use super::frame::{Sink, Source, packed_bytes};
-use super::public::{poly_bytes, read_level, read_poly, write_poly};
+use super::frame::{Sink, Source, object_bytes, packed_bytes};
+use super::public::{read_level, read_poly, write_poly};
+use super::sizes::{evaluation_keys_payload, public_key_payload, secret_key_payload};
 use crate::keys::{EvaluationKeys, PublicKey, SecretKey, SwitchingKey};
 use crate::params::Parameters;
 use crate::sampling::{Seed, Small};
 use crate::{Error, Result};
 
 /// Codes of a ternary coefficient.
-const TERNARY: u64 = 3;
+pub(super) const TERNARY: u64 = 3;
 
 /// Writes the secret key AS IT IS: whoever reads the file can decrypt everything. Keep it where only its owner
 /// can read it, or encrypt it, and never send it to the party who computes.
@@ -22,7 +23,7 @@ const TERNARY: u64 = 3;
 /// [`Error::Io`].
 pub fn write_secret_key_unprotected(writer: impl Write, secret: &SecretKey) -> Result<()> {
     let params = secret.params();
-    let length = packed_bytes(params.n(), TERNARY);
+    let length = secret_key_payload(params);
     let mut sink = Sink::open(writer, Kind::SecretKey, params.fingerprint(), length)?;
     let codes = secret.coefficients().iter().map(|&c| (i64::from(c) + 1) as u64);
     sink.words(&Zeroizing::new(codes.collect::<Vec<u64>>()), TERNARY)?;
@@ -35,7 +36,7 @@ pub fn write_secret_key_unprotected(writer: impl Write, secret: &SecretKey) -> R
 /// [`Error::Decode`] for anything damaged, [`Error::ForeignParameters`], [`Error::Io`].
 pub fn read_secret_key_unprotected(reader: impl Read, params: &Parameters) -> Result<SecretKey> {
     let mut source = Source::open_for(reader, Kind::SecretKey, params.fingerprint())?;
-    source.need(packed_bytes(params.n(), TERNARY))?;
+    source.need(secret_key_payload(params))?;
     let mut codes = Zeroizing::new(vec![0; params.n()]);
     source.words(&mut codes, TERNARY)?;
     source.finish()?;
@@ -50,7 +51,7 @@ pub fn read_secret_key_unprotected(reader: impl Read, params: &Parameters) -> Re
 /// [`Error::Io`].
 pub fn write_public_key(writer: impl Write, key: &PublicKey) -> Result<()> {
     let params = key.params();
-    let length = key.seed.len() as u64 + poly_bytes(params, params.max_level());
+    let length = public_key_payload(params);
     let mut sink = Sink::open(writer, Kind::PublicKey, params.fingerprint(), length)?;
     sink.bytes(&key.seed)?;
     write_poly(&mut sink, params, &key.b)?;
@@ -85,10 +86,7 @@ pub fn write_evaluation_keys(
             expected: params.fingerprint().to_string(),
         });
     }
-    let size =
-        |key: &SwitchingKey| (2 + size_of::<Seed>()) as u64 + bodies_bytes(params, key.level());
-    let galois: u64 = keys.galois.values().map(|g| 4 + size(&g.key)).sum();
-    let length = 1 + keys.relinearisation.as_ref().map_or(0, size) + 4 + galois;
+    let length = payload_of(params, keys);
     let mut sink = Sink::open(writer, Kind::EvaluationKeys, params.fingerprint(), length)?;
     sink.bytes(&[u8::from(keys.relinearisation.is_some())])?;
     if let Some(key) = &keys.relinearisation {
@@ -100,6 +98,17 @@ pub fn write_evaluation_keys(
         write_switching_key(&mut sink, params, &galois.key)?;
     }
     sink.finish()
+}
+
+/// Bytes of the file of these keys, which must be of these parameters.
+pub fn bytes_of_evaluation_keys(params: &Parameters, keys: &EvaluationKeys) -> u64 {
+    object_bytes(payload_of(params, keys))
+}
+
+fn payload_of(params: &Parameters, keys: &EvaluationKeys) -> u64 {
+    let relinearisation = keys.relinearisation.as_ref().map(SwitchingKey::level);
+    let galois = keys.galois.values().map(|g| g.key.level());
+    evaluation_keys_payload(params, relinearisation, galois)
 }
 
 /// Reads evaluation keys. Takes memory key by key, as they arrive.
@@ -150,6 +159,11 @@ fn bodies(params: &Parameters, level: usize) -> impl Iterator<Item = (usize, usi
 
 fn bodies_bytes(params: &Parameters, level: usize) -> u64 {
     bodies(params, level).map(|(_, _, q)| packed_bytes(params.n(), q)).sum()
+}
+
+/// Bytes of a switching key: its level, its seed, its bodies.
+pub(super) fn switching_key_bytes(params: &Parameters, level: usize) -> u64 {
+    (2 + size_of::<Seed>()) as u64 + bodies_bytes(params, level)
 }
 
 fn write_switching_key(

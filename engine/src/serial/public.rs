@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use super::Kind;
 use super::frame::{Sink, Source, packed_bytes};
+use super::sizes::{ciphertext_payload, parameters_payload, seeded_ciphertext_payload};
 use crate::cipher::{Ciphertext, Plaintext, check_scale};
 use crate::keys::{SecretKey, expand};
 use crate::params::{Chain, Parameters, ParametersLiteral, limits};
@@ -22,7 +23,7 @@ const SEEDED: u8 = 1;
 /// [`Error::Io`].
 pub fn write_parameters(writer: impl Write, params: &Parameters) -> Result<()> {
     let (q, p) = (params.q(), params.p());
-    let length = (4 + 4 + 8 + 2 * 2 + 8 * (q.len() + p.len())) as u64;
+    let length = parameters_payload(params);
     let mut sink = Sink::open(writer, Kind::Parameters, params.fingerprint(), length)?;
     let literal = params.literal();
     sink.bytes(&literal.log_n.to_le_bytes())?;
@@ -99,7 +100,7 @@ pub fn write_ciphertext(
         }
     }
     check_scale("scale of a ciphertext to write", *scale, params, c0.level())?;
-    let length = 1 + 8 + 2 + 2 * poly_bytes(params, c0.level());
+    let length = ciphertext_payload(params, c0.level());
     let mut sink = Sink::open(writer, Kind::Ciphertext, params.fingerprint(), length)?;
     write_head(&mut sink, WHOLE, *scale, c0.level())?;
     write_poly(&mut sink, params, c0)?;
@@ -123,7 +124,7 @@ pub fn write_seeded_ciphertext(
     let mut rng = sampling::os_rng();
     let seed = sampling::fresh_seed(&mut rng);
     let Ciphertext { c0, scale, .. } = secret.encrypt_seeded(plaintext, seed, &mut rng)?;
-    let length = (1 + 8 + 2 + seed.len()) as u64 + poly_bytes(params, c0.level());
+    let length = seeded_ciphertext_payload(params, c0.level());
     let mut sink = Sink::open(writer, Kind::Ciphertext, params.fingerprint(), length)?;
     write_head(&mut sink, SEEDED, scale, c0.level())?;
     sink.bytes(&seed)?;

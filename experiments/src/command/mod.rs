@@ -2,11 +2,17 @@
 
 mod calibrate;
 mod compare;
+mod compile;
+mod decrypt;
 mod demo;
+mod encrypt;
 mod evaluate;
 mod export;
+mod infer;
+mod keygen;
 mod merge;
 mod options;
+mod parties;
 mod plans;
 mod run;
 mod search;
@@ -18,13 +24,19 @@ use clap::{Parser, Subcommand};
 
 pub use calibrate::CalibrateArgs;
 pub use compare::CompareArgs;
+pub use compile::CompileArgs;
+pub use decrypt::DecryptArgs;
 pub use demo::DemoArgs;
+pub use encrypt::EncryptArgs;
 pub use evaluate::EvaluateArgs;
+pub use infer::InferArgs;
+pub use keygen::KeygenArgs;
 pub use merge::MergeArgs;
 pub use options::{
     FamilyArg, MachineArgs, MemoryArgs, NetworkArgs, PatternArgs, PlaintextsArg, RefineArgs,
     ResourceArgs, SearchArgs, SpaceArg,
 };
+pub use parties::ClientArgs;
 pub use run::RunArgs;
 pub use search::SearchCommandArgs;
 pub use units::UnitsArgs;
@@ -38,6 +50,9 @@ pub use validate::ValidateArgs;
 /// executed in the same run. `demo` does all three on a small network. `evaluate` classifies without encryption; `units`
 /// says which weights to prune together, and `validate` how good the predictions are. `merge` puts the journals of a search
 /// on several machines together.
+///
+/// `compile`, `keygen`, `encrypt`, `infer` and `decrypt` are the steps of `run` as programs of two parties: a client, who has
+/// images and the secret key, and a server, who has the network.
 #[derive(Debug, Parser)]
 #[command(name = "spencnn", version = version(), after_help = EXAMPLES)]
 pub struct Cli {
@@ -57,6 +72,13 @@ Examples:
                                                    which weights to prune together
   spencnn validate --network lenet                 how good are the predictions of whole runs?
 
+Two parties, with files between them (or pipes: - is standard input or output):
+  spencnn compile --config best.toml               the server: model.spencnn to keep, client.spencnn to give away
+  spencnn keygen                                   the client: secret.key to keep, evaluation.keys to send
+  spencnn encrypt --out digit.images               the client
+  spencnn infer digit.images --out digit.results   the server
+  spencnn decrypt digit.results                    the client
+
 Exit codes: 0 success; 1 a check failed (a class differs, too little precision, a bound exceeded); 2 wrong usage or input;
 130 interrupted (what was finished is printed). Results go to standard output, everything else to standard error.";
 
@@ -71,6 +93,11 @@ enum Command {
     Evaluate(EvaluateArgs),
     Units(UnitsArgs),
     Validate(ValidateArgs),
+    Compile(CompileArgs),
+    Keygen(KeygenArgs),
+    Encrypt(EncryptArgs),
+    Infer(InferArgs),
+    Decrypt(DecryptArgs),
 }
 
 fn version() -> &'static str {
@@ -92,6 +119,11 @@ impl Cli {
             Command::Evaluate(args) => args.execute(),
             Command::Units(args) => args.execute(),
             Command::Validate(args) => args.execute(),
+            Command::Compile(args) => args.execute(),
+            Command::Keygen(args) => args.execute(),
+            Command::Encrypt(args) => args.execute(),
+            Command::Infer(args) => args.execute(),
+            Command::Decrypt(args) => args.execute(),
         }
     }
 }

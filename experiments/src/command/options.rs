@@ -180,6 +180,13 @@ impl PlaintextsArg {
         }
     }
 
+    /// The first of [`Self::forms`] whose bytes, by `memory`, are within a limit; the last where none is.
+    pub fn fitting(self, memory: impl Fn(PlaintextForm) -> u64, limit: u64) -> PlaintextForm {
+        let forms = self.forms();
+        let fits = forms.iter().find(|form| memory(**form) <= limit);
+        *fits.unwrap_or(&forms[forms.len() - 1])
+    }
+
     /// Chooses the forms of what is run side by side, given the bytes that are left for it: the first of [`Self::forms`], but
     /// then a further one, first where most can be saved, until all fits or nothing is left to save.
     pub fn choose(self, papers: &mut [Paper], available: u64) {

@@ -1,5 +1,6 @@
 //! Running candidates on really encrypted images, in turn on each image, and measuring them.
 
+mod checked;
 mod prepare;
 
 use std::collections::BTreeMap;
@@ -10,12 +11,13 @@ use costmodel::load::Load;
 use rayon::prelude::*;
 
 use crate::cancel;
-use crate::candidate::Paper;
+use crate::candidate::{Candidate, Paper};
 use crate::images::Pictures;
 use crate::progress::Progress;
 
+pub(crate) use checked::Checked;
 pub(crate) use prepare::prepare;
-pub use prepare::{Prepared, Setup};
+pub use prepare::{Prepared, Sent, Setup};
 
 /// What one candidate did with one image.
 #[derive(Debug, Clone)]
@@ -70,7 +72,10 @@ pub fn run(
         .build()
         .with_context(|| format!("starting {threads} threads"))?;
     pool.install(|| {
-        let plain = papers.iter().map(|p| plain_results(p, images)).collect::<Result<Vec<_>>>()?;
+        let plain = papers
+            .iter()
+            .map(|p| plain_results(&p.candidate, images))
+            .collect::<Result<Vec<_>>>()?;
         let all: Vec<_> = papers.into_iter().zip(plain).collect();
         let groups: Vec<Vec<_>> = match interleaved {
             true => vec![all],
@@ -99,9 +104,9 @@ pub fn run(
 
 /// The unencrypted network's results on every image, and a check, before anything is encrypted, that its values keep to
 /// their bounds.
-pub(crate) fn plain_results(paper: &Paper, images: &Pictures) -> Result<Vec<Vec<f64>>> {
-    let model = &paper.candidate.model;
-    let what = || format!("configuration {} of {}", paper.candidate.name, model.network.name);
+pub(crate) fn plain_results(candidate: &Candidate, images: &Pictures) -> Result<Vec<Vec<f64>>> {
+    let model = &candidate.model;
+    let what = || format!("configuration {} of {}", candidate.name, model.network.name);
     let all = (0..images.len()).into_par_iter().map(|k| {
         // Asked first: to make many images only to pass over them takes long.
         cancel::check()?;
@@ -127,9 +132,7 @@ fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
             if cancel::requested() {
                 break;
             }
-            let model = &prepared.paper().candidate.model;
-            let normalised = model.network.normalise(&image)?;
-            samples.push(prepared.infer(&normalised, repeats)?);
+            samples.push(prepared.infer(&image, repeats)?);
             done += 1.0;
             progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));
         }

@@ -6,22 +6,24 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use costmodel::load::{self, Watch};
 use engine::buffer::AlignedBuf;
-use simulator::chain::Chain;
-use simulator::interpret::{Client, NoiseModel, Session, predict_precision, run_measured};
+use engine::cipher::Ciphertext;
+use engine::serial;
+use runtime::client::{Client, Sizes};
+use runtime::server::Server;
+use runtime::{Compilation, compile};
+use serde::Serialize;
+use simulator::interpret::{NoiseModel, predict_precision};
 use simulator::lowering::Lowered;
 use simulator::precision::Precision;
 
-use super::{Outcome, Running, Sample, ms, timed};
+use super::{Checked, Outcome, Running, Sample, ms, timed};
 use crate::cancel;
-use crate::candidate::{Paper, lower_candidate};
+use crate::candidate::Paper;
 use crate::exit::Failure;
+use crate::files::Counted;
 use crate::images::Pictures;
 use crate::memory::Phase;
 use crate::output::note;
-
-/// Largest difference accepted between the lowered program on plain numbers and the network itself, relative to the
-/// largest logit: rounding of double precision, and nothing else.
-const CLEAR_TOLERANCE: f64 = 1e-6;
 
 /// Images on which the precision of logits is predicted, the first ones.
 const PREDICTED_IMAGES: usize = 4;
@@ -42,22 +44,53 @@ pub struct Setup {
     pub peak_memory_bytes: u64,
     /// Keys and plaintexts alone, encoded or as values.
     pub resident_bytes: u64,
-    /// Encrypted input.
-    pub upload_bytes: u64,
-    /// Encrypted output.
-    pub download_bytes: u64,
+    /// Sizes of what client and server would send each other.
+    pub sent: Sent,
+    /// The same, known before anything was made.
+    pub predicted_sent: Sent,
     /// Largest difference of a logit between the program run on plain numbers and the network itself, on one image.
     pub clear_error: f64,
     /// Predicted precision of the logits, on the first few images.
     pub predicted_precision: Precision,
 }
 
-/// A candidate ready to run.
+/// Bytes of what client and server send each other, as files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Evaluation keys, once.
+    pub evaluation_keys: u64,
+    /// An encrypted image.
+    pub upload: u64,
+    /// Its encrypted result.
+    pub download: u64,
+}
+
+impl Sent {
+    /// What a candidate would send.
+    fn predicted(paper: &Paper) -> Result<Self> {
+        let (spec, _) = compile(Compilation {
+            model: &paper.candidate.model,
+            params: &paper.params,
+            lowered: paper.lowered.clone(),
+            plaintexts: paper.plaintexts,
+            reach: None,
+        })?;
+        Ok(Self::of(&spec.sizes()?))
+    }
+
+    /// Of these sizes, with images encrypted under the secret key.
+    pub(crate) fn of(sizes: &Sizes) -> Self {
+        let Sizes { evaluation_keys, upload, download, .. } = *sizes;
+        Self { evaluation_keys, upload, download }
+    }
+}
+
+/// A candidate ready to run: client and server, in one process.
 pub struct Prepared {
     paper: Paper,
     setup: Setup,
     client: Client,
-    session: Session,
+    server: Server,
 }
 
 /// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory. `plain` are the unencrypted
@@ -68,46 +101,59 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
     note(format_args!("preparing {name}: keys and plaintexts ..."));
     let none = "there is no image to run on";
     let (image, logits) = (images.image(0).context(none)?, plain.first().context(none)?);
-    let normalised = paper.candidate.model.network.normalise(&image)?;
     // Blocks recycled from another candidate would be missing from this one's account.
     AlignedBuf::release_pool();
     let phase = Phase::begin();
-    let chain = Chain::from(&paper.params);
-    let (lowered, lower_ms) = timed(|| lower_candidate(&paper.candidate, &chain, true));
-    let lowered = lowered.with_context(what)?;
+    let Paper { candidate, params, .. } = &paper;
+    let predicted_sent = Sent::predicted(&paper)?;
+    let (lowered, lower_ms) = timed(|| Checked::lower(candidate, params));
+    let lowered = lowered?;
     if lowered.program.instructions != paper.lowered.program.instructions {
         bail!(
             "{name}: the program lowered with values is not the one that was priced; please report this"
         );
     }
-    let clear_error = clear_error(&paper, &lowered.program, &normalised, logits)?;
-    let predicted_precision = predicted_precision(&paper, &lowered, images, &plain)?;
-    let program = lowered.program;
-    let (client, secret_ms) = timed(|| Client::new(&paper.params));
-    let (keys, keys_ms) = timed(|| client.evaluation_keys(&program));
+    let checked = Checked::new(candidate, params, lowered, &image, logits)?;
+    let clear_error = checked.clear_error;
+    let predicted_precision = predicted_precision(&paper, &checked.lowered, images, &plain)?;
+    let (spec, model) = checked.compile(candidate, params, paper.plaintexts)?;
+    let (client, secret_ms) = timed(|| Client::generate(spec));
+    let client = client?;
+    let (keys, keys_ms) = timed(|| client.evaluation_keys());
     let keys = Arc::new(keys.with_context(what)?);
-    let prepare = || Session::prepare(&paper.params, keys, program, paper.plaintexts);
-    let (session, prepare_ms) = timed(prepare);
-    let session = session.with_context(what)?;
-    let slots = paper.lowered.encode(&normalised)?;
-    let inputs = client.encrypt(&paper.lowered.program, &slots)?;
-    let upload_bytes = inputs.iter().map(|ct| ct.bytes() as u64).sum();
-    let execution = session.run(inputs).with_context(what)?;
+    let evaluation_keys = serial::bytes_of_evaluation_keys(params, &keys);
+    let (server, prepare_ms) = timed(|| Server::new(model, keys, paper.plaintexts));
+    let server = server.with_context(what)?;
+    let execution = server.infer(client.encrypt(&image)?).with_context(what)?;
     execution
         .check(&paper.lowered.program)
         .map_err(|error| Failure::Check(format!("{name}: {error}")))?;
+    let peak_memory_bytes = phase.peak_bytes() as u64;
+    let (upload, download) = sent(&client, image, &execution.outputs)?;
     let setup = Setup {
         lower_ms,
         key_generation_ms: secret_ms + keys_ms,
         prepare_ms,
-        peak_memory_bytes: phase.peak_bytes() as u64,
-        resident_bytes: session.resident_bytes() as u64,
-        upload_bytes,
-        download_bytes: execution.outputs.iter().map(|ct| ct.bytes() as u64).sum(),
+        peak_memory_bytes,
+        resident_bytes: server.resident_bytes() as u64,
+        sent: Sent { evaluation_keys, upload, download },
+        predicted_sent,
         clear_error,
         predicted_precision,
     };
-    Ok((Prepared { paper, setup, client, session }, Vec::new(), plain))
+    Ok((Prepared { paper, setup, client, server }, Vec::new(), plain))
+}
+
+/// Bytes of an image and of a result as they are sent.
+fn sent(client: &Client, image: Vec<f64>, result: &[Ciphertext]) -> Result<(u64, u64)> {
+    let mut upload = Counted::default();
+    client.write_images(&mut upload, [image].into_iter())?;
+    let mut download = Counted::default();
+    client.spec().results()?.begin(&mut download, 1)?;
+    for ciphertext in result {
+        serial::write_ciphertext(&mut download, &client.spec().params, ciphertext)?;
+    }
+    Ok((upload.bytes, download.bytes))
 }
 
 /// Predicts the precision of the logits by simulated noise. `plain` are the network's results on the images.
@@ -126,31 +172,6 @@ fn predicted_precision(
     Ok(predict_precision(lowered, &model, &first, exact, NOISE_SEED)?)
 }
 
-/// Runs the program on plain numbers, checks that the primes have room for them, and compares with the network's results,
-/// `plain`.
-fn clear_error(
-    paper: &Paper,
-    program: &simulator::program::Program,
-    image: &[f64],
-    plain: &[f64],
-) -> Result<f64> {
-    let slots = paper.lowered.encode(image)?;
-    let (outputs, reach) = run_measured(program, &[&slots])?;
-    program.check_room(|v| reach[v], 0.0, &Chain::from(&paper.params))?;
-    let logits = paper.lowered.decode(&outputs[0])?;
-    let error = crate::report::largest_difference(&logits, plain);
-    let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
-    // Where logits are infinite, so are the error and what would be tolerated.
-    if !error.is_finite() || error > CLEAR_TOLERANCE * largest {
-        let name = &paper.candidate.name;
-        let check = format!(
-            "{name}: the lowered program differs from the network by {error:.2e} without encryption"
-        );
-        return Err(Failure::Check(check).into());
-    }
-    Ok(error)
-}
-
 impl Prepared {
     /// What preparing it took.
     pub fn setup(&self) -> &Setup {
@@ -162,7 +183,7 @@ impl Prepared {
         &self.paper
     }
 
-    /// Encrypts a normalised image, runs the program in the current pool, decrypts the result; and again while other work
+    /// Encrypts a raw image, runs the program in the current pool, decrypts the result; and again while other work
     /// disturbed it and some of `repeats` are left.
     pub(crate) fn infer(&self, image: &[f64], repeats: &mut usize) -> Result<Sample> {
         let before = *repeats;
@@ -176,22 +197,18 @@ impl Prepared {
     }
 
     fn attempt(&self, image: &[f64]) -> Result<Sample> {
-        let lowered = &self.paper.lowered;
-        let (inputs, encrypt_ms) = timed(|| -> Result<_> {
-            Ok(self.client.encrypt(&lowered.program, &lowered.encode(image)?)?)
-        });
+        let program = &self.paper.lowered.program;
+        let (inputs, encrypt_ms) = timed(|| self.client.encrypt(image));
         let inputs = inputs?;
         let watch = Watch::start(rayon::current_num_threads());
-        let (execution, run_ms) = timed(|| self.session.run(inputs));
+        let (execution, run_ms) = timed(|| self.server.infer(inputs));
         let load = watch.stop();
         let execution =
             execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
         let encode_ms = execution.encode_times.iter().copied().map(ms).sum();
-        let (logits, decrypt_ms) = timed(|| -> Result<_> {
-            Ok(lowered.decode(&self.client.decrypt(&execution.outputs)?)?)
-        });
-        let mut layers_ms = vec![0.0; lowered.program.layers.len()];
-        for (instruction, time) in lowered.program.instructions.iter().zip(&execution.times) {
+        let (logits, decrypt_ms) = timed(|| self.client.decrypt(&execution.outputs));
+        let mut layers_ms = vec![0.0; program.layers.len()];
+        for (instruction, time) in program.instructions.iter().zip(&execution.times) {
             layers_ms[instruction.layer] += ms(*time);
         }
         let mut kinds_ms = BTreeMap::new();

@@ -17,7 +17,7 @@ use simulator::program::PlaintextForm;
 
 use crate::baseline_hear::Shares;
 use crate::candidate::{Latency, PredictedMemory};
-use crate::execute::Outcome;
+use crate::execute::{Outcome, Sent};
 use crate::memory;
 use crate::provenance::Provenance;
 
@@ -136,10 +136,10 @@ pub struct CandidateReport {
     pub encrypt_ms: f64,
     /// Decrypting and decoding a result: median.
     pub decrypt_ms: f64,
-    /// Bytes of an encrypted image.
-    pub upload_bytes: u64,
-    /// Bytes of an encrypted result.
-    pub download_bytes: u64,
+    /// Bytes of what client and server send each other, as files.
+    pub sent_bytes: Sent,
+    /// Its prediction.
+    pub predicted_sent_bytes: Sent,
 }
 
 /// A baseline, run image by image beside the configuration in question.
@@ -323,8 +323,8 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         predicted_encode_ms: paper.encode_ms(),
         encrypt_ms: median(&of(&|s| s.encrypt_ms)),
         decrypt_ms: median(&of(&|s| s.decrypt_ms)),
-        upload_bytes: setup.upload_bytes,
-        download_bytes: setup.download_bytes,
+        sent_bytes: setup.sent,
+        predicted_sent_bytes: setup.predicted_sent,
     }
 }
 

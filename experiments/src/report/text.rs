@@ -153,7 +153,15 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
                 show_bytes(memory.measured)
             ),
         ),
-        ("keys", format!("generated in {:.1} ms", c.key_generation_ms)),
+        (
+            "keys",
+            format!(
+                "generated in {:.1} ms, {} (predicted {})",
+                c.key_generation_ms,
+                show_bytes(c.sent_bytes.evaluation_keys),
+                show_bytes(c.predicted_sent_bytes.evaluation_keys)
+            ),
+        ),
         (
             "plaintexts",
             format!(
@@ -164,11 +172,13 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
         (
             "client",
             format!(
-                "encrypts in {:.1} ms, decrypts in {:.1} ms; sends {}, receives {}",
+                "encrypts in {:.1} ms, decrypts in {:.1} ms; sends {} (predicted {}), receives {} (predicted {})",
                 c.encrypt_ms,
                 c.decrypt_ms,
-                show_bytes(c.upload_bytes),
-                show_bytes(c.download_bytes)
+                show_bytes(c.sent_bytes.upload),
+                show_bytes(c.predicted_sent_bytes.upload),
+                show_bytes(c.sent_bytes.download),
+                show_bytes(c.predicted_sent_bytes.download)
             ),
         ),
         (

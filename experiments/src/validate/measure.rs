@@ -228,7 +228,7 @@ impl Job<'_> {
         let widest = widest.context("there is no number of threads")?;
         memory::reserve(&drawn.name(), drawn.memory_bytes)?;
         let (prepared, _, plain) = widest.install(|| {
-            let plain = execute::plain_results(&paper, images)?;
+            let plain = execute::plain_results(&paper.candidate, images)?;
             execute::prepare(paper, plain, images)
         })?;
         Ok(Ready { drawn, prepared, images, plain, runs })
@@ -258,11 +258,9 @@ impl Job<'_> {
                 if run.failure.is_some() {
                     continue;
                 }
-                let network = &one.prepared.paper().candidate.model.network;
-                let normalised = network.normalise(&image)?;
                 // What does not count need not be undisturbed.
                 let repeats = if round < WARM_UP { &mut 0 } else { &mut run.repeats };
-                let infer = || one.prepared.infer(&normalised, repeats);
+                let infer = || one.prepared.infer(&image, repeats);
                 match pools[pool].install(infer) {
                     Ok(sample) => run.samples.push(sample),
                     Err(error) => run.failure = Some(format!("{error:#}")),

@@ -154,10 +154,13 @@ impl Layout {
         if apart && (self.inner || (last < self.tile && self.is_aligned())) {
             return Ok(());
         }
-        let mut seen = BTreeSet::new();
-        for place in &self.channels {
+        // Ciphertext by ciphertext, so that no more than its slots are remembered.
+        let mut channels: Vec<&Place> = self.channels.iter().collect();
+        channels.sort_unstable();
+        let mut taken = vec![None; self.period];
+        for place in channels {
             for o in &offsets {
-                if !seen.insert((place.ct, place.base + o)) {
+                if taken[place.base + o].replace(place.ct) == Some(place.ct) {
                     return Err(Error::layout("two channels", "overlapping", "a larger tile"));
                 }
             }

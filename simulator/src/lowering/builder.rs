@@ -1,10 +1,8 @@
 //! Building a program instruction by instruction, with its static levels and scales.
 
-use std::sync::Arc;
-
 use crate::chain::Chain;
 use crate::program::{
-    Instruction, Op, PlaintextId, PlaintextSpec, Program, SlotSource, Term, ValueId, ValueInfo,
+    Instruction, Op, PlaintextId, PlaintextSpec, Program, SlotValues, Term, ValueId, ValueInfo,
 };
 use crate::{Error, Result};
 
@@ -77,7 +75,7 @@ impl<'a> Builder<'a> {
     ) -> PlaintextId {
         let period = self.program.slots;
         let values_bytes = (size_of::<f64>() * period) as u64;
-        let values = self.values.then(|| Arc::new(make()) as Arc<dyn SlotSource>);
+        let values = self.values.then(|| SlotValues::from(make()));
         self.add_plaintext(PlaintextSpec { values, values_bytes, period, level, scale, extended })
     }
 

@@ -7,6 +7,7 @@ use super::signature::Signature;
 use super::sorting::{Fill, Sorting};
 use crate::fold::LinearStage;
 use crate::layout::Layout;
+use crate::program::Entry;
 use crate::{Error, Result};
 
 /// A set of (output ciphertext, input ciphertext, rotation) that one plaintext can serve. The rotation is
@@ -23,17 +24,6 @@ pub struct Diagonal {
     pub row: isize,
     /// Rotation across columns.
     pub col: isize,
-}
-
-/// A weight at all slots of a position set.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Entry {
-    /// First slot: output base, replica and fold offset.
-    pub base: u32,
-    /// Position set, an index into [`Diagonals::sets`].
-    pub set: u32,
-    /// The weight, not zero.
-    pub weight: f64,
 }
 
 /// What a diagonal's plaintext holds.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use super::diagonals::{Contents, Diagonal, Entry};
+use super::diagonals::{Contents, Diagonal};
 use super::signature::Signature;
+use crate::program::Entry;
 
 /// Multiplicative hashing of small integer keys.
 #[derive(Default)]

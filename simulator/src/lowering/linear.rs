@@ -1,18 +1,17 @@
 //! Instructions of a linear stage.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::State;
 use super::builder::{Builder, Product};
 use super::diagonals::Diagonals;
 use super::found::KeyMap;
-use super::schedule::{Drawing, LinearPlan};
+use super::schedule::{LinearPlan, drawing, drawing_bytes};
 use super::signature::Signature;
 use crate::Result;
 use crate::config::Schedule;
 use crate::layout::Layout;
-use crate::program::{PlaintextId, PlaintextSpec, SlotSource, ValueId};
+use crate::program::{PlaintextId, PlaintextSpec, SlotValues, ValueId};
 
 /// How a linear stage is emitted once its diagonals are known.
 pub(crate) struct LinearEmission<'a> {
@@ -57,9 +56,8 @@ impl LinearEmission<'_> {
         let mut add = |k: usize| {
             let info = b.info(inputs[plan.source(self.diagonals, k)]);
             let (parts, giant) = &plan.plaintexts[k];
-            let values_bytes = Drawing::bytes_of(self.diagonals, parts);
-            let draw =
-                || Arc::new(Drawing::new(self.diagonals, parts, *giant)) as Arc<dyn SlotSource>;
+            let values_bytes = drawing_bytes(self.diagonals, parts);
+            let draw = || SlotValues::Drawn(drawing(self.diagonals, parts, *giant));
             b.add_plaintext(PlaintextSpec {
                 values: b.values.then(draw),
                 values_bytes,

@@ -29,7 +29,7 @@ use pieces::Piece;
 use sorting::Fill;
 use stages::{Prepared, prepare};
 
-pub use diagonals::{Contents, Diagonal, Diagonals, Entry, check_mask};
+pub use diagonals::{Contents, Diagonal, Diagonals, check_mask};
 pub use positions::{Reach, Spot};
 pub use schedule::{LinearPlan, Partial, PlanTerm};
 pub use signature::Signature;
@@ -85,10 +85,7 @@ pub struct Placed {
 impl Lowered {
     /// Slot vectors to encrypt for a normalised image (`[channel][row][column]`).
     pub fn encode(&self, image: &[f64]) -> Result<Vec<Vec<f64>>> {
-        match &self.patches {
-            Some(g) => pack(&self.input, &im2col(g, image)?),
-            None => pack(&self.input, image),
-        }
+        pack_image(&self.input, self.patches.as_ref(), image)
     }
 
     /// The largest absolute value of any slot of the program's outputs that holds no result; zero if there is none.
@@ -113,6 +110,22 @@ impl Lowered {
     /// The network's result from the slot vectors of the program's outputs.
     pub fn decode(&self, outputs: &[Vec<f64>]) -> Result<Vec<f64>> {
         unpack(&self.output, outputs)
+    }
+}
+
+/// Slot vectors to encrypt for a normalised image (`[channel][row][column]`), in the layout of the input; `patches` is the
+/// convolution whose patches the client makes, if it makes any.
+///
+/// # Errors
+/// Those of [`pack`]; [`Error::Argument`] for an image of another length.
+pub fn pack_image(
+    input: &Layout,
+    patches: Option<&ConvGeometry>,
+    image: &[f64],
+) -> Result<Vec<Vec<f64>>> {
+    match patches {
+        Some(g) => pack(input, &im2col(g, image)?),
+        None => pack(input, image),
     }
 }
 

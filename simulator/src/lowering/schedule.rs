@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::diagonals::{Diagonal, Diagonals, Entry};
+use super::diagonals::{Diagonal, Diagonals};
 use super::found::KeyMap;
 use super::signature::Signature;
 use crate::config::{BlockSplit, Schedule};
-use crate::program::SlotSource;
+use crate::program::Drawing;
 
 /// One product: `plaintext * Rot(source, shift)` added into a partial sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,45 +133,14 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// What the slot values of a plaintext are drawn from: the entries of diagonals, moved by a giant rotation.
-#[derive(Debug)]
-pub(crate) struct Drawing {
-    entries: Vec<Arc<Vec<Entry>>>,
-    sets: Arc<Vec<Vec<usize>>>,
-    period: usize,
-    giant: usize,
+/// What the slot values of a plaintext are drawn from: the entries of diagonals, which must have them, moved by a giant
+/// rotation.
+pub(crate) fn drawing(diagonals: &Diagonals, parts: &[usize], giant: usize) -> Drawing {
+    let entries = parts.iter().map(|k| Arc::clone(&diagonals.diagonals[*k].1.entries));
+    Drawing { entries: entries.collect(), sets: Arc::clone(&diagonals.sets), giant }
 }
 
-impl Drawing {
-    /// Of some diagonals, which must have their entries.
-    pub(crate) fn new(diagonals: &Diagonals, parts: &[usize], giant: usize) -> Self {
-        let entries = parts.iter().map(|k| Arc::clone(&diagonals.diagonals[*k].1.entries));
-        let sets = Arc::clone(&diagonals.sets);
-        Self { entries: entries.collect(), sets, period: diagonals.plaintext_period, giant }
-    }
-
-    /// Bytes of the entries of some diagonals, whether they are there or not.
-    pub(crate) fn bytes_of(diagonals: &Diagonals, parts: &[usize]) -> u64 {
-        let entries: usize = parts.iter().map(|k| diagonals.diagonals[*k].1.count).sum();
-        (entries * size_of::<Entry>()) as u64
-    }
-}
-
-impl SlotSource for Drawing {
-    fn fill(&self, slots: &mut [f64]) {
-        slots.fill(0.0);
-        for e in self.entries.iter().flat_map(|list| list.iter()) {
-            for offset in &self.sets[e.set as usize] {
-                let mut at = (e.base as usize + self.giant + offset) & (self.period - 1);
-                while let Some(slot) = slots.get_mut(at) {
-                    *slot += e.weight;
-                    at += self.period;
-                }
-            }
-        }
-    }
-
-    fn bytes(&self) -> u64 {
-        self.entries.iter().map(|list| size_of_val(list.as_slice()) as u64).sum()
-    }
+/// Bytes of the entries of some diagonals, whether they are there or not.
+pub(crate) fn drawing_bytes(diagonals: &Diagonals, parts: &[usize]) -> u64 {
+    Drawing::bytes_of(parts.iter().map(|k| diagonals.diagonals[*k].1.count).sum())
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::alike::Alike;
-use super::diagonals::{Diagonal, Diagonals, Entry, Splitter, check_mask};
+use super::diagonals::{Diagonal, Diagonals, Splitter, check_mask};
 use super::found::{Found, KeyMap, Unseen};
 use super::outline::Outline;
 use super::positions::{Reach, Spot};
 use crate::fold::{LinearPart, LinearStage};
 use crate::layout::Layout;
 use crate::network::Shape;
+use crate::program::Entry;
 use crate::{Error, Result};
 
 /// What diagonals are filled with.

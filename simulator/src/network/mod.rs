@@ -5,6 +5,7 @@ mod check;
 mod describe;
 mod forward;
 mod model;
+mod normalise;
 mod operations;
 mod random;
 mod ranges;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use builder::NetworkBuilder;
 pub use check::{OUTPUT, larger, largest};
 pub use model::{Bounds, LayerParameters, Model};
+pub use normalise::Normalisation;
 pub use operations::{ConvGeometry, convolve, shortcut, sum_pool};
 pub use random::UNTRAINED;
 pub use size::{MOST_LAYERS, MOST_NUMBERS, MOST_VALUES};
@@ -218,23 +220,16 @@ impl Network {
     /// # Errors
     /// [`crate::Error::Argument`] for an image of another length.
     pub fn normalise(&self, raw: &[f64]) -> crate::Result<Vec<f64>> {
-        if raw.len() != self.input.len() {
-            return Err(crate::Error::argument("length of an image", raw.len(), self.input.len()));
+        self.normalisation().apply(raw)
+    }
+
+    /// How raw images are normalised.
+    pub fn normalisation(&self) -> Normalisation {
+        Normalisation {
+            shape: self.input,
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            contrast: self.contrast,
         }
-        let count = raw.len() as f64;
-        let middle = raw.iter().sum::<f64>() / count;
-        let factor = self.contrast.and_then(|limit| {
-            let square = raw.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / count;
-            (square.sqrt() > limit).then(|| limit / square.sqrt())
-        });
-        let area = self.input.area();
-        Ok(raw
-            .iter()
-            .enumerate()
-            .map(|(k, &v)| {
-                let limited = factor.map_or(v, |f| middle + (v - middle) * f);
-                (limited - self.mean[k / area]) / self.std[k / area]
-            })
-            .collect())
     }
 }

@@ -32,14 +32,26 @@ impl Program {
         if self.slots != chain.slots {
             return Err(Error::argument("slots of a program", self.slots, chain.slots));
         }
+        let plaintexts = self.plaintexts.iter().map(|p| (p.level, p.scale));
+        let values = self.values.iter().map(|v| (v.level, v.scale));
+        for (level, scale) in values.chain(plaintexts) {
+            if level > chain.levels() {
+                let expected = format!("at most {}", chain.levels());
+                return Err(Error::argument("level of a value", level, expected));
+            }
+            if !(scale.is_finite() && scale > 0.0) {
+                return Err(Error::argument("scale of a value", scale, "a positive number"));
+            }
+        }
+        for (k, plaintext) in self.plaintexts.iter().enumerate() {
+            if let Some(fault) = plaintext.fault(self.slots) {
+                return Err(malformed(format!("plaintext {k} ({fault})")));
+            }
+        }
         defined.iter_mut().take(self.inputs).for_each(|d| *d = true);
         for (k, instruction) in self.instructions.iter().enumerate() {
             if let Err(what) = self.check_instruction(instruction, chain, &mut defined) {
-                return Err(Error::Argument {
-                    what: "a program",
-                    found: format!("instruction {k} ({what})"),
-                    expected: "a well-formed one; this is a fault of the lowering".into(),
-                });
+                return Err(malformed(format!("instruction {k} ({what})")));
             }
         }
         if self.outputs.iter().any(|v| !is(&defined, *v)) {
@@ -98,6 +110,9 @@ impl Program {
     /// What breaks the rules of one operation alone.
     fn fault(&self, instruction: &Instruction, operand: ValueInfo) -> Option<&'static str> {
         let outputs = instruction.dsts.len();
+        if outputs == 0 {
+            return Some("has no result");
+        }
         match &instruction.op {
             Op::Linear { srcs, terms, .. } => {
                 let product = |t: &Term| {
@@ -122,8 +137,13 @@ impl Program {
                 let sorted = terms
                     .windows(2)
                     .all(|w| (w[0].dst, w[0].src, w[0].shift) < (w[1].dst, w[1].src, w[1].shift));
-                (!agree || !in_range || !sorted)
-                    .then_some("has terms that do not agree, are out of range or out of order")
+                let mut next = 0;
+                for t in terms {
+                    next += usize::from(t.dst as usize == next);
+                }
+                (!agree || !in_range || !sorted || next != outputs).then_some(
+                    "has terms that do not agree, are out of range or out of order, or too few",
+                )
             }
             Op::RotateHoisted { shifts, .. } => {
                 let fits = shifts.len() == outputs
@@ -143,6 +163,11 @@ impl Program {
             _ => None,
         }
     }
+}
+
+fn malformed(found: String) -> Error {
+    let expected = "a well-formed one; this is a fault of the lowering, or of a file";
+    Error::argument("a program", found, expected)
 }
 
 fn is(defined: &[bool], value: ValueId) -> bool {

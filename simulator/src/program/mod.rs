@@ -13,14 +13,12 @@ pub mod room;
 mod slot_values;
 mod timed;
 
-use std::sync::Arc;
-
 pub use analysis::LayerCounts;
 pub use facts::Facts;
 pub use memory::Memory;
 pub use plaintexts::PlaintextForm;
 pub(crate) use plaintexts::shape_words;
-pub use slot_values::SlotSource;
+pub use slot_values::{Drawing, Entry, SlotValues};
 
 /// Index of a ciphertext value in a [`Program`]. Values are numbered in the order of their definition,
 /// the inputs first.
@@ -131,7 +129,7 @@ pub struct ValueInfo {
 #[derive(Debug, Clone)]
 pub struct PlaintextSpec {
     /// Where its slot values come from, or none in a program lowered for pricing only.
-    pub values: Option<Arc<dyn SlotSource>>,
+    pub values: Option<SlotValues>,
     /// Bytes that these keep, or would.
     pub values_bytes: u64,
     /// Slots after which the slot values repeat, a power of two up to all of them.

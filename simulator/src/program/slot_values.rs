@@ -1,31 +1,102 @@
 //! Slot values of plaintexts, made when they are asked for: a large layer's take many times the memory of its weights.
 
-use std::fmt::Debug;
+use std::sync::Arc;
 
 use super::PlaintextSpec;
 use crate::{Error, Result};
 
-/// Where the slot values of a plaintext come from.
-pub trait SlotSource: Debug + Send + Sync {
-    /// Writes every slot; `slots` is as long as the plaintext's period, after which they repeat.
-    fn fill(&self, slots: &mut [f64]);
-
-    /// Bytes that it keeps for this plaintext.
-    fn bytes(&self) -> u64;
+/// Where the slot values of a plaintext come from. What several plaintexts have in common is shared.
+#[derive(Debug, Clone)]
+pub enum SlotValues {
+    /// The values of one period themselves.
+    Slots(Arc<Vec<f64>>),
+    /// Entries that they are drawn from.
+    Drawn(Drawing),
 }
 
-/// The values themselves.
-impl SlotSource for Vec<f64> {
+/// Slot values as entries of diagonals, moved by a giant rotation.
+#[derive(Debug, Clone)]
+pub struct Drawing {
+    /// The entries, diagonal by diagonal.
+    pub entries: Vec<Arc<Vec<Entry>>>,
+    /// Position sets: offsets of slots.
+    pub sets: Arc<Vec<Vec<usize>>>,
+    /// Slots that all are moved by, to the right.
+    pub giant: usize,
+}
+
+/// A weight at all slots of a position set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entry {
+    /// First slot: output base, replica and fold offset.
+    pub base: u32,
+    /// Position set, an index into [`Drawing::sets`].
+    pub set: u32,
+    /// The weight, not zero.
+    pub weight: f64,
+}
+
+impl Drawing {
+    /// Bytes of so many entries.
+    pub(crate) fn bytes_of(entries: usize) -> u64 {
+        (entries * size_of::<Entry>()) as u64
+    }
+}
+
+impl SlotValues {
+    /// Writes every slot; `slots` is as long as the plaintext's period, a power of two, after which they repeat.
     fn fill(&self, slots: &mut [f64]) {
-        slots.copy_from_slice(self);
+        match self {
+            Self::Slots(values) => slots.copy_from_slice(values),
+            Self::Drawn(drawing) => {
+                slots.fill(0.0);
+                let around = slots.len() - 1;
+                for e in drawing.entries.iter().flat_map(|list| list.iter()) {
+                    // Makers of drawings see to it that there is one.
+                    for offset in drawing.sets.get(e.set as usize).into_iter().flatten() {
+                        slots[(e.base as usize + drawing.giant + offset) & around] += e.weight;
+                    }
+                }
+            }
+        }
     }
 
-    fn bytes(&self) -> u64 {
-        size_of_val(self.as_slice()) as u64
+    /// Bytes that it keeps for this plaintext.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Slots(values) => size_of_val(values.as_slice()) as u64,
+            Self::Drawn(drawing) => {
+                Drawing::bytes_of(drawing.entries.iter().map(|list| list.len()).sum())
+            }
+        }
+    }
+
+    /// What is wrong with it for slots that repeat after `period`, if anything is.
+    fn fault(&self, period: usize) -> Option<&'static str> {
+        match self {
+            Self::Slots(values) => {
+                (values.len() != period).then_some("more or fewer slot values than its period")
+            }
+            Self::Drawn(_) => None,
+        }
+    }
+}
+
+impl From<Vec<f64>> for SlotValues {
+    fn from(values: Vec<f64>) -> Self {
+        Self::Slots(Arc::new(values))
     }
 }
 
 impl PlaintextSpec {
+    /// What is wrong with it, given the slots of a ciphertext, if anything is.
+    pub(super) fn fault(&self, slots: usize) -> Option<&'static str> {
+        if !self.period.is_power_of_two() || self.period > slots {
+            return Some("a period that does not divide the slots");
+        }
+        self.values.as_ref()?.fault(self.period)
+    }
+
     /// The slot values, as many as `slots`.
     ///
     /// # Errors
@@ -42,7 +113,7 @@ impl PlaintextSpec {
     /// The slot values of one period.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a program lowered without values.
+    /// [`Error::Argument`] for a program lowered without values, and for values that do not fit the period.
     pub fn period_values(&self) -> Result<Vec<f64>> {
         let Some(source) = &self.values else {
             let expected = "values; lower with values";

@@ -1,11 +1,9 @@
 //! A program with an instruction of every kind.
 
-use std::sync::Arc;
-
 use engine::params::{self, Parameters, ParametersLiteral};
 use simulator::chain::Chain;
 use simulator::program::{
-    Instruction, Op, PlaintextSpec, Program, SlotSource, Term, ValueId, ValueInfo,
+    Instruction, Op, PlaintextSpec, Program, SlotValues, Term, ValueId, ValueInfo,
 };
 
 /// A small insecure ring of three levels; digits of two limbs.
@@ -57,7 +55,7 @@ impl Ops {
     pub fn plaintext_of(&mut self, period: Vec<f64>, info: ValueInfo, extended: bool) -> usize {
         let id = self.program.plaintexts.len();
         let length = period.len();
-        let values: Arc<dyn SlotSource> = Arc::new(period);
+        let values = SlotValues::from(period);
         self.program.plaintexts.push(PlaintextSpec {
             values_bytes: values.bytes(),
             period: length,

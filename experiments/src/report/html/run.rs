@@ -67,7 +67,7 @@ fn numbers(report: &RunReport) -> Vec<(String, String)> {
             format!("{:.1} bits", c.verdict.logit_relative_precision_bits),
         ),
         ("peak memory".into(), show_bytes(c.peak_memory_bytes.measured)),
-        ("sent for an image".into(), show_bytes(c.upload_bytes)),
+        ("sent for an image".into(), show_bytes(c.sent_bytes.upload)),
     ]);
     tiles
 }

@@ -1,13 +1,13 @@
 //! The client: holds the secret key, encrypts and decrypts.
 
-use engine::cipher::Ciphertext;
+use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
 use engine::keys::{EvaluationKeys, SecretKey};
 use engine::params::Parameters;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::program::Program;
+use crate::program::{Program, ValueInfo};
 
 /// The party that owns the data.
 pub struct Client {
@@ -18,7 +18,18 @@ pub struct Client {
 impl Client {
     /// A client with a fresh secret key.
     pub fn new(params: &Parameters) -> Self {
-        Self { secret: SecretKey::generate(params), encoder: Encoder::new(params) }
+        Self::with_secret(SecretKey::generate(params))
+    }
+
+    /// A client with a secret key that there is already.
+    pub fn with_secret(secret: SecretKey) -> Self {
+        let encoder = Encoder::new(secret.params());
+        Self { secret, encoder }
+    }
+
+    /// The secret key.
+    pub fn secret(&self) -> &SecretKey {
+        &self.secret
     }
 
     /// The evaluation keys a program needs, and no others.
@@ -37,14 +48,24 @@ impl Client {
         if slots.len() != program.inputs {
             return Err(Error::argument("number of input vectors", slots.len(), program.inputs));
         }
-        slots
-            .par_iter()
-            .zip(&program.values)
-            .map(|(slots, info)| {
-                let plaintext = self.encoder.encode(slots, info.level, info.scale, false)?;
-                Ok(self.secret.encrypt(&plaintext)?)
-            })
-            .collect()
+        let inputs = slots.par_iter().zip(&program.values);
+        inputs.map(|(slots, fresh)| self.encrypt_slots(slots, *fresh)).collect()
+    }
+
+    /// Encodes a vector of slots.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn encode(&self, slots: &[f64], fresh: ValueInfo) -> Result<Plaintext> {
+        Ok(self.encoder.encode(slots, fresh.level, fresh.scale, false)?)
+    }
+
+    /// Encrypts a vector of slots.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn encrypt_slots(&self, slots: &[f64], fresh: ValueInfo) -> Result<Ciphertext> {
+        Ok(self.secret.encrypt(&self.encode(slots, fresh)?)?)
     }
 
     /// Decrypts and decodes results.

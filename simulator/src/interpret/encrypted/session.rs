@@ -90,6 +90,11 @@ impl Session {
         &self.params
     }
 
+    /// The evaluator, with its keys.
+    pub fn evaluator(&self) -> &Evaluator {
+        &self.evaluator
+    }
+
     /// Memory of the evaluation keys and of the plaintexts, encoded or as slot values, in bytes.
     pub fn resident_bytes(&self) -> usize {
         self.evaluator.keys().bytes() + self.plaintexts.bytes()

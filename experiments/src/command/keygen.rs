@@ -1,0 +1,88 @@
+//! `spencnn keygen`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use engine::serial;
+use runtime::client::Client;
+
+use super::parties::{ClientArgs, KEYS, SECRET, note_written};
+use crate::execute::timed;
+use crate::files::{self, Readers};
+use crate::memory::{self, show_bytes};
+use crate::output::note;
+
+/// Make a secret key, and the evaluation keys that a server needs for one model
+///
+/// The secret key decrypts everything that is encrypted with it. It lies in its file as it is, without a passphrase, for its
+/// owner alone (mode 0600): never send it to the server. Evaluation keys let a server compute and decrypt nothing. A public
+/// key lets others encrypt images.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spencnn keygen
+  spencnn keygen --client mine.client --secret mine.secret --keys mine.keys --public-key mine.public")]
+pub struct KeygenArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+    /// Secret key to write: keep it
+    #[arg(long, value_name = "FILE", default_value = SECRET)]
+    secret: PathBuf,
+    /// Evaluation keys to write: send them to the server
+    #[arg(long, value_name = "FILE", default_value = KEYS)]
+    keys: PathBuf,
+    /// Public key to write, for others who encrypt images
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+    /// Replace a secret key that is there: what was encrypted with it can then not be decrypted any more
+    #[arg(long)]
+    force: bool,
+}
+
+impl KeygenArgs {
+    /// Runs the sub-command.
+    pub fn execute(self) -> Result<()> {
+        if self.secret.exists() && !self.force {
+            bail!(
+                "{} is there already; what was encrypted with it could not be decrypted any more: name another file, or say \
+                 --force",
+                self.secret.display()
+            );
+        }
+        for path in [&self.secret, &self.keys].into_iter().chain(&self.public_key) {
+            files::check_writable(path)?;
+        }
+        let spec = self.client.read()?;
+        let sizes = spec.sizes()?;
+        // In memory, words of primes are packed less tightly, and halves may be kept that files have as seeds.
+        memory::reserve("what keys need", 4 * sizes.evaluation_keys)?;
+        let (keys, took_ms) = timed(|| -> Result<_> {
+            let client = Client::generate(spec)?;
+            let keys = client.evaluation_keys()?;
+            Ok((client, keys))
+        });
+        let (client, keys) = keys?;
+        note(format_args!(
+            "keys made in {took_ms:.1} ms; the evaluation keys have {}",
+            show_bytes(sizes.evaluation_keys)
+        ));
+        let params = &client.spec().params;
+        files::write_streaming(&self.secret, Readers::Owner, |out| {
+            Ok(serial::write_secret_key_unprotected(out, client.secret())?)
+        })?;
+        note_written(&self.secret, "the secret key, for its owner alone; never send it");
+        files::write_streaming(&self.keys, Readers::All, |out| {
+            Ok(serial::write_evaluation_keys(out, params, &keys)?)
+        })?;
+        note_written(&self.keys, "evaluation keys, for the server");
+        if let Some(path) = &self.public_key {
+            let key = client.public_key();
+            files::write_streaming(path, Readers::All, |out| {
+                Ok(serial::write_public_key(out, &key)?)
+            })?;
+            note_written(path, "a public key, for whoever encrypts images");
+        }
+        Ok(())
+    }
+}

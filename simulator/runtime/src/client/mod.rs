@@ -1,0 +1,180 @@
+//! The owner of the images: makes keys, encrypts, decrypts.
+
+mod spec;
+
+use std::io::{BufRead, Write};
+
+use engine::cipher::{Ciphertext, Plaintext};
+use engine::encoding::Encoder;
+use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
+use engine::serial;
+use rayon::prelude::*;
+use simulator::interpret;
+use simulator::layout::unpack;
+
+use crate::message::Envelope;
+use crate::{Error, Result};
+
+pub use spec::{ClientSpec, Sizes};
+
+/// Who owns the images and the secret key.
+pub struct Client {
+    spec: ClientSpec,
+    owner: interpret::Client,
+    images: Envelope,
+    results: Envelope,
+}
+
+impl Client {
+    /// A client with a fresh secret key.
+    ///
+    /// # Errors
+    /// Those of [`ClientSpec::check`].
+    pub fn generate(spec: ClientSpec) -> Result<Self> {
+        let secret = SecretKey::generate(&spec.params);
+        Self::with_secret(spec, secret)
+    }
+
+    /// A client with the secret key that it made before.
+    ///
+    /// # Errors
+    /// Those of [`ClientSpec::check`]; the engine's for a key of other parameters.
+    pub fn with_secret(spec: ClientSpec, secret: SecretKey) -> Result<Self> {
+        spec.check()?;
+        if secret.params() != &spec.params {
+            return Err(Error::Engine(engine::Error::ForeignParameters {
+                what: "the secret key",
+                found: secret.params().fingerprint().to_string(),
+                expected: spec.params.fingerprint().to_string(),
+            }));
+        }
+        let (images, results) = (spec.images()?, spec.results()?);
+        Ok(Self { spec, owner: interpret::Client::with_secret(secret), images, results })
+    }
+
+    /// What it knows of the model.
+    pub fn spec(&self) -> &ClientSpec {
+        &self.spec
+    }
+
+    /// The secret key.
+    pub fn secret(&self) -> &SecretKey {
+        self.owner.secret()
+    }
+
+    /// The evaluation keys that the model needs, and no others.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn evaluation_keys(&self) -> Result<EvaluationKeys> {
+        Ok(EvaluationKeys::generate(self.secret(), &self.spec.keys)?)
+    }
+
+    /// A public key: whoever has it can encrypt images for the model, and not decrypt anything.
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey::generate(self.secret())
+    }
+
+    /// Encrypts a raw image (`[channel][row][column]`, 0 to 1).
+    ///
+    /// # Errors
+    /// Those of [`ClientSpec::pack`]; the engine's.
+    pub fn encrypt(&self, image: &[f64]) -> Result<Vec<Ciphertext>> {
+        let slots = self.spec.pack(image)?;
+        let encrypt = |slots: &Vec<f64>| Ok(self.owner.encrypt_slots(slots, self.spec.fresh)?);
+        slots.par_iter().map(encrypt).collect()
+    }
+
+    /// Encrypts raw images and writes them as one message, their uniform halves as seeds.
+    ///
+    /// # Errors
+    /// Those of [`ClientSpec::pack`]; the engine's.
+    pub fn write_images(
+        &self,
+        mut writer: impl Write,
+        images: impl ExactSizeIterator<Item = Vec<f64>>,
+    ) -> Result<()> {
+        self.images.begin(&mut writer, images.len())?;
+        for image in images {
+            for slots in self.spec.pack(&image)? {
+                let plaintext = self.owner.encode(&slots, self.spec.fresh)?;
+                serial::write_seeded_ciphertext(&mut writer, self.secret(), &plaintext)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decrypts the result of an image to its logits.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for ciphertexts that are none of the model's results; the engine's.
+    pub fn decrypt(&self, result: &[Ciphertext]) -> Result<Vec<f64>> {
+        result.iter().try_for_each(|ciphertext| self.results.check(ciphertext))?;
+        Ok(unpack(&self.spec.output, &self.owner.decrypt(result)?)?)
+    }
+
+    /// Reads all messages of a stream and decrypts the results in them, image by image.
+    ///
+    /// # Errors
+    /// Those of [`Envelope::open`] and [`Envelope::read`]; the engine's.
+    pub fn read_results(
+        &self,
+        mut reader: impl BufRead,
+        mut result: impl FnMut(Vec<f64>),
+    ) -> Result<()> {
+        while let Some(images) = self.results.open(&mut reader)? {
+            for _ in 0..images {
+                result(self.decrypt(&self.results.read(&mut reader)?)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who may encrypt images for a model, and decrypt nothing.
+pub struct Encryptor {
+    spec: ClientSpec,
+    encoder: Encoder,
+    key: PublicKey,
+    images: Envelope,
+}
+
+impl Encryptor {
+    /// With a public key of the specification's parameters.
+    ///
+    /// # Errors
+    /// Those of [`ClientSpec::check`]; the engine's for a key of other parameters.
+    pub fn new(spec: ClientSpec, key: PublicKey) -> Result<Self> {
+        spec.check()?;
+        if key.params() != &spec.params {
+            return Err(Error::Engine(engine::Error::ForeignParameters {
+                what: "the public key",
+                found: key.params().fingerprint().to_string(),
+                expected: spec.params.fingerprint().to_string(),
+            }));
+        }
+        let images = spec.images()?;
+        Ok(Self { encoder: Encoder::new(&spec.params), spec, key, images })
+    }
+
+    /// Encrypts raw images (`[channel][row][column]`, 0 to 1) and writes them as one message.
+    ///
+    /// # Errors
+    /// Those of [`ClientSpec::pack`]; the engine's.
+    pub fn write_images(
+        &self,
+        mut writer: impl Write,
+        images: impl ExactSizeIterator<Item = Vec<f64>>,
+    ) -> Result<()> {
+        let (params, fresh) = (&self.spec.params, self.spec.fresh);
+        self.images.begin(&mut writer, images.len())?;
+        for image in images {
+            for slots in self.spec.pack(&image)? {
+                let plaintext: Plaintext =
+                    self.encoder.encode(&slots, fresh.level, fresh.scale, false)?;
+                serial::write_ciphertext(&mut writer, params, &self.key.encrypt(&plaintext)?)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! What a client needs to know.
+
+use std::io::{Read, Write};
+
+use engine::keys::KeySpec;
+use engine::params::{Fingerprint, Parameters};
+use engine::serial::{self, Kind, Sink, Source, write_object};
+use sha2::{Digest, Sha256};
+use simulator::layout::{Layout, MAX_SLOTS};
+use simulator::lowering::pack_image;
+use simulator::network::{ConvGeometry, Normalisation};
+use simulator::program::ValueInfo;
+
+use crate::message::Envelope;
+use crate::wire::{
+    get, get_flag, get_info, get_layout, get_level, get_list, get_name, get_records, get_shape,
+    put, put_info, put_layout, put_level, put_name, put_shape,
+};
+use crate::{Error, Result};
+
+/// Most slots of the ciphertexts of one image: 4096 ciphertexts of the largest ring.
+const MOST_INPUT_SLOTS: usize = MAX_SLOTS << 12;
+/// Largest stride, padding or kernel of the convolution whose patches a client makes.
+const MOST_STEPS: usize = 1 << 16;
+
+/// What a client needs to know of a compiled model: how images become ciphertexts and ciphertexts logits, and which keys to
+/// make.
+#[derive(Debug, Clone)]
+pub struct ClientSpec {
+    /// Parameters.
+    pub params: Parameters,
+    /// Name of the network.
+    pub network: String,
+    /// Shape of an image, and how it is normalised.
+    pub normalisation: Normalisation,
+    /// The most that the values of a normalised image are in absolute value, where the network is only known to keep to its
+    /// bounds for such.
+    pub bound: Option<f64>,
+    /// Layout of the encrypted image, or of its patches.
+    pub input: Layout,
+    /// If the client makes patches: of which convolution.
+    pub patches: Option<ConvGeometry>,
+    /// Level and scale of fresh ciphertexts.
+    pub fresh: ValueInfo,
+    /// Evaluation keys to make, each with its level.
+    pub keys: KeySpec,
+    /// Layout of the encrypted logits; their number is that of its map's values.
+    pub output: Layout,
+    /// Level and scale of results.
+    pub result: ValueInfo,
+}
+
+/// Sizes in bytes of what goes between client and server, as files: known before any of them is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Evaluation keys.
+    pub evaluation_keys: u64,
+    /// The secret key.
+    pub secret_key: u64,
+    /// The public key.
+    pub public_key: u64,
+    /// An image, encrypted under the secret key.
+    pub upload: u64,
+    /// An image, encrypted under the public key.
+    pub public_upload: u64,
+    /// The result of an image.
+    pub download: u64,
+}
+
+impl ClientSpec {
+    /// Checks that everything fits together. Whatever is read has passed.
+    ///
+    /// # Errors
+    /// [`Error::Argument`], or one of the layouts', for the first that does not.
+    pub fn check(&self) -> Result<()> {
+        let Self { params, normalisation, input, output, .. } = self;
+        normalisation.check()?;
+        for layout in [input, output] {
+            layout.check()?;
+            if layout.slots != params.slots() {
+                return Err(Error::argument("slots of a layout", layout.slots, params.slots()));
+            }
+            let slots = layout.ciphertexts().saturating_mul(layout.slots);
+            if slots == 0 || slots > MOST_INPUT_SLOTS {
+                let expected = format!("1 to {MOST_INPUT_SLOTS}");
+                return Err(Error::argument("slots of an image or a result", slots, expected));
+            }
+        }
+        self.check_patches()?;
+        if let Some(bound) = self.bound.filter(|b| !(b.is_finite() && *b > 0.0)) {
+            return Err(Error::argument("bound of an image", bound, "a positive number"));
+        }
+        let keys = &self.keys;
+        let levels = keys.rotations.values().copied().chain(keys.relinearisation);
+        let levels = levels.chain(keys.conjugation).chain([self.fresh.level, self.result.level]);
+        if let Some(level) = levels.max().filter(|level| *level > params.max_level()) {
+            let expected = format!("at most {}", params.max_level());
+            return Err(Error::argument("level", level, expected));
+        }
+        let outside = |shift: &&usize| **shift == 0 || **shift >= params.slots();
+        if let Some(shift) = keys.rotations.keys().find(outside) {
+            let expected = format!("1 to {}", params.slots() - 1);
+            return Err(Error::argument("rotation", shift, expected));
+        }
+        for scale in [self.fresh.scale, self.result.scale] {
+            if !(scale.is_finite() && scale > 0.0) {
+                return Err(Error::argument("scale", scale, "a positive number"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the shapes of images and patches against the layout's map.
+    fn check_patches(&self) -> Result<()> {
+        let (image, map) = (self.normalisation.shape, self.input.shape);
+        let Some(g) = &self.patches else {
+            return match image == map {
+                true => Ok(()),
+                false => Err(Error::argument("map of the input layout", map, image)),
+            };
+        };
+        let steps = [g.kernel.0, g.kernel.1, g.stride.0, g.stride.1, g.groups];
+        let steps = steps.into_iter().chain([g.padding.0 + 1, g.padding.1 + 1]);
+        let steps_fit = steps.into_iter().all(|v| (1..=MOST_STEPS).contains(&v));
+        // None of them is more than a map may have.
+        let channels =
+            steps_fit.then(|| g.input.channels.checked_mul(g.kernel.0)?.checked_mul(g.kernel.1));
+        let fits = channels.flatten() == Some(map.channels)
+            && g.input == image
+            && (g.output.height, g.output.width) == (map.height, map.width);
+        if fits {
+            return Ok(());
+        }
+        let found = format!("{g:?}");
+        let expected = format!("a convolution of {image} whose patches are a map {map}");
+        Err(Error::argument("convolution of patches", found, expected))
+    }
+
+    /// Identity of this specification: SHA-256 over all of its file. Compiled models and messages carry it, too.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(Fingerprint(Sha256::digest(bytes).into()))
+    }
+
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        self.output.shape.len()
+    }
+
+    /// What stands before encrypted images.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn images(&self) -> Result<Envelope> {
+        self.envelope(Kind::EncryptedImages, &self.input, self.fresh)
+    }
+
+    /// What stands before encrypted results.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn results(&self) -> Result<Envelope> {
+        self.envelope(Kind::EncryptedResults, &self.output, self.result)
+    }
+
+    fn envelope(&self, kind: Kind, layout: &Layout, info: ValueInfo) -> Result<Envelope> {
+        Ok(Envelope {
+            kind,
+            params: self.params.clone(),
+            spec: self.fingerprint()?,
+            each: layout.ciphertexts(),
+            info,
+        })
+    }
+
+    /// Slot vectors to encrypt for a raw image (`[channel][row][column]`, 0 to 1).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for values that are none, or beyond [`Self::bound`]; an image of another length.
+    pub fn pack(&self, image: &[f64]) -> Result<Vec<Vec<f64>>> {
+        let normalised = self.normalisation.apply(image)?;
+        let most = self.bound.unwrap_or(f64::MAX) * (1.0 + 1e-9);
+        if let Some(bad) = normalised.iter().find(|v| v.is_nan() || v.abs() > most) {
+            let expected = match self.bound {
+                Some(bound) => {
+                    format!("at most {bound:.4} in absolute value, as of pixels from 0 to 1")
+                }
+                None => "a finite number".to_owned(),
+            };
+            return Err(Error::argument("a value of a normalised image", bad, expected));
+        }
+        Ok(pack_image(&self.input, self.patches.as_ref(), &normalised)?)
+    }
+
+    /// Sizes of what goes between client and server.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn sizes(&self) -> Result<Sizes> {
+        let (params, images, results) = (&self.params, self.images()?, self.results()?);
+        Ok(Sizes {
+            evaluation_keys: serial::evaluation_keys_bytes(params, &self.keys),
+            secret_key: serial::secret_key_bytes(params),
+            public_key: serial::public_key_bytes(params),
+            upload: images.bytes(1, serial::seeded_ciphertext_bytes(params, self.fresh.level)),
+            public_upload: images.bytes(1, serial::ciphertext_bytes(params, self.fresh.level)),
+            download: results.bytes(1, serial::ciphertext_bytes(params, self.result.level)),
+        })
+    }
+
+    /// Writes the file: the parameters, then the specification.
+    ///
+    /// # Errors
+    /// The engine's, for what does not fit a file's fields and for the writer's.
+    pub fn write(&self, mut writer: impl Write) -> Result<()> {
+        serial::write_parameters(&mut writer, &self.params)?;
+        let (kind, fingerprint) = (Kind::ClientSpecification, self.params.fingerprint());
+        Ok(write_object(writer, kind, fingerprint, |sink| self.payload(sink))?)
+    }
+
+    fn payload(&self, sink: &mut Sink<impl Write>) -> engine::Result<()> {
+        put_name(sink, &self.network)?;
+        let Normalisation { shape, mean, std, contrast } = &self.normalisation;
+        put_shape(sink, *shape)?;
+        for list in [mean, std] {
+            put(sink, "channels", list.len())?;
+            list.iter().try_for_each(|v| sink.f64(*v))?;
+        }
+        for optional in [contrast, &self.bound] {
+            sink.u8(u8::from(optional.is_some()))?;
+            optional.map_or(Ok(()), |v| sink.f64(v))?;
+        }
+        put_layout(sink, &self.input)?;
+        sink.u8(u8::from(self.patches.is_some()))?;
+        if let Some(g) = &self.patches {
+            put_geometry(sink, g)?;
+        }
+        put_info(sink, self.fresh)?;
+        put_keys(sink, &self.keys)?;
+        put_layout(sink, &self.output)?;
+        put_info(sink, self.result)
+    }
+
+    /// Reads a file and checks it. `allow_insecure` accepts parameters below 128-bit security; nothing in the file can.
+    ///
+    /// # Errors
+    /// The engine's: damage, another kind or version, parameters that do not belong to it or are refused.
+    pub fn read(mut reader: impl Read, allow_insecure: bool) -> Result<Self> {
+        let params = serial::read_parameters(&mut reader, allow_insecure)?;
+        let mut source = Source::open_for(reader, Kind::ClientSpecification, params.fingerprint())?;
+        let network = get_name(&mut source)?;
+        let shape = get_shape(&mut source)?;
+        let mean = get_doubles(&mut source)?;
+        let std = get_doubles(&mut source)?;
+        let contrast = get_optional(&mut source)?;
+        let bound = get_optional(&mut source)?;
+        let input = get_layout(&mut source, params.slots())?;
+        let patches = match get_flag(&mut source, "whether there are patches")? {
+            true => Some(get_geometry(&mut source)?),
+            false => None,
+        };
+        let fresh = get_info(&mut source)?;
+        let keys = get_keys(&mut source)?;
+        let output = get_layout(&mut source, params.slots())?;
+        let result = get_info(&mut source)?;
+        source.finish()?;
+        let normalisation = Normalisation { shape, mean, std, contrast };
+        let spec = Self {
+            params,
+            network,
+            normalisation,
+            bound,
+            input,
+            patches,
+            fresh,
+            keys,
+            output,
+            result,
+        };
+        spec.check()?;
+        Ok(spec)
+    }
+}
+
+fn get_doubles<R: Read>(source: &mut Source<R>) -> engine::Result<Vec<f64>> {
+    let count = get(source)?;
+    get_records(source, count, |bytes| f64::from_le_bytes(*bytes))
+}
+
+fn get_optional(source: &mut Source<impl Read>) -> engine::Result<Option<f64>> {
+    Ok(match get_flag(source, "whether a number is there")? {
+        true => Some(source.f64()?),
+        false => None,
+    })
+}
+
+fn put_geometry(sink: &mut Sink<impl Write>, g: &ConvGeometry) -> engine::Result<()> {
+    put_shape(sink, g.input)?;
+    put_shape(sink, g.output)?;
+    let pairs = [g.kernel, g.stride, g.padding];
+    let numbers = pairs.into_iter().flat_map(|(a, b)| [a, b]).chain([g.groups]);
+    numbers.into_iter().try_for_each(|v| put(sink, "number of a convolution", v))
+}
+
+fn get_geometry(source: &mut Source<impl Read>) -> engine::Result<ConvGeometry> {
+    Ok(ConvGeometry {
+        input: get_shape(source)?,
+        output: get_shape(source)?,
+        kernel: (get(source)?, get(source)?),
+        stride: (get(source)?, get(source)?),
+        padding: (get(source)?, get(source)?),
+        groups: get(source)?,
+    })
+}
+
+fn put_keys(sink: &mut Sink<impl Write>, keys: &KeySpec) -> engine::Result<()> {
+    for optional in [keys.relinearisation, keys.conjugation] {
+        sink.u8(u8::from(optional.is_some()))?;
+        optional.map_or(Ok(()), |level| put_level(sink, level))?;
+    }
+    put(sink, "rotations", keys.rotations.len())?;
+    for (&shift, &level) in &keys.rotations {
+        put(sink, "rotation", shift)?;
+        put_level(sink, level)?;
+    }
+    Ok(())
+}
+
+fn get_keys(source: &mut Source<impl Read>) -> engine::Result<KeySpec> {
+    let mut optional = [None, None];
+    for level in &mut optional {
+        if get_flag(source, "whether there is a key")? {
+            *level = Some(get_level(source)?);
+        }
+    }
+    let [relinearisation, conjugation] = optional;
+    let count = get(source)?;
+    let rotations = get_list(source, count, 6, |source| Ok((get(source)?, get_level(source)?)))?;
+    if rotations.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        return Err(source.error("rotations are not ascending"));
+    }
+    Ok(KeySpec { relinearisation, conjugation, rotations: rotations.into_iter().collect() })
+}
