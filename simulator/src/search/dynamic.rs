@@ -1,6 +1,7 @@
 //! Dynamic programme along the blocks of a network.
 
 pub(super) mod held;
+mod path;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,54 +22,13 @@ use crate::fold::Folded;
 use crate::layout::{Layout, LayoutSpec};
 use crate::{Error, Result};
 use held::Read;
+pub(crate) use path::Path;
+use path::{Choice, Node};
 
 /// States kept per layer in the pass that finds the bound.
 const BEAM: usize = 3;
 /// How far above the best cost the other kept ways may lie.
 const SLACK: f64 = 1.05;
-
-/// A way through the whole network.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Path {
-    /// Sum of the prices of its instructions, in milliseconds.
-    pub(crate) cost: f64,
-    pub(crate) input: InputPacking,
-    pub(crate) linear: Vec<LinearChoice>,
-    pub(crate) pools: Vec<PoolChoice>,
-    pub(crate) repacks: Vec<LinearChoice>,
-}
-
-impl Path {
-    /// Its configuration, with parameters, before scales are planned.
-    pub(crate) fn plain(&self, folded: &Folded, parameters: ParameterChoice) -> Configuration {
-        Configuration {
-            network: folded.name.clone(),
-            variant: String::new(),
-            activations: folded.activations.method,
-            activation_exceptions: folded.activations.exceptions.clone(),
-            parameters,
-            scales: None,
-            input: self.input,
-            linear: self.linear.clone(),
-            pools: self.pools.clone(),
-            repacks: self.repacks.clone(),
-        }
-    }
-}
-
-/// One step back: where it came from and what was chosen.
-#[derive(Debug, Clone)]
-struct Node {
-    parent: Option<usize>,
-    choice: Choice,
-}
-
-#[derive(Debug, Clone)]
-enum Choice {
-    Input(InputPacking),
-    Linear(LinearChoice, Vec<PoolChoice>),
-    Repack(LinearChoice),
-}
 
 /// A way through a block or a repack: its edge and tail, in which setting, and what it costs besides.
 struct Step<'e> {
@@ -405,30 +365,8 @@ impl<'a> LayoutSearch<'a> {
                 ways.iter().for_each(|w| keep(&mut ends, *w, self.space.keep));
             }
         }
-        ends.iter().filter_map(|(cost, node)| path(*cost, *node, arena)).collect()
+        ends.iter().filter_map(|(cost, node)| path::follow(*cost, *node, arena)).collect()
     }
-}
-
-/// Follows a way back to the image.
-fn path(cost: f64, end: usize, arena: &[Node]) -> Option<Path> {
-    let (mut linear, mut pools, mut repacks) = (Vec::new(), Vec::new(), Vec::new());
-    let mut at = Some(end);
-    let mut input = None;
-    while let Some(node) = at.map(|k| &arena[k]) {
-        match &node.choice {
-            Choice::Input(packing) => input = Some(*packing),
-            Choice::Linear(choice, list) => {
-                linear.push(choice.clone());
-                pools.extend(list.iter().rev().cloned());
-            }
-            Choice::Repack(choice) => repacks.push(choice.clone()),
-        }
-        at = node.parent;
-    }
-    linear.reverse();
-    pools.reverse();
-    repacks.reverse();
-    Some(Path { cost, input: input?, linear, pools, repacks })
 }
 
 #[cfg(test)]
