@@ -76,15 +76,17 @@ def pruning_record(trainer):
 def command(args, variant, epochs):
     """The command that trains this again, without its folders."""
     words = ["python train.py", f"--network {args.network} --variant {args.variant}"]
+    if args.plan is not None:
+        words = [f"python train.py --plan {args.plan.name}"]
     words.append(f"--seed {args.seed} --epochs {epochs} --batch {args.batch}")
     words.append(f"--peak-lr {variant.peak_lr} --clip {variant.clip}")
     words.append(f"--range-limit {variant.range_limit} --range-weight {variant.range_weight}")
     for name in ("teacher", "start", "units"):
         path = getattr(args, name)
         used = {"teacher": variant.teacher, "start": variant.start, "units": True}[name]
-        if path is not None and used:
+        if path is not None and used and not (name == "units" and args.plan):
             words.append(f"--{name} {path.name}")
-    for name in ("keep", "name"):
+    for name in ("keep", "name") if args.plan is None else ():
         if getattr(args, name) is not None:
             words.append(f"--{name} {getattr(args, name)}")
     return " ".join(words)
@@ -110,7 +112,9 @@ def stored_form(description, tensors, cyclic, train, test):
 
 
 def weight_folder(args, variant):
-    """Where a variant's weights and record go: those not shipped lie with the checkpoints."""
+    """Where a variant's weights and record go: those not shipped lie with the checkpoints, a searched plan's in its folder."""
+    if variant.folder is not None:
+        return Path(variant.folder)
     return (args.weights if variant.shipped else args.work / "weights") / args.network
 
 
@@ -165,7 +169,8 @@ def export_variant(trainer, epochs, train, test):
         "max_abs_activation_input": largest,
         "halved": sorted(halved),
     }
-    with replacing(record_folder(args.weights, args.network, variant.shipped) / f"{trainer.name}.toml") as partial:
+    records = folder if variant.folder else record_folder(args.weights, args.network, variant.shipped)
+    with replacing(records / f"{trainer.name}.toml") as partial:
         partial.write_text(toml_text(record))
     print(f"{args.network} {trainer.name} exported: accuracy {after:.4f}, largest input {max(largest.values()):.1f}")
     if not record["bounded"]:

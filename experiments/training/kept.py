@@ -16,10 +16,10 @@ import torch
 from description import EXPERIMENTS, WEIGHTS, read_description
 from export import records_of
 from files import replacing
-from network import shuffle_order
+from fold import from_dense
 from plan import read_plan
 from store import read_weights, single
-from units import unit_map
+from units import shuffle_order, unit_map
 
 sys.path.insert(0, str(EXPERIMENTS / "training" / "lenet"))
 from patterns import unit_ids  # noqa: E402  (LeNet's families)
@@ -27,14 +27,6 @@ from patterns import unit_ids  # noqa: E402  (LeNet's families)
 OUT = EXPERIMENTS / "accuracy" / "trained.json"
 NETWORKS = ("hefnet", "resnet20", "vgg5-slim")
 SHORT = ("short", "start")  # trained for too short a time to tell what the pattern costs
-
-
-def cut(weight, groups, shuffled):
-    """A dense weight cut to groups: what each output channel reads."""
-    out, ins = weight.shape[:2]
-    order = shuffle_order(ins, groups) if shuffled else torch.arange(ins)
-    depth = ins // groups
-    return torch.cat([part[:, order[g * depth : (g + 1) * depth]] for g, part in enumerate(weight.chunk(groups))])
 
 
 def kept_units(weight, ids, count):
@@ -47,7 +39,7 @@ def kept_units(weight, ids, count):
 
 def layer_row(name, dense, groups, shuffled, ids, count):
     """What a layer keeps."""
-    within = cut(dense, groups, shuffled)
+    within = from_dense(dense, groups, shuffle_order(dense.shape[1], groups) if shuffled else None)
     return {
         "layer": name,
         "groups": (within.square().sum() / dense.square().sum()).item(),

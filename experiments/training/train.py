@@ -1,6 +1,7 @@
 """Train one variant of a network on CIFAR-10 and export its weights and record.
 
     python train.py --network vgg5-slim --variant dense --data DATA --teacher resnet20-relu.safetensors --resume
+    python train.py --plan plan/ --data DATA --teacher resnet20-relu.safetensors --resume
 """
 
 import argparse
@@ -21,7 +22,7 @@ from export import export_variant, git_revision, weight_folder
 from files import replacing
 from fold import folded, start_from
 from network import Network
-from plan import read_plan
+from plan import SEARCHED, network_of, read_plan
 from pruning import Pruner
 from starting import read_start
 from store import single
@@ -70,7 +71,8 @@ def make_parser(description):
     """The options of training."""
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
-    add("--network", required=True, help="name of a description and of a plan")
+    add("--network", help="name of a description and of a plan")
+    add("--plan", type=Path, help="train the plan in this folder (of `spencnn search --patterns --out`) into it")
     add("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds cifar10/")
     add("--teacher", type=Path, help="weights of a ReLU ResNet-20, for variants whose plan has a teacher")
     add("--start", type=Path, help="weight file to start from, for variants whose plan asks for one")
@@ -95,6 +97,13 @@ def make_parser(description):
 def parse_args(parser):
     """The options given, checked."""
     args = parser.parse_args()
+    if args.plan is not None:
+        args.network, args.variant = network_of(args.plan), SEARCHED
+        args.name, args.units = SEARCHED, args.plan / "units.safetensors"
+        if args.smoke:
+            parser.error("a plan starts from trained weights: train it for a few --epochs instead")
+    elif None in (args.network, getattr(args, "variant", "")):
+        parser.error("name a --network and a --variant, or a --plan")
     if args.smoke:
         args.work, args.resume, args.teacher, args.start = args.work / "smoke", False, None, None
         args.weights, args.batch = args.work / "weights", 50
@@ -129,7 +138,7 @@ def load_data(args):
 
 def chosen_variant(args):
     """The plan's variant, with what the options say in place of the plan."""
-    variants = read_plan(args.network)
+    variants = read_plan(args.network, searched=args.plan)
     if args.variant not in variants:
         raise SystemExit(f"no variant {args.variant!r} of {args.network}; there are {', '.join(variants)}")
     given = {name: getattr(args, name) for name in OVERRIDES}
@@ -215,14 +224,14 @@ class Trainer:
 
     def parent_files(self):
         """Weight files of the plan's parents."""
-        plan = read_plan(self.args.network)
+        plan = read_plan(self.args.network, searched=self.args.plan)
         return [weight_folder(self.args, plan[name]) / f"{name}.safetensors" for name in self.variant.parents]
 
     def make_pruner(self):
         """What removes units: those of a file, else those that the plan defines; None if neither is asked for."""
         args, prune, keeps = self.args, self.variant.prune, {}
         if args.units is not None:
-            maps, keeps = read_units(args.units, self.description)
+            maps, keeps = read_units(args.units, self.description, self.variant.shuffle)
         elif prune is not None:
             layers = self.description.pruned_layers()
             maps = {layer.name: unit_map(layer, prune.family, self.variant.width) for layer in layers}
@@ -454,7 +463,7 @@ def quick_accuracy(network, images, labels):
 
 def main():
     parser = make_parser(__doc__.splitlines()[0])
-    parser.add_argument("--variant", required=True, help="name of a variant in the plan")
+    parser.add_argument("--variant", help="name of a variant in the plan")
     args = parse_args(parser)
     torch.set_num_threads(args.threads)
     os.nice(10)

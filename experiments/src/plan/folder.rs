@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `configuration.toml` | how the network is to be computed |
 //! | `units.safetensors` | the unit of each weight, and which units to keep, as `spencnn units` writes them |
-//! | `training.toml` | how to train the variant: groups, shuffled layers, start and schedule |
+//! | `training.toml` | the variant for `train.py --plan`: groups, shuffled layers, and what to start from |
 //! | `network.toml` | the network with one variant, `plan`, whose weights training puts into the folder |
 //! | `plan.json` | what was found: prices, patterns, the expected accuracy |
 //! | `plan.safetensors`, `plan.toml` | weights and their record, once trained |
@@ -19,12 +19,6 @@ use super::Planned;
 use crate::networks::Source;
 use crate::units::NetworkUnits;
 use crate::{files, provenance::Provenance};
-
-/// Epochs of a plan's training, and its largest learning rate.
-const EPOCHS: usize = 11;
-const PEAK_LR: f64 = 0.03;
-/// Deviations beyond which the inputs of activations are penalised.
-const RANGE_LIMIT: f64 = 9.0;
 
 /// A plan as it is written.
 #[derive(Debug, Serialize)]
@@ -64,9 +58,6 @@ struct TrainingFile {
 #[derive(Serialize)]
 struct TrainingVariant {
     parent: String,
-    epochs: usize,
-    peak_lr: f64,
-    range_limit: f64,
     shuffle: Vec<String>,
     groups: toml::Table,
 }
@@ -114,9 +105,6 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
             PLAN,
             TrainingVariant {
                 parent: source.baseline().to_owned(),
-                epochs: EPOCHS,
-                peak_lr: PEAK_LR,
-                range_limit: RANGE_LIMIT,
                 shuffle: shuffled.map(|l| l.layer.clone()).collect(),
                 groups: groups(plan, true),
             },
