@@ -17,7 +17,7 @@ from description import NETWORKS, WEIGHTS, read_description
 from files import replacing
 from fold import plain_forward
 from measure import BOUND_LIMIT, accuracy, bound, largest_values, rounded_up, to_halve
-from plan import read_plan
+from plan import RELU, read_plan
 from store import decode_all, encode_all, halve_inputs, read_weights, single, write_weights
 from units import FAMILIES
 
@@ -83,7 +83,7 @@ def command(args, variant, epochs):
     words.append(f"--range-limit {variant.range_limit} --range-weight {variant.range_weight}")
     for name in ("teacher", "start", "units"):
         path = getattr(args, name)
-        used = {"teacher": variant.teacher, "start": variant.start, "units": True}[name]
+        used = {"teacher": variant.teacher == RELU, "start": variant.start, "units": True}[name]
         if path is not None and used and not (name == "units" and args.plan):
             words.append(f"--{name} {path.name}")
     for name in ("keep", "name") if args.plan is None else ():
@@ -155,7 +155,7 @@ def export_variant(trainer, epochs, train, test):
         "test_accuracy": after,
         "test_accuracy_float32": before,
         "parent": ", ".join(variant.parents) or (args.start.name if variant.start and args.start else "none"),
-        "teacher": args.teacher.name if trainer.taught else "none",
+        "teacher": trainer.teacher_file.name if trainer.taught else "none",
         "command": command(args, variant, epochs),
         "seed": args.seed,
         "epochs": epochs,

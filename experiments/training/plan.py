@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 PLANS = Path(__file__).resolve().parent / "plans"
+RELU, PARENT = "relu", "parent"  # teachers: the ReLU network of --teacher, the first parent
 SEARCHED = "plan"  # name of the variant in a folder of `search --patterns --out`
 
 
