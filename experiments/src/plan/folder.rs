@@ -157,9 +157,9 @@ impl PlanFolder {
         let weights = self.folder.join(format!("{PLAN}.safetensors"));
         if !weights.is_file() {
             bail!(
-                "{} is not there: the plan has not been trained; train the variant of network.toml as training.toml says, with \
-                 the units of units.safetensors kept, and put its weights there",
-                weights.display()
+                "{} is not there: the plan has not been trained; experiments/training/train.py --plan {} does that",
+                weights.display(),
+                self.folder.display()
             );
         }
         Source::open(self.folder.join("network.toml"))
