@@ -85,8 +85,25 @@ fn a_plan_is_found_written_and_run() {
     let waits = stderr(run().code(2));
     assert!(waits.contains("has not been trained") && waits.contains("train.py --plan"), "{waits}");
 
+    // The pattern on the dense weights, here and by the command: as accurate without encryption.
     fs::write(plan.join("plan.safetensors"), untrained(&plan)).unwrap();
-    let ran = run().success();
-    let told = stderr(ran);
+    let evaluate = |more: &[&Path]| {
+        let mut command = spencnn();
+        command.args(["evaluate", "--images", "50", "--json"]).args(more);
+        serde_json::from_str::<Value>(&stdout(command.assert().success())).unwrap()
+    };
+    let network = plan.join("network.toml");
+    let own = evaluate(&[Path::new("--network"), &network, Path::new("--variant=plan")]);
+    let cut = evaluate(&[Path::new("--pattern"), &plan]);
+    assert_eq!(own["peaks"], cut["peaks"]);
+    let wrong = ["evaluate", "--network", "hefnet", "--pattern"];
+    let wrong = stderr(spencnn().args(wrong).arg(&plan).assert().code(2));
+    assert!(wrong.contains("lenet") && wrong.contains("hefnet"), "{wrong}");
+
+    let told = stderr(run().success());
     assert!(told.contains("accuracy: expected") && told.contains("no record"), "{told}");
+    fs::write(plan.join("plan.toml"), "test_accuracy = 0.25\n").unwrap();
+    let told = run().success();
+    let report: Value = serde_json::from_str(&stdout(told)).unwrap();
+    assert_eq!(number(&report, "/configuration/recorded_accuracy"), 0.25, "{report}");
 }

@@ -50,6 +50,7 @@ OVERRIDES = {
 BRIGHTER = 1.2 * BRIGHT  # of images in bounding: a margin over what ranges are measured on
 QUICK_BATCH = 500  # images of a batch out of training
 CONVOLUTIONS = "convolutions"  # a start of which only what is before the flatten is taken
+SMOKE_IMAGES, SMOKE_EPOCHS = 500, 2  # of a tiny run
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
 
@@ -91,7 +92,7 @@ def make_parser(description):
     add("--threads", type=int, default=2)
     for option, meaning in OVERRIDES.items():
         add(f"--{option.replace('_', '-')}", type=float, help=f"{meaning}, instead of the plan's")
-    add("--smoke", action="store_true", help="a tiny run on synthetic images, without teacher or start")
+    add("--smoke", action="store_true", help="a tiny run on a few images, synthetic ones without --data; a plan starts from its parent, others from nothing")
     return parser
 
 
@@ -101,13 +102,13 @@ def parse_args(parser):
     if args.plan is not None:
         args.network, args.variant = network_of(args.plan), SEARCHED
         args.name, args.units = SEARCHED, args.plan / "units.safetensors"
-        if args.smoke:
-            parser.error("a plan starts from trained weights: train it for a few --epochs instead")
     elif None in (args.network, getattr(args, "variant", "")):
         parser.error("name a --network and a --variant, or a --plan")
     if args.smoke:
         args.work, args.resume, args.teacher, args.start = args.work / "smoke", False, None, None
-        args.weights, args.batch = args.work / "weights", 50
+        args.batch = 50
+        if args.plan is None:
+            args.weights = args.work / "weights"
     elif args.name is None and (args.units or args.keep):
         parser.error("give the result a --name: with --units or --keep it is another variant than the plan's")
     elif args.data is None:
@@ -133,9 +134,10 @@ def wait_while_paused(pause_file):
 def load_data(args):
     """((train images, labels), (test images, labels)), images as bytes [n, h, w, channels]."""
     images = dataset(read_description(args.network, folder=args.networks))
-    if args.smoke:
-        return images.synthetic(500, 1), images.synthetic(200, 2)
-    return images.train_set(args.data), images.test_set(args.data)
+    if args.smoke and args.data is None:
+        return images.synthetic(SMOKE_IMAGES, 1), images.synthetic(SMOKE_IMAGES, 2)
+    most = SMOKE_IMAGES if args.smoke else None
+    return tuple(tuple(part[:most] for part in of(args.data)) for of in (images.train_set, images.test_set))
 
 
 def chosen_variant(args):
@@ -182,7 +184,7 @@ class Trainer:
     def find_teacher(self):
         """The weights of what the plan says teaches; None where nothing does, or no file is given."""
         if self.variant.teacher == PARENT:
-            return next(iter([] if self.args.smoke else self.parent_files()), None)
+            return next((path for path in self.parent_files() if path.exists() or not self.args.smoke), None)
         return self.args.teacher if self.variant.teacher == RELU else None
 
     def make_teacher(self):
@@ -491,7 +493,7 @@ def main():
     os.nice(10)
     train, test = load_data(args)
     trainer = Trainer(args, chosen_variant(args), train)
-    epochs = args.epochs or (min(2, trainer.variant.epochs) if args.smoke else trainer.variant.epochs)
+    epochs = args.epochs or (min(SMOKE_EPOCHS, trainer.variant.epochs) if args.smoke else trainer.variant.epochs)
     while trainer.epoch < epochs:
         entropy, penalty = trainer.run_epoch(epochs)
         trainer.save()

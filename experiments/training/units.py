@@ -84,6 +84,14 @@ def layer_units(path, name, shape, order=None, tensors=None):
     return ids, None if keep is None else keep[there.long()].bool()
 
 
+def kept_shares(dense, groups, order, ids=None, keep=None):
+    """Shares of a dense weight's squares: that within its groups and, of that, the kept units' (all of it without units)."""
+    within = from_dense(dense, groups, order).double().square()
+    units = within[keep[ids]].sum() / within.sum() if ids is not None else within.new_ones(())
+    shares = {"groups": within.sum() / dense.double().square().sum(), "units": units}
+    return {name: round(share.item(), 6) for name, share in shares.items()}
+
+
 def read_units(path, description, shuffled=()):
     """Unit maps by layer from a file of the `units` command, and the units it says to keep, if it does."""
     tensors = load_file(path)
