@@ -311,6 +311,33 @@ pub fn plans(
     Ok((planned, found))
 }
 
+/// The configuration of a plan for the weights that it was trained to: its layouts, with primes and scales for what values are
+/// now.
+///
+/// # Errors
+/// Those of lowering, and what is in the way where nothing keeps to the limits.
+pub fn trained(
+    source: &Source,
+    configuration: &Configuration,
+    wish: &Wish,
+    prices: Prices<'_>,
+) -> Result<Configuration> {
+    let pictures = pictures(source)?;
+    let asked = Asked { limits: wish.limits(), prices, pictures: &pictures };
+    let space = wish.space(configuration.activations);
+    let search = asked.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
+    let (model, accuracy) =
+        (source.model(&configuration.variant)?, source.accuracy(&configuration.variant)?);
+    let (found, obstacles) = search.refit(&model, configuration, accuracy)?;
+    found.map(|evaluated| evaluated.configuration).ok_or_else(|| {
+        let reasons: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+        anyhow!(
+            "with its trained weights, the plan does not keep to the limits; nearest to each:\n  {}",
+            reasons.join("\n  ")
+        )
+    })
+}
+
 /// Normalised images on which precision is predicted.
 fn pictures(source: &Source) -> Result<Vec<Vec<f64>>> {
     let network = &source.network;

@@ -2,6 +2,7 @@
 //! folder, and read from it.
 
 mod folder;
+mod untrained;
 
 use std::collections::BTreeMap;
 use std::path::Path;

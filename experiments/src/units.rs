@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 use simulator::Error;
@@ -202,6 +203,34 @@ fn of_layer(
         of_weight: map.of_weight,
         shape: shape(layer, placed),
     })
+}
+
+/// For each of so many weights of a layer, whether a file of [`NetworkUnits::to_safetensors`] keeps its unit.
+///
+/// # Errors
+/// A file that does not have the layer, or says something else about it.
+pub fn kept_weights(file: &[u8], layer: &str, weights: usize) -> Result<Vec<bool>> {
+    let file = SafeTensors::deserialize(file).context("units (safetensors)")?;
+    let tensor = |part: &str, dtype: Dtype| {
+        let name = format!("{layer}.{part}");
+        let tensor = file.tensor(&name).with_context(|| name.clone())?;
+        if tensor.dtype() != dtype {
+            bail!("{name} has elements of type {:?}, expected {dtype:?}", tensor.dtype());
+        }
+        Ok(tensor)
+    };
+    let (units, keep) = (tensor("units", Dtype::I32)?, tensor("keep", Dtype::U8)?);
+    let units: Vec<&[u8]> = units.data().chunks_exact(size_of::<i32>()).collect();
+    if units.len() != weights {
+        bail!("{layer}.units has {} elements, the layer {weights} weights", units.len());
+    }
+    let of = |word: &[u8]| {
+        let unit = word.try_into().map(i32::from_le_bytes).context("a unit's number")?;
+        let keep = usize::try_from(unit).ok().and_then(|unit| keep.data().get(unit));
+        let keep = keep.with_context(|| format!("{layer}.keep has no unit {unit}"))?;
+        Ok(*keep != 0)
+    };
+    units.into_iter().map(of).collect()
 }
 
 impl NetworkUnits {

@@ -36,7 +36,7 @@ class Layer:
 
 @dataclass
 class Description:
-    """A network: its layers in order, and how images are normalised (see `cifar.normalise`)."""
+    """A network: its layers in order, and how images are normalised (see `images.normalise`)."""
 
     name: str
     shape: tuple

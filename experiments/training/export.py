@@ -17,11 +17,12 @@ from description import NETWORKS, WEIGHTS, read_description
 from files import replacing
 from fold import plain_forward
 from measure import BOUND_LIMIT, accuracy, bound, largest_values, rounded_up, to_halve
-from plan import read_plan
+from plan import RELU, read_plan
 from store import decode_all, encode_all, halve_inputs, read_weights, single, write_weights
-from units import FAMILIES
+from units import FAMILIES, kept_shares
 
 CHECK_INPUTS = 8
+KEPT = "kept_importance"  # in the record of a plan of the search: what its groups and units keep of the dense weights' squares
 EIGHT_BITS_FROM = 100_000  # fully connected weights from this size on are tried in 8 bits
 EIGHT_BITS_IMAGES = 10_000  # training images on which the two are compared
 EIGHT_BITS_LOSS = 0.001  # largest loss of accuracy, as a fraction, for which 8 bits are taken
@@ -73,18 +74,35 @@ def pruning_record(trainer):
     }
 
 
+def searched_record(trainer):
+    """What the record of a plan of the search says beside the others': the shares of importance that it keeps."""
+    if trainer.args.plan is None or trainer.given is None:
+        return {}
+    shares = {}
+    for layer in trainer.description.pruned_layers():
+        order = trainer.network.part(layer.name).order
+        order = None if order is None else order.cpu()
+        units = (pick.get(layer.name) for pick in (trainer.pruner.maps, trainer.pruner.keeps))
+        units = [None if part is None else part.cpu() for part in units]
+        shares[layer.name] = kept_shares(trainer.given[f"{layer.name}.weight"], layer.groups, order, *units)
+    return {KEPT: shares}
+
+
 def command(args, variant, epochs):
     """The command that trains this again, without its folders."""
     words = ["python train.py", f"--network {args.network} --variant {args.variant}"]
+    if args.plan is not None:
+        words = [f"python train.py --plan {args.plan.name}"]
+    words += ["--smoke"] if args.smoke else []
     words.append(f"--seed {args.seed} --epochs {epochs} --batch {args.batch}")
     words.append(f"--peak-lr {variant.peak_lr} --clip {variant.clip}")
     words.append(f"--range-limit {variant.range_limit} --range-weight {variant.range_weight}")
     for name in ("teacher", "start", "units"):
         path = getattr(args, name)
-        used = {"teacher": variant.teacher, "start": variant.start, "units": True}[name]
-        if path is not None and used:
+        used = {"teacher": variant.teacher == RELU, "start": variant.start, "units": True}[name]
+        if path is not None and used and not (name == "units" and args.plan):
             words.append(f"--{name} {path.name}")
-    for name in ("keep", "name"):
+    for name in ("keep", "name") if args.plan is None else ():
         if getattr(args, name) is not None:
             words.append(f"--{name} {getattr(args, name)}")
     return " ".join(words)
@@ -110,7 +128,9 @@ def stored_form(description, tensors, cyclic, train, test):
 
 
 def weight_folder(args, variant):
-    """Where a variant's weights and record go: those not shipped lie with the checkpoints."""
+    """Where a variant's weights and record go: those not shipped lie with the checkpoints, a searched plan's in its folder."""
+    if variant.folder is not None:
+        return Path(variant.folder)
     return (args.weights if variant.shipped else args.work / "weights") / args.network
 
 
@@ -148,10 +168,11 @@ def export_variant(trainer, epochs, train, test):
         "shuffled": list(variant.shuffle),
         **({"cyclic": {name: list(numbers) for name, numbers in variant.cyclic.items()}} if variant.cyclic else {}),
         **pruning_record(trainer),
+        **searched_record(trainer),
         "test_accuracy": after,
         "test_accuracy_float32": before,
         "parent": ", ".join(variant.parents) or (args.start.name if variant.start and args.start else "none"),
-        "teacher": args.teacher.name if trainer.taught else "none",
+        "teacher": trainer.teacher_file.name if trainer.taught else "none",
         "command": command(args, variant, epochs),
         "seed": args.seed,
         "epochs": epochs,
@@ -165,7 +186,8 @@ def export_variant(trainer, epochs, train, test):
         "max_abs_activation_input": largest,
         "halved": sorted(halved),
     }
-    with replacing(record_folder(args.weights, args.network, variant.shipped) / f"{trainer.name}.toml") as partial:
+    records = folder if variant.folder else record_folder(args.weights, args.network, variant.shipped)
+    with replacing(records / f"{trainer.name}.toml") as partial:
         partial.write_text(toml_text(record))
     print(f"{args.network} {trainer.name} exported: accuracy {after:.4f}, largest input {max(largest.values()):.1f}")
     if not record["bounded"]:

@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-import cifar
+from datasets import dataset
 from description import EXPERIMENTS, NETWORKS, WEIGHTS, read_description
 from fold import plain_forward
+from images import normalise
 from plan import read_plan
 from store import read_weights, single, write_weights
 
@@ -35,7 +36,7 @@ def taylor_scores(description, tensors, images, labels):
     weights = [tensors[f"{name}.weight"] for name in names]
     scores = [torch.zeros_like(weight) for weight in weights]
     for x, y in zip(images.split(BATCH), labels.split(BATCH)):
-        x = cifar.normalise(x.float() / 255, description).contiguous(memory_format=torch.channels_last)
+        x = normalise(x.float() / 255, description).contiguous(memory_format=torch.channels_last)
         loss = F.cross_entropy(plain_forward(description, tensors, x), y)
         for score, weight, gradient in zip(scores, weights, torch.autograd.grad(loss, weights)):
             score += (weight.detach() * gradient).square()
@@ -46,7 +47,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", required=True)
     parser.add_argument("--variant", required=True)
-    parser.add_argument("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds cifar10/")
+    parser.add_argument("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds cifar10/ or mnist/")
     parser.add_argument("--images", type=int, default=5000, help="training images to take gradients on")
     parser.add_argument("--networks", type=Path, default=NETWORKS)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
@@ -57,7 +58,7 @@ def main():
     groups = read_plan(args.network)[args.variant].groups
     description = read_description(args.network, groups, args.networks)
     tensors = single(read_weights(args.weights / args.network / f"{args.variant}.safetensors"))
-    images, labels = cifar.train_set(args.data)
+    images, labels = dataset(description).train_set(args.data)
     scores = taylor_scores(description, tensors, images[: args.images], labels[: args.images])
     largest = max(score.max() for score in scores.values())
     stored = {f"{name}.taylor": (LARGEST / largest * score).half().contiguous() for name, score in scores.items()}

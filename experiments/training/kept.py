@@ -2,9 +2,10 @@
 
     python kept.py                 # writes ../accuracy/trained.json from the records and the dense weights
 
-A row for every record that has a pattern: its drop in points against the dense network, the latter's error in percent, and for each layer that may have
-a pattern the share of the dense weights' squares within its groups, and the share of that in as many of its best units as the
-record kept. Which units a training really kept does not matter: before training nobody knows.
+A row for every record that has a pattern: its drop in points against the dense network, the latter's error in percent, and for
+each layer that may have a pattern the share of the dense weights' squares within its groups, and the share of that in as many of
+its best units as the record kept. Which units a training really kept does not matter: before training nobody knows. A plan of the
+search says beforehand which it keeps; its record has their shares.
 """
 
 import json
@@ -14,12 +15,12 @@ import tomllib
 import torch
 
 from description import EXPERIMENTS, WEIGHTS, read_description
-from export import records_of
+from export import KEPT, records_of
 from files import replacing
-from network import shuffle_order
+from fold import from_dense
 from plan import read_plan
 from store import read_weights, single
-from units import unit_map
+from units import kept_shares, shuffle_order, unit_map
 
 sys.path.insert(0, str(EXPERIMENTS / "training" / "lenet"))
 from patterns import unit_ids  # noqa: E402  (LeNet's families)
@@ -29,39 +30,29 @@ NETWORKS = ("hefnet", "resnet20", "vgg5-slim")
 SHORT = ("short", "start")  # trained for too short a time to tell what the pattern costs
 
 
-def cut(weight, groups, shuffled):
-    """A dense weight cut to groups: what each output channel reads."""
-    out, ins = weight.shape[:2]
-    order = shuffle_order(ins, groups) if shuffled else torch.arange(ins)
-    depth = ins // groups
-    return torch.cat([part[:, order[g * depth : (g + 1) * depth]] for g, part in enumerate(weight.chunk(groups))])
-
-
-def kept_units(weight, ids, count):
-    """Share of a weight's squares in the best `count` units, by their mean."""
+def best_units(weight, ids, count):
+    """The best `count` units of a weight by the mean of their squares."""
     flat, squares = ids.flatten(), weight.flatten().square()
     sums = torch.zeros(int(ids.max()) + 1).index_add_(0, flat, squares)
-    best = (sums / flat.bincount()).argsort(descending=True)[:count]
-    return (sums[best].sum() / sums.sum()).item()
+    keep = torch.zeros(len(sums), dtype=torch.bool)
+    keep[(sums / flat.bincount()).argsort(descending=True)[:count]] = True
+    return keep
 
 
 def layer_row(name, dense, groups, shuffled, ids, count):
     """What a layer keeps."""
-    within = cut(dense, groups, shuffled)
-    return {
-        "layer": name,
-        "groups": (within.square().sum() / dense.square().sum()).item(),
-        "units": 1.0 if ids is None else kept_units(within, ids, count),
-    }
+    order = shuffle_order(dense.shape[1], groups) if shuffled else None
+    keep = None if ids is None else best_units(from_dense(dense, groups, order), ids, count)
+    return {"layer": name, **kept_shares(dense, groups, order, ids, keep)}
 
 
-def row(network, record, dense_accuracy, layers, short):
+def row(network, record, dense_accuracy, layers):
     return {
         "network": network,
         "variant": record["variant"],
         "dense_error": round(100 * (1 - dense_accuracy), 2),
         "drop": round(100 * (dense_accuracy - record["test_accuracy"]), 2),
-        "short": short,
+        "short": record["variant"].endswith(SHORT),
         "layers": layers,
     }
 
@@ -72,7 +63,7 @@ def network_rows(network):
     dense_accuracy = next(r["test_accuracy"] for r in records if r["variant"] == "dense")
     tensors, plan = single(read_weights(WEIGHTS / network / "dense.safetensors")), read_plan(network)
     for record in records:
-        if not record["groups"] and not record["total_units"]:
+        if KEPT in record or not record["groups"] and not record["total_units"]:
             continue
         description, layers = read_description(network, record["groups"]), []
         for layer in description.pruned_layers():
@@ -80,8 +71,7 @@ def network_rows(network):
             ids = None if count is None else unit_map(layer, record["family"], record.get("width") or plan[record["variant"]].width)
             shuffled = layer.name in record["shuffled"]
             layers.append(layer_row(layer.name, tensors[f"{layer.name}.weight"], layer.groups, shuffled, ids, count))
-        short = record["variant"].endswith(SHORT)
-        yield row(network, record, dense_accuracy, layers, short)
+        yield row(network, record, dense_accuracy, layers)
 
 
 def lenet_rows():
@@ -92,15 +82,26 @@ def lenet_rows():
     weight = single(read_weights(WEIGHTS / "lenet" / "dense.safetensors"))["conv2.weight"]
     for record in records:
         groups, family = record["groups"], record["family"]
-        if groups == 1 and family == "none":
+        if KEPT in record or groups == 1 and family == "none":
             continue
         ids = None if family == "none" else unit_ids(family, groups)
         layers = [layer_row("conv2", weight, groups, False, ids, record["kept_units"])]
-        yield row("lenet", record, dense_accuracy, layers, False)
+        yield row("lenet", record, dense_accuracy, layers)
+
+
+def searched_rows(network):
+    """The rows of trained plans of the search, whose records have the shares."""
+    records = records_of(network, WEIGHTS) + records_of(network, WEIGHTS, False)
+    dense_accuracy = next(r["test_accuracy"] for r in records if r["variant"] == "dense")
+    for record in records:
+        if KEPT in record:
+            layers = [{"layer": name, **shares} for name, shares in record[KEPT].items()]
+            yield row(network, record, dense_accuracy, layers)
 
 
 def main():
     rows = list(lenet_rows()) + [r for network in NETWORKS for r in network_rows(network)]
+    rows += [r for network in ("lenet", *NETWORKS) for r in searched_rows(network)]
     OUT.parent.mkdir(exist_ok=True)
     with replacing(OUT) as partial:
         partial.write_text(json.dumps({"command": "python kept.py", "rows": rows}, indent=1) + "\n")

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-import cifar
 from fold import plain_forward
+from images import BRIGHT, DARK, NOISE, normalise
 
 BATCH = 250
 BOUND_LIMIT = 32.0
@@ -15,7 +15,7 @@ MARGIN = 1.2  # of a recorded bound over the largest value seen
 def _batches(description, pixels):
     for part in pixels.split(BATCH) if len(pixels) else ():
         x = part.float() / 255 if part.dtype == torch.uint8 else part
-        yield cifar.normalise(x, description).contiguous(memory_format=torch.channels_last)
+        yield normalise(x, description).contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
@@ -31,9 +31,9 @@ def altered(images):
     """(name, pixels in [0, 1]) of the copies that ranges are also measured on."""
     pixels = images.float() / 255
     noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
-    yield "test, brighter", (cifar.BRIGHT * pixels).clamp(0, 1)
-    yield "test, darker", cifar.DARK * pixels
-    yield "test, with noise", (pixels + cifar.NOISE * noise).clamp(0, 1)
+    yield "test, brighter", (BRIGHT * pixels).clamp(0, 1)
+    yield "test, darker", DARK * pixels
+    yield "test, with noise", (pixels + NOISE * noise).clamp(0, 1)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from torch import nn
 
 from cyclic import CyclicLinear
 from normalised import EPSILON, average_pool, normalised_quadratic
+from units import shuffle_order
 from walk import walk
 
 CLAMP, WIDE_CLAMP = 10.0, 32.0  # in standard deviations; the latter once statistics are fixed
@@ -120,17 +121,6 @@ class Convolution(nn.Module):
             x = x[:, self.order]
         y = F.conv2d(x, self.weight, None, self.stride, self.padding, groups=self.groups)
         return y if self.affine is None else self.affine(y)
-
-
-def shuffle_order(channels, groups):
-    """Which input channel each place of a shuffled group convolution reads.
-
-    Place (group g, index i) reads channel (group (g + i) mod G, index i): with group-interleaved
-    encoding that is one rotation across blocks for each input ciphertext, and no more products.
-    """
-    depth = channels // groups
-    group, index = torch.arange(groups).view(-1, 1), torch.arange(depth).view(1, -1)
-    return (((group + index) % groups) * depth + index).flatten()
 
 
 class Network(nn.Module):

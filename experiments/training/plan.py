@@ -5,6 +5,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 PLANS = Path(__file__).resolve().parent / "plans"
+RELU, PARENT = "relu", "parent"  # teachers: the ReLU network of --teacher, the first parent
+SEARCHED = "plan"  # name of the variant in a folder of `search --patterns --out`
+
+
+def network_of(searched):
+    """Name of the network that a folder of `search --patterns --out` is a plan of."""
+    path = Path(searched) / "network.toml"
+    if not path.exists():
+        raise SystemExit(f"{path} is not there; `spencnn search --patterns --out` writes it")
+    return tomllib.loads(path.read_text())["name"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Variant:
     dropout: dict = field(default_factory=dict)
     mix: float = 0.0
     shipped: bool = True
+    folder: str | None = None
 
 
 def read_rank(network, folder=PLANS):
@@ -48,10 +59,14 @@ def read_rank(network, folder=PLANS):
     return raw["rank"]
 
 
-def read_plan(network, folder=PLANS):
+def read_plan(network, folder=PLANS, searched=None):
     """The variants of a network by name. A pruned child has its first parent's groups, shuffle and
-    cyclic layers, unless it names groups."""
+    cyclic layers, unless it names groups. `searched` is a folder of `search --patterns --out`: its variant has the schedule
+    of the table [plan], and its weights go into that folder."""
     raw = tomllib.loads((Path(folder) / f"{network}.toml").read_text())
+    if searched is not None:
+        own = tomllib.loads((Path(searched) / "training.toml").read_text())["variant"][SEARCHED]
+        raw["variant"][SEARCHED] = {**raw.get("plan", {}), **own, "folder": str(searched)}
     known = {f.name for f in fields(Variant)}
     variants = {}
     for name, own in raw["variant"].items():

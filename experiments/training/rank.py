@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 
-import cifar
 import train
 from description import read_description
 from export import git_revision
@@ -105,7 +104,7 @@ def main():
     args.resume, out = True, args.out
     torch.set_num_threads(args.threads)
     table = read_rank(args.network)
-    data, test = cifar.train_set(args.data), cifar.test_set(args.data)
+    data, test = train.load_data(args)
     scores = proxy_scores(args, table["parent"], data)
     rows = json.loads(out.read_text())["rows"] if out.exists() else []
     for name, variant in candidates(read_plan(args.network), table):

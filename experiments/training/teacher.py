@@ -6,6 +6,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from files import replacing
+from fold import plain_forward
+from images import normalise
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -47,15 +49,22 @@ class ReluResNet20(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
+def stored_teacher(description, tensors):
+    """A network of a weight file as a teacher: the logits of pixels in [0, 1], [n, h, w, channels]."""
+    return lambda pixels: plain_forward(description, tensors, normalise(pixels, description))
+
+
 def relu_teacher(path):
-    """The ReLU ResNet-20 of a weight file."""
+    """The ReLU ResNet-20 of a weight file as a teacher."""
     model = ReluResNet20()
     state = {name: tensor for name, tensor in load_file(path).items() if "num_batches" not in name}
     missing, unknown = model.load_state_dict(state, strict=False)
     missing = [name for name in missing if "num_batches" not in name]
     if missing or unknown:
         raise SystemExit(f"{path} is no ResNet-20: {len(missing)} tensors missing, {len(unknown)} unknown")
-    return model.eval().to(memory_format=torch.channels_last)
+    model.eval().to(memory_format=torch.channels_last)
+    mean, std = torch.tensor(MEAN), torch.tensor(STD)
+    return lambda pixels: model(((pixels - mean) / std).permute(0, 3, 1, 2))
 
 
 @torch.no_grad()
@@ -64,11 +73,9 @@ def teacher_logits(teacher, augmentation, labels, cache):
     if cache.exists():
         return torch.load(cache)
     rows = []
-    mean, std = torch.tensor(MEAN), torch.tensor(STD)
     for index in torch.arange(len(labels)).split(500):
-        x = ((augmentation.pixels(index) - mean) / std).permute(0, 3, 1, 2)
         with torch.autocast("cpu", torch.bfloat16):
-            rows.append(teacher(x).half())
+            rows.append(teacher(augmentation.pixels(index)).half())
     logits = torch.cat(rows)
     with replacing(cache) as partial:
         torch.save(logits, partial)

@@ -1,6 +1,7 @@
-"""Train one variant of a network on CIFAR-10 and export its weights and record.
+"""Train one variant of a network and export its weights and record.
 
     python train.py --network vgg5-slim --variant dense --data DATA --teacher resnet20-relu.safetensors --resume
+    python train.py --plan plan/ --data DATA --teacher resnet20-relu.safetensors --resume
 """
 
 import argparse
@@ -14,18 +15,19 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-import cifar
 from cyclic import patterns
+from datasets import dataset
 from description import NETWORKS, WEIGHTS, read_description
 from export import export_variant, git_revision, weight_folder
 from files import replacing
 from fold import folded, start_from
+from images import BRIGHT, DARK, NOISE, mean_colour, normalise
 from network import Network
-from plan import read_plan
+from plan import PARENT, RELU, SEARCHED, network_of, read_plan
 from pruning import Pruner
 from starting import read_start
 from store import single
-from teacher import relu_teacher, teacher_logits
+from teacher import relu_teacher, stored_teacher, teacher_logits
 from units import read_units, unit_map
 
 MASK_EVERY = 40  # steps between two prunings while units are being removed
@@ -45,9 +47,10 @@ OVERRIDES = {
     "range_limit": "activation inputs beyond it, in deviations, are penalised",
     "range_weight": "weight of that penalty in the loss",
 }
-BRIGHTER = 1.2 * cifar.BRIGHT  # of images in bounding: a margin over what ranges are measured on
+BRIGHTER = 1.2 * BRIGHT  # of images in bounding: a margin over what ranges are measured on
 QUICK_BATCH = 500  # images of a batch out of training
 CONVOLUTIONS = "convolutions"  # a start of which only what is before the flatten is taken
+SMOKE_IMAGES, SMOKE_EPOCHS = 500, 2  # of a tiny run
 START_IMAGES = 2000  # from which the batch statistics of a starting network are measured
 
 
@@ -70,8 +73,9 @@ def make_parser(description):
     """The options of training."""
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
-    add("--network", required=True, help="name of a description and of a plan")
-    add("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds cifar10/")
+    add("--network", help="name of a description and of a plan")
+    add("--plan", type=Path, help="train the plan in this folder (of `spencnn search --patterns --out`) into it")
+    add("--data", default=os.environ.get("SPENCNN_DATA"), help="folder that holds cifar10/ or mnist/")
     add("--teacher", type=Path, help="weights of a ReLU ResNet-20, for variants whose plan has a teacher")
     add("--start", type=Path, help="weight file to start from, for variants whose plan asks for one")
     add("--units", type=Path, help="prune these units (file of the `units` command) in place of the plan's")
@@ -88,16 +92,23 @@ def make_parser(description):
     add("--threads", type=int, default=2)
     for option, meaning in OVERRIDES.items():
         add(f"--{option.replace('_', '-')}", type=float, help=f"{meaning}, instead of the plan's")
-    add("--smoke", action="store_true", help="a tiny run on synthetic images, without teacher or start")
+    add("--smoke", action="store_true", help="a tiny run on a few images, synthetic ones without --data; a plan starts from its parent, others from nothing")
     return parser
 
 
 def parse_args(parser):
     """The options given, checked."""
     args = parser.parse_args()
+    if args.plan is not None:
+        args.network, args.variant = network_of(args.plan), SEARCHED
+        args.name, args.units = SEARCHED, args.plan / "units.safetensors"
+    elif None in (args.network, getattr(args, "variant", "")):
+        parser.error("name a --network and a --variant, or a --plan")
     if args.smoke:
         args.work, args.resume, args.teacher, args.start = args.work / "smoke", False, None, None
-        args.weights, args.batch = args.work / "weights", 50
+        args.batch = 50
+        if args.plan is None:
+            args.weights = args.work / "weights"
     elif args.name is None and (args.units or args.keep):
         parser.error("give the result a --name: with --units or --keep it is another variant than the plan's")
     elif args.data is None:
@@ -121,15 +132,17 @@ def wait_while_paused(pause_file):
 
 
 def load_data(args):
-    """((train images, labels), (test images, labels)), images as bytes [n, 32, 32, 3]."""
-    if args.smoke:
-        return cifar.synthetic(500, 1), cifar.synthetic(200, 2)
-    return cifar.train_set(args.data), cifar.test_set(args.data)
+    """((train images, labels), (test images, labels)), images as bytes [n, h, w, channels]."""
+    images = dataset(read_description(args.network, folder=args.networks))
+    if args.smoke and args.data is None:
+        return images.synthetic(SMOKE_IMAGES, 1), images.synthetic(SMOKE_IMAGES, 2)
+    most = SMOKE_IMAGES if args.smoke else None
+    return tuple(tuple(part[:most] for part in of(args.data)) for of in (images.train_set, images.test_set))
 
 
 def chosen_variant(args):
     """The plan's variant, with what the options say in place of the plan."""
-    variants = read_plan(args.network)
+    variants = read_plan(args.network, searched=args.plan)
     if args.variant not in variants:
         raise SystemExit(f"no variant {args.variant!r} of {args.network}; there are {', '.join(variants)}")
     given = {name: getattr(args, name) for name in OVERRIDES}
@@ -155,18 +168,31 @@ class Trainer:
         # What activations' inputs are penalised beyond, and the largest of each image in units of that.
         self.limits = torch.full((len(self.network.quadratics()), 1), variant.range_limit)
         self.reach = torch.zeros(len(self.labels))
-        self.padded = cifar.padded(self.images, self.description)
-        self.teacher = None
+        self.prepared = dataset(self.description).prepared(self.images, self.description)
+        self.teacher, self.teacher_file = None, self.find_teacher()
         self.epoch, self.seconds = 0, 0.0
         self.name = args.name or args.variant
-        self.checkpoint = args.work / args.network / f"{self.name}.pt"
+        self.checkpoint = (args.plan or args.work / args.network) / f"{self.name}.pt"
         self.identity = self.make_identity()
         if args.resume and self.checkpoint.exists():
             self.load()
 
     @property
     def taught(self):
-        return self.variant.teacher is not None and self.args.teacher is not None
+        return self.teacher_file is not None
+
+    def find_teacher(self):
+        """The weights of what the plan says teaches; None where nothing does, or no file is given."""
+        if self.variant.teacher == PARENT:
+            return next((path for path in self.parent_files() if path.exists() or not self.args.smoke), None)
+        return self.args.teacher if self.variant.teacher == RELU else None
+
+    def make_teacher(self):
+        if self.variant.teacher == RELU:
+            return relu_teacher(self.teacher_file)
+        groups = read_plan(self.args.network, searched=self.args.plan)[self.variant.parents[0]].groups
+        description = read_description(self.args.network, groups, self.args.networks)
+        return stored_teacher(description, single(read_start(self.teacher_file)))
 
     def parameter_groups(self):
         """Quadratics learn slowly and their gradients, most of the norm in a deep network, are clipped apart."""
@@ -184,7 +210,7 @@ class Trainer:
         if tensors is None:
             return
         pixels = self.images[:START_IMAGES].float() / 255
-        inputs = cifar.normalise(pixels, self.description)
+        inputs = normalise(pixels, self.description)
         start_from(self.network, tensors, inputs)
         if any(quadratic.centred for _, quadratic in self.network.quadratics()):
             # The file's may have had constants, which the means behind them contain.
@@ -215,14 +241,14 @@ class Trainer:
 
     def parent_files(self):
         """Weight files of the plan's parents."""
-        plan = read_plan(self.args.network)
+        plan = read_plan(self.args.network, searched=self.args.plan)
         return [weight_folder(self.args, plan[name]) / f"{name}.safetensors" for name in self.variant.parents]
 
     def make_pruner(self):
         """What removes units: those of a file, else those that the plan defines; None if neither is asked for."""
         args, prune, keeps = self.args, self.variant.prune, {}
         if args.units is not None:
-            maps, keeps = read_units(args.units, self.description)
+            maps, keeps = read_units(args.units, self.description, self.variant.shuffle)
         elif prune is not None:
             layers = self.description.pruned_layers()
             maps = {layer.name: unit_map(layer, prune.family, self.variant.width) for layer in layers}
@@ -240,13 +266,14 @@ class Trainer:
     def make_identity(self):
         """What makes this run: two checkpoints may only follow each other if it is the same."""
         args, variant = self.args, self.variant
-        files = {"teacher": args.teacher, "start": args.start, "units": args.units}
+        files = {"teacher": self.teacher_file, "start": args.start, "units": args.units}
         files |= {f"parent {path.stem}": path for path in self.parent_files()}
-        digest = lambda path: path and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest()
+        described = asdict(variant)
+        del described["folder"]  # may be moved
         return {
-            "variant": asdict(variant),
+            "variant": described,
             "options": {name: getattr(args, name) for name in ("seed", "batch", "epochs", "keep")},
-            "files": {name: digest(path) for name, path in files.items()},
+            "files": {name: path and path.exists() and digest(path) for name, path in files.items()},
         }
 
     def load(self):
@@ -290,15 +317,15 @@ class Trainer:
     def inputs(self, augmentation, index):
         """Network inputs: this epoch's crops of images `index`."""
         pixels = augmentation.lit(index, augmentation.pixels(index))
-        return augmentation.pushed(index, cifar.normalise(pixels, self.description)).to(self.device)
+        return augmentation.pushed(index, normalise(pixels, self.description)).to(self.device)
 
     def measured_inputs(self, index, gen):
         """Network inputs much as ranges are measured on: images as they are, still brighter, darker or with noise."""
         kind = torch.randint(4, (len(index), 1, 1, 1), generator=gen)
-        factor = torch.tensor([1.0, BRIGHTER, cifar.DARK, 1.0])[kind]
+        factor = torch.tensor([1.0, BRIGHTER, DARK, 1.0])[kind]
         pixels = self.images[index].float() / 255 * factor
-        pixels += (kind == 3) * cifar.NOISE * torch.randn(pixels.shape, generator=gen)
-        return cifar.normalise(pixels.clamp_(0, 1), self.description).to(self.device)
+        pixels += (kind == 3) * NOISE * torch.randn(pixels.shape, generator=gen)
+        return normalise(pixels.clamp_(0, 1), self.description).to(self.device)
 
     def scan(self):
         """Find what activations' inputs usually are, to penalise what lies beyond, and the images that reach furthest.
@@ -346,11 +373,12 @@ class Trainer:
         """The teacher's logits on this epoch's crops."""
         if not self.taught:
             return torch.zeros(len(self.labels), 0)
-        colour = "-".join(map(str, cifar.mean_colour(self.description)))  # of the crops' borders
+        colour = "-".join(map(str, mean_colour(self.description)))  # of the crops' borders
         mix = f"-m{self.variant.mix}" if self.variant.mix else ""
-        cache = self.args.work / f"teacher-{self.args.teacher.stem}" / f"{colour}{mix}-s{self.args.seed}-e{self.epoch}.pt"
+        teacher = f"teacher-{digest(self.teacher_file)[:16]}"
+        cache = self.args.work / teacher / f"{colour}{mix}-s{self.args.seed}-e{self.epoch}.pt"
         if self.teacher is None and not cache.exists():
-            self.teacher = relu_teacher(self.args.teacher)
+            self.teacher = self.make_teacher()
         return teacher_logits(self.teacher, augmentation, self.labels, cache).float()
 
     def step(self, phase, augmentation, index, hard, soft, gen):
@@ -385,7 +413,7 @@ class Trainer:
         phase = self.phase
         if phase is BOUNDING:
             self.scan()
-        augmentation = cifar.Augmentation(self.padded, self.args.seed, self.epoch, mix, phase.altered)
+        augmentation = dataset(self.description).Augmentation(self.prepared, self.args.seed, self.epoch, mix, phase.altered)
         soft = self.soft_labels(augmentation)
         gen = torch.Generator().manual_seed(7919 * self.args.seed + self.epoch)
         torch.manual_seed(7919 * self.args.seed + self.epoch)
@@ -418,6 +446,11 @@ class Trainer:
         return (totals / steps).tolist()
 
 
+def digest(path):
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def mean_of(parts):
     """The mean of several networks' tensors; bounds are not theirs any more. Networks trained on from one start and with
     its statistics can be averaged: weights do not change places (model soups, arXiv 2203.05482)."""
@@ -438,7 +471,7 @@ def results(network, images, light=1.0):
     network.eval()
     device = next(network.parameters()).device
     for pixels in images.split(QUICK_BATCH):
-        x = cifar.normalise((light / 255 * pixels.float()).clamp_(0, 1), network.description).to(device)
+        x = normalise((light / 255 * pixels.float()).clamp_(0, 1), network.description).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             yield network(x)
 
@@ -454,13 +487,13 @@ def quick_accuracy(network, images, labels):
 
 def main():
     parser = make_parser(__doc__.splitlines()[0])
-    parser.add_argument("--variant", required=True, help="name of a variant in the plan")
+    parser.add_argument("--variant", help="name of a variant in the plan")
     args = parse_args(parser)
     torch.set_num_threads(args.threads)
     os.nice(10)
     train, test = load_data(args)
     trainer = Trainer(args, chosen_variant(args), train)
-    epochs = args.epochs or (min(2, trainer.variant.epochs) if args.smoke else trainer.variant.epochs)
+    epochs = args.epochs or (min(SMOKE_EPOCHS, trainer.variant.epochs) if args.smoke else trainer.variant.epochs)
     while trainer.epoch < epochs:
         entropy, penalty = trainer.run_epoch(epochs)
         trainer.save()

@@ -7,12 +7,14 @@ use clap::Args;
 use costmodel::Machine;
 use serde::Serialize;
 use simulator::network::OUTPUT;
+use simulator::search::PLAN;
 
 use super::options::{MemoryArgs, NetworkArgs};
 use crate::evaluate::{Evaluation, Peak, evaluate};
 use crate::exit::Failure;
 use crate::networks::Source;
 use crate::output::{self, note};
+use crate::plan::PlanFolder;
 use crate::provenance::Provenance;
 use crate::report::{csv, table};
 use crate::{cancel, files, images, record};
@@ -33,6 +35,7 @@ Examples:
   spencnn evaluate --data ~/data                               LeNet's dense variant, all test images
   spencnn evaluate --network vgg5-slim --variant dense --data ~/data --images 1000
   spencnn evaluate --variant g8-p50 --data ~/data --json > accuracy.json
+  spencnn evaluate --network hefnet --pattern plan/ --data ~/data    a plan of the search, untrained
   spencnn evaluate --network mine.onnx --mean 0.13 --std 0.31 --data test.npz --logits logits.csv
   spencnn evaluate --network mine.toml --data ~/data --write   records accuracy and bounds in the network's files")]
 pub struct EvaluateArgs {
@@ -41,6 +44,9 @@ pub struct EvaluateArgs {
     /// Variant of the network [default: its baseline, or the first if that is untrained]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
+    /// The network's dense weights, of which only those are left that a plan keeps: what its pattern costs before any training
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["variant", "write"])]
+    pattern: Option<PathBuf>,
     /// Images: a folder (MNIST, CIFAR-10, PNG files, arrays) or a file of arrays (.npy, .npz, .safetensors, IDX) [default:
     /// generated ones]
     #[arg(long, value_name = "PATH", env = "SPENCNN_DATA")]
@@ -88,15 +94,18 @@ impl EvaluateArgs {
     pub fn execute(self) -> Result<()> {
         self.logits.as_deref().map_or(Ok(()), files::check_writable)?;
         let source = self.network.open()?;
-        let variant = match &self.variant {
-            Some(name) => name.as_str(),
-            None => source.evaluated(),
+        let variant = match (&self.variant, &self.pattern) {
+            (Some(name), _) => name.as_str(),
+            (None, Some(_)) => PLAN,
+            (None, None) => source.evaluated(),
         };
         let files = self.write.then(|| self.own_files(&source, variant)).transpose()?;
         let threads = self.threads.map_or_else(|| Machine::detect().threads, usize::from);
         self.memory.check_network(&source.network, threads)?;
-        let model = source.model(variant)?;
-        let recorded_accuracy = source.accuracy(variant)?;
+        let (model, recorded_accuracy) = match &self.pattern {
+            Some(folder) => (PlanFolder::read(folder)?.untrained(&source)?, None),
+            None => (source.model(variant)?, source.accuracy(variant)?),
+        };
         let count = match (self.images, &self.data) {
             (Some(count), _) => count,
             (None, Some(_)) => u32::MAX,

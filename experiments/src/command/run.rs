@@ -13,7 +13,7 @@ use super::options::{
 };
 use crate::baseline_hear::Room;
 use crate::candidate::Paper;
-use crate::choose::{self, Wish};
+use crate::choose::{self, Prices, Wish};
 use crate::exit::Failure;
 use crate::images::{self, Pictures};
 use crate::memory::{self, show_bytes};
@@ -127,6 +127,13 @@ impl RunArgs {
         let cost = calibration.cost(threads)?;
         let refine = self.refine.optional();
         let wish = Wish { refine, ..Wish::new(&self.search, &self.resources, threads) };
+        let configuration = match (configuration, &plan) {
+            (Some(found), Some(_)) => {
+                let prices = Prices { pricer: &cost.raw, name: &cost.name };
+                Some(choose::trained(&source, &found, &wish, prices)?)
+            }
+            (given, _) => given,
+        };
         let chosen = match configuration {
             Some(configuration) => choose::paper(
                 &source,

@@ -4,11 +4,12 @@
 //! | --- | --- |
 //! | `configuration.toml` | how the network is to be computed |
 //! | `units.safetensors` | the unit of each weight, and which units to keep, as `spencnn units` writes them |
-//! | `training.toml` | how to train the variant: groups, shuffled layers, start and schedule |
+//! | `training.toml` | the variant for `train.py --plan`: groups, shuffled layers, and what to start from |
 //! | `network.toml` | the network with one variant, `plan`, whose weights training puts into the folder |
 //! | `plan.json` | what was found: prices, patterns, the expected accuracy |
 //! | `plan.safetensors`, `plan.toml` | weights and their record, once trained |
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -20,11 +21,8 @@ use crate::networks::Source;
 use crate::units::NetworkUnits;
 use crate::{files, provenance::Provenance};
 
-/// Epochs of a plan's training, and its largest learning rate.
-const EPOCHS: usize = 11;
-const PEAK_LR: f64 = 0.03;
-/// Deviations beyond which the inputs of activations are penalised.
-const RANGE_LIMIT: f64 = 9.0;
+/// The file of units.
+pub(super) const UNITS: &str = "units.safetensors";
 
 /// A plan as it is written.
 #[derive(Debug, Serialize)]
@@ -35,16 +33,15 @@ struct Written<'a> {
     provenance: Provenance,
 }
 
-/// What a plan expects.
+/// A plan that was found.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PlanFolder {
     /// Where it is.
     #[serde(skip)]
-    folder: PathBuf,
-    /// Expected drop of accuracy, in points.
-    pub expected_drop: f64,
-    /// The upper end of its interval.
-    pub upper_drop: f64,
+    pub(super) folder: PathBuf,
+    /// What it is.
+    #[serde(flatten)]
+    pub plan: Plan,
     /// Accuracy of the dense variant, 0 to 1.
     pub dense_accuracy: f64,
 }
@@ -57,26 +54,23 @@ struct Record {
 
 #[derive(Serialize)]
 struct TrainingFile {
-    variant: std::collections::BTreeMap<&'static str, TrainingVariant>,
+    variant: BTreeMap<&'static str, TrainingVariant>,
 }
 
 /// The variant for training, in the words of its plans.
 #[derive(Serialize)]
 struct TrainingVariant {
     parent: String,
-    epochs: usize,
-    peak_lr: f64,
-    range_limit: f64,
     shuffle: Vec<String>,
-    groups: toml::Table,
+    groups: BTreeMap<String, usize>,
 }
 
 #[derive(Serialize)]
 struct DescribedVariant {
     name: &'static str,
     weights: String,
-    groups: toml::Table,
     pattern: String,
+    groups: BTreeMap<String, usize>,
 }
 
 #[derive(Serialize)]
@@ -85,14 +79,13 @@ struct Described {
 }
 
 /// The groups of a plan's layers: those that are shuffled are described as dense ones, with zeros.
-fn groups(plan: &Plan, shuffled: bool) -> toml::Table {
+fn groups(plan: &Plan, shuffled: bool) -> BTreeMap<String, usize> {
     let of = |l: &&simulator::search::PlannedLayer| {
         let grouping = l.choice.grouping;
         grouping.groups > 1 && (shuffled || !grouping.shuffled)
     };
-    let value = |groups: usize| toml::Value::Integer(groups as i64);
     let listed = plan.layers.iter().filter(of);
-    listed.map(|l| (l.layer.clone(), value(l.choice.grouping.groups))).collect()
+    listed.map(|l| (l.layer.clone(), l.choice.grouping.groups)).collect()
 }
 
 /// Writes the folder of a plan, and makes it if need be.
@@ -114,9 +107,6 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
             PLAN,
             TrainingVariant {
                 parent: source.baseline().to_owned(),
-                epochs: EPOCHS,
-                peak_lr: PEAK_LR,
-                range_limit: RANGE_LIMIT,
                 shuffle: shuffled.map(|l| l.layer.clone()).collect(),
                 groups: groups(plan, true),
             },
@@ -128,8 +118,8 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
         variant: vec![DescribedVariant {
             name: PLAN,
             weights: format!("{PLAN}.safetensors"),
-            groups: groups(plan, false),
             pattern: patterns.collect::<Vec<_>>().join("; "),
+            groups: groups(plan, false),
         }],
     };
     let network = format!("{}\n{}", source.without_variants()?, toml::to_string(&described)?);
@@ -138,7 +128,7 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
     let json = serde_json::to_string_pretty(&written)? + "\n";
     for (name, bytes) in [
         ("configuration.toml", (head.clone() + &configuration.to_toml()?).into_bytes()),
-        ("units.safetensors", units),
+        (UNITS, units),
         ("training.toml", (head + &toml::to_string(&training)?).into_bytes()),
         ("network.toml", network.into_bytes()),
         ("plan.json", json.into_bytes()),
@@ -161,7 +151,7 @@ impl PlanFolder {
         Ok(Self { folder: folder.to_owned(), ..plan })
     }
 
-    /// The description of the network, with the trained weights.
+    /// The description of the network, with the trained weights and their accuracy.
     ///
     /// # Errors
     /// If it has not been trained.
@@ -169,12 +159,20 @@ impl PlanFolder {
         let weights = self.folder.join(format!("{PLAN}.safetensors"));
         if !weights.is_file() {
             bail!(
-                "{} is not there: the plan has not been trained; train the variant of network.toml as training.toml says, with \
-                 the units of units.safetensors kept, and put its weights there",
-                weights.display()
+                "{} is not there: the plan has not been trained; experiments/training/train.py --plan {} does that",
+                weights.display(),
+                self.folder.display()
             );
         }
-        Source::open(self.folder.join("network.toml"))
+        let mut source = Source::open(self.folder.join("network.toml"))?;
+        let accuracy = self.trained_accuracy()?;
+        source.network.variants.iter_mut().for_each(|variant| variant.accuracy = accuracy);
+        Ok(source)
+    }
+
+    /// Groups by layer, as the network is described.
+    pub(super) fn groups(&self) -> BTreeMap<String, usize> {
+        groups(&self.plan, false)
     }
 
     /// The file of the configuration.
@@ -202,8 +200,8 @@ impl PlanFolder {
     /// # Errors
     /// Those of [`Self::trained_accuracy`].
     pub fn accuracy_line(&self) -> Result<String> {
-        let expected = 100.0 * self.dense_accuracy - self.expected_drop;
-        let least = 100.0 * self.dense_accuracy - self.upper_drop;
+        let expected = 100.0 * self.dense_accuracy - self.plan.expected_drop;
+        let least = 100.0 * self.dense_accuracy - self.plan.upper_drop;
         let trained = match self.trained_accuracy()? {
             Some(accuracy) => format!("trained to {:.2} %", 100.0 * accuracy),
             None => "there is no record of its training".into(),

@@ -17,7 +17,7 @@ use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::chain::Chain;
-use crate::config::{Configuration, InputPacking, LinearChoice, ParameterChoice, PoolChoice};
+use crate::config::{InputPacking, LinearChoice};
 use crate::fold::Folded;
 use crate::layout::{Layout, LayoutSpec};
 use crate::{Error, Result};

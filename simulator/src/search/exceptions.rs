@@ -191,14 +191,7 @@ impl<'a> Trials<'a, '_> {
             none => none.insert(search.look(folded)?),
         };
         let about = About { candidate, statistics, images };
-        let path = Path {
-            cost: 0.0,
-            input: plain.input,
-            linear: plain.linear,
-            pools: plain.pools,
-            repacks: plain.repacks,
-        };
-        let point = search.finish(&about, parameters, &mut [(path, None)]);
+        let point = search.finish(&about, parameters, &mut [(Path::of(&plain), None)]);
         let Some(point) = possible(point)? else { return Ok(None) };
         self.journal.insert(key, point.clone())?;
         Ok(point.found.into_iter().next())

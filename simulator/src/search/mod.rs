@@ -20,6 +20,7 @@ mod obstacle;
 mod patterns;
 mod price;
 mod problem;
+mod refit;
 mod run;
 mod space;
 mod survey;

@@ -15,6 +15,17 @@ pub(crate) struct Path {
 }
 
 impl Path {
+    /// That of a configuration, without its price.
+    pub(crate) fn of(configuration: &Configuration) -> Self {
+        Self {
+            cost: 0.0,
+            input: configuration.input,
+            linear: configuration.linear.clone(),
+            pools: configuration.pools.clone(),
+            repacks: configuration.repacks.clone(),
+        }
+    }
+
     /// Its configuration, with parameters, before scales are planned.
     pub(crate) fn plain(&self, folded: &Folded, parameters: ParameterChoice) -> Configuration {
         Configuration {

@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 use self::price::Loss;
 use self::walk::{Chosen, PatternEdges, PatternPath};
 use super::accuracy::{AccuracyModel, KeptImportance};
-use super::dynamic::{LayoutSearch, Only, Path};
+use super::dynamic::{LayoutSearch, Only};
 use super::evaluate::Evaluated;
 use super::obstacle::Obstacle;
 use super::price::Memo;
 use super::problem::{Block, blocks};
 use super::run::{About, Candidate, Search};
 use super::space::Space;
-use crate::fold::{Folded, StageKind, Statistics};
+use crate::fold::{Folded, StageKind};
 use crate::network::{ConvGeometry, Model};
 use crate::pattern::{Family, Grouping, PatternChoice};
 use crate::{Error, Result};
@@ -291,37 +291,23 @@ impl Search<'_> {
         way: &PatternPath,
     ) -> Result<(Option<Plan>, Vec<Obstacle>)> {
         let patterns: Patterns = way.patterns.iter().map(|c| (c.layer.clone(), c.choice)).collect();
-        let mut refused = Vec::new();
-        let mut known: Option<(Candidate, Statistics, Vec<Vec<f64>>)> = None;
-        for parameters in self.space.parameters(log_n, special, dense.levels()).into_iter().rev() {
-            let (candidate, statistics, images) = match &mut known {
-                Some(known) => known,
-                none => {
-                    let configuration = way.path.plain(dense, parameters);
-                    let folded = pruned(dense, &configuration, &patterns, request.importance)?;
-                    let (images, statistics) = self.look(&folded)?;
-                    let images = images.into_owned();
-                    let candidate = Candidate { variant: PLAN.into(), folded, accuracy: None };
-                    none.insert((candidate, statistics, images))
-                }
-            };
-            let about = About { candidate, statistics, images };
-            let path: Path = way.path.clone();
-            let point = self.finish(&about, &parameters, &mut [(path, None)])?;
-            refused.extend(point.refused);
-            for evaluated in point.found {
-                if !self.fits(&evaluated) {
-                    refused.extend(self.only_obstacle(&evaluated));
-                    continue;
-                }
-                let kept: Vec<_> = way.patterns.iter().map(|c| c.kept).collect();
-                let expected_drop = request.accuracy.drop(&kept);
-                let upper_drop = request.accuracy.upper(expected_drop);
-                let layers = way.patterns.iter().map(planned_layer).collect();
-                return Ok((Some(Plan { evaluated, layers, expected_drop, upper_drop }), refused));
-            }
-        }
-        Ok((None, refused))
+        let Some(parameters) = self.space.parameters(log_n, special, dense.levels()).pop() else {
+            return Ok((None, Vec::new()));
+        };
+        let plain = way.path.plain(dense, parameters);
+        let folded = pruned(dense, &plain, &patterns, request.importance)?;
+        let candidate = Candidate { variant: PLAN.into(), folded, accuracy: None };
+        let (images, statistics) = self.look(&candidate.folded)?;
+        let about = About { candidate: &candidate, statistics: &statistics, images: &images };
+        let fit = self.first_fit(&about, (log_n, special), dense.levels(), &way.path)?;
+        let plan = fit.found.map(|evaluated| {
+            let kept: Vec<_> = way.patterns.iter().map(|c| c.kept).collect();
+            let expected_drop = request.accuracy.drop(&kept);
+            let upper_drop = request.accuracy.upper(expected_drop);
+            let layers = way.patterns.iter().map(planned_layer).collect();
+            Plan { evaluated, layers, expected_drop, upper_drop }
+        });
+        Ok((plan, fit.refused))
     }
 }
 

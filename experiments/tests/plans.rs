@@ -1,0 +1,109 @@
+//! Plans: searched for, written to a folder, and run from it.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{spencnn, stderr, stdout};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
+
+const PROFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/amd-epyc-zen5-2core.toml");
+const DENSE: &[u8] = include_bytes!("../weights/lenet/dense.safetensors");
+
+fn number(value: &Value, path: &str) -> f64 {
+    value.pointer(path).unwrap().as_f64().unwrap()
+}
+
+/// Searches for LeNet's plans, within a point.
+fn search(out: &Path) -> Value {
+    let mut command = spencnn();
+    command.args(["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"]);
+    command.args(["--profile", PROFILE, "--max-drop", "0.01", "--json", "--out"]).arg(out);
+    serde_json::from_str(&stdout(command.assert().success())).unwrap()
+}
+
+/// LeNet's dense weights, cut to the groups and units of a plan: what it is like before training.
+fn untrained(plan: &Path) -> Vec<u8> {
+    let units = fs::read(plan.join("units.safetensors")).unwrap();
+    let units = SafeTensors::deserialize(&units).unwrap();
+    let (ids, keep) = (units.tensor("conv2.units").unwrap(), units.tensor("conv2.keep").unwrap());
+    let words = |view: &TensorView<'_>| -> Vec<[u8; 4]> {
+        view.data().chunks_exact(4).map(|w| w.try_into().unwrap()).collect()
+    };
+    let unit = words(&ids).into_iter().map(|w| i32::from_le_bytes(w) as usize);
+    let dense = SafeTensors::deserialize(DENSE).unwrap();
+    let whole = words(&dense.tensor("conv2.weight").unwrap());
+    let [out, depth, area] = [ids.shape()[0], ids.shape()[1], 25];
+    let groups = 64 / depth;
+    let read = (0..out).flat_map(|o| {
+        let first = (o * 64 + o * groups / out * depth) * area;
+        whole[first..][..depth * area].iter().copied()
+    });
+    let kept = unit.zip(read).map(|(unit, w)| if keep.data()[unit] == 1 { w } else { [0; 4] });
+    let kept: Vec<u8> = kept.flatten().collect();
+    assert_eq!(kept.len(), 4 * out * depth * area);
+    let own = TensorView::new(Dtype::F32, ids.shape().to_vec(), &kept).unwrap();
+    let others = dense.tensors().into_iter().filter(|(name, _)| name != "conv2.weight");
+    let all = others.chain(std::iter::once(("conv2.weight".to_owned(), own)));
+    safetensors::serialize(all, None).unwrap()
+}
+
+#[test]
+fn a_plan_is_found_written_and_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan");
+    let run = || {
+        let mut command = spencnn();
+        command.args(["run", "--images", "2", "--threads", "2", "--profile", PROFILE, "--json"]);
+        command.arg("--plan").arg(&plan);
+        command.assert()
+    };
+    let missing = stderr(run().code(2));
+    assert!(missing.contains("plan.json") && missing.contains("search --patterns"), "{missing}");
+
+    let found = search(&plan);
+    let front = found["front"].as_array().unwrap();
+    assert!(front.len() >= 2 && number(&found, "/configurations") > 1e5);
+    // Fastest first, each slower one loses less, and none more than was asked for.
+    for pair in front.windows(2) {
+        let (latency, drop) = ("/evaluated/latency_ms", "/expected_drop");
+        assert!(number(&pair[0], latency) <= number(&pair[1], latency));
+        assert!(number(&pair[0], drop) >= number(&pair[1], drop));
+    }
+    assert!(front.iter().all(|plan| number(plan, "/upper_drop") <= 1.0));
+    // Networks left out of the fit are missed by less than half a point in the median.
+    assert!(number(&found, "/accuracy/median_error") < 0.5);
+    let written = fs::read_to_string(plan.join("plan.json")).unwrap();
+    let written: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(written["layers"], front[0]["layers"]);
+
+    let waits = stderr(run().code(2));
+    assert!(waits.contains("has not been trained") && waits.contains("train.py --plan"), "{waits}");
+
+    // The pattern on the dense weights, here and by the command: as accurate without encryption.
+    fs::write(plan.join("plan.safetensors"), untrained(&plan)).unwrap();
+    let evaluate = |more: &[&Path]| {
+        let mut command = spencnn();
+        command.args(["evaluate", "--images", "50", "--json"]).args(more);
+        serde_json::from_str::<Value>(&stdout(command.assert().success())).unwrap()
+    };
+    let network = plan.join("network.toml");
+    let own = evaluate(&[Path::new("--network"), &network, Path::new("--variant=plan")]);
+    let cut = evaluate(&[Path::new("--pattern"), &plan]);
+    assert_eq!(own["peaks"], cut["peaks"]);
+    let wrong = ["evaluate", "--network", "hefnet", "--pattern"];
+    let wrong = stderr(spencnn().args(wrong).arg(&plan).assert().code(2));
+    assert!(wrong.contains("lenet") && wrong.contains("hefnet"), "{wrong}");
+
+    let told = stderr(run().success());
+    assert!(told.contains("accuracy: expected") && told.contains("no record"), "{told}");
+    fs::write(plan.join("plan.toml"), "test_accuracy = 0.25\n").unwrap();
+    let told = run().success();
+    let report: Value = serde_json::from_str(&stdout(told)).unwrap();
+    assert_eq!(number(&report, "/configuration/recorded_accuracy"), 0.25, "{report}");
+}
