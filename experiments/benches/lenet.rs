@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use experiments::candidate::{Candidate, lower_candidate, parameters};
-use experiments::networks::Source;
-use experiments::sample;
+use experiments::design::candidate::{Candidate, lower_candidate, parameters};
+use experiments::inputs::networks::Source;
+use experiments::inputs::sample;
 use simulator::chain::Chain;
 use simulator::config::Configuration;
 use simulator::interpret::{Client, Session};

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use experiments::command::Cli;
-use experiments::memory::CountingAllocator;
-use experiments::{cancel, exit};
+use experiments::machine::memory::CountingAllocator;
+use experiments::process::{cancel, exit};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::Tiny;
-use experiments::baseline_hear::{NAME, Room, baseline};
-use experiments::candidate::{Paper, lower_candidate};
-use experiments::networks::{Source, embedded};
-use experiments::profiles::{Calibration, Cost};
+use experiments::design::baseline_hear::{NAME, Room, baseline};
+use experiments::design::candidate::{Paper, lower_candidate};
+use experiments::inputs::networks::{Source, embedded};
+use experiments::machine::profiles::{Calibration, Cost};
 use simulator::chain::Chain;
 use simulator::config::{Configuration, ParameterChoice};
 use simulator::fold::ActivationMethod;

@@ -96,7 +96,7 @@ fn this_machines_profile_is_found() {
     command.args(["table.json", "--log-n", "13", "--levels", "3"]);
     let told = stderr(command.assert().code(2));
     assert!(told.contains("no calibration profile"), "{told}");
-    let kept = experiments::profiles::slug(&costmodel::Machine::detect().cpu);
+    let kept = experiments::machine::profiles::slug(&costmodel::Machine::detect().cpu);
     fs::create_dir(tiny.path("profiles")).unwrap();
     fs::copy(tiny.path("profile.toml"), tiny.path(&format!("profiles/{kept}.toml"))).unwrap();
     command.assert().success();

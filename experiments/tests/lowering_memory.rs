@@ -1,7 +1,7 @@
 //! Lowering a large fully connected layer takes memory for its diagonals, however sparse the ciphertexts that it reads.
 //! In a process of its own, so that no other test is counted.
 
-use experiments::memory::{CountingAllocator, Phase};
+use experiments::machine::memory::{CountingAllocator, Phase};
 use simulator::fold::{LinearPart, LinearStage};
 use simulator::layout::LayoutSpec;
 use simulator::lowering::Diagonals;

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use experiments::memory::{CountingAllocator, Phase, current_bytes, resident_peak_bytes};
+use experiments::machine::memory::{CountingAllocator, Phase, current_bytes, resident_peak_bytes};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

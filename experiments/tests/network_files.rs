@@ -5,10 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use experiments::data::{self, Split};
-use experiments::networks::{Source, embedded};
+use experiments::inputs::data::{self, Split};
+use experiments::inputs::networks::{Source, embedded};
+use experiments::inputs::sample;
 use experiments::report::argmax;
-use experiments::sample;
 use simulator::network::{Layer, LayerKind, LayerParameters, Model};
 
 fn root() -> PathBuf {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use experiments::onnx::{self, Activations, Options};
+use experiments::inputs::onnx::{self, Activations, Options};
 
 /// A field of bytes: a message, a text, or a packed list.
 fn bytes(number: u64, data: impl AsRef<[u8]>) -> Vec<u8> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::params::Parameters;
-use experiments::onnx::{self, Options};
+use experiments::inputs::onnx::{self, Options};
 use serde::Deserialize;
 use simulator::chain::Chain;
 use simulator::fold::{ActivationMethod, Folded};

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use engine::buffer::AlignedBuf;
-use experiments::candidate::{Candidate, lower_candidate, parameters};
-use experiments::memory::{CountingAllocator, Phase};
-use experiments::networks::Source;
-use experiments::sample;
+use experiments::design::candidate::{Candidate, lower_candidate, parameters};
+use experiments::inputs::networks::Source;
+use experiments::inputs::sample;
+use experiments::machine::memory::{CountingAllocator, Phase};
 use simulator::chain::Chain;
 use simulator::config::Configuration;
 use simulator::interpret::{Client, Session};

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use common::{spencnn, stderr, stdout};
-use experiments::data::Pixels;
-use experiments::networks::Source;
-use experiments::sample;
+use experiments::inputs::data::Pixels;
+use experiments::inputs::networks::Source;
+use experiments::inputs::sample;
 use simulator::network::Weights;
 
 /// Generated digits as a data set, and LeNet's dense variant with files of its own.

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use experiments::units::{NetworkUnits, find};
+use experiments::inputs::units::{NetworkUnits, find};
 use simulator::config::{Configuration, InputPacking, LinearChoice, ParameterChoice, Schedule};
 use simulator::fold::{ActivationMethod, Folded};
 use simulator::layout::{ChannelOrder, LayoutSpec};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use experiments::networks::{Source, embedded};
+use experiments::inputs::networks::{Source, embedded};
 use simulator::network::{LayerKind, Network, Shape, Weights};
 
 /// The pixels of check input `k`, as the training scripts define them.

@@ -11,11 +11,12 @@ use costmodel::{Error as CostError, Machine, Profile};
 use serde::Serialize;
 
 use super::export::ExportArgs;
-use crate::exit::Failure;
-use crate::progress::Progress;
-use crate::provenance::REVISION;
+use crate::machine::profiles;
+use crate::machine::provenance::REVISION;
+use crate::process::exit::Failure;
+use crate::process::progress::Progress;
+use crate::process::{cancel, files, output};
 use crate::report::table;
-use crate::{cancel, files, output, profiles};
 
 /// Measure the engine on this machine and fit the cost model
 ///

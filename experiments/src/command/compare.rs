@@ -8,9 +8,9 @@ use costmodel::Machine;
 
 use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
 use super::run::{Baselines, Job, Output};
-use crate::choose::{self, Wish};
-use crate::images;
-use crate::output::note;
+use crate::design::choose::{self, Wish};
+use crate::inputs::images;
+use crate::process::output::note;
 
 /// Run several variants of a network side by side: dense, grouped, pruned
 ///

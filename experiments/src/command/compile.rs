@@ -9,13 +9,14 @@ use clap::Args;
 use super::options::{NetworkArgs, PlaintextsArg, ResourceArgs};
 use super::parties::{CLIENT, MODEL, note_written};
 use super::run::read_configuration;
-use crate::candidate::{self, Candidate};
-use crate::execute::{self, Checked};
-use crate::files::{self, Readers};
-use crate::memory::show_bytes;
-use crate::output::note;
-use crate::plan::PlanFolder;
-use crate::{cancel, images};
+use crate::design::candidate::{self, Candidate};
+use crate::design::plan::PlanFolder;
+use crate::inputs::images;
+use crate::machine::memory::show_bytes;
+use crate::process::cancel;
+use crate::process::files::{self, Readers};
+use crate::process::output::note;
+use crate::runs::execute::{self, Checked};
 
 /// Generated images that a network is tried on without encryption.
 const TRIED: usize = 4;

@@ -8,10 +8,10 @@ use runtime::client::Client;
 use serde::Serialize;
 
 use super::parties::{ClientArgs, SECRET, read};
-use crate::execute::timed;
-use crate::files;
-use crate::output::{self, note};
+use crate::process::files;
+use crate::process::output::{self, note};
 use crate::report::{ImageResult, csv};
+use crate::runs::execute::timed;
 
 /// Decrypt results: logits and classes
 ///

@@ -9,11 +9,11 @@ use simulator::precision::Demand;
 use super::calibrate::{calibrate, default_threads};
 use super::options::{MachineArgs, PlaintextsArg, RefineArgs, ResourceArgs, SpaceArg, fraction};
 use super::run::{Baselines, Job, Output};
-use crate::choose::{self, Wish};
-use crate::images;
-use crate::networks::Source;
-use crate::output::note;
-use crate::profiles::{self, Calibration};
+use crate::design::choose::{self, Wish};
+use crate::inputs::images;
+use crate::inputs::networks::Source;
+use crate::machine::profiles::{self, Calibration};
+use crate::process::output::note;
 
 /// Ring degree that the demonstration looks at, as a base-2 logarithm, and how many variants: enough to be fast, and
 /// few enough to be quick. `search` looks at all.

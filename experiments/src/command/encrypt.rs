@@ -9,10 +9,10 @@ use engine::serial;
 use runtime::client::{Client, ClientSpec, Encryptor};
 
 use super::parties::{ClientArgs, SECRET, check_writable, note_written, read_whole, write};
-use crate::cancel;
-use crate::execute::timed;
-use crate::images::{self, Pictures};
-use crate::output::note;
+use crate::inputs::images::{self, Pictures};
+use crate::process::cancel;
+use crate::process::output::note;
+use crate::runs::execute::timed;
 
 /// Encrypt images for a server
 ///

@@ -10,14 +10,16 @@ use simulator::network::OUTPUT;
 use simulator::search::PLAN;
 
 use super::options::{MemoryArgs, NetworkArgs};
-use crate::evaluate::{Evaluation, Peak, evaluate};
-use crate::exit::Failure;
-use crate::networks::Source;
-use crate::output::{self, note};
-use crate::plan::PlanFolder;
-use crate::provenance::Provenance;
+use crate::design::plan::PlanFolder;
+use crate::inputs::images;
+use crate::inputs::networks::Source;
+use crate::machine::provenance::Provenance;
+use crate::process::exit::Failure;
+use crate::process::output::{self, note};
+use crate::process::{cancel, files};
 use crate::report::{csv, table};
-use crate::{cancel, files, images, record};
+use crate::runs::evaluate::{Evaluation, Peak, evaluate};
+use crate::runs::record;
 
 /// Images generated where there is no data set.
 const GENERATED: u32 = 100;

@@ -11,7 +11,7 @@ use engine::params::{Parameters, ParametersLiteral, limits};
 use simulator::chain::Chain;
 
 use super::options::finite;
-use crate::{files, output};
+use crate::process::{files, output};
 
 /// What to make of a profile besides.
 #[derive(Debug, Clone, Args)]

@@ -15,10 +15,10 @@ use super::options::{PlaintextsArg, ResourceArgs};
 use super::parties::{
     KEYS, MODEL, beside, check_writable, is_stream, note_written, read, read_whole, write,
 };
-use crate::cancel;
-use crate::execute::{ms, timed};
-use crate::memory::{self, show_bytes};
-use crate::output::{self, note};
+use crate::machine::memory::{self, show_bytes};
+use crate::process::cancel;
+use crate::process::output::{self, note};
+use crate::runs::execute::{ms, timed};
 
 /// Run a model on encrypted images, without being able to decrypt anything
 ///

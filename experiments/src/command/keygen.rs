@@ -8,10 +8,10 @@ use engine::serial;
 use runtime::client::Client;
 
 use super::parties::{ClientArgs, KEYS, SECRET, note_written};
-use crate::execute::timed;
-use crate::files::{self, Readers};
-use crate::memory::{self, show_bytes};
-use crate::output::note;
+use crate::machine::memory::{self, show_bytes};
+use crate::process::files::{self, Readers};
+use crate::process::output::note;
+use crate::runs::execute::timed;
 
 /// Make a secret key, and the evaluation keys that a server needs for one model
 ///

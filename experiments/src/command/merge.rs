@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use simulator::search::MergedJournal;
 
-use crate::{files, output};
+use crate::process::{files, output};
 
 /// Put the journals of the shards of a search together
 ///

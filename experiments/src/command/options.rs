@@ -11,15 +11,15 @@ use simulator::pattern::Family;
 use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 
-use crate::candidate::Paper;
-use crate::choose;
-use crate::files;
-use crate::memory::{self, parse_bytes, show_bytes};
-use crate::networks::Source;
-use crate::onnx::{Activations, Options};
-use crate::plan::{PatternWish, read_scores};
-use crate::profiles::{self, Calibration};
-use crate::refine::Refine;
+use crate::design::candidate::Paper;
+use crate::design::choose;
+use crate::design::plan::{PatternWish, read_scores};
+use crate::design::refine::Refine;
+use crate::inputs::networks::Source;
+use crate::inputs::onnx::{Activations, Options};
+use crate::machine::memory::{self, parse_bytes, show_bytes};
+use crate::machine::profiles::{self, Calibration};
+use crate::process::files;
 
 /// Which machine, and how much of it.
 #[derive(Debug, Clone, Args)]

@@ -10,9 +10,9 @@ use engine::keys::SecretKey;
 use engine::serial;
 use runtime::client::ClientSpec;
 
-use crate::files::{self, Readers};
-use crate::memory::show_bytes;
-use crate::output::note;
+use crate::machine::memory::show_bytes;
+use crate::process::files::{self, Readers};
+use crate::process::output::note;
 
 /// Names of files unless others are given.
 pub(super) const MODEL: &str = "model.spencnn";

@@ -4,9 +4,9 @@ use anyhow::Result;
 use serde::Serialize;
 use simulator::search::{LayerPrice, Marginal, Plan};
 
-use crate::memory::show_bytes;
-use crate::plan::PlansFound;
-use crate::provenance::Provenance;
+use crate::design::plan::PlansFound;
+use crate::machine::memory::show_bytes;
+use crate::machine::provenance::Provenance;
 use crate::report::{html, table};
 
 /// Everything that a search for plans found.

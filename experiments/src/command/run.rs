@@ -11,20 +11,22 @@ use simulator::config::Configuration;
 use super::options::{
     MachineArgs, NetworkArgs, PlaintextsArg, RefineArgs, ResourceArgs, SearchArgs, total_bytes,
 };
-use crate::baseline_hear::Room;
-use crate::candidate::Paper;
-use crate::choose::{self, Prices, Wish};
-use crate::exit::Failure;
-use crate::images::{self, Pictures};
-use crate::memory::{self, show_bytes};
-use crate::networks::Source;
-use crate::output::{self, note};
-use crate::plan::PlanFolder;
-use crate::profiles::Cost;
-use crate::provenance::Provenance;
-use crate::refine::Refiner;
+use crate::design::baseline_hear::Room;
+use crate::design::candidate::Paper;
+use crate::design::choose::{self, Prices, Wish};
+use crate::design::plan::PlanFolder;
+use crate::design::refine::Refiner;
+use crate::design::{baseline_hear, refine};
+use crate::inputs::images::{self, Pictures};
+use crate::inputs::networks::Source;
+use crate::machine::memory::{self, show_bytes};
+use crate::machine::profiles::Cost;
+use crate::machine::provenance::Provenance;
+use crate::process::exit::Failure;
+use crate::process::output::{self, note};
+use crate::process::{cancel, files};
 use crate::report::{Circumstances, LeftOut, RunReport, csv, html, plot, print};
-use crate::{baseline_hear, cancel, execute, files, refine};
+use crate::runs::execute;
 
 /// Run a configuration on really encrypted images, beside dense baselines
 ///

@@ -10,14 +10,14 @@ use simulator::search::Evaluated;
 
 use super::options::{MachineArgs, NetworkArgs, PatternArgs, RefineArgs, ResourceArgs, SearchArgs};
 use super::plans;
-use crate::choose::{self, Found, Prices, Wish};
-use crate::memory::show_bytes;
-use crate::plan::{self, PlansFound};
-use crate::provenance::Provenance;
-use crate::refine::Choice;
+use crate::design::choose::{self, Found, Prices, Wish};
+use crate::design::plan::{self, PlansFound};
+use crate::design::refine::Choice;
+use crate::design::shard::Shard;
+use crate::machine::memory::show_bytes;
+use crate::machine::provenance::Provenance;
+use crate::process::{files, output};
 use crate::report::{html, percent, table};
-use crate::shard::Shard;
-use crate::{files, output};
 
 /// Find the fastest configuration for a network on this machine
 ///

@@ -9,10 +9,10 @@ use simulator::network::Weights;
 
 use super::options::{FamilyArg, MemoryArgs, NetworkArgs, fraction};
 use super::run::read_configuration;
-use crate::provenance::Provenance;
+use crate::inputs::units::{self, NetworkUnits, Pruning};
+use crate::machine::provenance::Provenance;
+use crate::process::{files, output};
 use crate::report::table;
-use crate::units::{self, NetworkUnits, Pruning};
-use crate::{files, output};
 
 /// Write which weights of each layer one product of a configuration holds, for pruning them together
 ///

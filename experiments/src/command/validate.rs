@@ -10,15 +10,17 @@ use simulator::precision::Demand;
 
 use super::demo::MAX_INPUTS;
 use super::options::{PlaintextsArg, ResourceArgs, SpaceArg, finite, seconds};
-use crate::choose::Wish;
-use crate::exit::Failure;
-use crate::networks::{self, Source};
-use crate::output::{self, note};
-use crate::profiles::Cost;
-use crate::provenance::{Provenance, REVISION};
+use crate::design::choose::Wish;
+use crate::inputs::images;
+use crate::inputs::networks::{self, Source};
+use crate::machine::profiles;
+use crate::machine::profiles::Cost;
+use crate::machine::provenance::{Provenance, REVISION};
+use crate::process::exit::Failure;
+use crate::process::output::{self, note};
+use crate::process::{cancel, files};
 use crate::report::{LeftOut, ValidationReport, html, scatter};
-use crate::validate::{self, Asked, Drawn, Job, Journal, Network, Summary};
-use crate::{cancel, files, images, profiles};
+use crate::runs::validate::{self, Asked, Drawn, Job, Journal, Network, Summary};
 
 /// Say how good predictions of whole runs are, on configurations drawn at random
 ///

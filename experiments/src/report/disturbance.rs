@@ -5,7 +5,7 @@ use std::iter::Sum;
 use costmodel::load::DISTURBED_SHARE;
 use serde::{Deserialize, Serialize};
 
-use crate::execute::Sample;
+use crate::runs::execute::Sample;
 
 /// How many of some images other work disturbed: took from them a fiftieth or more of the processor time that they wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

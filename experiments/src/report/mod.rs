@@ -15,11 +15,11 @@ use simulator::config::Configuration;
 use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 
-use crate::baseline_hear::Shares;
-use crate::candidate::{Latency, PredictedMemory};
-use crate::execute::{Outcome, Sent};
-use crate::memory;
-use crate::provenance::Provenance;
+use crate::design::baseline_hear::Shares;
+use crate::design::candidate::{Latency, PredictedMemory};
+use crate::machine::memory;
+use crate::machine::provenance::Provenance;
+use crate::runs::execute::{Outcome, Sent};
 
 pub use disturbance::Disturbance;
 pub use logits::{ImageResult, csv};
@@ -261,7 +261,7 @@ impl RunReport {
 /// The report of one candidate; it must have finished an image.
 fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let Outcome { paper, setup, samples, plain } = outcome;
-    let of = |f: &dyn Fn(&crate::execute::Sample) -> f64| -> Vec<f64> {
+    let of = |f: &dyn Fn(&crate::runs::execute::Sample) -> f64| -> Vec<f64> {
         samples.iter().map(f).collect()
     };
     let latencies = of(&|s| s.latency_ms);

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::ValidationReport;
 use super::plot::failed;
-use crate::validate::Measured;
+use crate::runs::validate::Measured;
 
 const WIDTH: u32 = 760;
 const HEIGHT: u32 = 720;

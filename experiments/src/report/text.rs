@@ -8,7 +8,7 @@ use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 
 use super::{BaselineReport, CandidateReport, Disturbance, RunReport};
-use crate::memory::show_bytes;
+use crate::machine::memory::show_bytes;
 
 /// The report as text.
 pub fn print(report: &RunReport) -> String {

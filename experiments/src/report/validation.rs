@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::text::{percent, table};
 use super::{Disturbance, LeftOut};
-use crate::provenance::Provenance;
-use crate::validate::{Errors, Executed, Group, KindSum, LatencySummary, Measured, Row, Summary};
+use crate::machine::provenance::Provenance;
+use crate::runs::validate::{
+    Errors, Executed, Group, KindSum, LatencySummary, Measured, Row, Summary,
+};
 
 /// What a validation found.
 #[derive(Debug, Clone, Serialize)]

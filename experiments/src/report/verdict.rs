@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use simulator::precision::{Demand, Precision};
 
 use super::statistics::Classes;
-use crate::execute::Sample;
+use crate::runs::execute::Sample;
 
 /// Bits reported of results without any error: those of a double.
 pub(super) const MOST_BITS: f64 = 53.0;

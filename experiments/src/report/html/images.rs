@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::markup::{Markup, tag};
 use super::picture::picture;
 use super::table::table;
-use crate::images::Pictures;
+use crate::inputs::images::Pictures;
 use crate::report::ImageResult;
 
 /// Images shown for each way of being bad.

@@ -14,8 +14,8 @@ mod validation;
 
 use costmodel::machine::describe_threads;
 
-use crate::memory::show_bytes;
-use crate::provenance::Provenance;
+use crate::machine::memory::show_bytes;
+use crate::machine::provenance::Provenance;
 use markup::{Attributes, Markup, empty, tag};
 
 pub use run::run;

@@ -6,8 +6,8 @@ use super::bars::{Bars, Span, Whole, bars, steps, waterfall};
 use super::images::{confusion, worst};
 use super::markup::{Markup, tag};
 use super::{everything, headline, key, lines, page, provenance, section, table, tiles};
-use crate::images::Pictures;
-use crate::memory::show_bytes;
+use crate::inputs::images::Pictures;
+use crate::machine::memory::show_bytes;
 use crate::report::text::{self, percent};
 use crate::report::{CandidateReport, RunReport};
 

@@ -8,8 +8,8 @@ use super::bars::{Bars, Part, Span, Whole, bars, steps, waterfall};
 use super::markup::Markup;
 use super::points::{Spot, Titles, points};
 use super::{everything, headline, key, lines, page, provenance, section, table, tiles};
-use crate::memory::show_bytes;
-use crate::provenance::Provenance;
+use crate::machine::memory::show_bytes;
+use crate::machine::provenance::Provenance;
 
 /// A configuration that a search found.
 pub struct Found<'a> {

@@ -10,7 +10,7 @@ use crate::report::ValidationReport;
 use crate::report::scatter::{BAND, networks};
 use crate::report::text::percent;
 use crate::report::validation as rows;
-use crate::validate::{LatencySummary, Measured, Summary};
+use crate::runs::validate::{LatencySummary, Measured, Summary};
 
 /// Colours of networks, in turn: classes of the style sheet.
 const COLOURS: [&str; 7] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6"];

@@ -1,0 +1,265 @@
+//! A configuration on paper: its parameters, its program, and what it is predicted to take.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use costmodel::measure::Passage;
+use costmodel::{Caches, CostModel, Setting};
+use engine::params::Parameters;
+use serde::Serialize;
+use simulator::chain::Chain;
+use simulator::config::Configuration;
+use simulator::fold::Folded;
+use simulator::lowering::{Lowered, lower};
+use simulator::network::Model;
+use simulator::program::{PlaintextForm, PlaintextSpec, Program};
+
+use crate::design::baseline_hear::Shares;
+use crate::machine::profiles::Cost;
+use crate::report::LeftOut;
+
+/// A configuration to run, with the network it belongs to.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// What reports call it.
+    pub name: String,
+    /// Network and weights.
+    pub model: Arc<Model>,
+    /// Accuracy of these weights on the test set, as recorded.
+    pub recorded_accuracy: Option<f64>,
+    /// How it is to be computed.
+    pub configuration: Configuration,
+}
+
+/// Predicted memory by purpose, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PredictedMemory {
+    /// Everything together.
+    pub total_bytes: u64,
+    /// Evaluation keys.
+    pub keys_bytes: u64,
+    /// Plaintexts: encoded; on demand, as values, and the largest batch of encoded ones.
+    pub plaintexts_bytes: u64,
+    /// Ciphertexts alive at once.
+    pub ciphertexts_bytes: u64,
+    /// Scratch of the largest instruction.
+    pub scratch_bytes: u64,
+}
+
+/// Prediction for one layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaperLayer {
+    /// Index into the program's layers.
+    pub index: usize,
+    /// Name.
+    pub name: String,
+    /// Level of its first instruction.
+    pub level: usize,
+    /// Instructions.
+    pub instructions: usize,
+    /// Rotations (key switches).
+    pub rotations: usize,
+    /// Products of a plaintext and a ciphertext.
+    pub products: usize,
+    /// Predicted time, without encoding.
+    pub predicted_ms: f64,
+}
+
+/// A predicted time with its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Latency {
+    /// Expected median.
+    pub median_ms: f64,
+    /// Lower end of the interval.
+    pub low_ms: f64,
+    /// Upper end of the interval.
+    pub high_ms: f64,
+}
+
+/// Predicted times of a program with one number of threads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prices {
+    /// Milliseconds of each of the program's layers.
+    pub layers_ms: Vec<f64>,
+    /// Milliseconds of all instructions of a kind, by its name.
+    pub kinds_ms: BTreeMap<&'static str, f64>,
+    /// An image.
+    pub latency: Latency,
+}
+
+/// A candidate, lowered without plaintext values and priced.
+pub struct Paper {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// Parameters with their primes.
+    pub params: Parameters,
+    /// The program, without the values of its plaintexts.
+    pub lowered: Lowered,
+    /// Prediction by layer; layers without instructions are left out.
+    pub layers: Vec<PaperLayer>,
+    /// Prediction for an image.
+    pub latency: Latency,
+    /// The same, corrected for the machine's speed now.
+    pub corrected: Option<Latency>,
+    /// The sum of its instructions' times measured one by one, with their quartiles, where they are known.
+    pub refined: Option<Latency>,
+    /// Form in which plaintexts are kept.
+    pub plaintexts: PlaintextForm,
+    /// Predicted peak memory, with plaintexts in that form.
+    pub memory: PredictedMemory,
+    /// For baseline A, what of its predicted time its own choices take.
+    pub shares: Option<Shares>,
+    /// For baseline A, its forms that would have come before this one, and why they were not taken.
+    pub not_taken: Vec<LeftOut>,
+    /// Predicted times of encoding every plaintext once, and once for every instruction that reads it.
+    encode_ms: [f64; 2],
+}
+
+impl Paper {
+    /// Lowers and prices a candidate. With `insecure`, parameters below 128-bit security are accepted.
+    pub fn new(candidate: Candidate, cost: &Cost, insecure: bool) -> Result<Self> {
+        let what = || {
+            let variant = &candidate.configuration.variant;
+            format!("variant {variant} of network {}", candidate.model.network.name)
+        };
+        let params = parameters(&candidate.configuration, insecure).with_context(what)?;
+        let chain = Chain::from(&params);
+        let lowered = lower_candidate(&candidate, &chain, false).with_context(what)?;
+        let program = &lowered.program;
+        let Prices { layers_ms, latency, .. } = price(program, &chain, &cost.raw, cost.threads);
+        let corrected =
+            cost.corrected.as_ref().map(|m| price(program, &chain, m, cost.threads).latency);
+        let layers = program
+            .layers
+            .iter()
+            .zip(program.counts())
+            .zip(layers_ms)
+            .enumerate()
+            .filter(|(_, ((_, counts), _))| counts.instructions > 0)
+            .map(|(index, ((name, counts), predicted_ms))| PaperLayer {
+                index,
+                name: name.clone(),
+                level: counts.level,
+                instructions: counts.instructions,
+                rotations: counts.rotations,
+                products: counts.products,
+                predicted_ms,
+            })
+            .collect();
+        let plaintexts = PlaintextForm::Stored;
+        let memory = PredictedMemory::new(program, &chain, plaintexts);
+        let once = program.plaintexts.iter();
+        let read = program.instructions.iter().flat_map(|i| program.facts(i).plaintexts);
+        let encode_ms = [
+            encode_ms(once, &chain, &cost.raw, cost.threads),
+            encode_ms(read.map(|p| &program.plaintexts[p]), &chain, &cost.raw, cost.threads),
+        ];
+        Ok(Self {
+            candidate,
+            params,
+            lowered,
+            layers,
+            latency,
+            corrected,
+            refined: None,
+            plaintexts,
+            memory,
+            shares: None,
+            not_taken: Vec::new(),
+            encode_ms,
+        })
+    }
+
+    /// Predicted times with the model and the threads of `cost`, as calibrated.
+    pub fn prices(&self, cost: &Cost) -> Prices {
+        price(&self.lowered.program, &Chain::from(&self.params), &cost.raw, cost.threads)
+    }
+
+    /// Its instructions at their places, as they are executed with plaintexts in their form.
+    pub fn passages(&self, caches: &Caches) -> Result<Vec<Passage>> {
+        let chain = Chain::from(&self.params);
+        let instructions = self.lowered.program.timed(&chain, self.plaintexts)?;
+        Ok(Passage::of_program(&instructions, &self.params, caches))
+    }
+
+    /// Keeps plaintexts in another form.
+    pub fn set_plaintexts(&mut self, form: PlaintextForm) {
+        self.refined = self.refined.filter(|_| form == self.plaintexts);
+        self.memory = self.memory_with(form);
+        self.plaintexts = form;
+    }
+
+    /// Predicted time of encoding in milliseconds, in the form that plaintexts are kept in: before the first image, or
+    /// for every image.
+    pub fn encode_ms(&self) -> f64 {
+        let [once, read] = self.encode_ms;
+        if self.plaintexts == PlaintextForm::Stored { once } else { read }
+    }
+
+    /// Predicted peak memory with plaintexts in another form.
+    pub fn memory_with(&self, form: PlaintextForm) -> PredictedMemory {
+        PredictedMemory::new(&self.lowered.program, &Chain::from(&self.params), form)
+    }
+}
+
+impl PredictedMemory {
+    fn new(program: &Program, chain: &Chain, form: PlaintextForm) -> Self {
+        let memory = program.memory(chain, form);
+        Self {
+            total_bytes: memory.total_bytes(),
+            keys_bytes: memory.keys_bytes,
+            plaintexts_bytes: memory.plaintexts_bytes,
+            ciphertexts_bytes: memory.ciphertexts_bytes,
+            scratch_bytes: memory.scratch_bytes,
+        }
+    }
+}
+
+/// The candidate's program; with `values`, ready to be encoded.
+pub fn lower_candidate(candidate: &Candidate, chain: &Chain, values: bool) -> Result<Lowered> {
+    let folded = Folded::new(&candidate.model, &candidate.configuration)?;
+    Ok(lower(&folded, &candidate.configuration, chain, values)?)
+}
+
+/// The parameters that a configuration asks for.
+pub fn parameters(configuration: &Configuration, insecure: bool) -> Result<Parameters> {
+    let mut literal = configuration.parameters.literal()?;
+    literal.allow_insecure = insecure;
+    Ok(Parameters::new(&literal)?)
+}
+
+fn price(program: &Program, chain: &Chain, model: &CostModel, threads: usize) -> Prices {
+    let mut layers_ms = vec![0.0; program.layers.len()];
+    let mut kinds_ms = BTreeMap::new();
+    let mut all = Latency::default();
+    for (layer, primitive, level) in program.primitives() {
+        let setting = chain.setting(level, threads);
+        let prediction = model.predict(&primitive, &setting);
+        layers_ms[layer] += prediction.median_ms;
+        *kinds_ms.entry(primitive.kind()).or_insert(0.0) += prediction.median_ms;
+        all.median_ms += prediction.median_ms;
+        all.low_ms += prediction.low_ms;
+        all.high_ms += prediction.high_ms;
+    }
+    Prices { layers_ms, kinds_ms, latency: all }
+}
+
+/// Predicted time of encoding plaintexts, in milliseconds: each on one thread, `threads` at a time.
+fn encode_ms<'a>(
+    plaintexts: impl Iterator<Item = &'a PlaintextSpec>,
+    chain: &Chain,
+    model: &CostModel,
+    threads: usize,
+) -> f64 {
+    let mut shapes: BTreeMap<(u32, usize, bool), u32> = BTreeMap::new();
+    for p in plaintexts {
+        let log_degree = p.degree(chain.slots).ilog2();
+        *shapes.entry((log_degree, p.level, p.extended)).or_default() += 1;
+    }
+    let price = |((log_n, level, extended), count): ((u32, usize, bool), u32)| {
+        let setting = Setting { log_n, ..chain.setting(level, 1) };
+        f64::from(count) * model.predict_encode(&setting, extended).median_ms
+    };
+    shapes.into_iter().map(price).sum::<f64>() / threads.max(1) as f64
+}

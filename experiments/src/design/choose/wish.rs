@@ -1,0 +1,172 @@
+//! What is asked of a search: options, and what they mean to it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use simulator::fold::ActivationMethod;
+use simulator::network::{LayerParameters, Model};
+use simulator::precision::Demand;
+use simulator::search::{Limits, Space};
+
+use crate::command::{PlaintextsArg, ResourceArgs, SearchArgs, SpaceArg};
+use crate::design::refine::Refine;
+use crate::design::shard::Shard;
+use crate::inputs::networks::Source;
+use crate::report::LeftOut;
+
+/// Bits of precision that logits must have, relative to the largest of an image: an error of 0.4 % of that.
+pub const MIN_BITS: f64 = 8.0;
+/// Bits by which a prediction of precision must exceed them. Three of four runs on the images that it is made on are that
+/// precise; of others, with errors of their encodings and keys that they happen to have, few are less so by more than half a
+/// bit (see the simulator's test of random networks). And the largest of a thousand Gaussian errors, ten logits of a hundred
+/// images, is 1.4 times that of forty: another half.
+const MARGIN_BITS: f64 = 1.0;
+/// Smallest scale looked at where squares are rescaled, in bits. Noise takes well over ten of them, so that fewer cannot
+/// leave logits with as many bits as they must have.
+const LEAST_SCALE_BITS: u32 = 26;
+
+/// What is asked of a search.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Variants to look at; all if empty.
+    pub variants: Vec<String>,
+    /// Largest loss of accuracy against the network's baseline variant.
+    pub max_drop: f64,
+    /// Where to look.
+    pub space: SpaceArg,
+    /// Ring degrees to look at, as base-2 logarithms; the space's own if empty.
+    pub log_n: Vec<u32>,
+    /// Most ciphertexts that the client sends for an image.
+    pub max_inputs: usize,
+    /// Most layers that only change a layout.
+    pub repacks: usize,
+    /// How precise logits must be.
+    pub precision: Demand,
+    /// How plaintexts are kept.
+    pub plaintexts: PlaintextsArg,
+    /// Whether a quick answer will do.
+    pub quick: bool,
+    /// If set, look at this many variants only, those with the fewest weights.
+    pub smallest: Option<usize>,
+    /// If set, the part of the variants to look at.
+    pub shard: Option<Shard>,
+    /// Most memory, in bytes.
+    pub memory_limit: u64,
+    /// Whether parameters may be insecure.
+    pub insecure: bool,
+    /// Threads to predict for.
+    pub threads: usize,
+    /// Journal to resume from and to append to.
+    pub journal: Option<PathBuf>,
+    /// Whether the fastest are chosen from by timing their instructions.
+    pub refine: Option<Refine>,
+}
+
+impl Wish {
+    /// From options.
+    pub fn new(search: &SearchArgs, resources: &ResourceArgs, threads: usize) -> Self {
+        Self {
+            variants: search.variant.clone(),
+            max_drop: search.max_drop,
+            space: search.space,
+            log_n: search.log_n.clone(),
+            max_inputs: usize::from(search.max_inputs),
+            repacks: usize::from(search.repacks),
+            precision: search.precision.demand(),
+            plaintexts: search.plaintexts,
+            quick: search.quick,
+            smallest: None,
+            shard: None,
+            memory_limit: resources.memory_limit(),
+            insecure: resources.allow_insecure,
+            threads,
+            journal: search.journal.clone(),
+            refine: None,
+        }
+    }
+
+    /// The same for one variant, whatever its accuracy.
+    pub fn only(&self, variant: &str) -> Self {
+        Self {
+            variants: vec![variant.into()],
+            max_drop: 1.0,
+            smallest: None,
+            shard: None,
+            ..self.clone()
+        }
+    }
+}
+
+impl Wish {
+    /// The variants to search, and those left out with the reason.
+    pub fn admissible(&self, source: &Source) -> Result<(Vec<String>, Vec<LeftOut>)> {
+        let reference = source.accuracy(source.baseline())?;
+        let all: Vec<String> =
+            if self.variants.is_empty() { source.variants() } else { self.variants.clone() };
+        let (mut names, mut left_out) = (Vec::new(), Vec::new());
+        for name in all {
+            let lost = reference.zip(source.accuracy(&name)?).map(|(r, own)| r - own);
+            match lost.filter(|lost| *lost > self.max_drop + 1e-12) {
+                Some(lost) => {
+                    let reason = format!("loses {:.2} points of accuracy", 100.0 * lost);
+                    left_out.push(LeftOut { name, reason });
+                }
+                None => names.push(name),
+            }
+        }
+        if let Some(most) = self.smallest {
+            let sizes =
+                names.iter().map(|n| Ok(weights(&source.model(n)?))).collect::<Result<Vec<_>>>()?;
+            let mut order: Vec<usize> = (0..names.len()).collect();
+            order.sort_by_key(|&k| sizes[k]);
+            let reason = format!("is not among the {most} variants with the fewest weights");
+            for &k in order.iter().skip(most) {
+                left_out.push(LeftOut { name: names[k].clone(), reason: reason.clone() });
+            }
+            names = order.iter().take(most).map(|&k| names[k].clone()).collect();
+        }
+        if let Some(shard) = self.shard {
+            names = shard.of(names);
+        }
+        Ok((names, left_out))
+    }
+
+    pub(super) fn space(&self, activations: ActivationMethod) -> Space {
+        let space = match self.space {
+            SpaceArg::Paper => Space::paper(),
+            SpaceArg::Full => Space::default(),
+        };
+        let log_n = if self.log_n.is_empty() { space.log_n } else { self.log_n.clone() };
+        // A large layer takes seconds to lower.
+        let keep = if self.quick { 1 } else { space.keep };
+        Space {
+            log_n,
+            activations,
+            max_inputs: self.max_inputs,
+            repacks: self.repacks,
+            quick: self.quick,
+            keep,
+            threads: self.threads,
+            min_scale_bits: LEAST_SCALE_BITS,
+            ..space
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            accuracy_drop: None,
+            memory_bytes: Some(self.memory_limit),
+            on_demand: self.plaintexts != PlaintextsArg::Stored,
+            precision: self.precision.plus(MARGIN_BITS),
+        }
+    }
+}
+
+/// Weights that are not zero.
+fn weights(model: &Model) -> usize {
+    let count = |parameters: &LayerParameters| match parameters {
+        LayerParameters::Linear { weight, .. } => weight.iter().filter(|w| **w != 0.0).count(),
+        _ => 0,
+    };
+    model.parameters.iter().map(count).sum()
+}

@@ -1,0 +1,8 @@
+//! Configurations before they run: asked for, found, priced.
+
+pub mod baseline_hear;
+pub mod candidate;
+pub mod choose;
+pub mod plan;
+pub mod refine;
+pub mod shard;

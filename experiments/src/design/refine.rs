@@ -1,0 +1,273 @@
+//! Predictions from times of a configuration's own instructions, measured on this machine.
+//!
+//! The profile predicts any instruction from the shapes it was made of; here the very instructions of a few good
+//! configurations are timed, each by itself, and their times are summed up. Times are kept, so that an instruction is timed
+//! once by a build of this program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use costmodel::measure::{self, Conduct, Passage, Request};
+use costmodel::timings::{Origin, Timings};
+use costmodel::{Caches, Machine};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use simulator::search::Evaluated;
+
+use crate::design::candidate::{Latency, Paper};
+use crate::design::choose::{self, Wish};
+use crate::inputs::networks::Source;
+use crate::machine::profiles::{self, Cost};
+use crate::machine::provenance::REVISION;
+use crate::process::cancel;
+use crate::process::exit::Failure;
+use crate::process::output::note;
+use crate::process::progress::Progress;
+
+/// How a search is refined.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Refine {
+    /// Configurations whose instructions are timed: the fastest by the profile.
+    pub configurations: usize,
+    /// Seconds of measuring for each.
+    pub seconds: f64,
+}
+
+/// One of the fastest configurations by the profile, priced by times of its own instructions.
+#[derive(Debug, Clone, Serialize)]
+pub struct Choice {
+    /// Its place by the profile alone, from 1.
+    pub profile_place: usize,
+    /// How plaintexts were kept: `stored` or `on-demand`.
+    pub plaintexts: &'static str,
+    /// The sum of its instructions' times: medians and quartiles. None where memory has no room to time one of them.
+    pub refined: Option<Latency>,
+    /// The configuration, and what the profile predicts.
+    pub evaluated: Evaluated,
+}
+
+/// Times of instructions, known and to be measured.
+pub struct Refiner {
+    timings: Timings,
+    caches: Caches,
+    /// Most memory, in bytes.
+    memory_limit: u64,
+}
+
+impl Refiner {
+    /// With the times that are kept for this machine and this build of the program.
+    ///
+    /// # Errors
+    /// A damaged file; what the system says.
+    pub fn open(memory_limit: u64) -> Result<Self> {
+        let machine = Machine::detect();
+        let path = profiles::refined_path(&machine)?;
+        let timings = Timings::open(Some(&path), Origin::new(&machine, build()?))?;
+        Ok(Self::new(timings, machine.caches, memory_limit))
+    }
+
+    /// With given times.
+    pub fn new(timings: Timings, caches: Caches, memory_limit: u64) -> Self {
+        Self { timings, caches, memory_limit }
+    }
+
+    /// The sum of the times of a configuration's instructions on so many threads: medians and quartiles; none while one
+    /// of them is unknown.
+    ///
+    /// # Errors
+    /// Those of the program's instructions.
+    pub fn latency(&self, paper: &Paper, threads: usize) -> Result<Option<Latency>> {
+        let mut all = Latency::default();
+        for passage in paper.passages(&self.caches)? {
+            let Some(time) = self.timings.get(&passage, &paper.params, threads) else {
+                return Ok(None);
+            };
+            all.median_ms += 1e-6 * time.median_ns;
+            all.low_ms += 1e-6 * time.low_quartile_ns;
+            all.high_ms += 1e-6 * time.high_quartile_ns;
+        }
+        Ok(Some(all))
+    }
+
+    /// Times the instructions of configurations that are not known yet, `seconds` for each configuration that has any.
+    ///
+    /// # Errors
+    /// Those of measuring; [`Failure::Interrupted`].
+    pub fn time<'a>(
+        &mut self,
+        papers: impl IntoIterator<Item = &'a Paper>,
+        threads: usize,
+        seconds: f64,
+    ) -> Result<()> {
+        // In the order of the configurations, so that time which runs out leaves whole ones.
+        let (mut unknown, mut keys) = (Vec::<(&Paper, Passage)>::new(), BTreeSet::new());
+        let mut configurations = 0_u32;
+        for paper in papers {
+            let before = unknown.len();
+            for passage in paper.passages(&self.caches)? {
+                let params = &paper.params;
+                if self.timings.get(&passage, params, threads).is_none()
+                    && keys.insert((params.fingerprint().0, passage.key(params, threads)))
+                {
+                    unknown.push((paper, passage));
+                }
+            }
+            configurations += u32::from(unknown.len() > before);
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let requests: Vec<Request<'_>> = unknown
+            .iter()
+            .map(|(paper, passage)| Request { params: &paper.params, passage })
+            .collect();
+        let conduct = Conduct {
+            threads,
+            caches: self.caches,
+            budget: Duration::try_from_secs_f64(seconds * f64::from(configurations))
+                .context("time for measuring instructions")?,
+            memory_bytes: self.memory_limit,
+        };
+        let progress = Progress::new(&format!(
+            "timing {} instructions of {configurations} configurations",
+            requests.len()
+        ));
+        let timings = &mut self.timings;
+        let too_large = measure::time(
+            &requests,
+            &conduct,
+            &mut |p| progress.set(p.fraction, ""),
+            cancel::flag(),
+            &mut |number, time| {
+                let Some(Request { params, passage }) = requests.get(number) else {
+                    return Ok(());
+                };
+                timings.add(passage, params, threads, time)
+            },
+        );
+        progress.finish();
+        let too_large = match too_large {
+            Err(costmodel::Error::Cancelled) => return Err(Failure::Interrupted.into()),
+            other => other.context("timing instructions")?,
+        };
+        if !too_large.is_empty() {
+            note(format_args!("memory has no room to time {} instructions", too_large.len()));
+        }
+        Ok(())
+    }
+
+    /// The fastest of some configurations by the profile, of those that execute the same only the first, in the order of the
+    /// times of their instructions, which are measured where they are unknown. Those that cannot be timed come last.
+    ///
+    /// # Errors
+    /// Those of lowering and of measuring.
+    pub fn rank(
+        &mut self,
+        source: &Source,
+        all: &[Evaluated],
+        wish: &Wish,
+        refine: Refine,
+        cost: &Cost,
+    ) -> Result<Vec<Choice>> {
+        let mut order: Vec<&Evaluated> = all.iter().collect();
+        order.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+        let mut models = BTreeMap::new();
+        let (mut papers, mut taken) = (Vec::new(), Vec::new());
+        let mut works = BTreeSet::new();
+        for (place, evaluated) in (1..).zip(order) {
+            cancel::check()?;
+            if papers.len() == refine.configurations {
+                break;
+            }
+            let configuration = evaluated.configuration.clone();
+            let variant = &configuration.variant;
+            let model = match models.get(variant) {
+                Some(model) => Arc::clone(model),
+                None => {
+                    let model = Arc::new(source.model(variant)?);
+                    models.insert(variant.clone(), Arc::clone(&model));
+                    model
+                }
+            };
+            let name = variant.clone();
+            let mut paper =
+                choose::paper_with(source, model, configuration, &name, wish.insecure, cost)?;
+            wish.plaintexts.choose(std::slice::from_mut(&mut paper), wish.memory_limit);
+            // Those that do the same with other scales take the same time.
+            let passages = paper.passages(&self.caches)?;
+            let key = |passage: &Passage| passage.key(&paper.params, cost.threads);
+            if works.insert(passages.iter().map(key).collect::<Vec<_>>()) {
+                papers.push(paper);
+                taken.push((place, evaluated));
+            }
+        }
+        drop(models);
+        self.time(&papers, cost.threads, refine.seconds)?;
+        let mut choices = Vec::new();
+        for (paper, (profile_place, evaluated)) in papers.iter().zip(taken) {
+            choices.push(Choice {
+                profile_place,
+                plaintexts: paper.plaintexts.name(),
+                refined: self.latency(paper, cost.threads)?,
+                evaluated: evaluated.clone(),
+            });
+        }
+        // Equal ones keep the profile's order.
+        let time = |c: &Choice| c.refined.map_or(f64::INFINITY, |latency| latency.median_ms);
+        choices.sort_by(|a, b| time(a).total_cmp(&time(b)));
+        Ok(choices)
+    }
+}
+
+/// Adds to configurations what their instructions' times say, where all are known.
+pub fn look_up(papers: &mut [Paper], threads: usize) {
+    let known = || -> Result<Option<Refiner>> {
+        match profiles::refined_path(&Machine::detect())?.is_file() {
+            true => Refiner::open(0).map(Some),
+            false => Ok(None),
+        }
+    };
+    let refined = known().and_then(|refiner| {
+        let Some(refiner) = refiner else { return Ok(()) };
+        for paper in papers {
+            paper.refined = refiner.latency(paper, threads)?;
+        }
+        Ok(())
+    });
+    // They are only told beside others.
+    if let Err(error) = refined {
+        note(format_args!("known times of instructions are not used: {error:#}"));
+    }
+}
+
+/// What tells this build of the program from others: its revision and its bytes.
+fn build() -> Result<String> {
+    let path = std::env::current_exe().context("finding this program's file")?;
+    Ok(format!("{REVISION} {}", digest(&path).context("reading this program's file")?))
+}
+
+/// The first half of a file's SHA-256, in hexadecimal digits.
+fn digest(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_sha_256() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(digest(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223");
+        assert!(build().unwrap().starts_with(REVISION));
+    }
+}

@@ -1,0 +1,235 @@
+//! Keys, encoded plaintexts and a first inference of one candidate.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use costmodel::load::{self, Watch};
+use engine::buffer::AlignedBuf;
+use engine::cipher::Ciphertext;
+use engine::serial;
+use runtime::client::{Client, Sizes};
+use runtime::server::Server;
+use runtime::{Compilation, compile};
+use serde::Serialize;
+use simulator::interpret::{NoiseModel, predict_precision};
+use simulator::lowering::Lowered;
+use simulator::precision::Precision;
+
+use super::{Checked, Outcome, Running, Sample, ms, timed};
+use crate::design::candidate::Paper;
+use crate::inputs::images::Pictures;
+use crate::machine::memory::Phase;
+use crate::process::cancel;
+use crate::process::exit::Failure;
+use crate::process::files::Counted;
+use crate::process::output::note;
+
+/// Images on which the precision of logits is predicted, the first ones.
+const PREDICTED_IMAGES: usize = 4;
+
+/// Seed of the noise that is simulated for that.
+const NOISE_SEED: u64 = 1;
+
+/// What preparing a candidate took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setup {
+    /// Lowering with plaintext values.
+    pub lower_ms: f64,
+    /// Generating the secret and the evaluation keys.
+    pub key_generation_ms: f64,
+    /// Planning, and encoding all plaintexts if they are stored.
+    pub prepare_ms: f64,
+    /// Most memory at once, from generating keys to the end of the first inference.
+    pub peak_memory_bytes: u64,
+    /// Keys and plaintexts alone, encoded or as values.
+    pub resident_bytes: u64,
+    /// Sizes of what client and server would send each other.
+    pub sent: Sent,
+    /// The same, known before anything was made.
+    pub predicted_sent: Sent,
+    /// Largest difference of a logit between the program run on plain numbers and the network itself, on one image.
+    pub clear_error: f64,
+    /// Predicted precision of the logits, on the first few images.
+    pub predicted_precision: Precision,
+}
+
+/// Bytes of what client and server send each other, as files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Evaluation keys, once.
+    pub evaluation_keys: u64,
+    /// An encrypted image.
+    pub upload: u64,
+    /// Its encrypted result.
+    pub download: u64,
+}
+
+impl Sent {
+    /// What a candidate would send.
+    fn predicted(paper: &Paper) -> Result<Self> {
+        let (spec, _) = compile(Compilation {
+            model: &paper.candidate.model,
+            params: &paper.params,
+            lowered: paper.lowered.clone(),
+            plaintexts: paper.plaintexts,
+            reach: None,
+        })?;
+        Ok(Self::of(&spec.sizes()?))
+    }
+
+    /// Of these sizes, with images encrypted under the secret key.
+    pub(crate) fn of(sizes: &Sizes) -> Self {
+        let Sizes { evaluation_keys, upload, download, .. } = *sizes;
+        Self { evaluation_keys, upload, download }
+    }
+}
+
+/// A candidate ready to run: client and server, in one process.
+pub struct Prepared {
+    paper: Paper,
+    setup: Setup,
+    client: Client,
+    server: Server,
+}
+
+/// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory. `plain` are the unencrypted
+/// network's results on the images.
+pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> Result<Running> {
+    let name = paper.candidate.name.clone();
+    let what = || format!("preparing {name}");
+    note(format_args!("preparing {name}: keys and plaintexts ..."));
+    let none = "there is no image to run on";
+    let (image, logits) = (images.image(0).context(none)?, plain.first().context(none)?);
+    // Blocks recycled from another candidate would be missing from this one's account.
+    AlignedBuf::release_pool();
+    let phase = Phase::begin();
+    let Paper { candidate, params, .. } = &paper;
+    let predicted_sent = Sent::predicted(&paper)?;
+    let (lowered, lower_ms) = timed(|| Checked::lower(candidate, params));
+    let lowered = lowered?;
+    if lowered.program.instructions != paper.lowered.program.instructions {
+        bail!(
+            "{name}: the program lowered with values is not the one that was priced; please report this"
+        );
+    }
+    let checked = Checked::new(candidate, params, lowered, &image, logits)?;
+    let clear_error = checked.clear_error;
+    let predicted_precision = predicted_precision(&paper, &checked.lowered, images, &plain)?;
+    let (spec, model) = checked.compile(candidate, params, paper.plaintexts)?;
+    let (client, secret_ms) = timed(|| Client::generate(spec));
+    let client = client?;
+    let (keys, keys_ms) = timed(|| client.evaluation_keys());
+    let keys = Arc::new(keys.with_context(what)?);
+    let evaluation_keys = serial::bytes_of_evaluation_keys(params, &keys);
+    let (server, prepare_ms) = timed(|| Server::new(model, keys, paper.plaintexts));
+    let server = server.with_context(what)?;
+    let execution = server.infer(client.encrypt(&image)?).with_context(what)?;
+    execution
+        .check(&paper.lowered.program)
+        .map_err(|error| Failure::Check(format!("{name}: {error}")))?;
+    let peak_memory_bytes = phase.peak_bytes() as u64;
+    let (upload, download) = sent(&client, image, &execution.outputs)?;
+    let setup = Setup {
+        lower_ms,
+        key_generation_ms: secret_ms + keys_ms,
+        prepare_ms,
+        peak_memory_bytes,
+        resident_bytes: server.resident_bytes() as u64,
+        sent: Sent { evaluation_keys, upload, download },
+        predicted_sent,
+        clear_error,
+        predicted_precision,
+    };
+    Ok((Prepared { paper, setup, client, server }, Vec::new(), plain))
+}
+
+/// Bytes of an image and of a result as they are sent.
+fn sent(client: &Client, image: Vec<f64>, result: &[Ciphertext]) -> Result<(u64, u64)> {
+    let mut upload = Counted::default();
+    client.write_images(&mut upload, [image].into_iter())?;
+    let mut download = Counted::default();
+    client.spec().results()?.begin(&mut download, 1)?;
+    for ciphertext in result {
+        serial::write_ciphertext(&mut download, &client.spec().params, ciphertext)?;
+    }
+    Ok((upload.bytes, download.bytes))
+}
+
+/// Predicts the precision of the logits by simulated noise. `plain` are the network's results on the images.
+fn predicted_precision(
+    paper: &Paper,
+    lowered: &Lowered,
+    images: &Pictures,
+    plain: &[Vec<f64>],
+) -> Result<Precision> {
+    let network = &paper.candidate.model.network;
+    let first: Vec<Vec<f64>> = (0..plain.len().min(PREDICTED_IMAGES))
+        .filter_map(|k| images.image(k))
+        .map(|image| network.normalise(&image))
+        .collect::<simulator::Result<_>>()?;
+    let (model, exact) = (NoiseModel::from(&paper.params), &plain[..first.len()]);
+    Ok(predict_precision(lowered, &model, &first, exact, NOISE_SEED)?)
+}
+
+impl Prepared {
+    /// What preparing it took.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// The candidate on paper.
+    pub fn paper(&self) -> &Paper {
+        &self.paper
+    }
+
+    /// Encrypts a raw image, runs the program in the current pool, decrypts the result; and again while other work
+    /// disturbed it and some of `repeats` are left.
+    pub(crate) fn infer(&self, image: &[f64], repeats: &mut usize) -> Result<Sample> {
+        let before = *repeats;
+        let (mut sample, _) = load::repeat(repeats, cancel::flag(), || {
+            let sample = self.attempt(image)?;
+            let load = sample.load;
+            anyhow::Ok((sample, load))
+        })?;
+        sample.repeats = before - *repeats;
+        Ok(sample)
+    }
+
+    fn attempt(&self, image: &[f64]) -> Result<Sample> {
+        let program = &self.paper.lowered.program;
+        let (inputs, encrypt_ms) = timed(|| self.client.encrypt(image));
+        let inputs = inputs?;
+        let watch = Watch::start(rayon::current_num_threads());
+        let (execution, run_ms) = timed(|| self.server.infer(inputs));
+        let load = watch.stop();
+        let execution =
+            execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
+        let encode_ms = execution.encode_times.iter().copied().map(ms).sum();
+        let (logits, decrypt_ms) = timed(|| self.client.decrypt(&execution.outputs));
+        let mut layers_ms = vec![0.0; program.layers.len()];
+        for (instruction, time) in program.instructions.iter().zip(&execution.times) {
+            layers_ms[instruction.layer] += ms(*time);
+        }
+        let mut kinds_ms = BTreeMap::new();
+        for (recorded, time) in execution.recorded.iter().zip(&execution.times) {
+            *kinds_ms.entry(recorded.primitive.kind()).or_insert(0.0) += ms(*time);
+        }
+        Ok(Sample {
+            encrypt_ms,
+            latency_ms: run_ms - encode_ms,
+            encode_ms,
+            decrypt_ms,
+            layers_ms,
+            kinds_ms,
+            load,
+            repeats: 0,
+            logits: logits?,
+        })
+    }
+
+    /// Drops keys and plaintexts and keeps what was found out.
+    pub(super) fn finish(self, samples: Vec<Sample>, plain: Vec<Vec<f64>>) -> Outcome {
+        Outcome { paper: self.paper, setup: self.setup, samples, plain }
+    }
+}
