@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use experiments::inputs::data::{self, Split};
 use experiments::inputs::networks::{Source, embedded};
 use experiments::inputs::sample;
-use experiments::report::argmax;
+use experiments::runs::statistics::argmax;
 use simulator::network::{Layer, LayerKind, LayerParameters, Model};
 
 fn root() -> PathBuf {

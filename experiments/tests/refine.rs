@@ -11,10 +11,13 @@ use costmodel::measure::Passage;
 use costmodel::point::Timing;
 use costmodel::timings::{Origin, Timings};
 use costmodel::{Caches, Machine};
-use experiments::command::{PlaintextsArg, SpaceArg};
+use experiments::design::candidate;
 use experiments::design::candidate::Paper;
-use experiments::design::choose::{self, Wish};
-use experiments::design::refine::{Choice, Refine, Refiner};
+use experiments::design::choose;
+use experiments::design::refine::{Choice, Refiner};
+use experiments::design::wish::Refine;
+use experiments::design::wish::Wish;
+use experiments::design::wish::{PlaintextsArg, SpaceArg};
 use experiments::inputs::networks::Source;
 use experiments::machine::profiles::{Calibration, Cost};
 use serde_json::Value;
@@ -183,7 +186,7 @@ impl Searched {
 
     fn paper(&self, choice: &Choice) -> Paper {
         let configuration = choice.evaluated.configuration.clone();
-        choose::paper(&self.source, configuration, "it", false, &self.cost).unwrap()
+        candidate::paper(&self.source, configuration, "it", false, &self.cost).unwrap()
     }
 }
 

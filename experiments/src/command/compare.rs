@@ -8,7 +8,8 @@ use costmodel::Machine;
 
 use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
 use super::run::{Baselines, Job, Output};
-use crate::design::choose::{self, Wish};
+use crate::design::choose;
+use crate::design::wish::Wish;
 use crate::inputs::images;
 use crate::process::output::note;
 
@@ -71,7 +72,7 @@ impl CompareArgs {
             images::load(&source.network, self.data.as_deref(), self.images as usize, self.seed)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
         let refine = self.refine.optional();
-        let wish = Wish { refine, ..Wish::new(&self.search, &self.resources, threads) };
+        let wish = Wish { refine, ..self.search.wish(&self.resources, threads) };
         let (variants, left_out) = wish.admissible(&source)?;
         for left in left_out {
             note(format_args!("{} is not run: it {}", left.name, left.reason));

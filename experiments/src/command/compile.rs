@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::options::{NetworkArgs, PlaintextsArg, ResourceArgs};
+use super::options::{NetworkArgs, ResourceArgs};
 use super::parties::{CLIENT, MODEL, note_written};
 use super::run::read_configuration;
 use crate::design::candidate::{self, Candidate};
 use crate::design::plan::PlanFolder;
+use crate::design::wish::PlaintextsArg;
 use crate::inputs::images;
 use crate::machine::memory::show_bytes;
 use crate::process::cancel;

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::parties::{ClientArgs, SECRET, read};
 use crate::process::files;
 use crate::process::output::{self, note};
-use crate::report::{ImageResult, csv};
+use crate::report::csv;
 use crate::runs::execute::timed;
+use crate::runs::image_result::ImageResult;
 
 /// Decrypt results: logits and classes
 ///

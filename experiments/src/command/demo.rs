@@ -7,9 +7,12 @@ use costmodel::measure::Plan;
 use simulator::precision::Demand;
 
 use super::calibrate::{calibrate, default_threads};
-use super::options::{MachineArgs, PlaintextsArg, RefineArgs, ResourceArgs, SpaceArg, fraction};
+use super::options::{MachineArgs, RefineArgs, ResourceArgs, fraction};
 use super::run::{Baselines, Job, Output};
-use crate::design::choose::{self, Wish};
+use crate::design::choose;
+use crate::design::wish;
+use crate::design::wish::Wish;
+use crate::design::wish::{PlaintextsArg, SpaceArg};
 use crate::inputs::images;
 use crate::inputs::networks::Source;
 use crate::machine::profiles::{self, Calibration};
@@ -68,7 +71,7 @@ impl DemoArgs {
             log_n: vec![RING],
             max_inputs: MAX_INPUTS,
             repacks: 0,
-            precision: Demand::Relative(choose::MIN_BITS),
+            precision: Demand::Relative(wish::MIN_BITS),
             plaintexts: PlaintextsArg::Auto,
             quick: false,
             smallest: Some(VARIANTS),

@@ -11,10 +11,11 @@ use runtime::server::{CompiledModel, Server};
 use serde::Serialize;
 use simulator::program::PlaintextForm;
 
-use super::options::{PlaintextsArg, ResourceArgs};
+use super::options::ResourceArgs;
 use super::parties::{
     KEYS, MODEL, beside, check_writable, is_stream, note_written, read, read_whole, write,
 };
+use crate::design::wish::PlaintextsArg;
 use crate::machine::memory::{self, show_bytes};
 use crate::process::cancel;
 use crate::process::output::{self, note};

@@ -33,8 +33,8 @@ pub use infer::InferArgs;
 pub use keygen::KeygenArgs;
 pub use merge::MergeArgs;
 pub use options::{
-    FamilyArg, MachineArgs, MemoryArgs, NetworkArgs, PatternArgs, PlaintextsArg, RefineArgs,
-    ResourceArgs, SearchArgs, SpaceArg,
+    FamilyArg, MachineArgs, MemoryArgs, NetworkArgs, PatternArgs, RefineArgs, ResourceArgs,
+    SearchArgs,
 };
 pub use parties::ClientArgs;
 pub use run::RunArgs;

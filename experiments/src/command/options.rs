@@ -9,12 +9,10 @@ use costmodel::Machine;
 use simulator::network::Network;
 use simulator::pattern::Family;
 use simulator::precision::Demand;
-use simulator::program::PlaintextForm;
 
-use crate::design::candidate::Paper;
-use crate::design::choose;
 use crate::design::plan::{PatternWish, read_scores};
-use crate::design::refine::Refine;
+use crate::design::wish;
+use crate::design::wish::{PlaintextsArg, Refine, SpaceArg, Wish};
 use crate::inputs::networks::Source;
 use crate::inputs::onnx::{Activations, Options};
 use crate::machine::memory::{self, parse_bytes, show_bytes};
@@ -158,68 +156,6 @@ pub fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// How plaintexts are kept in a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PlaintextsArg {
-    /// Encoded once, before the first image
-    Stored,
-    /// As values, encoded again for every image whenever an instruction needs them: a few times less memory
-    OnDemand,
-    /// Stored if that fits the memory limit, else on demand
-    Auto,
-}
-
-impl PlaintextsArg {
-    /// The forms that it allows, the one to prefer first; there is one at least.
-    pub fn forms(self) -> &'static [PlaintextForm] {
-        let (stored, on_demand) = const { PlaintextForm::ALL.split_at(1) };
-        match self {
-            Self::Stored => stored,
-            Self::OnDemand => on_demand,
-            Self::Auto => &PlaintextForm::ALL,
-        }
-    }
-
-    /// The first of [`Self::forms`] whose bytes, by `memory`, are within a limit; the last where none is.
-    pub fn fitting(self, memory: impl Fn(PlaintextForm) -> u64, limit: u64) -> PlaintextForm {
-        let forms = self.forms();
-        let fits = forms.iter().find(|form| memory(**form) <= limit);
-        *fits.unwrap_or(&forms[forms.len() - 1])
-    }
-
-    /// Chooses the forms of what is run side by side, given the bytes that are left for it: the first of [`Self::forms`], but
-    /// then a further one, first where most can be saved, until all fits or nothing is left to save.
-    pub fn choose(self, papers: &mut [Paper], available: u64) {
-        let forms = self.forms();
-        let last = forms[forms.len() - 1];
-        papers.iter_mut().for_each(|p| p.set_plaintexts(forms[0]));
-        let saved =
-            |p: &Paper| p.memory.total_bytes.saturating_sub(p.memory_with(last).total_bytes);
-        while total_bytes(papers) > available {
-            let Some(paper) = papers.iter_mut().max_by_key(|p| saved(p)) else { break };
-            let at = forms.iter().position(|form| *form == paper.plaintexts);
-            match at.and_then(|at| forms.get(at + 1)) {
-                Some(next) if saved(paper) > 0 => paper.set_plaintexts(*next),
-                _ => break,
-            }
-        }
-    }
-}
-
-/// Predicted memory of what is run side by side.
-pub fn total_bytes(papers: &[Paper]) -> u64 {
-    papers.iter().map(|p| p.memory.total_bytes).sum()
-}
-
-/// Where the search may look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SpaceArg {
-    /// Raster and group-interleaved layouts, as in the paper
-    Paper,
-    /// Everything that the lowering knows
-    Full,
-}
-
 /// What the search is for.
 #[derive(Debug, Clone, Args)]
 pub struct SearchArgs {
@@ -325,7 +261,7 @@ impl PatternArgs {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct PrecisionArgs {
     /// Fewest bits of precision of the logits, relative to the largest logit of an image: so many that its class stays
-    #[arg(long, value_name = "BITS", default_value_t = choose::MIN_BITS, value_parser = finite, allow_hyphen_values = true)]
+    #[arg(long, value_name = "BITS", default_value_t = wish::MIN_BITS, value_parser = finite, allow_hyphen_values = true)]
     pub min_precision: f64,
     /// Count those bits after the binary point, whatever the size of the logits
     #[arg(long)]
@@ -371,6 +307,28 @@ impl RefineArgs {
 }
 
 impl SearchArgs {
+    /// What they ask for, together with resources.
+    pub fn wish(&self, resources: &ResourceArgs, threads: usize) -> Wish {
+        Wish {
+            variants: self.variant.clone(),
+            max_drop: self.max_drop,
+            space: self.space,
+            log_n: self.log_n.clone(),
+            max_inputs: usize::from(self.max_inputs),
+            repacks: usize::from(self.repacks),
+            precision: self.precision.demand(),
+            plaintexts: self.plaintexts,
+            quick: self.quick,
+            smallest: None,
+            shard: None,
+            memory_limit: resources.memory_limit(),
+            insecure: resources.allow_insecure,
+            threads,
+            journal: self.journal.clone(),
+            refine: None,
+        }
+    }
+
     /// Checks, before any work, that the journal can be written.
     pub fn check_files(&self) -> Result<()> {
         self.journal.as_deref().map_or(Ok(()), files::check_appendable)

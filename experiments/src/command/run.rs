@@ -8,14 +8,16 @@ use clap::{Args, ValueEnum};
 use costmodel::Machine;
 use simulator::config::Configuration;
 
-use super::options::{
-    MachineArgs, NetworkArgs, PlaintextsArg, RefineArgs, ResourceArgs, SearchArgs, total_bytes,
-};
+use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
 use crate::design::baseline_hear::Room;
+use crate::design::candidate;
+use crate::design::candidate::LeftOut;
 use crate::design::candidate::Paper;
-use crate::design::choose::{self, Prices, Wish};
+use crate::design::choose::{self, Prices};
 use crate::design::plan::PlanFolder;
 use crate::design::refine::Refiner;
+use crate::design::wish::Wish;
+use crate::design::wish::{PlaintextsArg, total_bytes};
 use crate::design::{baseline_hear, refine};
 use crate::inputs::images::{self, Pictures};
 use crate::inputs::networks::Source;
@@ -25,7 +27,7 @@ use crate::machine::provenance::Provenance;
 use crate::process::exit::Failure;
 use crate::process::output::{self, note};
 use crate::process::{cancel, files};
-use crate::report::{Circumstances, LeftOut, RunReport, csv, html, plot, print};
+use crate::report::{Circumstances, RunReport, csv, html, plot, print};
 use crate::runs::execute;
 
 /// Run a configuration on really encrypted images, beside dense baselines
@@ -128,7 +130,7 @@ impl RunArgs {
         let calibration = self.machine.calibration(&machine)?;
         let cost = calibration.cost(threads)?;
         let refine = self.refine.optional();
-        let wish = Wish { refine, ..Wish::new(&self.search, &self.resources, threads) };
+        let wish = Wish { refine, ..self.search.wish(&self.resources, threads) };
         let configuration = match (configuration, &plan) {
             (Some(found), Some(_)) => {
                 let prices = Prices { pricer: &cost.raw, name: &cost.name };
@@ -137,7 +139,7 @@ impl RunArgs {
             (given, _) => given,
         };
         let chosen = match configuration {
-            Some(configuration) => choose::paper(
+            Some(configuration) => candidate::paper(
                 &source,
                 configuration,
                 "configuration",

@@ -10,10 +10,11 @@ use simulator::search::Evaluated;
 
 use super::options::{MachineArgs, NetworkArgs, PatternArgs, RefineArgs, ResourceArgs, SearchArgs};
 use super::plans;
-use crate::design::choose::{self, Found, Prices, Wish};
+use crate::design::choose::{self, Found, Prices};
 use crate::design::plan::{self, PlansFound};
 use crate::design::refine::Choice;
 use crate::design::shard::Shard;
+use crate::design::wish::Wish;
 use crate::machine::memory::show_bytes;
 use crate::machine::provenance::Provenance;
 use crate::process::{files, output};
@@ -99,7 +100,7 @@ impl SearchCommandArgs {
         self.resources.memory.check_network(&source.network, threads)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
         let refine = (!self.no_refine && self.shard.is_none()).then(|| self.refine.usual());
-        let wish = Wish::new(&self.search, &self.resources, threads);
+        let wish = self.search.wish(&self.resources, threads);
         let wish = Wish { refine, shard: self.shard, ..wish };
         let found = choose::search(&source, &wish, &cost)?;
         // What is best is told once all parts are together.
@@ -130,7 +131,7 @@ impl SearchCommandArgs {
         self.resources.memory.check_network(&source.network, threads)?;
         let patterns = self.patterns.wish(&source, self.search.max_drop)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
-        let wish = Wish::new(&self.search, &self.resources, threads);
+        let wish = self.search.wish(&self.resources, threads);
         let prices = Prices { pricer: &cost.raw, name: &cost.name };
         let (planned, found) = choose::plans(&source, &wish, &patterns, prices)?;
         let best = found.fastest()?;

@@ -9,8 +9,10 @@ use costmodel::Machine;
 use simulator::precision::Demand;
 
 use super::demo::MAX_INPUTS;
-use super::options::{PlaintextsArg, ResourceArgs, SpaceArg, finite, seconds};
-use crate::design::choose::Wish;
+use super::options::{ResourceArgs, finite, seconds};
+use crate::design::candidate::LeftOut;
+use crate::design::wish::Wish;
+use crate::design::wish::{PlaintextsArg, SpaceArg};
 use crate::inputs::images;
 use crate::inputs::networks::{self, Source};
 use crate::machine::profiles;
@@ -19,7 +21,7 @@ use crate::machine::provenance::{Provenance, REVISION};
 use crate::process::exit::Failure;
 use crate::process::output::{self, note};
 use crate::process::{cancel, files};
-use crate::report::{LeftOut, ValidationReport, html, scatter};
+use crate::report::{ValidationReport, html, scatter};
 use crate::runs::validate::{self, Asked, Drawn, Job, Journal, Network, Summary};
 
 /// Say how good predictions of whole runs are, on configurations drawn at random

@@ -23,13 +23,12 @@ use simulator::network::Model;
 use simulator::program::{PlaintextForm, Program};
 use simulator::search::price_program;
 
-use crate::design::candidate::{Candidate, Paper};
+use crate::design::candidate::{Candidate, LeftOut, Paper};
 use crate::machine::memory::show_bytes;
 use crate::machine::profiles::Cost;
-use crate::report::LeftOut;
 use raster::Raster;
 
-pub use shares::{Shares, shares};
+pub use shares::shares;
 
 /// Bits of the scale. HEAR's own 31 bits hold smaller values than trained networks have here.
 const SCALE_BITS: u32 = 33;

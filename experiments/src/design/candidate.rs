@@ -15,9 +15,8 @@ use simulator::lowering::{Lowered, lower};
 use simulator::network::Model;
 use simulator::program::{PlaintextForm, PlaintextSpec, Program};
 
-use crate::design::baseline_hear::Shares;
+use crate::inputs::networks::Source;
 use crate::machine::profiles::Cost;
-use crate::report::LeftOut;
 
 /// A configuration to run, with the network it belongs to.
 #[derive(Debug, Clone)]
@@ -64,6 +63,29 @@ pub struct PaperLayer {
     pub products: usize,
     /// Predicted time, without encoding.
     pub predicted_ms: f64,
+}
+
+/// A variant, a baseline or a form of one that was not searched or run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Shares of a baseline's predicted time, in milliseconds, as calibrated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Shares {
+    /// What its number of digits costs: its predicted time less that of the same instructions, on the same ring and with the
+    /// same levels, with the best number of special primes, 1 to 8, each with digits of as many limbs, that is secure there.
+    pub digit_choice_ms: f64,
+    /// Reading encoded plaintexts from memory: the cost model's term for bytes of plaintexts, of all instructions. Neither
+    /// arithmetic on them is part of it, nor encoding them where that is done on demand.
+    pub plaintext_reading_ms: f64,
+    /// Multiplying plaintexts and ciphertexts, and adding the products up: the cost model's term for such products, of the
+    /// instructions that have plaintext factors. Reading them is not part of it.
+    pub plaintext_products_ms: f64,
 }
 
 /// A predicted time with its interval.
@@ -214,6 +236,32 @@ impl PredictedMemory {
             scratch_bytes: memory.scratch_bytes,
         }
     }
+}
+
+/// A configuration with the weights of its variant, priced.
+pub fn paper(
+    source: &Source,
+    configuration: Configuration,
+    name: &str,
+    insecure: bool,
+    cost: &Cost,
+) -> Result<Paper> {
+    let model = Arc::new(source.model(&configuration.variant)?);
+    paper_with(source, model, configuration, name, insecure, cost)
+}
+
+/// [`paper`], given the network with those weights.
+pub fn paper_with(
+    source: &Source,
+    model: Arc<Model>,
+    configuration: Configuration,
+    name: &str,
+    insecure: bool,
+    cost: &Cost,
+) -> Result<Paper> {
+    let recorded_accuracy = source.accuracy(&configuration.variant)?;
+    let candidate = Candidate { name: name.into(), model, recorded_accuracy, configuration };
+    Paper::new(candidate, cost, insecure)
 }
 
 /// The candidate's program; with `values`, ready to be encoded.

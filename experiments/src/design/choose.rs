@@ -1,31 +1,25 @@
 //! Finding configurations: carrying a wish to the search, and its answers as candidates on paper.
 
-mod wish;
-
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
-use simulator::network::Model;
 use simulator::search::{
     Candidate, Evaluated, Journal, Limits, Obstacle, Plans, Pricer, Search, Space, Watch,
     pareto_front,
 };
 
-use crate::design::candidate::{self, Paper};
+use crate::design::candidate::{LeftOut, Paper, paper};
 use crate::design::plan::{PatternWish, Planned, PlansFound};
 use crate::design::refine::{Choice, Refiner};
+use crate::design::wish::Wish;
 use crate::inputs::images;
 use crate::inputs::networks::Source;
 use crate::machine::profiles::Cost;
 use crate::process::cancel;
 use crate::process::progress::Progress;
-use crate::report::LeftOut;
-
-pub use wish::{MIN_BITS, Wish};
 
 /// Numbers of special primes, which are limbs of a key-switching digit as well, up to ring degrees of 2^15; and beyond,
 /// where there is room for many, and few digits keep the keys small.
@@ -303,31 +297,4 @@ pub fn fastest(source: &Source, wish: &Wish, cost: &Cost) -> Result<Paper> {
     let found = search(source, wish, cost)?;
     let configuration = found.fastest()?.configuration.clone();
     paper(source, configuration, "chosen", wish.insecure, cost)
-}
-
-/// A configuration with the weights of its variant, priced.
-pub fn paper(
-    source: &Source,
-    configuration: Configuration,
-    name: &str,
-    insecure: bool,
-    cost: &Cost,
-) -> Result<Paper> {
-    let model = Arc::new(source.model(&configuration.variant)?);
-    paper_with(source, model, configuration, name, insecure, cost)
-}
-
-/// [`paper`], given the network with those weights.
-pub fn paper_with(
-    source: &Source,
-    model: Arc<Model>,
-    configuration: Configuration,
-    name: &str,
-    insecure: bool,
-    cost: &Cost,
-) -> Result<Paper> {
-    let recorded_accuracy = source.accuracy(&configuration.variant)?;
-    let candidate =
-        candidate::Candidate { name: name.into(), model, recorded_accuracy, configuration };
-    Paper::new(candidate, cost, insecure)
 }

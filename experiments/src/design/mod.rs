@@ -6,3 +6,4 @@ pub mod choose;
 pub mod plan;
 pub mod refine;
 pub mod shard;
+pub mod wish;

@@ -19,8 +19,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use simulator::search::Evaluated;
 
+use crate::design::candidate;
 use crate::design::candidate::{Latency, Paper};
-use crate::design::choose::{self, Wish};
+use crate::design::wish::{Refine, Wish};
 use crate::inputs::networks::Source;
 use crate::machine::profiles::{self, Cost};
 use crate::machine::provenance::REVISION;
@@ -28,15 +29,6 @@ use crate::process::cancel;
 use crate::process::exit::Failure;
 use crate::process::output::note;
 use crate::process::progress::Progress;
-
-/// How a search is refined.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Refine {
-    /// Configurations whose instructions are timed: the fastest by the profile.
-    pub configurations: usize,
-    /// Seconds of measuring for each.
-    pub seconds: f64,
-}
 
 /// One of the fastest configurations by the profile, priced by times of its own instructions.
 #[derive(Debug, Clone, Serialize)]
@@ -196,7 +188,7 @@ impl Refiner {
             };
             let name = variant.clone();
             let mut paper =
-                choose::paper_with(source, model, configuration, &name, wish.insecure, cost)?;
+                candidate::paper_with(source, model, configuration, &name, wish.insecure, cost)?;
             wish.plaintexts.choose(std::slice::from_mut(&mut paper), wish.memory_limit);
             // Those that do the same with other scales take the same time.
             let passages = paper.passages(&self.caches)?;

@@ -1,35 +1,31 @@
 //! What a run found out: as one JSON object, as text, as a picture, as a page.
 
-mod disturbance;
 pub mod html;
 mod logits;
 mod plot;
 mod scatter;
-mod statistics;
 mod text;
 mod validation;
-mod verdict;
 
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 
-use crate::design::baseline_hear::Shares;
-use crate::design::candidate::{Latency, PredictedMemory};
+use crate::design::candidate::{Latency, LeftOut, PredictedMemory, Shares};
 use crate::machine::memory;
 use crate::machine::provenance::Provenance;
+use crate::runs::disturbance::Disturbance;
 use crate::runs::execute::{Outcome, Sent};
+use crate::runs::image_result::ImageResult;
+use crate::runs::statistics::{argmax, median, quantile};
+use crate::runs::verdict::{MOST_BITS, Verdict};
 
-pub use disturbance::Disturbance;
-pub use logits::{ImageResult, csv};
+pub use logits::csv;
 pub use plot::plot;
 pub use scatter::scatter;
-pub use statistics::{argmax, largest_difference, median, quantile};
 pub use text::{comparison, percent, print, table};
 pub use validation::ValidationReport;
-use verdict::MOST_BITS;
-pub use verdict::Verdict;
 
 /// One layer of a candidate.
 #[derive(Debug, Clone, Serialize)]
@@ -150,15 +146,6 @@ pub struct BaselineReport {
     /// The baseline itself.
     #[serde(flatten)]
     pub candidate: CandidateReport,
-}
-
-/// A baseline, or a form of one, that was not run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
-    /// Name.
-    pub name: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// A whole run.

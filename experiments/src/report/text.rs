@@ -7,8 +7,9 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 
-use super::{BaselineReport, CandidateReport, Disturbance, RunReport};
+use super::{BaselineReport, CandidateReport, RunReport};
 use crate::machine::memory::show_bytes;
+use crate::runs::disturbance::Disturbance;
 
 /// The report as text.
 pub fn print(report: &RunReport) -> String {

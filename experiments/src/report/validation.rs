@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::text::{percent, table};
-use super::{Disturbance, LeftOut};
+use crate::design::candidate::LeftOut;
 use crate::machine::provenance::Provenance;
+use crate::runs::disturbance::Disturbance;
 use crate::runs::validate::{
     Errors, Executed, Group, KindSum, LatencySummary, Measured, Row, Summary,
 };

@@ -10,7 +10,8 @@ use simulator::network::{LayerKind, Model, OUTPUT, larger, largest};
 use crate::inputs::images::Pictures;
 use crate::process::cancel;
 use crate::process::progress::Progress;
-use crate::report::{ImageResult, argmax};
+use crate::runs::image_result::ImageResult;
+use crate::runs::statistics::argmax;
 
 /// The largest value seen somewhere, beside the bound that the weights give for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,6 +1,10 @@
 //! Networks that run, encrypted or not, and what is measured of them.
 
+pub mod disturbance;
 pub mod evaluate;
 pub mod execute;
+pub mod image_result;
 pub mod record;
+pub mod statistics;
 pub mod validate;
+pub mod verdict;

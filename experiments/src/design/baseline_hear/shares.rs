@@ -3,27 +3,12 @@
 use anyhow::Result;
 use costmodel::Primitive;
 use costmodel::work::Feature;
-use serde::Serialize;
 use simulator::chain::Chain;
 use simulator::config::ParameterChoice;
 
 use super::MOST_SPECIAL;
-use crate::design::candidate::Paper;
+use crate::design::candidate::{Paper, Shares};
 use crate::machine::profiles::Cost;
-
-/// Shares of a baseline's predicted time, in milliseconds, as calibrated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Shares {
-    /// What its number of digits costs: its predicted time less that of the same instructions, on the same ring and with the
-    /// same levels, with the best number of special primes, 1 to 8, each with digits of as many limbs, that is secure there.
-    pub digit_choice_ms: f64,
-    /// Reading encoded plaintexts from memory: the cost model's term for bytes of plaintexts, of all instructions. Neither
-    /// arithmetic on them is part of it, nor encoding them where that is done on demand.
-    pub plaintext_reading_ms: f64,
-    /// Multiplying plaintexts and ciphertexts, and adding the products up: the cost model's term for such products, of the
-    /// instructions that have plaintext factors. Reading them is not part of it.
-    pub plaintext_products_ms: f64,
-}
 
 /// Shares of a program's predicted time.
 ///

@@ -8,7 +8,7 @@ use super::markup::{Markup, tag};
 use super::picture::picture;
 use super::table::table;
 use crate::inputs::images::Pictures;
-use crate::report::ImageResult;
+use crate::runs::image_result::ImageResult;
 
 /// Images shown for each way of being bad.
 const SHOWN: usize = 8;

@@ -51,7 +51,7 @@ impl Checked {
         let (outputs, reach) = run_measured(program, &[&slots])?;
         program.check_room(|v| reach[v], 0.0, &Chain::from(params))?;
         let logits = lowered.decode(&outputs[0])?;
-        let error = crate::report::largest_difference(&logits, plain);
+        let error = crate::runs::statistics::largest_difference(&logits, plain);
         let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
         // Where logits are infinite, so are the error and what would be tolerated.
         if !error.is_finite() || error > CLEAR_TOLERANCE * largest {

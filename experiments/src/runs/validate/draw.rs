@@ -12,8 +12,10 @@ use simulator::search::Evaluated;
 
 use super::Drawn;
 use super::bent::Bent;
-use crate::command::SpaceArg;
-use crate::design::choose::{self, Prices, Wish};
+use crate::design::candidate;
+use crate::design::choose::{self, Prices};
+use crate::design::wish::SpaceArg;
+use crate::design::wish::Wish;
 use crate::inputs::networks::Source;
 use crate::machine::profiles::Cost;
 use crate::process::cancel;
@@ -146,7 +148,8 @@ fn papers(
         cancel::check()?;
         let Asked { source, wish, cost, .. } = asked;
         let (model, configuration) = (Arc::clone(&model), evaluated.configuration);
-        let paper = choose::paper_with(source, model, configuration, "drawn", wish.insecure, cost)?;
+        let paper =
+            candidate::paper_with(source, model, configuration, "drawn", wish.insecure, cost)?;
         let limit = asked.wish.memory_limit;
         let fits = |form: &PlaintextForm| paper.memory_with(*form).total_bytes <= limit;
         let forms = asked.wish.plaintexts.forms();

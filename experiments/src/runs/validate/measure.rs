@@ -9,8 +9,8 @@ use simulator::network::Model;
 use simulator::precision::Demand;
 
 use super::{Drawn, Executed, Journal, KindTimes, Measured};
+use crate::design::candidate;
 use crate::design::candidate::{Latency, Paper, Prices};
-use crate::design::choose;
 use crate::design::refine::Refiner;
 use crate::inputs::images::Pictures;
 use crate::inputs::networks::Source;
@@ -20,8 +20,10 @@ use crate::process::cancel;
 use crate::process::exit::Failure;
 use crate::process::output::note;
 use crate::process::progress::Progress;
-use crate::report::{Disturbance, Verdict, median};
+use crate::runs::disturbance::Disturbance;
 use crate::runs::execute::{self, Prepared, Sample};
+use crate::runs::statistics::median;
+use crate::runs::verdict::Verdict;
 
 /// Images of a configuration that only warm up.
 const WARM_UP: usize = 1;
@@ -198,8 +200,14 @@ impl Job<'_> {
         };
         let cost = self.costs.iter().max_by_key(|cost| cost.threads);
         let cost = cost.context("there is no number of threads")?;
-        let mut paper =
-            choose::paper_with(source, model, configuration, &drawn.name(), self.insecure, cost)?;
+        let mut paper = candidate::paper_with(
+            source,
+            model,
+            configuration,
+            &drawn.name(),
+            self.insecure,
+            cost,
+        )?;
         paper.set_plaintexts(drawn.plaintexts);
         Ok(paper)
     }

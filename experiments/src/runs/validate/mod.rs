@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use simulator::config::Configuration;
 use simulator::program::PlaintextForm;
 
-use crate::report::{Disturbance, Verdict};
+use crate::runs::disturbance::Disturbance;
+use crate::runs::verdict::Verdict;
 
 pub use draw::{Asked, draw};
 pub use journal::Journal;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{Executed, Measured};
-use crate::report::{Disturbance, median, quantile};
+use crate::runs::disturbance::Disturbance;
+use crate::runs::statistics::{median, quantile};
 
 /// Fewest configurations whose order says something.
 const LEAST_RANKED: usize = 3;

@@ -1,8 +1,8 @@
 //! Tests of [`super`].
 
 use super::*;
-use crate::report::Verdict;
 use crate::runs::validate::{Drawn, KindTimes};
+use crate::runs::verdict::Verdict;
 
 /// A configuration executed with one and two threads: (predicted, measured) of each.
 fn executed(network: &str, times: [(f64, f64); 2]) -> Executed {

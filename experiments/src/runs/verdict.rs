@@ -7,7 +7,7 @@ use super::statistics::Classes;
 use crate::runs::execute::Sample;
 
 /// Bits reported of results without any error: those of a double.
-pub(super) const MOST_BITS: f64 = 53.0;
+pub const MOST_BITS: f64 = 53.0;
 
 /// Encrypted results beside those of the same network unencrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

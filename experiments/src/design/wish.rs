@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use simulator::fold::ActivationMethod;
 use simulator::network::{LayerParameters, Model};
 use simulator::precision::Demand;
+use simulator::program::PlaintextForm;
 use simulator::search::{Limits, Space};
 
-use crate::command::{PlaintextsArg, ResourceArgs, SearchArgs, SpaceArg};
-use crate::design::refine::Refine;
+use crate::design::candidate::{LeftOut, Paper};
+
 use crate::design::shard::Shard;
 use crate::inputs::networks::Source;
-use crate::report::LeftOut;
 
 /// Bits of precision that logits must have, relative to the largest of an image: an error of 0.4 % of that.
 pub const MIN_BITS: f64 = 8.0;
@@ -24,6 +25,77 @@ const MARGIN_BITS: f64 = 1.0;
 /// Smallest scale looked at where squares are rescaled, in bits. Noise takes well over ten of them, so that fewer cannot
 /// leave logits with as many bits as they must have.
 const LEAST_SCALE_BITS: u32 = 26;
+
+/// How plaintexts are kept in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlaintextsArg {
+    /// Encoded once, before the first image
+    Stored,
+    /// As values, encoded again for every image whenever an instruction needs them: a few times less memory
+    OnDemand,
+    /// Stored if that fits the memory limit, else on demand
+    Auto,
+}
+
+impl PlaintextsArg {
+    /// The forms that it allows, the one to prefer first; there is one at least.
+    pub fn forms(self) -> &'static [PlaintextForm] {
+        let (stored, on_demand) = const { PlaintextForm::ALL.split_at(1) };
+        match self {
+            Self::Stored => stored,
+            Self::OnDemand => on_demand,
+            Self::Auto => &PlaintextForm::ALL,
+        }
+    }
+
+    /// The first of [`Self::forms`] whose bytes, by `memory`, are within a limit; the last where none is.
+    pub fn fitting(self, memory: impl Fn(PlaintextForm) -> u64, limit: u64) -> PlaintextForm {
+        let forms = self.forms();
+        let fits = forms.iter().find(|form| memory(**form) <= limit);
+        *fits.unwrap_or(&forms[forms.len() - 1])
+    }
+
+    /// Chooses the forms of what is run side by side, given the bytes that are left for it: the first of [`Self::forms`], but
+    /// then a further one, first where most can be saved, until all fits or nothing is left to save.
+    pub fn choose(self, papers: &mut [Paper], available: u64) {
+        let forms = self.forms();
+        let last = forms[forms.len() - 1];
+        papers.iter_mut().for_each(|p| p.set_plaintexts(forms[0]));
+        let saved =
+            |p: &Paper| p.memory.total_bytes.saturating_sub(p.memory_with(last).total_bytes);
+        while total_bytes(papers) > available {
+            let Some(paper) = papers.iter_mut().max_by_key(|p| saved(p)) else { break };
+            let at = forms.iter().position(|form| *form == paper.plaintexts);
+            match at.and_then(|at| forms.get(at + 1)) {
+                Some(next) if saved(paper) > 0 => paper.set_plaintexts(*next),
+                _ => break,
+            }
+        }
+    }
+}
+
+/// Predicted memory of what is run side by side.
+pub fn total_bytes(papers: &[Paper]) -> u64 {
+    papers.iter().map(|p| p.memory.total_bytes).sum()
+}
+
+/// Where the search may look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SpaceArg {
+    /// Raster and group-interleaved layouts, as in the paper
+    Paper,
+    /// Everything that the lowering knows
+    Full,
+}
+
+/// How a search is refined.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Refine {
+    /// Configurations whose instructions are timed: the fastest by the profile.
+    pub configurations: usize,
+    /// Seconds of measuring for each.
+    pub seconds: f64,
+}
 
 /// What is asked of a search.
 #[derive(Debug, Clone)]
@@ -63,28 +135,6 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// From options.
-    pub fn new(search: &SearchArgs, resources: &ResourceArgs, threads: usize) -> Self {
-        Self {
-            variants: search.variant.clone(),
-            max_drop: search.max_drop,
-            space: search.space,
-            log_n: search.log_n.clone(),
-            max_inputs: usize::from(search.max_inputs),
-            repacks: usize::from(search.repacks),
-            precision: search.precision.demand(),
-            plaintexts: search.plaintexts,
-            quick: search.quick,
-            smallest: None,
-            shard: None,
-            memory_limit: resources.memory_limit(),
-            insecure: resources.allow_insecure,
-            threads,
-            journal: search.journal.clone(),
-            refine: None,
-        }
-    }
-
     /// The same for one variant, whatever its accuracy.
     pub fn only(&self, variant: &str) -> Self {
         Self {
