@@ -17,7 +17,9 @@ impl PlanFolder {
     pub fn untrained(&self, source: &Source) -> Result<Model> {
         let (planned, name) = (&self.plan.evaluated.configuration.network, &source.network.name);
         if planned != name {
-            bail!("the plan is of network {planned:?}, and the network is {name:?}; name the right one with --network");
+            bail!(
+                "the plan is of network {planned:?}, and the network is {name:?}; name the right one with --network"
+            );
         }
         let path = self.folder.join(UNITS);
         let what = || format!("reading {}; `search --patterns --out` writes it", path.display());
@@ -29,7 +31,8 @@ impl PlanFolder {
         for planned in &self.plan.layers {
             let what = || format!("layer {} of the plan", planned.layer);
             let found = source.network.layers.iter().position(|l| l.name == planned.layer);
-            let place = found.with_context(|| format!("network {} has no such layer", network.name));
+            let place =
+                found.with_context(|| format!("network {} has no such layer", network.name));
             let place = place.with_context(what)?;
             let geometry = source.network.layers[place].convolution();
             let (Some(geometry), LayerParameters::Linear { weight, .. }) =
