@@ -105,5 +105,5 @@ fn a_plan_is_found_written_and_run() {
     fs::write(plan.join("plan.toml"), "test_accuracy = 0.25\n").unwrap();
     let told = run().success();
     let report: Value = serde_json::from_str(&stdout(told)).unwrap();
-    assert_eq!(number(&report, "/configuration/recorded_accuracy"), 0.25, "{report}");
+    assert_eq!(number(&report, "/recorded_accuracy"), 0.25, "{report}");
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use simulator::fold::{ActivationMethod, Folded};
-use simulator::network::{LayerKind, LayerParameters, Model, UNTRAINED, Weights};
+use simulator::network::{LayerKind, LayerParameters, Model, Weights};
 use simulator::pattern::Family;
 use simulator::search::{
     AccuracyFit, AccuracyModel, Importance, Plan, Plans, Request, TrainedPattern,
@@ -61,7 +61,7 @@ pub struct PatternWish {
 
 /// A network to be planned.
 pub struct Planned {
-    /// Dense, with random weights: what is priced.
+    /// Dense and trained: what is priced, cut to a pattern. Values of a plan, once trained, are much like its own.
     pub model: Model,
     /// Importance of the trained dense weights.
     pub importance: Importance,
@@ -93,8 +93,8 @@ impl Planned {
         let residual = source.network.layers.iter().any(|l| matches!(l.kind, LayerKind::Add));
         let usual = if residual { TRAINED_GROUPS_RESIDUAL } else { TRAINED_GROUPS };
         Ok(Self {
-            model: source.model(UNTRAINED)?,
             importance: importance(&trained, wish.scores.as_ref())?,
+            model: trained,
             accuracy: fit.model.scaled(100.0 * (1.0 - dense_accuracy)),
             max_groups: wish.max_groups.unwrap_or(usual),
             dense_accuracy,

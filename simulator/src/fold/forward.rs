@@ -1,6 +1,6 @@
 //! Plain forward pass of a folded network.
 
-use super::{Folded, Origin, StageKind};
+use super::{Folded, Origin, Stage, StageKind};
 use crate::network::sum_pool;
 use crate::{Error, Result};
 
@@ -17,29 +17,35 @@ impl Folded {
         }
         let mut results: Vec<Vec<f64>> = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
-            let read = |source: &Origin| match source {
-                Origin::Image => image,
-                Origin::Stage(k) => results[*k].as_slice(),
-            };
-            let maps: Vec<&[f64]> = stage.sources.iter().map(read).collect();
-            let x = maps[0];
-            let y = match &stage.kind {
-                StageKind::Linear(linear) => linear.apply(&maps),
-                StageKind::Square { .. } => x.iter().map(|v| v * v).collect(),
-                StageKind::Quadratic(q) => x
-                    .iter()
-                    .enumerate()
-                    .map(|(k, v)| {
-                        let c = k / stage.input.area();
-                        q.a[c] * v * v + q.b[c] * v + q.c[c]
-                    })
-                    .collect(),
-                StageKind::SumPool { kernel, stride } => {
-                    sum_pool(stage.input, stage.output, (*kernel, *stride), x)
-                }
-            };
-            results.push(y);
+            results.push(stage.apply(image, &results));
         }
         Ok(results)
+    }
+}
+
+impl Stage {
+    /// Its result, from the image and those of the stages before.
+    pub(super) fn apply(&self, image: &[f64], results: &[Vec<f64>]) -> Vec<f64> {
+        let read = |source: &Origin| match source {
+            Origin::Image => image,
+            Origin::Stage(k) => results[*k].as_slice(),
+        };
+        let maps: Vec<&[f64]> = self.sources.iter().map(read).collect();
+        let x = maps[0];
+        match &self.kind {
+            StageKind::Linear(linear) => linear.apply(&maps),
+            StageKind::Square { .. } => x.iter().map(|v| v * v).collect(),
+            StageKind::Quadratic(q) => x
+                .iter()
+                .enumerate()
+                .map(|(k, v)| {
+                    let c = k / self.input.area();
+                    q.a[c] * v * v + q.b[c] * v + q.c[c]
+                })
+                .collect(),
+            StageKind::SumPool { kernel, stride } => {
+                sum_pool(self.input, self.output, (*kernel, *stride), x)
+            }
+        }
     }
 }

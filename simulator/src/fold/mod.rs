@@ -22,6 +22,7 @@ mod complete;
 mod flat;
 mod forward;
 mod linear;
+mod means;
 mod method;
 mod parts;
 mod statistics;

@@ -296,6 +296,7 @@ impl Search<'_> {
         };
         let plain = way.path.plain(dense, parameters);
         let folded = pruned(dense, &plain, &patterns, request.importance)?;
+        let folded = folded.with_means_of(dense, &self.look(dense)?.0)?;
         let candidate = Candidate { variant: PLAN.into(), folded, accuracy: None };
         let (images, statistics) = self.look(&candidate.folded)?;
         let about = About { candidate: &candidate, statistics: &statistics, images: &images };
