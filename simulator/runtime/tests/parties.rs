@@ -71,8 +71,8 @@ fn two_parties_classify_images() {
     let images: Vec<Vec<f64>> = (0..3).map(Tiny::image).collect();
     // Two messages in one stream, of either kind of encryption.
     let mut stream =
-        bytes(|out| files.client().write_images(out, images[..2].to_vec().into_iter()));
-    files.encryptor().write_images(&mut stream, images[2..].to_vec().into_iter()).unwrap();
+        bytes(|out| files.client().write_images(out, images[..2].iter().cloned()));
+    files.encryptor().write_images(&mut stream, images[2..].iter().cloned()).unwrap();
     for form in [PlaintextForm::Stored, PlaintextForm::ON_DEMAND] {
         let answers = answer(&files.server(form), &stream);
         let logits = results(&files.client(), &answers);
