@@ -70,8 +70,7 @@ fn two_parties_classify_images() {
     let files = Files::of(&tiny);
     let images: Vec<Vec<f64>> = (0..3).map(Tiny::image).collect();
     // Two messages in one stream, of either kind of encryption.
-    let mut stream =
-        bytes(|out| files.client().write_images(out, images[..2].iter().cloned()));
+    let mut stream = bytes(|out| files.client().write_images(out, images[..2].iter().cloned()));
     files.encryptor().write_images(&mut stream, images[2..].iter().cloned()).unwrap();
     for form in [PlaintextForm::Stored, PlaintextForm::ON_DEMAND] {
         let answers = answer(&files.server(form), &stream);
