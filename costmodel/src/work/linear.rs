@@ -1,6 +1,6 @@
 //! The fused linear operation, and rotations, which are a case of it.
 
-use engine::eval::groups_of;
+use engine::eval::{MAX_TOGETHER, groups_of};
 
 use super::{CHUNK, Counter, Feature, TASK, WORD};
 use crate::primitive::LinearShape;
@@ -132,7 +132,7 @@ impl Counter {
         totals.push((Feature::KeyProducts, rotations * self.key_products()));
         totals.push((Feature::Reductions, 2.0 * rotations * limbs * n));
         totals.push((Feature::ElementwiseWords, 2.0 * rotations * limbs * n));
-        totals.push(self.digit_bytes(rotations, shape.decomposed as f64));
+        totals.extend(self.digit_bytes(rotations, shape.decomposed as f64));
         totals.extend(self.keys(detail.keys));
         // Unrotated sources are copied, and scaled by P where there are special limbs.
         let passes = if special > 0.0 { 2.0 } else { 1.0 };
@@ -160,7 +160,9 @@ impl Counter {
             totals.push((Feature::ElementwiseWords, 2.0 * products * n));
         }
         let buffer = 2.0 * (rotated / groups).ceil() * CHUNK * WORD;
-        let buffer_reads = 2.0 * products * self.limb_bytes();
+        // Destinations that are summed together are taken to use the same sources.
+        let together = if shape.plaintexts > 0 { shape.outputs.clamp(1, MAX_TOGETHER) } else { 1 };
+        let buffer_reads = 2.0 * products / together as f64 * self.limb_bytes();
         totals.push((Feature::CachedBytes, buffer_reads * self.overflow(buffer)));
         self.parallel(tasks, &totals);
     }

@@ -54,17 +54,30 @@ impl Counter {
         // Every conversion reads the prepared limbs and the quotients of its digit, which together are larger
         // than the second level sees before it comes back to them.
         let window = (self.limbs + self.digits()) * self.limb_bytes();
-        let far_reads = sources * reads * self.limb_bytes() * self.overflow(window);
-        totals.push((Feature::CachedBytes, far_reads));
+        let (near, far) = self.beyond(window, sources * window);
+        let bytes = sources * reads * self.limb_bytes();
+        totals.push((Feature::CachedBytes, bytes * near));
+        // Those of hundreds of sources are read from memory, and so many digits of one limb are written there.
+        let made = sources * conversions * self.limb_bytes();
+        let written = made * self.spill(sources * self.digits() * self.limb_bytes());
+        totals.push((Feature::SpilledBytes, bytes * far + written));
         self.parallel(sources * self.digits() * targets, &totals);
     }
 
     /// Digits of `sources` decomposed polynomials that so many key products read at every limb, as far as those of a limb are too
-    /// many for the second level.
-    pub(super) fn digit_bytes(&self, products: f64, sources: f64) -> (Feature, f64) {
+    /// many for the second level, or for the last.
+    pub(super) fn digit_bytes(&self, products: f64, sources: f64) -> [(Feature, f64); 2] {
         let made = sources * self.digits() * self.limb_bytes();
         let bytes = products * WORD * self.key_words();
-        (Feature::DigitBytes, bytes * self.overflow(made))
+        let (near, far) = self.beyond(made, made);
+        [(Feature::DigitBytes, bytes * near), (Feature::SpilledBytes, bytes * far)]
+    }
+
+    /// The shares, 0 to 1, of accesses that find the last-level cache and that find memory only, where some are to a
+    /// working set of the second level before others of a whole come between.
+    fn beyond(&self, window: f64, whole: f64) -> (f64, f64) {
+        let (near, far) = (self.overflow(window), self.spill(whole));
+        ((near - far).max(0.0), far.min(near))
     }
 
     /// Words of one component of a key for all limbs at this level.

@@ -20,12 +20,14 @@ impl Counter {
         self.mod_up(1.0);
         let tasks = all * (n / TASK).ceil();
         let [key_bytes, masks] = self.keys(1.0);
+        let [near, far] = self.digit_bytes(1.0, 1.0);
         self.parallel(
             tasks,
             &[
                 (Feature::KeyProducts, self.key_products()),
                 key_bytes,
-                self.digit_bytes(1.0, 1.0),
+                near,
+                far,
                 masks,
                 (Feature::Reductions, 2.0 * all * n),
                 // P c1 on the level's own limbs.

@@ -2,6 +2,9 @@
 
 use crate::kernels::MAX_OUTPUTS;
 
+/// Most destinations that are summed together: a rotated source is read once for all of them.
+pub const MAX_TOGETHER: usize = MAX_OUTPUTS;
+
 /// A summand of one destination.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Summand {

@@ -21,6 +21,7 @@ use crate::params::Parameters;
 use crate::{Error, Result};
 
 pub use batches::PlaintextSource;
+pub use blocks::MAX_TOGETHER;
 pub use job::CHUNKS_PER_TASK;
 pub use plan::{LinearPlan, LinearTerm, PlanShape, groups_of};
 
