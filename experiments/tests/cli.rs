@@ -18,14 +18,31 @@ fn help_teaches_every_sub_command() {
         "evaluate",
         "units",
         "validate",
+        "compile",
+        "keygen",
+        "encrypt",
+        "infer",
+        "decrypt",
         "Exit codes",
         "Examples",
     ] {
         assert!(help.contains(word), "{word}");
     }
-    for command in
-        ["calibrate", "search", "run", "demo", "compare", "evaluate", "units", "validate"]
-    {
+    for command in [
+        "calibrate",
+        "search",
+        "run",
+        "demo",
+        "compare",
+        "evaluate",
+        "units",
+        "validate",
+        "compile",
+        "keygen",
+        "encrypt",
+        "infer",
+        "decrypt",
+    ] {
         let help = stdout(spencnn().args([command, "--help"]).assert().success());
         assert!(
             help.contains("Examples:") && help.contains(&format!("spencnn {command}")),

@@ -1,6 +1,7 @@
 //! The facts of a parameter set that programs and lowering depend on.
 
 use costmodel::{KeyStorage, Setting};
+use engine::keys::KeySpec;
 use serde::{Deserialize, Serialize};
 
 /// Moduli and sizes of a parameter set.
@@ -54,6 +55,17 @@ impl Chain {
     /// What keys take in memory: special primes are taken to be like the others.
     pub fn keys(&self) -> KeyStorage {
         KeyStorage::of_primes(self.moduli.iter().copied())
+    }
+
+    /// Bytes that the evaluation keys of a specification take in memory: for a key, `2 * digits * (level + 1 + special)` limbs.
+    pub fn keys_bytes(&self, keys: &KeySpec) -> u64 {
+        let storage = self.keys();
+        let levels = keys.rotations.values().copied();
+        let levels = levels.chain(keys.relinearisation).chain(keys.conjugation);
+        let key = |level: usize| {
+            storage.key_bytes(self.digits(level), level + 1 + self.special, self.log_n)
+        };
+        levels.map(key).sum()
     }
 
     /// What the price of an operation at `level` on `threads` threads depends on.

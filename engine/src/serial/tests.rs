@@ -176,6 +176,62 @@ fn ciphertexts_round_trip() {
 }
 
 #[test]
+fn sizes_are_known_before() {
+    let params = parameters(2);
+    let secret = secret(&params);
+    let rotations = [(1, 1), (5, 0)].into_iter().collect();
+    let spec = KeySpec { relinearisation: Some(1), conjugation: Some(0), rotations };
+    assert_eq!(
+        bytes_of_evaluation_keys(&params, &evaluation_keys(&secret)),
+        evaluation_keys_bytes(&params, &spec)
+    );
+    let level = plaintext(&params).level();
+    let sizes = [
+        parameters_bytes(&params),
+        secret_key_bytes(&params),
+        public_key_bytes(&params),
+        evaluation_keys_bytes(&params, &spec),
+        ciphertext_bytes(&params, level),
+        seeded_ciphertext_bytes(&params, level),
+    ];
+    for ((name, file, _), size) in objects().into_iter().zip(sizes) {
+        assert_eq!(file.len() as u64, size, "{name}");
+    }
+}
+
+#[test]
+fn further_objects_have_the_same_frame() {
+    let params = parameters(0);
+    let write = |payload: fn(&mut Sink<&mut dyn std::io::Write>) -> Result<()>| {
+        bytes(|out| write_object(out, Kind::CompiledModel, params.fingerprint(), payload))
+    };
+    let file = write(|sink| {
+        sink.u8(1)?;
+        sink.u16(2)?;
+        sink.u32(3)?;
+        sink.u64(4)?;
+        sink.f64(0.1)?;
+        sink.words(&[5, 6, 7], 8)
+    });
+    assert_eq!(file.len() as u64, object_bytes(1 + 2 + 4 + 8 + 8 + 2));
+    let open = || Source::open_for(&file[..], Kind::CompiledModel, params.fingerprint()).unwrap();
+    let mut source = open();
+    assert_eq!(source.fingerprint(), params.fingerprint());
+    let numbers = (source.u8().unwrap(), source.u16().unwrap(), source.u32().unwrap());
+    assert_eq!(numbers, (1, 2, 3));
+    assert_eq!((source.u64().unwrap(), source.f64().unwrap()), (4, 0.1));
+    let mut words = [0; 3];
+    source.words(&mut words, 8).unwrap();
+    assert_eq!(words, [5, 6, 7]);
+    source.finish().unwrap();
+    assert!(open().finish().is_err(), "a payload that is not used up");
+    // Less or more than was announced is never written.
+    let sink = || Sink::open(Vec::new(), Kind::CompiledModel, params.fingerprint(), 4).unwrap();
+    assert!(matches!(sink().finish(), Err(Error::Argument { .. })));
+    assert!(matches!(sink().u64(1), Err(Error::Argument { .. })));
+}
+
+#[test]
 fn objects_follow_each_other_in_a_stream() {
     let params = parameters(2);
     let secret = secret(&params);

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use engine::serial;
 use runtime::client::Client;
+use simulator::chain::Chain;
 
 use super::parties::{ClientArgs, KEYS, SECRET, note_written};
 use crate::execute::timed;
@@ -55,8 +56,7 @@ impl KeygenArgs {
         }
         let spec = self.client.read()?;
         let sizes = spec.sizes()?;
-        // In memory, words of primes are packed less tightly, and halves may be kept that files have as seeds.
-        memory::reserve("what keys need", 4 * sizes.evaluation_keys)?;
+        memory::reserve("making keys", Chain::from(&spec.params).keys_bytes(&spec.keys))?;
         let (keys, took_ms) = timed(|| -> Result<_> {
             let client = Client::generate(spec)?;
             let keys = client.evaluation_keys()?;

@@ -128,14 +128,15 @@ impl Layout {
         if last >= self.period {
             return Err(outside(last));
         }
+        let overlapping =
+            || Error::layout("rows and columns", "overlapping", "a wider row or column distance");
+        if rows * cols > self.period {
+            return Err(overlapping());
+        }
         let offsets: BTreeSet<usize> =
             (0..rows).flat_map(|y| (0..cols).map(move |x| y * self.row + x * self.col)).collect();
         if offsets.len() != rows * cols {
-            return Err(Error::layout(
-                "rows and columns",
-                "overlapping",
-                "a wider row or column distance",
-            ));
+            return Err(overlapping());
         }
         for place in &self.channels {
             if place.ct >= self.channels.len() {

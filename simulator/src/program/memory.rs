@@ -6,7 +6,7 @@ use crate::chain::Chain;
 /// Predicted bytes by purpose. A limb is one word per coefficient: `8 N` bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Memory {
-    /// Rotation, relinearisation and conjugation keys: `2 * digits * (level + 1 + special)` limbs each.
+    /// Rotation, relinearisation and conjugation keys, see [`Chain::keys_bytes`].
     pub keys_bytes: u64,
     /// Encoded plaintexts: `level + 1` limbs, and `special` more for extended ones. On demand, the slot values of all, and
     /// the most that are encoded at a time.
@@ -30,21 +30,13 @@ impl Program {
     /// Predicts memory under a chain, with plaintexts in a form.
     pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
         let limb = chain.limb_bytes() as u64;
-        let storage = chain.keys();
-        let key = |level: usize| {
-            storage.key_bytes(chain.digits(level), level + 1 + chain.special, chain.log_n)
-        };
-        let needed = self.keys();
-        let levels = needed.rotations.into_values();
-        let keys: u64 =
-            levels.chain(needed.relinearisation).chain(needed.conjugation).map(key).sum();
         let upload: u64 = (0..self.inputs).map(|v| self.value_limbs(v)).sum();
         let scratch = self
             .instructions
             .iter()
             .map(|i| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form));
         Memory {
-            keys_bytes: keys,
+            keys_bytes: chain.keys_bytes(&self.keys()),
             plaintexts_bytes: self.plaintexts_bytes(chain, form),
             ciphertexts_bytes: self.peak_live_limbs() * limb,
             scratch_bytes: scratch.max().unwrap_or(0) * limb,

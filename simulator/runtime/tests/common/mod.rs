@@ -1,0 +1,129 @@
+//! A small network, compiled for a small insecure ring.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use engine::params::Parameters;
+use runtime::client::ClientSpec;
+use runtime::server::CompiledModel;
+use runtime::{Compilation, compile};
+use simulator::chain::Chain;
+use simulator::config::Configuration;
+use simulator::fold::Folded;
+use simulator::lowering::lower;
+use simulator::network::{Model, Network};
+use simulator::program::PlaintextForm;
+
+const NETWORK: &str = r#"
+name = "tiny"
+
+[input]
+channels = 1
+height = 8
+width = 8
+mean = [0.25]
+std = [0.5]
+contrast = 0.25
+
+[[layer]]
+name = "conv1"
+kind = "conv"
+out = 4
+kernel = 3
+padding = 1
+
+[[layer]]
+name = "act1"
+kind = "activation"
+
+[[layer]]
+name = "pool1"
+kind = "avgpool"
+kernel = 2
+
+[[layer]]
+name = "fc1"
+kind = "fc"
+out = 5
+"#;
+
+/// `PATCHES` stands for the input.
+const CONFIGURATION: &str = r#"
+network = "tiny"
+variant = "dense"
+
+[parameters]
+log_n = 11
+scale_bits = 36
+prime_bits = 36
+first_bits = 44
+special_bits = 46
+special = 1
+alpha = 1
+levels = 3
+
+[input]
+patches = false
+padded = true
+layout = { order = "sequential", phases = 2, row = 8, col = 1, tile = 64, blocks = 1 }
+
+[[linear]]
+layer = "conv1"
+layout = { order = "sequential", phases = 2, row = 8, col = 1, tile = 64, blocks = 4 }
+schedule = { block = "none", row = false, col = false, double_hoisting = true }
+
+[[linear]]
+layer = "fc1"
+layout = { order = "sequential", phases = 1, row = 1, col = 1, tile = 64, blocks = 8 }
+schedule = { block = "none", row = false, col = false, double_hoisting = true }
+
+[[pools]]
+layer = "pool1"
+method = "phases"
+"#;
+
+/// A compiled network, and the network.
+pub struct Tiny {
+    pub model: Model,
+    pub spec: ClientSpec,
+    pub compiled: CompiledModel,
+}
+
+impl Tiny {
+    /// With so many levels (3 at least) and weights of a seed.
+    pub fn new(levels: usize, seed: u64) -> Self {
+        let model = Model::random(Network::from_toml(NETWORK).unwrap(), seed);
+        let text = CONFIGURATION.replace("levels = 3", &format!("levels = {levels}"));
+        let configuration = Configuration::from_toml(&text).unwrap();
+        let mut literal = configuration.parameters.literal().unwrap();
+        literal.allow_insecure = true;
+        let params = Parameters::new(&literal).unwrap();
+        let folded = Folded::new(&model, &configuration).unwrap();
+        let lowered = lower(&folded, &configuration, &Chain::from(&params), true).unwrap();
+        let (spec, compiled) = compile(Compilation {
+            model: &model,
+            params: &params,
+            lowered,
+            plaintexts: PlaintextForm::Stored,
+            reach: None,
+        })
+        .unwrap();
+        Self { model, spec, compiled }
+    }
+
+    /// Raw images from 0 to 1.
+    pub fn image(k: usize) -> Vec<f64> {
+        (0..64).map(|i| ((i * 7 + k * 13) % 32) as f64 / 31.0).collect()
+    }
+
+    /// The unencrypted result of an image.
+    pub fn logits(&self, image: &[f64]) -> Vec<f64> {
+        self.model.forward(&self.model.network.normalise(image).unwrap()).unwrap()
+    }
+}
+
+/// What something writes.
+pub fn bytes<E: std::fmt::Debug>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out).unwrap();
+    out
+}
