@@ -9,6 +9,7 @@ use costmodel::Machine;
 use engine::serial;
 use runtime::server::{CompiledModel, Server};
 use serde::Serialize;
+use simulator::interpret::Execution;
 use simulator::program::PlaintextForm;
 
 use super::options::ResourceArgs;
@@ -30,6 +31,7 @@ use crate::runs::execute::{ms, timed};
 Examples:
   spencnn infer digit.images --out digit.results
   spencnn infer images/*.images --out-dir results/          several files, weights prepared once
+  spencnn infer test.images --batch --out test.results      many images, one on each thread
   ssh client cat digit.images | spencnn infer - --out - | ssh client tee digit.results")]
 pub struct InferArgs {
     /// Model file, from `compile`
@@ -55,6 +57,10 @@ pub struct InferArgs {
     /// Threads that compute [default: all hardware threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Run as many images at a time as there are threads, each on one: takes less time for many, more for each, and more
+    /// memory. A program that sends images must not wait for results before it sends more
+    #[arg(long)]
+    batch: bool,
     /// How plaintexts are kept [default: as compiled]
     #[arg(long, value_enum)]
     plaintexts: Option<PlaintextsArg>,
@@ -72,6 +78,8 @@ struct Times {
     network: String,
     /// Threads.
     threads: usize,
+    /// Images at a time.
+    at_once: usize,
     /// Reading the model.
     read_model_ms: f64,
     /// Reading the evaluation keys.
@@ -100,9 +108,12 @@ impl InferArgs {
         let times = pool.install(|| self.serve(&outputs, threads))?;
         let count = times.images_ms.len().max(1) as f64;
         note(format_args!(
-            "{} images, {:.1} ms each; model read in {:.1} ms, keys in {:.1}, weights prepared in {:.1}",
+            "{} images, {} at a time, {:.1} ms each, all in {:.1} ms; model read in {:.1} ms, keys in {:.1}, weights prepared \
+             in {:.1}",
             times.images_ms.len(),
+            times.at_once,
             times.images_ms.iter().sum::<f64>() / count,
+            times.total_ms,
             times.read_model_ms,
             times.read_keys_ms,
             times.prepare_ms
@@ -118,8 +129,9 @@ impl InferArgs {
         let (model, read_model_ms) =
             timed(|| read_whole(&self.model, |reader| Ok(CompiledModel::read(reader, insecure)?)));
         let model = model?;
-        let form = self.form(&model);
-        let needed = model.memory(form).total_bytes();
+        let at_once = if self.batch { threads } else { 1 };
+        let form = self.form(&model, at_once);
+        let needed = model.batch_bytes(form, at_once);
         self.resources.memory.check("the inference (--plaintexts on-demand takes less)", needed)?;
         memory::reserve("the inference", needed)?;
         let (network, params) = (model.network.clone(), model.params().clone());
@@ -136,8 +148,15 @@ impl InferArgs {
         let server = server.with_context(|| {
             format!("model {} with keys {}", self.model.display(), self.keys.display())
         })?;
-        let mut times =
-            Times { network, threads, read_model_ms, read_keys_ms, prepare_ms, ..Times::default() };
+        let mut times = Times {
+            network,
+            threads,
+            at_once,
+            read_model_ms,
+            read_keys_ms,
+            prepare_ms,
+            ..Times::default()
+        };
         let (done, total_ms) = timed(|| {
             self.images
                 .iter()
@@ -151,12 +170,17 @@ impl InferArgs {
     fn answer(&self, server: &Server, from: &Path, to: &Path, times: &mut Times) -> Result<()> {
         let result = read(from, |reader| {
             write(to, |writer| {
-                server.answer(reader, writer, |execution| {
+                let at_once = times.at_once;
+                let finished = |execution: &Execution| {
                     cancel::check()?;
                     times.images_ms.push(execution.times.iter().copied().map(ms).sum());
                     times.encode_ms.push(execution.encode_times.iter().copied().map(ms).sum());
                     anyhow::Ok(())
-                })
+                };
+                match self.batch {
+                    true => server.answer_batch(reader, writer, at_once, finished),
+                    false => server.answer(reader, writer, finished),
+                }
             })
         });
         beside(&self.model, result)?;
@@ -165,8 +189,8 @@ impl InferArgs {
     }
 
     /// In which form plaintexts are kept.
-    fn form(&self, model: &CompiledModel) -> PlaintextForm {
-        let memory = |form| model.memory(form).total_bytes();
+    fn form(&self, model: &CompiledModel, at_once: usize) -> PlaintextForm {
+        let memory = |form| model.batch_bytes(form, at_once);
         let limit = self.resources.memory_limit();
         self.plaintexts.map_or(model.plaintexts, |asked| asked.fitting(memory, limit))
     }

@@ -1,5 +1,6 @@
 //! Who computes: with evaluation keys that it was sent, and without anything that decrypts.
 
+mod batch;
 mod file;
 mod instructions;
 mod model;
@@ -76,12 +77,17 @@ impl Server {
             self.results.begin(&mut writer, images)?;
             for _ in 0..images {
                 let execution = self.infer(self.images.read(&mut reader)?)?;
-                for output in &execution.outputs {
-                    serial::write_ciphertext(&mut writer, &self.images.params, output)
-                        .map_err(crate::Error::from)?;
-                }
+                self.write_result(&mut writer, &execution)?;
                 finished(&execution)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Writes the result of an image.
+    fn write_result(&self, mut writer: impl Write, execution: &Execution) -> Result<()> {
+        for output in &execution.outputs {
+            serial::write_ciphertext(&mut writer, &self.images.params, output)?;
         }
         Ok(())
     }

@@ -1,0 +1,9 @@
+//! Makes classes of logits.
+
+use std::process::ExitCode;
+
+use fhe_benchmarking::client;
+
+fn main() -> ExitCode {
+    fhe_benchmarking::run(client::postprocess)
+}
