@@ -6,10 +6,10 @@ use std::iter;
 
 use anyhow::{Context, Result, bail};
 use engine::serial;
-use experiments::execute::timed;
-use experiments::files::{self, Readers};
-use experiments::output::note;
-use experiments::report::argmax;
+use experiments::process::files::{self, Readers};
+use experiments::process::output::note;
+use experiments::runs::statistics::argmax;
+use experiments::runs::execute::timed;
 use rayon::prelude::*;
 use runtime::client::{Client, ClientSpec};
 

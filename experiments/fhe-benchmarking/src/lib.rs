@@ -14,7 +14,7 @@ pub mod server;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use experiments::exit;
+use experiments::process::exit;
 
 /// Runs a stage and tells the harness whether it succeeded.
 pub fn run(stage: impl FnOnce() -> Result<()>) -> ExitCode {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use engine::serial;
-use experiments::execute::timed;
-use experiments::files::{self, Readers};
-use experiments::memory::{self, show_bytes};
-use experiments::output::note;
+use experiments::machine::memory::{self, show_bytes};
+use experiments::process::files::{self, Readers};
+use experiments::process::output::note;
+use experiments::runs::execute::timed;
 use runtime::server::{CompiledModel, Server};
 
 use crate::folders::{Build, Instance, open};

@@ -11,9 +11,9 @@ use std::process::{Command, Output};
 
 use clap::Parser as _;
 use experiments::command::Cli;
-use experiments::images::{self, Pictures};
-use experiments::networks::Source;
-use experiments::report::argmax;
+use experiments::inputs::images::{self, Pictures};
+use experiments::inputs::networks::Source;
+use experiments::runs::statistics::argmax;
 use simulator::network::Model;
 
 /// Every stage, as the harness calls it, and where it was built.
