@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use experiments::inputs::onnx::{self, Activations, Options};
+use simulator::network::LayerParameters;
 
 /// A field of bytes: a message, a text, or a packed list.
 fn bytes(number: u64, data: impl AsRef<[u8]>) -> Vec<u8> {
@@ -38,6 +39,11 @@ fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -
     let names: Vec<u8> = inputs.iter().flat_map(|name| bytes(1, name)).collect();
     let all = [names, bytes(2, output), bytes(4, operator), attributes.concat()];
     bytes(1, all.concat())
+}
+
+/// An attribute of one whole number.
+fn attribute(name: &str, value: i64) -> Vec<u8> {
+    bytes(5, [bytes(1, name), integer(3, value), integer(20, 2)].concat())
 }
 
 /// An initializer of single precision, its extents packed or not.
@@ -134,6 +140,52 @@ fn means_can_be_padded() {
     // Two rows of three: the mean is the first of the second.
     assert_eq!((found.len(), found.iter().filter(|v| **v == 0.0).count()), (6, 5));
     assert_ne!(found[3], 0.0);
+}
+
+/// A list of whole numbers among the initializers.
+fn list(name: &str, values: &[i64]) -> Vec<u8> {
+    let numbers: Vec<u8> = values.iter().flat_map(|v| varint(v.cast_unsigned())).collect();
+    let dims = extents(&[values.len() as i64], true);
+    bytes(5, [dims, integer(2, 7), bytes(8, name), bytes(7, numbers)].concat())
+}
+
+/// Few bytes that would become many numbers: of one node, and of nodes that each double what they read.
+#[test]
+fn constants_are_not_repeated_without_end() {
+    let filled = [
+        list("l", &[4_000_000]),
+        node("ConstantOfShape", &["l"], "k", &[]),
+        node("Add", &["c", "k"], "y", &[]),
+    ];
+    let error = File::new(&convolution(true, &filled)).error();
+    assert!(error.contains("[4000000], expected at most 262144 values"), "{error}");
+    let mut doubled = vec![list("d0", &[1; 1000])];
+    for k in 0..12 {
+        let (from, to) = (format!("d{k}"), format!("d{}", k + 1));
+        doubled.push(node("Concat", &[&from, &from], &to, &[attribute("axis", 0)]));
+    }
+    doubled.push(node("Add", &["c", "d12"], "y", &[]));
+    let error = File::new(&convolution(true, &doubled)).error();
+    assert!(error.contains("computes too many numbers of constants"), "{error}");
+}
+
+/// One number for each channel needs no copy of a map, however large it is.
+#[test]
+fn constants_by_channel_of_large_maps() {
+    let graph = [
+        weight("k", &[2, 1, 1], &[3.0, 4.0], true),
+        node("Add", &["x", "k"], "d", &[]),
+        node("Mul", &["d", "d"], "y", &[]),
+        value(11, "x", &[1, 2, 8192, 8192]),
+        value(12, "y", &[]),
+    ];
+    let file = File::new(&bytes(7, graph.concat()));
+    let model = onnx::model(&file.path(), &Options::default()).unwrap();
+    let found = model.parameters.iter().find_map(|p| match p {
+        LayerParameters::Activation { a, b, c } => Some([a, b, c].map(Clone::clone)),
+        _ => None,
+    });
+    assert_eq!(found, Some([vec![1.0; 2], vec![6.0, 8.0], vec![9.0, 16.0]]));
 }
 
 /// A constant goes into the bias of the layer before only where nothing else has it already.

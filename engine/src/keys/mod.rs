@@ -4,6 +4,7 @@ mod evaluation;
 mod form;
 mod public;
 mod secret;
+mod sharing;
 mod switching;
 
 pub use evaluation::{EvaluationKeys, GaloisKey, KeySpec};

@@ -1,4 +1,4 @@
-//! Random polynomials: uniform ternary secrets, discrete Gaussian errors, uniform masks.
+//! Random polynomials: uniform ternary secrets, discrete Gaussian errors, noise of any size, uniform masks.
 //!
 //! Everything secret comes from a ChaCha20 generator seeded by the operating system (or by a caller who
 //! wants to repeat a test). Uniform masks are public and expand from seeds: one
@@ -10,6 +10,7 @@ mod masks;
 mod small;
 mod ternary;
 mod uniform;
+mod wide;
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -19,6 +20,8 @@ pub(crate) use masks::{MaskPlace, Masks, cipher_key, drawn_by_chunk, size_drawn_
 pub use small::Small;
 pub use ternary::ternary;
 pub(crate) use uniform::uniform;
+pub use wide::WideGaussian;
+pub(crate) use wide::transform as transform_wide;
 
 /// Seed of a generator.
 pub type Seed = [u8; 32];

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use engine::serial;
 use experiments::process::files::{self, Readers};
 use experiments::process::output::note;
-use experiments::runs::statistics::argmax;
 use experiments::runs::execute::timed;
+use experiments::runs::statistics::argmax;
 use rayon::prelude::*;
 use runtime::client::{Client, ClientSpec};
 

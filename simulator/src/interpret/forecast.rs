@@ -16,7 +16,7 @@ const ERRORS: usize = 40;
 
 /// Of the simulations' precisions, the one predicted: three quarters of runs are to be that precise or more. The largest of a
 /// few errors differs by some 0.4 bits from one key to the next, so few runs are a bit less precise.
-const SHARE: f64 = 0.25;
+pub(super) const SHARE: f64 = 0.25;
 
 /// The precision to expect of a lowered network's results on normalised images, over all of them, by simulations that each
 /// have a secret and errors of their own. `exact` are the results of the images without noise.
@@ -30,6 +30,23 @@ pub fn predict_precision(
     exact: &[Vec<f64>],
     seed: u64,
 ) -> Result<Precision> {
+    let simulated = simulate(lowered, model, images, exact, seed)?;
+    let least = |results: &Vec<Vec<f64>>| {
+        let each = results.iter().zip(exact).map(|(results, exact)| Precision::of(results, exact));
+        each.fold(Precision::EXACT, Precision::least)
+    };
+    let worst: Vec<Precision> = simulated.iter().map(least).collect();
+    Ok(Precision::quantile(&worst, SHARE).unwrap_or(Precision::EXACT))
+}
+
+/// Results with noise: of every simulation, of every image. See [`predict_precision`].
+pub(super) fn simulate(
+    lowered: &Lowered,
+    model: &NoiseModel,
+    images: &[Vec<f64>],
+    exact: &[Vec<f64>],
+    seed: u64,
+) -> Result<Vec<Vec<Vec<f64>>>> {
     if images.len() != exact.len() {
         return Err(Error::argument("number of exact results", exact.len(), images.len()));
     }
@@ -41,12 +58,7 @@ pub fn predict_precision(
         run_all_noisy(&lowered.program, slots, model, &seeds)
     };
     let numbered: Vec<_> = (0..).zip(&slots).collect();
-    let results = numbered.into_par_iter().map(simulated).collect::<Result<Vec<_>>>()?;
-    let mut worst = vec![Precision::EXACT; runs as usize];
-    for (results, exact) in results.iter().zip(exact) {
-        for (worst, noisy) in worst.iter_mut().zip(results) {
-            *worst = worst.least(Precision::of(&lowered.decode(noisy)?, exact));
-        }
-    }
-    Ok(Precision::quantile(&worst, SHARE).unwrap_or(Precision::EXACT))
+    let of_images = numbered.into_par_iter().map(simulated).collect::<Result<Vec<_>>>()?;
+    let run = |run: usize| of_images.iter().map(|of| lowered.decode(&of[run])).collect();
+    (0..runs as usize).map(run).collect()
 }

@@ -10,6 +10,7 @@
 //! | `plan.safetensors`, `plan.toml` | weights and their record, once trained |
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +25,8 @@ use crate::process::files;
 
 /// The file of units.
 pub(super) const UNITS: &str = "units.safetensors";
+/// The file that is written last, without which there is no plan.
+const LAST: &str = "plan.json";
 
 /// A plan as it is written.
 #[derive(Debug, Serialize)]
@@ -127,12 +130,21 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
     let provenance = Provenance::now(None, 0);
     let written = Written { plan, dense_accuracy: planned.dense_accuracy, provenance };
     let json = serde_json::to_string_pretty(&written)? + "\n";
+    // Files of two plans do not belong together: the old one ends before the first new file, and the new one begins with the
+    // last.
+    let last = folder.join(LAST);
+    match std::fs::remove_file(&last) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("replacing {}", last.display()));
+        }
+        _ => {}
+    }
     for (name, bytes) in [
         ("configuration.toml", (head.clone() + &configuration.to_toml()?).into_bytes()),
         (UNITS, units),
         ("training.toml", (head + &toml::to_string(&training)?).into_bytes()),
         ("network.toml", network.into_bytes()),
-        ("plan.json", json.into_bytes()),
+        (LAST, json.into_bytes()),
     ] {
         files::write_atomically(&folder.join(name), &bytes)?;
     }
@@ -145,7 +157,7 @@ impl PlanFolder {
     /// # Errors
     /// A folder that is none of a plan.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("plan.json");
+        let path = folder.join(LAST);
         let what = || format!("reading {}; `search --patterns --out` writes it", path.display());
         let text = std::fs::read_to_string(&path).with_context(what)?;
         let plan: Self = serde_json::from_str(&text).with_context(what)?;

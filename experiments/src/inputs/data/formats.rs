@@ -67,6 +67,10 @@ fn arrays_of_every_order_and_type() {
     check(&open(folder.path()), 1.0);
     let few = load(folder.path(), SHAPE, Split::Test, Some(1)).unwrap();
     assert_eq!((few.len(), few.labels), (1, None));
+    // Where one extent is zero there is nothing to be put in order, however large the others are.
+    let none = folder.path().join("none.npy");
+    fs::write(&none, npy("<f4", true, "(10000000, 3, 0)", &[])).unwrap();
+    assert!(error(&none).contains("[10000000, 3, 0], expected [n, 2, 3, 2]"), "{}", error(&none));
     fs::write(
         folder.path().join("labels.npy"),
         npy("<i8", false, "(2,)", &[7i64, 250].map(i64::to_le_bytes).concat()),

@@ -173,15 +173,26 @@ fn shape(path: &Path, header: &str) -> Result<Vec<usize>, DataError> {
 
 /// The bytes of an array whose first index is fastest, in the order of one whose last is.
 fn last_index_fastest(bytes: &[u8], size: usize, shape: &[usize]) -> Vec<u8> {
-    let mut places = vec![0];
-    let mut step = 1;
+    let mut step = size;
     let mut steps = Vec::with_capacity(shape.len());
     for extent in shape {
         steps.push(step);
         step *= extent;
     }
-    for (extent, step) in shape.iter().zip(steps) {
-        places = places.iter().flat_map(|at| (0..*extent).map(move |k| at + k * step)).collect();
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut index, mut at) = (vec![0; shape.len()], 0);
+    // As many numbers as there are, whatever else the extents say: with one of zero there is none.
+    while out.len() < bytes.len() {
+        out.extend_from_slice(&bytes[at..][..size]);
+        for ((index, step), extent) in index.iter_mut().zip(&steps).zip(shape).rev() {
+            *index += 1;
+            at += step;
+            if *index < *extent {
+                break;
+            }
+            at -= *index * step;
+            *index = 0;
+        }
     }
-    places.iter().flat_map(|at| &bytes[at * size..][..size]).copied().collect()
+    out
 }

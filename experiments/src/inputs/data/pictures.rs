@@ -101,6 +101,7 @@ fn decoded(path: &Path, (c, h, w): (usize, usize, usize)) -> Result<Vec<u8>, Dat
             (format!("{height}x{width}"), format!("{h}x{w}, as the network reads"));
         return Err(DataError::format(path, "rows and columns", found, expected));
     }
+    check_palette(path, reader.info().palette.as_ref().map_or(0, |palette| palette.len()))?;
     let (color, _) = reader.output_color_type();
     let values = match color {
         ColorType::Grayscale => 1,
@@ -123,4 +124,31 @@ fn decoded(path: &Path, (c, h, w): (usize, usize, usize)) -> Result<Vec<u8>, Dat
         .map(|(k, at)| value(k, at))
         .collect::<Option<Vec<u8>>>()
         .ok_or_else(|| DataError::format(path, "number of pixels", bytes.len() / values, h * w))
+}
+
+/// Refuses a palette of another number of bytes than three for each of at most 256 colours, as the format has it: the decoder
+/// is not to see it.
+fn check_palette(path: &Path, bytes: usize) -> Result<(), DataError> {
+    if bytes.is_multiple_of(3) && bytes <= 3 * 256 {
+        return Ok(());
+    }
+    let expected = "three for each of at most 256 colours; write the image again";
+    Err(DataError::format(path, "bytes of a palette", bytes, expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn palettes_have_whole_colours() {
+        let check = |bytes| check_palette(Path::new("a.png"), bytes);
+        for bytes in [0, 3, 48, 768] {
+            check(bytes).unwrap();
+        }
+        for bytes in [1, 2, 769, 771] {
+            let error = check(bytes).unwrap_err().to_string();
+            assert!(error.contains(&format!("palette is {bytes}, expected three")), "{error}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::error::Result;
 use super::messages::{Attribute, Node};
-use super::tensor::{Constant, Data, MOST_COMPUTED, common, places, strides};
+use super::tensor::{Constant, Data, MOST_REPEATED, common, places, strides};
 
 /// The constant that a node computes of constants; none if it is no operator that is computed here. What is missing among the
 /// inputs is left out at their end.
@@ -10,6 +10,8 @@ pub(super) fn fold(node: &Node, inputs: &[Constant]) -> Result<Option<Constant>>
     let first = || inputs.first().ok_or_else(|| node.refuse("it has no input"));
     let second = || inputs.get(1).ok_or_else(|| node.refuse("its second input is missing"));
     let title = node.title();
+    // What is repeated takes no more than that, or than the largest of what is given.
+    let most = inputs.iter().map(Constant::len).max().unwrap_or(0).max(MOST_REPEATED);
     Ok(Some(match node.operator.as_str() {
         "Identity" | "Dropout" => first()?.clone(),
         "Cast" => cast(node, first()?)?,
@@ -19,7 +21,7 @@ pub(super) fn fold(node: &Node, inputs: &[Constant]) -> Result<Option<Constant>>
         }
         "Size" => Constant::integers(vec![], vec![first()?.len() as i64]),
         "ConstantOfShape" => {
-            let extents = sizes(node, &first()?.whole(title)?)?;
+            let extents = sizes(node, &first()?.whole(title)?, most)?;
             let value = match node.attribute("value") {
                 Some(Attribute::Tensor(value)) => match (&value.floats[..], &value.integers[..]) {
                     ([v], _) => Constant::floats(vec![1], vec![*v]),
@@ -28,13 +30,13 @@ pub(super) fn fold(node: &Node, inputs: &[Constant]) -> Result<Option<Constant>>
                 },
                 _ => Constant::floats(vec![1], vec![0.0]),
             };
-            expand(node, &value, &extents)?
+            expand(node, &value, &extents, most)?
         }
         "Expand" => {
-            let (value, extents) = (first()?, sizes(node, &second()?.whole(title)?)?);
+            let (value, extents) = (first()?, sizes(node, &second()?.whole(title)?, most)?);
             let shape = common(&value.shape, &extents)
                 .ok_or_else(|| node.refuse(format!("{:?} to {extents:?}", value.shape)))?;
-            expand(node, value, &shape)?
+            expand(node, value, &shape, most)?
         }
         "Reshape" => {
             let value = first()?;
@@ -81,7 +83,7 @@ pub(super) fn fold(node: &Node, inputs: &[Constant]) -> Result<Option<Constant>>
             value.transposed(&permutation(node, value.shape.len())?)
         }
         "Concat" => concat(node, inputs)?,
-        "Gather" => gather(node, first()?, second()?)?,
+        "Gather" => gather(node, first()?, second()?, most)?,
         "Slice" => slice(node, inputs)?,
         "Range" => {
             let one = |k: usize| -> Result<i64> {
@@ -191,18 +193,18 @@ pub(super) fn axes(
     list.iter().map(|k| node.axis(*k, rank)).collect::<Result<_>>().map(Some)
 }
 
-fn sizes(node: &Node, extents: &[i64]) -> Result<Vec<usize>> {
+fn sizes(node: &Node, extents: &[i64], most: usize) -> Result<Vec<usize>> {
     let size = |e: &i64| usize::try_from(*e).ok();
     let sizes: Option<Vec<usize>> = extents.iter().map(size).collect();
     let count = |list: &Vec<usize>| list.iter().try_fold(1usize, |n, e| n.checked_mul(*e));
-    sizes.filter(|list| count(list).is_some_and(|n| n <= MOST_COMPUTED)).ok_or_else(|| {
-        node.refuse(format!("a shape {extents:?}, expected at most {MOST_COMPUTED} values"))
-    })
+    sizes
+        .filter(|list| count(list).is_some_and(|n| n <= most))
+        .ok_or_else(|| node.refuse(format!("a shape {extents:?}, expected at most {most} values")))
 }
 
-fn expand(node: &Node, value: &Constant, shape: &[usize]) -> Result<Constant> {
+fn expand(node: &Node, value: &Constant, shape: &[usize], most: usize) -> Result<Constant> {
     value
-        .broadcast(shape)
+        .broadcast(shape, most)
         .ok_or_else(|| node.refuse(format!("{:?} cannot be repeated to {shape:?}", value.shape)))
 }
 
@@ -256,7 +258,8 @@ fn elementwise(
 ) -> Result<Constant> {
     let shape = common(&a.shape, &b.shape)
         .ok_or_else(|| node.refuse(format!("shapes {:?} and {:?}", a.shape, b.shape)))?;
-    let (a, b) = (expand(node, a, &shape)?, expand(node, b, &shape)?);
+    let most = a.len().max(b.len()).max(MOST_REPEATED);
+    let (a, b) = (expand(node, a, &shape, most)?, expand(node, b, &shape, most)?);
     let (Some(x), Some(y)) = (a.numbers(), b.numbers()) else {
         return Ok(Constant { shape, data: Data::Later });
     };
@@ -269,7 +272,8 @@ fn elementwise(
 fn choose(node: &Node, on: &Constant, yes: &Constant, no: &Constant) -> Result<Constant> {
     let shape = common(&on.shape, &yes.shape).and_then(|s| common(&s, &no.shape));
     let shape = shape.ok_or_else(|| node.refuse("shapes that do not fit"))?;
-    let all = [on, yes, no].map(|c| expand(node, c, &shape));
+    let most = on.len().max(yes.len()).max(no.len()).max(MOST_REPEATED);
+    let all = [on, yes, no].map(|c| expand(node, c, &shape, most));
     let [on, yes, no] = all;
     let (on, yes, no) = (on?.numbers(), yes?, no?);
     let (Some(on), Some(y), Some(n)) = (on, yes.numbers(), no.numbers()) else {
@@ -308,7 +312,7 @@ fn concat(node: &Node, inputs: &[Constant]) -> Result<Constant> {
     Ok(like(first, shape, data))
 }
 
-fn gather(node: &Node, value: &Constant, indices: &Constant) -> Result<Constant> {
+fn gather(node: &Node, value: &Constant, indices: &Constant, most: usize) -> Result<Constant> {
     let axis = node.axis(node.integer("axis", 0)?, value.shape.len())?;
     let list = indices.whole(node.title())?;
     let along: Vec<usize> =
@@ -316,7 +320,7 @@ fn gather(node: &Node, value: &Constant, indices: &Constant) -> Result<Constant>
     let (before, after) = (&value.shape[..axis], &value.shape[axis + 1..]);
     let shape: Vec<usize> = [before, &indices.shape, after].concat();
     let count = shape.iter().try_fold(1usize, |n, e| n.checked_mul(*e));
-    if count.is_none_or(|n| n > MOST_COMPUTED) {
+    if count.is_none_or(|n| n > most) {
         return Err(node.refuse("more values than a constant may have"));
     }
     let inner: usize = after.iter().product();

@@ -8,7 +8,7 @@ use super::import::{Importer, Known};
 use super::map::Map;
 use super::messages::Node;
 use super::operators::{Inputs, map, needed};
-use super::tensor::Constant;
+use super::tensor::{Constant, MOST_REPEATED, common};
 
 /// The two inputs of a node, of which one at least is a map.
 enum Pair<'i> {
@@ -50,9 +50,26 @@ impl<'a> Importer<'a> {
             return Ok((map.clone(), vec![one; map.shape.channels]));
         }
         let shape: Vec<usize> = std::iter::once(1).chain(map.extents()).collect();
-        let all = constant.broadcast(&shape).and_then(|all| all.numbers()).ok_or_else(|| {
-            node.refuse(format!("a constant of shape {:?} for {shape:?}", constant.shape))
-        })?;
+        let refuse =
+            || node.refuse(format!("a constant of shape {:?} for {shape:?}", constant.shape));
+        if common(&constant.shape, &shape).as_deref() != Some(&shape) {
+            return Err(refuse());
+        }
+        // Where nothing differs from position to position, the map's own size does not matter.
+        if numbers.len() > 1 && numbers.iter().all(|v| *v == numbers[0]) {
+            let channels = map.shape.channels;
+            return Ok((map, vec![numbers[0]; channels]));
+        }
+        let missing = shape.len() - constant.shape.len();
+        let differs =
+            |k: &usize| *k > 0 && constant.shape.get(*k - missing).is_some_and(|e| *e > 1);
+        let mut dimensions = (missing..shape.len()).filter(differs);
+        if map.order.is_none() && dimensions.all(|k| map.axes_of(k - 1) == [0]) {
+            return Ok((map, numbers.to_vec()));
+        }
+        let most = constant.len().max(MOST_REPEATED);
+        let all =
+            constant.broadcast(&shape, most).and_then(|all| all.numbers()).ok_or_else(refuse)?;
         let mut placed = vec![0.0; all.len()];
         map.places().iter().zip(all.iter()).for_each(|(to, v)| placed[*to] = *v);
         let each = placed.chunks_exact(map.shape.area().max(1));

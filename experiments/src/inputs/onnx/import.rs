@@ -12,13 +12,18 @@ use super::constants;
 use super::error::{OnnxError, Result};
 use super::inputs;
 use super::map::{Map, Polynomial};
-use super::messages::{Attribute, Model, Node};
+use super::messages::{Attribute, Model, Node, Tensor};
 use super::tensor::{Constant, Data};
 use super::weights::Store;
 use super::wire::Reader;
 
 /// Numbers of a constant that are looked at before the network is known: those of shapes, of channels.
 const SMALL: usize = 1 << 16;
+
+/// Numbers that a graph may compute of constants: so many, and for each number of a weight so many more. Nodes that only
+/// double what they read would fill any memory.
+const COMPUTED: usize = 1 << 20;
+const COMPUTED_EACH: usize = 8;
 
 /// What a tensor of the graph is.
 #[derive(Debug, Clone)]
@@ -49,6 +54,8 @@ pub(super) struct Importer<'a> {
     consumers: HashMap<&'a str, Vec<&'a Node>>,
     producers: HashMap<&'a str, &'a Node>,
     counts: HashMap<&'static str, usize>,
+    /// Numbers that the graph may still compute of constants.
+    computable: usize,
     /// Convolutions and fully connected layers: their names.
     linear: HashMap<usize, String>,
     /// Polynomials of layers that are layers already: the layer read, the polynomial, and its layer. Exporters compute one
@@ -103,6 +110,7 @@ pub(super) fn import(
         producers,
         readers,
         counts: HashMap::new(),
+        computable: COMPUTED,
         linear: HashMap::new(),
         done: HashMap::new(),
     };
@@ -154,7 +162,10 @@ impl<'a> Importer<'a> {
             };
             let constants: Vec<Constant> = all.into_iter().flatten().filter_map(constant).collect();
             match constants::fold(node, &constants)? {
-                Some(value) => Known::Constant(value),
+                Some(value) => {
+                    self.charge(node, &value)?;
+                    Known::Constant(value)
+                }
                 None => return Err(node.refuse("an operator that is not computed of constants")),
             }
         } else {
@@ -164,11 +175,30 @@ impl<'a> Importer<'a> {
         self.set(node, result)
     }
 
+    /// Counts the numbers of a constant that was computed, unless it shares those of another.
+    fn charge(&mut self, node: &Node, value: &Constant) -> Result<()> {
+        let numbers = if value.is_shared() { 0 } else { value.len() };
+        self.computable = self.computable.checked_sub(numbers).ok_or_else(|| {
+            node.refuse(
+                "the graph computes too many numbers of constants: export a simplified graph",
+            )
+        })?;
+        Ok(())
+    }
+
+    /// A stored tensor.
+    fn load(&mut self, tensor: &Tensor) -> Result<Constant> {
+        let value = self.store.load(tensor)?;
+        let more = COMPUTED_EACH.saturating_mul(value.len());
+        self.computable = self.computable.saturating_add(more);
+        Ok(value)
+    }
+
     /// The value of a constant's node.
     fn attribute_constant(&mut self, node: &Node) -> Result<Constant> {
         for (name, value) in &node.attributes {
             return Ok(match (name.as_str(), value) {
-                ("value", Attribute::Tensor(tensor)) => self.store.load(tensor)?,
+                ("value", Attribute::Tensor(tensor)) => self.load(tensor)?,
                 ("value_float", Attribute::Float(v)) => Constant::floats(vec![], vec![*v]),
                 ("value_int", Attribute::Integer(v)) => Constant::integers(vec![], vec![*v]),
                 ("value_floats", Attribute::Floats(list)) => {
@@ -201,7 +231,7 @@ impl<'a> Importer<'a> {
         if self.weights.is_none() && shape.iter().product::<usize>() > SMALL {
             return Ok(Known::Constant(Constant { shape, data: Data::Later }));
         }
-        Ok(Known::Constant(self.store.load(tensor)?))
+        Ok(Known::Constant(self.load(tensor)?))
     }
 
     fn set(&mut self, node: &'a Node, result: Known) -> Result<()> {
@@ -343,13 +373,14 @@ impl<'a> Importer<'a> {
     /// Its flattened form, on which numbers by value are numbers by channel.
     pub(super) fn flattened(&mut self, map: Map) -> Result<Map> {
         let map = self.materialised(map)?;
-        let (order, rank) = (Rc::new(map.places()), map.dims.len());
+        let rank = map.dims.len();
+        let order = (!map.is_straight()).then(|| Rc::new(map.places()));
         let flat = (0..rank).position(|k| !map.axes_of(k).is_empty()).unwrap_or(0);
         let name = self.name("flatten");
         let done = self.layer(&name, LayerKind::Flatten, &[map.source])?;
         let mut dims = vec![Vec::new(); rank];
         dims[flat] = vec![0];
-        Ok(Map { dims, order: (!map.is_straight()).then_some(order), ..done })
+        Ok(Map { dims, order, ..done })
     }
 
     fn finish(mut self) -> Result<(Network, Option<Weights>)> {

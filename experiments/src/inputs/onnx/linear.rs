@@ -9,7 +9,7 @@ use super::import::Importer;
 use super::map::Map;
 use super::messages::Node;
 use super::operators::{Inputs, constant, map, needed};
-use super::tensor::Constant;
+use super::tensor::{Constant, MOST_REPEATED};
 
 impl<'a> Importer<'a> {
     /// Input number `k` with nothing left to be done but a padding, and that padding.
@@ -134,7 +134,7 @@ impl<'a> Importer<'a> {
         let zeros = Constant::floats(vec![1], vec![0.0]);
         let all = bias.unwrap_or(&zeros);
         let flat = all.reshaped(vec![all.len()]);
-        let flat = flat.broadcast(&[out]).ok_or_else(|| {
+        let flat = flat.broadcast(&[out], MOST_REPEATED).ok_or_else(|| {
             node.refuse(format!("a bias of shape {:?} for {out} channels", all.shape))
         })?;
         match self.wanted(flat) {

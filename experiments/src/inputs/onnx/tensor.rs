@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::error::{Result, tensor};
 
-/// Most numbers of a constant that the graph computes.
-pub(super) const MOST_COMPUTED: usize = 1 << 27;
+/// Numbers of a constant that the graph may make of fewer.
+pub(super) const MOST_REPEATED: usize = 1 << 18;
 
 /// Numbers of a constant.
 #[derive(Debug, Clone)]
@@ -95,8 +95,17 @@ impl Constant {
         self.gathered(shape, &from)
     }
 
-    /// Its numbers repeated to a shape, as ONNX broadcasts; none if it does not fit.
-    pub(super) fn broadcast(&self, shape: &[usize]) -> Option<Self> {
+    /// Whether its numbers are also those of another constant.
+    pub(super) fn is_shared(&self) -> bool {
+        match &self.data {
+            Data::Floats(data) => Rc::strong_count(data) > 1,
+            Data::Integers(data) => Rc::strong_count(data) > 1,
+            Data::Later => true,
+        }
+    }
+
+    /// Its numbers repeated to a shape of at most `most` numbers, as ONNX broadcasts; none if it does not fit.
+    pub(super) fn broadcast(&self, shape: &[usize], most: usize) -> Option<Self> {
         if self.shape == shape {
             return Some(self.clone());
         }
@@ -111,7 +120,7 @@ impl Constant {
             }
         }
         let count = shape.iter().try_fold(1usize, |n, e| n.checked_mul(*e))?;
-        if count > MOST_COMPUTED {
+        if count > most {
             return None;
         }
         if self.is_later() {

@@ -1,0 +1,163 @@
+//! Commands that are killed at any moment: nothing that was finished is lost, nothing is read that is half written, and the
+//! next run ends as one that was never disturbed.
+//!
+//! A few kills each; `SPENCNN_KILLS=200 cargo test --release -p spencnn-experiments --test killed` makes as many of each.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::Tiny;
+use costmodel::lines::Lines;
+use experiments::design::plan::PlanFolder;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use simulator::config::Configuration;
+use simulator::search::Journal;
+
+/// How often a command is killed.
+fn kills() -> usize {
+    let asked = std::env::var("SPENCNN_KILLS").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(4)
+}
+
+/// The command with a folder as its home.
+fn command(tiny: &Tiny, arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("spencnn"));
+    command.args(arguments).current_dir(tiny.folder()).env("SPENCNN_HOME", tiny.folder());
+    command.env_remove("SPENCNN_DATA").stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end and tells how long that took.
+#[track_caller]
+fn whole(tiny: &Tiny, arguments: &[&str]) -> Duration {
+    let start = Instant::now();
+    let output = command(tiny, arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    start.elapsed()
+}
+
+/// Starts a command again and again, kills each after a time of up to `most`, and calls `check` with whether it had ended by
+/// itself before.
+fn kill_often(tiny: &Tiny, arguments: &[&str], most: Duration, mut check: impl FnMut(bool)) {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for _ in 0..kills() {
+        let mut started = command(tiny, arguments).spawn().unwrap();
+        std::thread::sleep(most.mul_f64(rng.random()));
+        // Fails for one that has ended.
+        let _ = started.kill();
+        let output = started.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        // What it did not like before it was killed would be what the one before left.
+        assert!(!errors.contains("error:") && !errors.contains("panicked"), "{errors}");
+        check(output.status.success());
+    }
+}
+
+const SEARCH: [&str; 12] = [
+    "search",
+    "--network",
+    "tiny.toml",
+    "--profile",
+    "profile.toml",
+    "--threads",
+    "1",
+    "--quick",
+    "--no-refine",
+    "--journal",
+    "points.jsonl",
+    "--out",
+];
+
+#[test]
+fn a_search_goes_on_from_all_that_it_found() {
+    let (tiny, reference) = (Tiny::new(), Tiny::new());
+    // The same profile, so that both find the same.
+    for name in ["profile.toml", "profile.points.jsonl"] {
+        fs::copy(tiny.path(name), reference.path(name)).unwrap();
+    }
+    let arguments = [&SEARCH[..], &["best.toml"]].concat();
+    let time = whole(&reference, &arguments);
+    let choice = |tiny: &Tiny| fs::read_to_string(tiny.path("best.toml")).ok();
+    let wanted = Configuration::from_toml(&choice(&reference).unwrap()).unwrap();
+    let points = |tiny: &Tiny| Journal::open(&tiny.path("points.jsonl")).unwrap().len();
+    let mut before = 0;
+    kill_often(&tiny, &arguments, time, |ended| {
+        let found = points(&tiny);
+        assert!(found >= before, "{found} points after {before}");
+        before = found;
+        if let Some(text) = choice(&tiny) {
+            assert_eq!(Configuration::from_toml(&text).unwrap(), wanted);
+        }
+        assert!(!ended || choice(&tiny).is_some());
+    });
+    whole(&tiny, &arguments);
+    assert_eq!(Configuration::from_toml(&choice(&tiny).unwrap()).unwrap(), wanted);
+    assert_eq!(points(&tiny), points(&reference));
+}
+
+/// Lines of a file that are whole.
+fn lines(path: &Path) -> usize {
+    Lines::open(path).unwrap().lock().unwrap().read::<serde_json::Value>().unwrap().len()
+}
+
+#[test]
+fn a_calibration_keeps_what_it_measured() {
+    let tiny = Tiny::new();
+    let journal = tiny.path("machine.journal.jsonl");
+    let arguments = ["calibrate", "--full", "--threads", "1", "--out", "machine.toml"];
+    // Until there is something to be kept.
+    let mut first = command(&tiny, &arguments).spawn().unwrap();
+    let start = Instant::now();
+    while !(journal.exists() && lines(&journal) > 0) && start.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let mut before = lines(&journal);
+    assert!(before > 0);
+    kill_often(&tiny, &arguments, Duration::from_secs(6), |ended| {
+        assert!(!ended && !tiny.path("machine.toml").exists());
+        let found = lines(&journal);
+        assert!(found >= before, "{found} lines after {before}");
+        before = found;
+    });
+}
+
+/// A folder of a plan has files that belong together: one that is killed while it is written is none.
+#[test]
+fn a_plan_is_whole_or_none() {
+    let tiny = Tiny::new();
+    let arguments = [
+        "search",
+        "--network",
+        "tiny.toml",
+        "--patterns",
+        "--profile",
+        "profile.toml",
+        "--threads",
+        "1",
+        "--quick",
+        "--log-n",
+        "13",
+        "--max-drop",
+        "0.01",
+        "--out",
+        "plan",
+    ];
+    let time = whole(&tiny, &arguments);
+    let names = ["configuration.toml", "units.safetensors", "training.toml", "network.toml"];
+    let read = |name: &str| fs::read(tiny.path("plan").join(name)).ok();
+    let wanted = names.map(read);
+    kill_often(&tiny, &arguments, time, |_| {
+        if PlanFolder::read(&tiny.path("plan")).is_ok() {
+            assert!(names.map(read) == wanted);
+        }
+    });
+}
