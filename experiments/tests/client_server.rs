@@ -285,3 +285,28 @@ fn lenet_by_two_parties() {
         fs::metadata(tiny.path("evaluation.keys")).unwrap().len()
     );
 }
+
+#[test]
+fn results_to_be_shown_have_noise() {
+    let tiny = prepared();
+    succeed(&tiny, &["encrypt", "--images", "2", "--out", "a.images"]);
+    succeed(&tiny, &["infer", "a.images", "--out", "a.results"]);
+    let logits = |arguments: &[&str]| -> Vec<f64> {
+        logits(&stdout(step(&tiny, arguments).assert().success())).concat()
+    };
+    let own = logits(&["decrypt", "a.results", "--json"]);
+    let share = ["decrypt", "a.results", "--json", "--share-safe", "--min-precision", "0"];
+    let with = |more: &[&'static str]| [&share[..], more].concat();
+    // Too much noise, or more results than it is for: nothing is told.
+    let text = refuse(&tiny, &with(&["--statistical-bits", "80", "--queries", "2"]));
+    assert!(text.contains("search with --min-precision"), "{text}");
+    let text = refuse(&tiny, &with(&["--statistical-bits", "1"]));
+    assert!(text.contains("results to be shown is more than 1"), "{text}");
+    let shown = logits(&with(&["--statistical-bits", "1", "--queries", "2"]));
+    let again = logits(&with(&["--statistical-bits", "1", "--queries", "2"]));
+    assert_eq!(shown.len(), own.len());
+    assert!(shown != own && shown != again);
+    let largest = own.iter().fold(0.0f64, |m, v| v.abs().max(m));
+    // No bit of precision need be left, but then no logit is off by more than the largest.
+    assert!(shown.iter().zip(&own).all(|(a, b)| (a - b).abs() < largest), "{shown:?} {own:?}");
+}

@@ -98,7 +98,8 @@ impl CompileArgs {
             self.resources.memory_limit(),
         );
         let checked = Checked::new(&candidate, &params, lowered, &image, logits)?;
-        let (spec, model) = checked.compile(&candidate, &params, form)?;
+        let errors = Some(checked.errors(&candidate, &params, &tried, &plain)?);
+        let (spec, model) = checked.compile(&candidate, &params, form, errors)?;
         let write = |out: &mut dyn std::io::Write| Ok(model.write(out)?);
         files::write_streaming(&self.model, Readers::All, write)?;
         note_written(&self.model, &format!("what the server runs, plaintexts {}", form.name()));

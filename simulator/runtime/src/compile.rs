@@ -2,6 +2,7 @@
 
 use engine::params::Parameters;
 use simulator::chain::Chain;
+use simulator::interpret::ResultErrors;
 use simulator::lowering::Lowered;
 use simulator::network::Model;
 use simulator::program::{PlaintextForm, ValueInfo, room};
@@ -23,6 +24,8 @@ pub struct Compilation<'a> {
     /// The most that any slot of a result is in absolute value, empty ones included: that of a few images, times
     /// [`room::MARGIN_BITS`]. Results are brought down to the lowest level that has room for it. None if it is not known.
     pub reach: Option<f64>,
+    /// Errors expected in its results, where they were simulated.
+    pub errors: Option<ResultErrors>,
 }
 
 /// Takes apart what a client needs and what a server needs.
@@ -30,7 +33,7 @@ pub struct Compilation<'a> {
 /// # Errors
 /// [`Error::Argument`] for results of different levels or scales; those of [`ClientSpec::check`].
 pub fn compile(compilation: Compilation<'_>) -> Result<(ClientSpec, CompiledModel)> {
-    let Compilation { model, params, lowered, plaintexts, reach } = compilation;
+    let Compilation { model, params, lowered, plaintexts, reach, errors } = compilation;
     let program = lowered.program;
     let infos = |values: &[usize]| -> Result<ValueInfo> {
         let mut all = values.iter().filter_map(|v| program.values.get(*v));
@@ -66,6 +69,7 @@ pub fn compile(compilation: Compilation<'_>) -> Result<(ClientSpec, CompiledMode
         keys: program.keys(),
         output: lowered.output,
         result: ValueInfo { level, ..left },
+        errors,
     };
     spec.check()?;
     let (images, results) = (spec.images()?, spec.results()?);

@@ -6,11 +6,13 @@ use runtime::client::ClientSpec;
 use runtime::server::CompiledModel;
 use runtime::{Compilation, compile};
 use simulator::chain::Chain;
-use simulator::interpret::run_measured;
+use simulator::interpret::{NoiseModel, ResultErrors, predict_errors, run_measured};
 use simulator::lowering::Lowered;
 use simulator::program::{PlaintextForm, room};
 
+use super::prepare::NOISE_SEED;
 use crate::design::candidate::{Candidate, lower_candidate};
+use crate::inputs::images::Pictures;
 use crate::process::exit::Failure;
 
 /// Largest difference accepted between the lowered program on plain numbers and the network itself, relative to the
@@ -65,12 +67,29 @@ impl Checked {
         Ok(Self { lowered, clear_error: error, reach })
     }
 
+    /// Errors to expect in results, by simulations on raw images whose unencrypted results are `plain`.
+    pub(crate) fn errors(
+        &self,
+        candidate: &Candidate,
+        params: &Parameters,
+        images: &Pictures,
+        plain: &[Vec<f64>],
+    ) -> Result<ResultErrors> {
+        let network = &candidate.model.network;
+        let normalised = (0..plain.len()).filter_map(|k| images.image(k));
+        let normalised = normalised.map(|image| network.normalise(&image));
+        let normalised = normalised.collect::<simulator::Result<Vec<_>>>()?;
+        let model = NoiseModel::from(params);
+        Ok(predict_errors(&self.lowered, &model, &normalised, plain, NOISE_SEED)?)
+    }
+
     /// What a client and what a server need of it.
     pub(crate) fn compile(
         self,
         candidate: &Candidate,
         params: &Parameters,
         plaintexts: PlaintextForm,
+        errors: Option<ResultErrors>,
     ) -> Result<(ClientSpec, CompiledModel)> {
         Ok(compile(Compilation {
             model: &candidate.model,
@@ -78,6 +97,7 @@ impl Checked {
             lowered: self.lowered,
             plaintexts,
             reach: Some(self.reach * room::MARGIN_BITS.exp2()),
+            errors,
         })?)
     }
 }

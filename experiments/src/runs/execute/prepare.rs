@@ -29,7 +29,7 @@ use crate::process::output::note;
 const PREDICTED_IMAGES: usize = 4;
 
 /// Seed of the noise that is simulated for that.
-const NOISE_SEED: u64 = 1;
+pub(super) const NOISE_SEED: u64 = 1;
 
 /// What preparing a candidate took.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +74,7 @@ impl Sent {
             lowered: paper.lowered.clone(),
             plaintexts: paper.plaintexts,
             reach: None,
+            errors: None,
         })?;
         Ok(Self::of(&spec.sizes()?))
     }
@@ -116,7 +117,7 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
     let checked = Checked::new(candidate, params, lowered, &image, logits)?;
     let clear_error = checked.clear_error;
     let predicted_precision = predicted_precision(&paper, &checked.lowered, images, &plain)?;
-    let (spec, model) = checked.compile(candidate, params, paper.plaintexts)?;
+    let (spec, model) = checked.compile(candidate, params, paper.plaintexts, None)?;
     let (client, secret_ms) = timed(|| Client::generate(spec));
     let client = client?;
     let (keys, keys_ms) = timed(|| client.evaluation_keys());

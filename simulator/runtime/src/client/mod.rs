@@ -9,7 +9,7 @@ use engine::encoding::Encoder;
 use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
 use engine::serial;
 use rayon::prelude::*;
-use simulator::interpret;
+use simulator::interpret::{self, SharedResults};
 use simulator::layout::unpack;
 
 use crate::message::Envelope;
@@ -119,12 +119,51 @@ impl Client {
     /// Those of [`Envelope::open`] and [`Envelope::read`]; the engine's.
     pub fn read_results(
         &self,
-        mut reader: impl BufRead,
+        reader: impl BufRead,
         mut result: impl FnMut(Vec<f64>),
+    ) -> Result<()> {
+        self.each_result(reader, |found| {
+            result(self.decrypt(found)?);
+            Ok(())
+        })
+    }
+
+    /// The same with noise, so that the server may see the results: [`Sharing`](simulator::interpret::Sharing) says under
+    /// which conditions. At most `most` results; what comes after them is not decrypted.
+    ///
+    /// # Errors
+    /// Those of [`Self::read_results`]; [`Error::Argument`] for more results.
+    pub fn share_results(
+        &self,
+        reader: impl BufRead,
+        shared: &SharedResults,
+        most: u64,
+        mut result: impl FnMut(Vec<f64>),
+    ) -> Result<()> {
+        let noise = shared.noise(&self.spec.result, self.spec.params.slots())?;
+        let mut left = most;
+        self.each_result(reader, |found| {
+            left = left.checked_sub(1).ok_or_else(|| {
+                let found = format!("more than {most}");
+                Error::argument("results to be shown", found, "as many as noise was chosen for")
+            })?;
+            found.iter().try_for_each(|ciphertext| self.results.check(ciphertext))?;
+            let slots = self.owner.decrypt_to_share(found, &noise)?;
+            let logits = unpack(&self.spec.output, &slots)?;
+            result(logits.into_iter().map(|v| shared.rounded(v)).collect());
+            Ok(())
+        })
+    }
+
+    /// Reads all messages of a stream, image by image.
+    fn each_result(
+        &self,
+        mut reader: impl BufRead,
+        mut each: impl FnMut(&[Ciphertext]) -> Result<()>,
     ) -> Result<()> {
         while let Some(images) = self.results.open(&mut reader)? {
             for _ in 0..images {
-                result(self.decrypt(&self.results.read(&mut reader)?)?);
+                each(&self.results.read(&mut reader)?)?;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use engine::keys::KeySpec;
 use engine::params::{Fingerprint, Parameters};
 use engine::serial::{self, Kind, Sink, Source, write_object};
 use sha2::{Digest, Sha256};
+use simulator::interpret::ResultErrors;
 use simulator::layout::{Layout, MAX_SLOTS};
 use simulator::lowering::pack_image;
 use simulator::network::{ConvGeometry, Normalisation};
@@ -48,6 +49,8 @@ pub struct ClientSpec {
     pub output: Layout,
     /// Level and scale of results.
     pub result: ValueInfo,
+    /// Errors that results are expected to have, where they were simulated: without them, none can be decrypted to be shared.
+    pub errors: Option<ResultErrors>,
 }
 
 /// Sizes in bytes of what goes between client and server, as files: known before any of them is made.
@@ -101,6 +104,16 @@ impl ClientSpec {
         if let Some(shift) = keys.rotations.keys().find(outside) {
             let expected = format!("1 to {}", params.slots() - 1);
             return Err(Error::argument("rotation", shift, expected));
+        }
+        if let Some(errors) = &self.errors {
+            let ResultErrors { count, length, largest, size } = *errors;
+            if count != self.classes() {
+                return Err(Error::argument("results with errors", count, self.classes()));
+            }
+            let bad = [length, largest, size].into_iter().find(|v| !(v.is_finite() && *v >= 0.0));
+            if let Some(bad) = bad {
+                return Err(Error::argument("expected error of a result", bad, "zero or more"));
+            }
         }
         for scale in [self.fresh.scale, self.result.scale] {
             if !(scale.is_finite() && scale > 0.0) {
@@ -242,7 +255,13 @@ impl ClientSpec {
         put_info(sink, self.fresh)?;
         put_keys(sink, &self.keys)?;
         put_layout(sink, &self.output)?;
-        put_info(sink, self.result)
+        put_info(sink, self.result)?;
+        sink.u8(u8::from(self.errors.is_some()))?;
+        let Some(ResultErrors { count, length, largest, size }) = self.errors else {
+            return Ok(());
+        };
+        put(sink, "results with errors", count)?;
+        [length, largest, size].into_iter().try_for_each(|v| sink.f64(v))
     }
 
     /// Reads a file and checks it. `allow_insecure` accepts parameters below 128-bit security; nothing in the file can.
@@ -267,6 +286,15 @@ impl ClientSpec {
         let keys = get_keys(&mut source)?;
         let output = get_layout(&mut source, params.slots())?;
         let result = get_info(&mut source)?;
+        let errors = match get_flag(&mut source, "whether errors are known")? {
+            true => Some(ResultErrors {
+                count: get(&mut source)?,
+                length: source.f64()?,
+                largest: source.f64()?,
+                size: source.f64()?,
+            }),
+            false => None,
+        };
         source.finish()?;
         let normalisation = Normalisation { shape, mean, std, contrast };
         let spec = Self {
@@ -280,6 +308,7 @@ impl ClientSpec {
             keys,
             output,
             result,
+            errors,
         };
         spec.check()?;
         Ok(spec)

@@ -105,6 +105,7 @@ impl Tiny {
             lowered,
             plaintexts: PlaintextForm::Stored,
             reach: None,
+            errors: None,
         })
         .unwrap();
         Self { model, spec, compiled }

@@ -4,6 +4,7 @@ use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
 use engine::keys::{EvaluationKeys, SecretKey};
 use engine::params::Parameters;
+use engine::sampling::WideGaussian;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -74,5 +75,19 @@ impl Client {
     /// Engine errors.
     pub fn decrypt(&self, results: &[Ciphertext]) -> Result<Vec<Vec<f64>>> {
         results.iter().map(|ct| Ok(self.encoder.decode(&self.secret.decrypt(ct)?)?)).collect()
+    }
+
+    /// The same with noise, so that others may see the results: [`SecretKey::decrypt_to_share`] says when.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn decrypt_to_share(
+        &self,
+        results: &[Ciphertext],
+        noise: &WideGaussian,
+    ) -> Result<Vec<Vec<f64>>> {
+        let one =
+            |ct: &Ciphertext| Ok(self.encoder.decode(&self.secret.decrypt_to_share(ct, noise)?)?);
+        results.iter().map(one).collect()
     }
 }
