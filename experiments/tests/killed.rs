@@ -12,12 +12,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Tiny;
+use common::{Tiny, weights};
 use costmodel::lines::Lines;
 use experiments::design::plan::PlanFolder;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use simulator::config::Configuration;
+use simulator::network::{Model, Network};
 use simulator::search::Journal;
 
 /// How often a command is killed.
@@ -130,14 +131,56 @@ fn a_calibration_keeps_what_it_measured() {
     });
 }
 
+/// Patterns are of every convolution but the first.
+const TWO_CONVOLUTIONS: &str = r#"
+name = "two"
+baseline = "dense"
+
+[input]
+channels = 1
+height = 8
+width = 8
+
+[[layer]]
+name = "conv1"
+kind = "conv"
+out = 4
+kernel = 3
+padding = 1
+
+[[layer]]
+name = "act1"
+kind = "activation"
+
+[[layer]]
+name = "conv2"
+kind = "conv"
+out = 4
+kernel = 3
+padding = 1
+
+[[layer]]
+name = "fc1"
+kind = "fc"
+out = 5
+
+[[variant]]
+name = "dense"
+weights = "two.safetensors"
+accuracy = 0.5
+"#;
+
 /// A folder of a plan has files that belong together: one that is killed while it is written is none.
 #[test]
 fn a_plan_is_whole_or_none() {
     let tiny = Tiny::new();
+    fs::write(tiny.path("two.toml"), TWO_CONVOLUTIONS).unwrap();
+    let model = Model::random(Network::from_toml(TWO_CONVOLUTIONS).unwrap(), 3);
+    weights(&model).write(&tiny.path("two.safetensors")).unwrap();
     let arguments = [
         "search",
         "--network",
-        "tiny.toml",
+        "two.toml",
         "--patterns",
         "--profile",
         "profile.toml",

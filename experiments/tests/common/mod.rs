@@ -157,7 +157,8 @@ impl Tiny {
     }
 }
 
-fn weights(model: &Model) -> Weights {
+/// The weights of a model, whose convolutions have kernels of 3 by 3, as their file has them.
+pub fn weights(model: &Model) -> Weights {
     let mut weights = Weights::default();
     for (layer, parameters) in model.network.layers.iter().zip(&model.parameters) {
         let mut put = |what: &str, shape: &[usize], data: &[f64]| {
