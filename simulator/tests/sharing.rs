@@ -44,7 +44,7 @@ fn case() -> Case {
     let text = format!(
         "network = \"n\"\nvariant = \"v\"\nactivations = \"square\"\n[parameters]\nlog_n = 13\nscale_bits = 45\nprime_bits = 45\n\
          first_bits = 50\nspecial_bits = 50\nspecial = 1\nalpha = 1\nlevels = 3\n\
-         [input]\npatches = false\npadded = true\nlayout = {}\n{}{}",
+         [input]\npatches = false\npadded = false\nlayout = {}\n{}{}",
         layout(1, 8),
         linear("c", &layout(4, 8)),
         linear("f", &layout(16, 1)),
