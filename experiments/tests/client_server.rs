@@ -93,6 +93,11 @@ fn files_of_each_image_public_keys_and_pipes() {
     let tiny = prepared();
     succeed(&tiny, &["encrypt", "--images", "2", "--out", "two.images"]);
     succeed(&tiny, &["infer", "two.images", "--out", "two.results"]);
+    let note =
+        succeed(&tiny, &["infer", "two.images", "--batch", "--threads", "2", "--out", "batch"]);
+    assert!(note.contains("2 images, 2 at a time"), "{note}");
+    let [one, batch] = ["two.results", "batch"].map(|name| fs::read(tiny.path(name)).unwrap());
+    assert!(one == batch, "batches give other results");
     let decrypt = |files: &[&str]| {
         let arguments = [&["decrypt", "--json"], files].concat();
         logits(&stdout(step(&tiny, &arguments).assert().success()))
