@@ -37,7 +37,7 @@ pub struct ClientArgs {
 impl ClientArgs {
     /// Reads the file.
     pub fn read(&self) -> Result<ClientSpec> {
-        read(&self.client, |reader| Ok(ClientSpec::read(reader, self.allow_insecure)?))
+        read_whole(&self.client, |reader| Ok(ClientSpec::read(reader, self.allow_insecure)?))
     }
 
     /// Reads a secret key that must have been made for it.
@@ -46,7 +46,7 @@ impl ClientArgs {
         let key = |reader: &mut dyn BufRead| {
             Ok(serial::read_secret_key_unprotected(reader, &spec.params)?)
         };
-        self.beside(read(path, key))
+        self.beside(read_whole(path, key))
     }
 
     /// An error about another file, with the name of the client file that it is to belong to.
