@@ -13,7 +13,7 @@ pub trait Target {
     /// How its inputs are changed.
     fn format(&self) -> &dyn Format;
 
-    /// Inputs to begin with, each accepted.
+    /// Inputs to begin with, of which one at least is accepted.
     fn seeds(&self) -> Vec<Vec<u8>>;
 
     /// Decodes an input; what it says of one that it refuses.

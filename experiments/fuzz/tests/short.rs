@@ -21,15 +21,14 @@ const INPUTS: u64 = 1500;
 fn decoders_refuse_or_accept() {
     planted_faults_are_found();
     let all = targets::all();
-    assert!(all.len() >= 23, "{}", all.len());
+    assert!(all.len() >= 26, "{}", all.len());
     for target in all {
         let name = target.name();
         let seeds = target.seeds();
         assert!(!seeds.is_empty(), "{name}");
         let mut fuzzer = Fuzzer::new(target, 20, None);
-        for seed in &seeds {
-            assert_eq!(fuzzer.decode(0, seed), Said::Accepted, "{name}: a seed");
-        }
+        let said: Vec<Said> = seeds.iter().map(|seed| fuzzer.decode(0, seed)).collect();
+        assert!(said.contains(&Said::Accepted), "{name}: {said:?}");
         for _ in 0..INPUTS {
             fuzzer.step(&mut |_, _| {});
         }

@@ -39,10 +39,10 @@ layers_millibits = [["conv1", 36000], ["fc1", 36000], ["act1", 36000]]
 [input]
 patches = true
 padded = false
-layout = { order = "interleaved", phases = 1, row = 8, col = 1, tile = 64, blocks = 16 }
+layout = { order = { interleaved = { groups = 4 } }, phases = 1, row = 8, col = 1, tile = 64, blocks = 16 }
 [[linear]]
 layer = "conv1"
-layout = { order = "interleaved", phases = 1, row = 8, col = 1, tile = 64, blocks = 4 }
+layout = { order = { interleaved = { groups = 4 } }, phases = 1, row = 8, col = 1, tile = 64, blocks = 4 }
 schedule = { block = { baby = 2 }, row = true, col = true, double_hoisting = false }
 fold = 2
 radix = 4

@@ -5,6 +5,7 @@ mod images;
 mod journals;
 mod networks;
 mod objects;
+mod parties;
 mod plans;
 mod profiles;
 mod scratch;
@@ -15,6 +16,7 @@ use crate::target::Target;
 pub fn all() -> Vec<Box<dyn Target>> {
     [
         objects::all(),
+        parties::all(),
         networks::all(),
         configurations::all(),
         plans::all(),

@@ -1,7 +1,9 @@
 //! Folders of plans.
 
 use experiments::design::plan::PlanFolder;
+use serde_json::json;
 use simulator::config::Configuration;
+use simulator::search::Evaluated;
 
 use super::scratch::{CONFIGURATION, NETWORK, Scratch, weights, words};
 use crate::format::{Bundle, Format, Json, Tensors, Toml, join, split};
@@ -32,8 +34,8 @@ impl Target for Plan {
     }
 
     fn seeds(&self) -> Vec<Vec<u8>> {
-        let json = r#"{"expected_drop": 0.5, "upper_drop": 1.5, "dense_accuracy": 0.9, "layers": [{"layer": "conv1"}]}"#;
-        let texts = [json, NETWORK, CONFIGURATION, "test_accuracy = 0.875\nepochs = 3\n"];
+        let json = json().unwrap_or_default();
+        let texts = [json.as_str(), NETWORK, CONFIGURATION, "test_accuracy = 0.875\nepochs = 3\n"];
         let mut files: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).to_vec();
         files.push(weights().unwrap_or_default());
         vec![join(&files)]
@@ -52,4 +54,31 @@ impl Target for Plan {
         Configuration::from_toml(&text).and_then(|c| c.check()).map_err(words)?;
         source.model("dense").map(drop).map_err(told)
     }
+}
+
+/// A plan of the small network, as a search writes it.
+fn json() -> Option<String> {
+    let plan = simulator::search::Plan {
+        evaluated: Evaluated {
+            configuration: Configuration::from_toml(CONFIGURATION).ok()?,
+            latency_ms: 12.5,
+            layers: Vec::new(),
+            memory: Default::default(),
+            memory_on_demand: Default::default(),
+            accuracy: None,
+            precision: None,
+        },
+        layers: Vec::new(),
+        expected_drop: 0.5,
+        upper_drop: 1.5,
+    };
+    let mut plan = serde_json::to_value(plan).ok()?;
+    plan["dense_accuracy"] = json!(0.9);
+    let choice = json!({ "groups": 2, "shuffled": false, "family": "sub-block", "eighths": 3 });
+    let mut layer = choice.clone();
+    layer["layer"] = json!("conv1");
+    layer["kept"] = json!({ "groups": 0.5, "units": 0.75 });
+    layer["next"] = json!([{ "choice": choice, "latency_ms": -0.5, "drop": 0.25 }]);
+    plan["layers"] = json!([layer]);
+    Some(plan.to_string())
 }
