@@ -119,7 +119,8 @@ impl<'a> Cut<'a> {
             BlockSplit::None => 0,
             BlockSplit::All => d.block,
             BlockSplit::Baby(baby) => {
-                let step = self.unit * baby.max(1);
+                // A step beyond all blocks, however far, leaves everything to the inputs.
+                let step = self.unit.saturating_mul(baby.max(1));
                 d.block / step * step
             }
         };
