@@ -302,7 +302,7 @@ impl Encoder {
     /// Refuses coefficients that are not below half the modulus at this level.
     fn check_magnitude(&self, largest: f64, level: usize) -> Result<()> {
         let bits = largest.log2();
-        let limit = self.log_modulus(level + 1) - 1.0;
+        let limit = self.params().log_q(level) - 1.0;
         // A margin for the rounding of coefficients and of the logarithms. NaN fails too.
         if bits <= limit - 1e-6 || largest == 0.0 {
             return Ok(());
@@ -314,21 +314,16 @@ impl Encoder {
         ))
     }
 
-    /// Bits of the product of the first `limbs` primes.
-    fn log_modulus(&self, limbs: usize) -> f64 {
-        (0..limbs).map(|i| (self.params().modulus(i).value() as f64).log2()).sum()
-    }
-
     fn decode_slots(&self, plaintext: &Plaintext) -> Result<Scratch> {
         let params = self.params();
         self.check_shape(plaintext)?;
         check_scale(plaintext.scale)?;
         let wanted = plaintext.scale.log2() + DECODED_BITS;
-        let mut limbs = 1;
-        while limbs <= plaintext.level() && self.log_modulus(limbs) < wanted {
-            limbs += 1;
+        let mut level = 0;
+        while level < plaintext.level() && params.log_q(level) < wanted {
+            level += 1;
         }
-        let mut residues = plaintext.truncated(limbs - 1).into_coefficients(params);
+        let mut residues = plaintext.truncated(level).into_coefficients(params);
         let mut scratch = Scratch::new(params.slots());
         let Arrays { re, im, coefficients } = scratch.arrays();
         let factor = 1.0 / plaintext.scale;

@@ -43,13 +43,7 @@ impl Evaluator {
     /// # Errors
     /// [`Error::ForeignParameters`] when the keys belong to other parameters.
     pub fn new(params: &Parameters, keys: Arc<EvaluationKeys>) -> Result<Self> {
-        if keys.fingerprint() != params.fingerprint() {
-            return Err(Error::ForeignParameters {
-                what: "the evaluation key set",
-                found: keys.fingerprint().to_string(),
-                expected: params.fingerprint().to_string(),
-            });
-        }
+        keys.fingerprint().check(params.fingerprint(), "the evaluation key set")?;
         Ok(Self { params: params.clone(), keys })
     }
 

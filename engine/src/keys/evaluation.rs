@@ -101,13 +101,7 @@ impl EvaluationKeys {
     /// [`Error::ForeignParameters`]; [`Error::MissingKey`] for the first that is not there; those of a specification that
     /// [`Self::generate`] refuses.
     pub fn check(&self, params: &Parameters, spec: &KeySpec) -> Result<()> {
-        if self.fingerprint != params.fingerprint() {
-            return Err(Error::ForeignParameters {
-                what: "the evaluation key set",
-                found: self.fingerprint.to_string(),
-                expected: params.fingerprint().to_string(),
-            });
-        }
+        self.fingerprint.check(params.fingerprint(), "the evaluation key set")?;
         for (element, level) in galois_elements(params, spec)? {
             self.galois(element, level)?;
         }

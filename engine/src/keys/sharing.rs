@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use super::SecretKey;
-use crate::cipher::{Ciphertext, Plaintext};
+use crate::cipher::{Ciphertext, Plaintext, PlaintextPoly};
 use crate::kernels::kernels;
 use crate::sampling::{self, WideGaussian, transform_wide};
 use crate::{Error, Result};
@@ -29,24 +29,24 @@ impl SecretKey {
         let params = self.params();
         ciphertext.c0.check(params, "decrypt to share")?;
         let level = ciphertext.level();
-        let log_modulus: f64 = (0..=level).map(|i| (params.modulus(i).value() as f64).log2()).sum();
-        let found = noise.bound().log2();
-        if found > log_modulus - 1.0 {
+        let (found, limit) = (noise.bound().log2(), params.log_q(level) - 1.0);
+        if found > limit {
             return Err(Error::argument(
                 "largest noise of a decryption to share",
                 format!("2^{found:.1}"),
-                format!("at most 2^{:.1}, half the modulus at level {level}", log_modulus - 1.0),
+                format!("at most 2^{limit:.1}, half the modulus at level {level}"),
             ));
         }
         let mut plaintext = self.decrypt(ciphertext)?;
         let samples = noise.samples(&mut sampling::os_rng(), params.n());
-        if let crate::cipher::PlaintextPoly::Full(poly) = &mut plaintext.poly {
-            poly.par_limbs_mut().enumerate().for_each(|(i, limb)| {
-                let mut words = Zeroizing::new(vec![0; limb.len()]);
-                transform_wide(&samples, &mut words, params.table(i));
-                (kernels().add)(limb, &words, params.modulus(i));
-            });
-        }
+        let PlaintextPoly::Full(poly) = &mut plaintext.poly else {
+            unreachable!("what is decrypted has every word")
+        };
+        poly.par_limbs_mut().enumerate().for_each(|(i, limb)| {
+            let mut words = Zeroizing::new(vec![0; limb.len()]);
+            transform_wide(&samples, &mut words, params.table(i));
+            (kernels().add)(limb, &words, params.modulus(i));
+        });
         Ok(plaintext)
     }
 }

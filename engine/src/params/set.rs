@@ -17,6 +17,20 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
+impl Fingerprint {
+    /// Checks that `what`, made under these parameters, belongs to those of `expected`.
+    ///
+    /// # Errors
+    /// [`Error::ForeignParameters`] naming both.
+    pub fn check(self, expected: Self, what: &'static str) -> Result<()> {
+        if self == expected {
+            return Ok(());
+        }
+        let (found, expected) = (self.to_string(), expected.to_string());
+        Err(Error::ForeignParameters { what, found, expected })
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -144,6 +158,11 @@ impl Parameters {
     pub fn digits(&self, level: usize) -> Vec<Digit> {
         let alpha = self.digit_limbs();
         (0..=level).step_by(alpha).map(|start| start..(start + alpha).min(level + 1)).collect()
+    }
+
+    /// Bits of the modulus at `level`: of the product of `q_0` to `q_level`.
+    pub fn log_q(&self, level: usize) -> f64 {
+        (0..=level).map(|i| (self.modulus(i).value() as f64).log2()).sum()
     }
 
     /// Bits of all primes, special ones included.

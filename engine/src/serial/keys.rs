@@ -5,13 +5,14 @@ use std::io::{Read, Write};
 use zeroize::Zeroizing;
 
 use super::Kind;
-use super::frame::{Sink, Source, object_bytes, packed_bytes};
+use super::frame::{Sink, Source, object_bytes};
 use super::public::{read_level, read_poly, write_poly};
 use super::sizes::{evaluation_keys_payload, public_key_payload, secret_key_payload};
+use super::words::packed_bytes;
+use crate::Result;
 use crate::keys::{EvaluationKeys, PublicKey, SecretKey, SwitchingKey};
 use crate::params::Parameters;
 use crate::sampling::{Seed, Small};
-use crate::{Error, Result};
 
 /// Codes of a ternary coefficient.
 pub(super) const TERNARY: u64 = 3;
@@ -79,13 +80,7 @@ pub fn write_evaluation_keys(
     params: &Parameters,
     keys: &EvaluationKeys,
 ) -> Result<()> {
-    if keys.fingerprint() != params.fingerprint() {
-        return Err(Error::ForeignParameters {
-            what: Kind::EvaluationKeys.name(),
-            found: keys.fingerprint().to_string(),
-            expected: params.fingerprint().to_string(),
-        });
-    }
+    keys.fingerprint().check(params.fingerprint(), Kind::EvaluationKeys.name())?;
     let length = payload_of(params, keys);
     let mut sink = Sink::open(writer, Kind::EvaluationKeys, params.fingerprint(), length)?;
     sink.bytes(&[u8::from(keys.relinearisation.is_some())])?;

@@ -29,6 +29,7 @@ mod public;
 mod sizes;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use frame::{Sink, Source, object_bytes, write_object};
 pub use keys::{

@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 
 use super::Kind;
-use super::frame::{Sink, Source, packed_bytes};
+use super::frame::{Sink, Source};
 use super::sizes::{ciphertext_payload, parameters_payload, seeded_ciphertext_payload};
+use super::words::packed_bytes;
 use crate::cipher::{Ciphertext, Plaintext, check_scale};
 use crate::keys::{SecretKey, expand};
 use crate::params::{Chain, Parameters, ParametersLiteral, limits};

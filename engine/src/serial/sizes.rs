@@ -1,8 +1,9 @@
 //! How large files are, known before they are written.
 
-use super::frame::{object_bytes, packed_bytes};
+use super::frame::object_bytes;
 use super::keys::{TERNARY, switching_key_bytes};
 use super::public::poly_bytes;
+use super::words::packed_bytes;
 use crate::keys::KeySpec;
 use crate::params::Parameters;
 use crate::sampling::Seed;

@@ -41,13 +41,7 @@ impl Client {
     /// Those of [`ClientSpec::check`]; the engine's for a key of other parameters.
     pub fn with_secret(spec: ClientSpec, secret: SecretKey) -> Result<Self> {
         spec.check()?;
-        if secret.params() != &spec.params {
-            return Err(Error::Engine(engine::Error::ForeignParameters {
-                what: "the secret key",
-                found: secret.params().fingerprint().to_string(),
-                expected: spec.params.fingerprint().to_string(),
-            }));
-        }
+        secret.params().fingerprint().check(spec.params.fingerprint(), "the secret key")?;
         let (images, results) = (spec.images()?, spec.results()?);
         Ok(Self { spec, owner: interpret::Client::with_secret(secret), images, results })
     }
@@ -185,13 +179,7 @@ impl Encryptor {
     /// Those of [`ClientSpec::check`]; the engine's for a key of other parameters.
     pub fn new(spec: ClientSpec, key: PublicKey) -> Result<Self> {
         spec.check()?;
-        if key.params() != &spec.params {
-            return Err(Error::Engine(engine::Error::ForeignParameters {
-                what: "the public key",
-                found: key.params().fingerprint().to_string(),
-                expected: spec.params.fingerprint().to_string(),
-            }));
-        }
+        key.params().fingerprint().check(spec.params.fingerprint(), "the public key")?;
         let images = spec.images()?;
         Ok(Self { encoder: Encoder::new(&spec.params), spec, key, images })
     }
