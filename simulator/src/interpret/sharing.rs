@@ -2,15 +2,17 @@
 //!
 //! A decrypted result has the noise of its ciphertext, and that depends on the secret key: whoever sees both can solve for it
 //! (Li, Micciancio, EUROCRYPT 2021). A Gaussian added to the result hides it. For the notion of IND-CPA-D security with `s` bits of
-//! statistical security beside the scheme's own computational ones, Li, Micciancio, Schultz and Sorrell (CRYPTO 2022) show that it
-//! is enough for the Kullback-Leibler divergence between a result with and without the ciphertext's noise to be at most
-//! `2^-s / (24 q)`, where `q` results are shown. For Gaussians of deviation `d` whose centres are `t` apart, the divergence is
-//! `t^2 / (2 d^2)`, so that
+//! statistical security beside the scheme's own computational ones, Li, Micciancio, Schultz and Sorrell (CRYPTO 2022) bound the
+//! Kullback-Leibler divergence between a result with and without the ciphertext's noise. With
 //!
-//! `d = sqrt(12 q) 2^(s/2) t`.
+//! `d = sqrt(12 q) 2^(s/2) t`
 //!
-//! `t` is the length of the vector of errors in all numbers that are shown: here, the network's results. It is taken from
-//! simulations ([`super::predict_precision`]): the length expected, and, as errors have tails like `exp(-sqrt(2) |x|)`
+//! where `q` results are shown, Gaussians of deviation `d` whose centres are `t` apart have the divergence `t^2 / (2 d^2)`, or
+//! `2^-s / (24 q)`. The formula is the one that OpenFHE documents for its noise flooding; it leaves out a factor `sqrt(2 N)` of the
+//! paper's second corollary, which that documentation takes for a mistake of the paper's.
+//!
+//! `t` is the length of the vector of errors in all numbers that are shown: here, the network's results. It is estimated by
+//! simulations ([`super::predict_precision`]), not proven: the length expected, and, as errors have tails like `exp(-sqrt(2) |x|)`
 //! (see the noise model), as many deviations of the largest of them as are exceeded with probability `2^-s`. The
 //! simulations know the program and typical images. Who shows results of a ciphertext that came from somewhere else, or of images
 //! made to overflow, has no such estimate, and no protection.
