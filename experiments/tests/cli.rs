@@ -6,43 +6,30 @@ use std::fs;
 
 use common::{Tiny, spencnn, stderr, stdout};
 
+const COMMANDS: [&str; 14] = [
+    "calibrate",
+    "search",
+    "merge",
+    "run",
+    "demo",
+    "compare",
+    "evaluate",
+    "units",
+    "validate",
+    "compile",
+    "keygen",
+    "encrypt",
+    "infer",
+    "decrypt",
+];
+
 #[test]
 fn help_teaches_every_sub_command() {
     let help = stdout(spencnn().arg("--help").assert().success());
-    for word in [
-        "calibrate",
-        "search",
-        "run",
-        "demo",
-        "compare",
-        "evaluate",
-        "units",
-        "validate",
-        "compile",
-        "keygen",
-        "encrypt",
-        "infer",
-        "decrypt",
-        "Exit codes",
-        "Examples",
-    ] {
+    for word in COMMANDS.into_iter().chain(["Exit codes", "Examples"]) {
         assert!(help.contains(word), "{word}");
     }
-    for command in [
-        "calibrate",
-        "search",
-        "run",
-        "demo",
-        "compare",
-        "evaluate",
-        "units",
-        "validate",
-        "compile",
-        "keygen",
-        "encrypt",
-        "infer",
-        "decrypt",
-    ] {
+    for command in COMMANDS {
         let help = stdout(spencnn().args([command, "--help"]).assert().success());
         assert!(
             help.contains("Examples:") && help.contains(&format!("spencnn {command}")),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use engine::cipher::{Ciphertext, Plaintext};
@@ -13,18 +13,15 @@ use engine::params::Parameters;
 
 use super::instruction::{Instruction, Parts};
 use super::needs::{Needs, Supply};
+use super::operands::Operands;
 use super::passage::Passage;
 use super::plan::{Case, Kind};
-use super::random::{random_plaintext, random_poly};
 use super::shapes::LinearSpec;
 use crate::error::Result;
 use crate::machine::Caches;
 use crate::operation::{Client, Operation, Residency};
 use crate::primitive::Primitive;
 use crate::probe::read_all;
-
-/// Most memory of encoded weights kept at a level, in bytes.
-const KEPT_BYTES: usize = 192 << 20;
 
 /// Read to clear the caches.
 pub(super) type Eviction = Arc<Vec<u64>>;
@@ -47,17 +44,6 @@ pub(super) struct Bench {
     /// Keys of rotations.
     rotations: usize,
     eviction: Eviction,
-}
-
-/// Operands at one level, with random contents.
-struct Operands {
-    ciphertexts: Vec<Ciphertext>,
-    /// With limbs for the special primes, by the words of a limb that they keep.
-    plaintexts: BTreeMap<usize, Vec<Plaintext>>,
-    /// What plaintexts are added to in place.
-    accumulator: Mutex<Ciphertext>,
-    /// Encoded weights.
-    kept: Mutex<Vec<Plaintext>>,
 }
 
 /// A measurement made ready.
@@ -279,7 +265,7 @@ impl Bench {
             Operation::Primitive(primitive) => cts.iter().take(primitive.sources()).collect(),
             Operation::Client(_) | Operation::Unit(_) => Vec::new(),
         };
-        let factors = operands.factors(prepared);
+        let factors = operands.factors(&prepared.words, &prepared.taken);
         let scale = self.params.scale();
         let mut accumulator = operands.accumulator();
         let start = Instant::now();
@@ -348,61 +334,4 @@ fn touch_sources(prepared: &Prepared, operands: &Operands) {
         Operation::Client(_) | Operation::Unit(_) => 1,
     };
     operands.ciphertexts.iter().take(count).for_each(touch);
-}
-
-impl Operands {
-    /// The accumulator; its contents do not matter.
-    fn accumulator(&self) -> MutexGuard<'_, Ciphertext> {
-        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps an encoded weight. All go when they take too much memory.
-    fn keep(&self, encoded: Plaintext) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if (kept.len() + 1) * encoded.bytes() > KEPT_BYTES {
-            kept.clear();
-        }
-        kept.push(encoded);
-    }
-
-    /// The plaintexts of so many words a limb.
-    fn of_words(&self, words: usize) -> &[Plaintext] {
-        self.plaintexts.get(&words).map_or(&[], Vec::as_slice)
-    }
-
-    /// The plaintexts of an operation; fewer if there are not so many.
-    fn factors(&self, prepared: &Prepared) -> Vec<&Plaintext> {
-        let mut taken = prepared.taken.clone();
-        let next = |words: &usize| {
-            let count = taken.entry(*words).or_insert(0);
-            *count += 1;
-            self.of_words(*words).get(*count - 1)
-        };
-        prepared.words.iter().filter_map(next).collect()
-    }
-
-    /// Operands at `level`.
-    fn random(
-        evaluator: &Evaluator,
-        encoder: &Encoder,
-        level: usize,
-        supply: &Supply,
-    ) -> Result<Self> {
-        let params = evaluator.params();
-        let scale = params.scale();
-        let poly = |seed: usize| random_poly(params, level, false, seed as u64);
-        let random = |i| Ciphertext { c0: poly(2 * i), c1: poly(2 * i + 1), scale };
-        // Sums, because a program's ciphertexts are results of operations too, which recycle their memory.
-        let zero = Ciphertext::zero(params, level, scale);
-        let ciphertexts = (0..supply.ciphertexts)
-            .map(|i| Ok(evaluator.add(&random(i), &zero)?))
-            .collect::<Result<_>>()?;
-        let plaintexts = supply.plaintexts.iter().map(|(&words, &count)| {
-            let plaintext = |i| random_plaintext(encoder, level, words, 1000 + i as u64);
-            Ok((words, (0..count).map(plaintext).collect::<Result<_>>()?))
-        });
-        let plaintexts = plaintexts.collect::<Result<_>>()?;
-        let accumulator = Mutex::new(evaluator.add(&random(0), &zero)?);
-        Ok(Self { ciphertexts, plaintexts, accumulator, kept: Mutex::default() })
-    }
 }

@@ -11,6 +11,7 @@ mod bench;
 mod instruction;
 mod journal;
 mod needs;
+mod operands;
 mod passage;
 mod plan;
 mod random;

@@ -9,6 +9,7 @@ use engine::serial;
 use experiments::process::files::{self, Readers};
 use experiments::process::output::note;
 use experiments::runs::execute::timed;
+use experiments::runs::key_files::MadeKeys;
 use experiments::runs::statistics::argmax;
 use rayon::prelude::*;
 use runtime::client::{Client, ClientSpec};
@@ -22,20 +23,10 @@ use crate::pixels;
 /// What cannot be read or written.
 pub fn generate_keys() -> Result<()> {
     let instance = Instance::of_this_process()?;
-    let (keys, took_ms) = timed(|| -> Result<_> {
-        let client = Client::generate(specification()?)?;
-        let keys = client.evaluation_keys()?;
-        Ok((client, keys))
-    });
-    let (client, keys) = keys?;
-    files::write_streaming(&instance.secret_key(), Readers::Owner, |out| {
-        Ok(serial::write_secret_key_unprotected(out, client.secret())?)
-    })?;
-    let params = &client.spec().params;
-    files::write_streaming(&instance.evaluation_keys(), Readers::All, |out| {
-        Ok(serial::write_evaluation_keys(out, params, &keys)?)
-    })?;
-    tell(format!("keys made in {took_ms:.1} ms"));
+    let keys = MadeKeys::new(specification()?)?;
+    keys.write_secret(&instance.secret_key())?;
+    keys.write_evaluation(&instance.evaluation_keys())?;
+    tell(format!("keys made in {:.1} ms", keys.took_ms));
     Ok(())
 }
 

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use engine::serial;
-use runtime::client::Client;
 use simulator::chain::Chain;
 
 use super::parties::{ClientArgs, KEYS, SECRET, note_written};
 use crate::machine::memory::{self, show_bytes};
 use crate::process::files::{self, Readers};
 use crate::process::output::note;
-use crate::runs::execute::timed;
+use crate::runs::key_files::MadeKeys;
 
 /// Make a secret key, and the evaluation keys that a server needs for one model
 ///
@@ -57,27 +56,18 @@ impl KeygenArgs {
         let spec = self.client.read()?;
         let sizes = spec.sizes()?;
         memory::reserve("making keys", Chain::from(&spec.params).keys_bytes(&spec.keys))?;
-        let (keys, took_ms) = timed(|| -> Result<_> {
-            let client = Client::generate(spec)?;
-            let keys = client.evaluation_keys()?;
-            Ok((client, keys))
-        });
-        let (client, keys) = keys?;
+        let made = MadeKeys::new(spec)?;
         note(format_args!(
-            "keys made in {took_ms:.1} ms; the evaluation keys have {}",
+            "keys made in {:.1} ms; the evaluation keys have {}",
+            made.took_ms,
             show_bytes(sizes.evaluation_keys)
         ));
-        let params = &client.spec().params;
-        files::write_streaming(&self.secret, Readers::Owner, |out| {
-            Ok(serial::write_secret_key_unprotected(out, client.secret())?)
-        })?;
+        made.write_secret(&self.secret)?;
         note_written(&self.secret, "the secret key, for its owner alone; never send it");
-        files::write_streaming(&self.keys, Readers::All, |out| {
-            Ok(serial::write_evaluation_keys(out, params, &keys)?)
-        })?;
+        made.write_evaluation(&self.keys)?;
         note_written(&self.keys, "evaluation keys, for the server");
         if let Some(path) = &self.public_key {
-            let key = client.public_key();
+            let key = made.client.public_key();
             files::write_streaming(path, Readers::All, |out| {
                 Ok(serial::write_public_key(out, &key)?)
             })?;

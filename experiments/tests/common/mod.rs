@@ -72,39 +72,8 @@ weights = "tiny.safetensors"
 accuracy = 0.5
 "#;
 
-const CONFIGURATION: &str = r#"
-network = "tiny"
-variant = "dense"
-
-[parameters]
-log_n = 11
-scale_bits = 36
-prime_bits = 36
-first_bits = 44
-special_bits = 46
-special = 1
-alpha = 1
-levels = 3
-
-[input]
-patches = false
-padded = true
-layout = { order = "sequential", phases = 2, row = 8, col = 1, tile = 64, blocks = 1 }
-
-[[linear]]
-layer = "conv1"
-layout = { order = "sequential", phases = 2, row = 8, col = 1, tile = 64, blocks = 4 }
-schedule = { block = "none", row = false, col = false, double_hoisting = true }
-
-[[linear]]
-layer = "fc1"
-layout = { order = "sequential", phases = 1, row = 1, col = 1, tile = 64, blocks = 8 }
-schedule = { block = "none", row = false, col = false, double_hoisting = true }
-
-[[pools]]
-layer = "pool1"
-method = "phases"
-"#;
+const CONFIGURATION: &str =
+    include_str!("../../../simulator/runtime/tests/common/tiny.config.toml");
 
 impl Tiny {
     pub fn new() -> Self {

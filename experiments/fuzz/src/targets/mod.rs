@@ -1,6 +1,7 @@
 //! The decoders, each with inputs to begin with.
 
 mod configurations;
+mod framed;
 mod images;
 mod journals;
 mod networks;

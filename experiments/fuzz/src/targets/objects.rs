@@ -10,48 +10,16 @@ use engine::serial::{
 };
 use engine::{Error, Result};
 
-use super::scratch::words;
-use crate::format::{Format, Frame};
+use super::framed::{Framed, bytes};
 use crate::target::Target;
 
-/// Reads an object and forgets it.
+/// Reads an object of these parameters and forgets it.
 type Read = fn(&[u8], &Parameters) -> Result<()>;
-
-struct Object {
-    name: &'static str,
-    params: Parameters,
-    seeds: Vec<Vec<u8>>,
-    read: Read,
-}
-
-impl Target for Object {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn format(&self) -> &dyn Format {
-        &Frame
-    }
-
-    fn seeds(&self) -> Vec<Vec<u8>> {
-        self.seeds.clone()
-    }
-
-    fn decode(&mut self, input: &[u8]) -> std::result::Result<(), String> {
-        (self.read)(input, &self.params).map_err(words)
-    }
-}
 
 fn parameters(depth: usize) -> Result<Parameters> {
     let mut literal = ParametersLiteral::uniform(11, 30, 21, depth, (1, 30), 1)?;
     literal.allow_insecure = true;
     Parameters::new(&literal)
-}
-
-fn bytes(write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    write(&mut out)?;
-    Ok(out)
 }
 
 /// One of each kind; none if the engine does not make them, which is told.
@@ -73,7 +41,8 @@ fn made() -> Result<Vec<Box<dyn Target>>> {
     let keys = EvaluationKeys::generate(&secret, &spec)?;
     let none = EvaluationKeys::generate(&secret, &KeySpec::default())?;
     let object = |name, read: Read, seeds| -> Box<dyn Target> {
-        Box::new(Object { name, params: params.clone(), seeds, read })
+        let params = params.clone();
+        Box::new(Framed { name, seeds, read: move |input: &[u8]| read(input, &params) })
     };
     Ok(vec![
         object(

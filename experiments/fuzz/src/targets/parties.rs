@@ -13,33 +13,9 @@ use simulator::interpret::ResultErrors;
 use simulator::lowering::lower;
 use simulator::program::PlaintextForm;
 
-use super::scratch::{CONFIGURATION, model, words};
-use crate::format::{Format, Frame};
+use super::framed::{Framed, bytes};
+use super::scratch::{CONFIGURATION, model};
 use crate::target::Target;
-
-struct Sent<R> {
-    name: &'static str,
-    seeds: Vec<Vec<u8>>,
-    read: R,
-}
-
-impl<R: FnMut(&[u8]) -> runtime::Result<()>> Target for Sent<R> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn format(&self) -> &dyn Format {
-        &Frame
-    }
-
-    fn seeds(&self) -> Vec<Vec<u8>> {
-        self.seeds.clone()
-    }
-
-    fn decode(&mut self, input: &[u8]) -> std::result::Result<(), String> {
-        (self.read)(input).map_err(words)
-    }
-}
 
 /// One of each kind; none if the small network cannot be compiled, which is told.
 pub(super) fn all() -> Vec<Box<dyn Target>> {
@@ -74,31 +50,26 @@ fn made() -> Result<Vec<Box<dyn Target>>> {
     let errors = ResultErrors { count: 5, length: 0.01, largest: 0.01, size: 1.0 };
     let (spec, stored) = compiled(PlaintextForm::Stored, Some(errors))?;
     let (plain, on_demand) = compiled(PlaintextForm::OnDemand { batch_bytes: 1 << 20 }, None)?;
-    let file = |write: &dyn Fn(&mut Vec<u8>) -> runtime::Result<()>| -> Result<Vec<u8>> {
-        let mut out = Vec::new();
-        write(&mut out)?;
-        Ok(out)
-    };
     let client = Client::generate(spec.clone())?;
     let values = spec.normalisation.shape.len();
     let images = |count| vec![vec![0.5; values]; count].into_iter();
     let envelope = spec.images()?;
     let sent = vec![
-        file(&|out| client.write_images(out, images(1)))?,
-        file(&|out| client.write_images(out, images(2)))?,
+        bytes(|out| client.write_images(out, images(1)))?,
+        bytes(|out| client.write_images(out, images(2)))?,
     ];
     Ok(vec![
-        Box::new(Sent {
+        Box::new(Framed {
             name: "client-specification",
-            seeds: vec![file(&|out| spec.write(out))?, file(&|out| plain.write(out))?],
+            seeds: vec![bytes(|out| spec.write(out))?, bytes(|out| plain.write(out))?],
             read: |input: &[u8]| ClientSpec::read(input, true).map(drop),
         }),
-        Box::new(Sent {
+        Box::new(Framed {
             name: "compiled-model",
-            seeds: vec![file(&|out| stored.write(out))?, file(&|out| on_demand.write(out))?],
+            seeds: vec![bytes(|out| stored.write(out))?, bytes(|out| on_demand.write(out))?],
             read: |input: &[u8]| CompiledModel::read(input, true).map(drop),
         }),
-        Box::new(Sent {
+        Box::new(Framed {
             name: "images",
             seeds: sent,
             read: move |input: &[u8]| messages(&envelope, input),

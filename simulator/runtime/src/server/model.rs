@@ -1,6 +1,5 @@
 //! A network compiled to a program with its weights.
 
-use engine::keys::KeySpec;
 use engine::params::Parameters;
 use simulator::chain::Chain;
 use simulator::program::{Memory, PlaintextForm, Program};
@@ -28,15 +27,11 @@ impl CompiledModel {
         &self.images.params
     }
 
-    /// The evaluation keys that it needs.
-    pub fn keys(&self) -> KeySpec {
-        self.program.keys()
-    }
-
     /// Predicted memory of a server with plaintexts in a form.
     pub fn memory(&self, form: PlaintextForm) -> Memory {
         self.program.memory(&Chain::from(self.params()), form)
     }
+
     /// Predicted memory, in bytes, of a server that runs `at_once` images at a time: each has ciphertexts, scratch and a batch
     /// of plaintexts of its own.
     pub fn batch_bytes(&self, form: PlaintextForm, at_once: usize) -> u64 {
