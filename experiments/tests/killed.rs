@@ -210,3 +210,56 @@ fn a_plan_is_whole_or_none() {
         }
     });
 }
+
+/// The parties' files: whatever is killed, what there is belongs together.
+#[test]
+fn results_are_whole_and_keys_belong_together() {
+    let tiny = Tiny::new();
+    let run = |arguments: &[&str]| whole(&tiny, &[arguments, &["--allow-insecure"]].concat());
+    run(&["compile", "--network", "tiny.toml", "--config", "config.toml"]);
+    run(&["keygen"]);
+    run(&["encrypt", "--images", "4", "--split", "--out", "in"]);
+    let names = (1..=4).map(|k| format!("image-00000{k}")).collect::<Vec<_>>();
+    let inputs: Vec<String> = names.iter().map(|name| format!("in/{name}.images")).collect();
+    let mut infer = vec!["infer", "--allow-insecure", "--threads", "1", "--out-dir", "out"];
+    infer.extend(inputs.iter().map(String::as_str));
+    let time = whole(&tiny, &infer);
+    let results = |name: &String| fs::read(tiny.path(&format!("out/{name}.results"))).ok();
+    let wanted: Vec<_> = names.iter().map(results).collect();
+    assert!(wanted.iter().all(Option::is_some));
+    let clear = || fs::remove_dir_all(tiny.path("out")).unwrap();
+    clear();
+    kill_often(&tiny, &infer, time, |ended| {
+        let found: Vec<_> = names.iter().map(results).collect();
+        for (found, wanted) in found.iter().zip(&wanted) {
+            assert!(found.is_none() || found == wanted);
+        }
+        if ended {
+            assert_eq!(found, wanted);
+            clear();
+        }
+    });
+
+    let keygen = ["keygen", "--allow-insecure", "--force"];
+    let time = whole(&tiny, &keygen);
+    let logits = || -> Vec<f64> {
+        run(&["encrypt", "--out", "one.images"]);
+        run(&["infer", "one.images", "--out", "one.results"]);
+        run(&["decrypt", "one.results", "--logits", "logits.csv"]);
+        let table = fs::read_to_string(tiny.path("logits.csv")).unwrap();
+        // After file, image, label, class, margin and error.
+        table.lines().nth(1).unwrap().split(',').skip(6).map(|v| v.parse().unwrap()).collect()
+    };
+    let wanted = logits();
+    let largest = wanted.iter().fold(0.0f64, |m, v| v.abs().max(m));
+    assert_eq!(wanted.len(), 5);
+    kill_often(&tiny, &keygen, time, |ended| {
+        assert!(tiny.path("secret.key").exists());
+        assert!(!ended || tiny.path("evaluation.keys").exists());
+        if tiny.path("evaluation.keys").exists() {
+            // To 8 bits: keys of two clients give numbers as large as the modulus.
+            let found = logits();
+            assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < largest / 256.0));
+        }
+    });
+}

@@ -100,6 +100,31 @@ fn predictions_are_judged_on_drawn_configurations() {
 }
 
 #[test]
+fn the_fastest_are_what_a_search_finds() {
+    let tiny = Tiny::new();
+    let report = stdout(validate(&tiny, &["--fastest", "--json"]).assert().success());
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let configurations = report["configurations"].as_array().unwrap();
+    // The search is for all threads, and the fastest is the first.
+    let predicted: Vec<f64> =
+        configurations.iter().map(|c| number(c, "/measured/1/predicted_ms")).collect();
+    assert!(predicted.len() == 3 && predicted.is_sorted(), "{predicted:?}");
+    let mut search = tiny.spencnn();
+    search.args(["search", "--quick", "--no-refine", "--threads", "2", "--log-n", "13", "--json"]);
+    search.args(["--min-precision", "4", "--network"]).arg(tiny.network());
+    let found = stdout(search.arg("--profile").arg(tiny.path("profile.toml")).assert().success());
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(number(&found, "/best/0/latency_ms"), predicted[0]);
+    // No journal of draws is taken for one of these.
+    let journal = tiny.path("journal.jsonl");
+    let run = |more: &[&str]| {
+        validate(&tiny, more).arg("--journal").arg(&journal).assert().success();
+        fs::read_to_string(&journal).unwrap().lines().count()
+    };
+    assert_eq!([run(&[]), run(&["--fastest"])], [4, 8]);
+}
+
+#[test]
 fn wrong_results_are_failures_and_do_not_count() {
     let tiny = Tiny::new();
     // Nothing is predicted to be so precise, and nothing is drawn.

@@ -62,6 +62,10 @@ impl KeygenArgs {
             made.took_ms,
             show_bytes(sizes.evaluation_keys)
         ));
+        // Keys of two clients give results that mean nothing, without a word: the old ones end before the new secret key begins.
+        for path in std::iter::once(&self.keys).chain(&self.public_key) {
+            files::remove_old(path)?;
+        }
         made.write_secret(&self.secret)?;
         note_written(&self.secret, "the secret key, for its owner alone; never send it");
         made.write_evaluation(&self.keys)?;

@@ -45,7 +45,9 @@ Examples:
   spencnn validate --network lenet --configurations 6      about a minute
   spencnn validate --journal validate.jsonl --out validation.json --plot validation.svg
                                                            all embedded networks; goes on where it was stopped
-  spencnn validate --network hefnet --variant g8-p50 --log-n 14 --threads 2 --seed 7")]
+  spencnn validate --network hefnet --variant g8-p50 --log-n 14 --threads 2 --seed 7
+  spencnn validate --network lenet --variant g8-p50 --configurations 20 --fastest --refine
+                                                           how good the choice among the best is")]
 pub struct ValidateArgs {
     /// A network, embedded or a description file; may be given several times [default: the embedded ones with weights]
     #[arg(long, value_name = "NAME|FILE")]
@@ -59,6 +61,9 @@ pub struct ValidateArgs {
     /// Configurations in all
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     configurations: u16,
+    /// Take the configurations that are predicted to be fastest, in place of draws: what choosing by prediction costs
+    #[arg(long)]
+    fastest: bool,
     /// Images of each configuration; the first does not count
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=10_000))]
     images: u32,
@@ -249,6 +254,7 @@ impl ValidateArgs {
                     source,
                     variants: self.variants(source),
                     count,
+                    fastest: self.fastest,
                     seed: self.seed.wrapping_add((k as u64) << 32),
                     wish: self.wish(cost.threads),
                     log_n: self.log_n.clone(),
@@ -304,9 +310,10 @@ impl ValidateArgs {
         let limit = self.resources.memory.memory_limit;
         let Self { min_precision, data, .. } = self;
         let refine = if self.refine { " refine" } else { "" };
+        let fastest = if self.fastest { " fastest" } else { "" };
         format!(
             "{REVISION} {profile} {names:?} {variant:?} {log_n:?} {threads:?} {configurations} {images} {seed} \
-             {plaintexts:?} {limit:?} {min_precision} {data:?}{refine}"
+             {plaintexts:?} {limit:?} {min_precision} {data:?}{refine}{fastest}"
         )
     }
 }

@@ -81,6 +81,22 @@ pub fn check_appendable(path: &Path) -> Result<()> {
         .with_context(|| format!("{} cannot be written; name another file", path.display()))
 }
 
+/// Ends a file that does not belong to what is written next. A link to a file stays, and leads to an empty one; what is no regular
+/// file is left alone.
+///
+/// # Errors
+/// Whatever the system says, with the name of the file.
+pub fn remove_old(path: &Path) -> Result<()> {
+    let failed = || format!("replacing {}", path.display());
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => fs::remove_file(path).with_context(failed),
+        Ok(found) if found.is_symlink() && path.is_file() => {
+            fs::File::create(path).map(drop).with_context(failed)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The file that a rename may replace: the one a link leads to. None for what is no regular file.
 fn replaceable(path: &Path) -> Option<PathBuf> {
     match fs::metadata(path) {
@@ -129,6 +145,24 @@ impl Write for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn old_files_end_and_links_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        remove_old(&link).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"");
+        remove_old(&file).unwrap();
+        assert!(!file.exists() && link.is_symlink());
+        // Nothing to end: no file, a link to none, a folder.
+        for path in [&file, &link, folder.path()] {
+            remove_old(path).unwrap();
+        }
+        assert!(link.is_symlink() && folder.path().is_dir());
+    }
 
     #[test]
     fn replaces_and_makes_folders() {

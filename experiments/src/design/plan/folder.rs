@@ -10,7 +10,6 @@
 //! | `plan.safetensors`, `plan.toml` | weights and their record, once trained |
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -132,13 +131,7 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
     let json = serde_json::to_string_pretty(&written)? + "\n";
     // Files of two plans do not belong together: the old one ends before the first new file, and the new one begins with the
     // last.
-    let last = folder.join(LAST);
-    match std::fs::remove_file(&last) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("replacing {}", last.display()));
-        }
-        _ => {}
-    }
+    files::remove_old(&folder.join(LAST))?;
     for (name, bytes) in [
         ("configuration.toml", (head.clone() + &configuration.to_toml()?).into_bytes()),
         (UNITS, units),

@@ -36,6 +36,8 @@ pub struct Asked<'a> {
     pub variants: Vec<String>,
     /// How many configurations.
     pub count: usize,
+    /// The fastest that a search finds, in place of draws.
+    pub fastest: bool,
     /// Seed of the network's draws.
     pub seed: u64,
     /// Limits of the search, and where it looks; its space, variants and ring degrees are drawn.
@@ -65,13 +67,31 @@ pub fn draw(asked: &Asked<'_>) -> Result<Vec<Drawn>> {
             break;
         }
         let share = wanted.div_ceil(left.max(1));
-        let picked = pick(pools(asked, variant, share, &mut rng)?, share, &mut rng);
+        let picked = match asked.fastest {
+            true => fastest(asked, variant, share)?,
+            false => pick(pools(asked, variant, share, &mut rng)?, share, &mut rng),
+        };
         if !picked.is_empty() {
             left = left.saturating_sub(1);
             papers(asked, variant, picked, &mut drawn)?;
         }
     }
     Ok(drawn)
+}
+
+/// The configurations of a variant that are predicted to be fastest, of all ring degrees: at most `count`, the fastest first.
+fn fastest(asked: &Asked<'_>, variant: &str, count: usize) -> Result<Vec<Evaluated>> {
+    let prices = Prices { pricer: &asked.cost.raw, name: &asked.cost.name };
+    let mut found = Vec::new();
+    for &ring in &asked.log_n {
+        let wish = Wish { log_n: vec![ring], ..asked.wish.only(variant) };
+        found.extend(choose::search_by(asked.source, &wish, prices)?.within);
+    }
+    found.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+    // Those that differ in scales alone do the same work.
+    found.dedup_by(|a, b| a.latency_ms == b.latency_ms);
+    found.truncate(count);
+    Ok(found)
 }
 
 /// Configurations of a variant within the limits, at most `most` lists of them: for each of a few ring degrees the fastest of
@@ -154,7 +174,8 @@ fn papers(
         let fits = |form: &PlaintextForm| paper.memory_with(*form).total_bytes <= limit;
         let forms = asked.wish.plaintexts.forms();
         // Stored ones come first.
-        let skipped = usize::from(forms.len() > 1 && drawn.len() % ON_DEMAND_EVERY == 1);
+        let on_demand = !asked.fastest && drawn.len() % ON_DEMAND_EVERY == 1;
+        let skipped = usize::from(forms.len() > 1 && on_demand);
         match forms.iter().skip(skipped).find(|form| fits(form)) {
             Some(&plaintexts) => {
                 let memory_bytes = paper.memory_with(plaintexts).total_bytes;
