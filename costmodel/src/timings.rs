@@ -1,6 +1,6 @@
-//! Times of instructions of programs, kept from run to run.
+//! Times of programs, kept from run to run.
 //!
-//! The file has one JSON object a line, for each instruction; see [`crate::lines`]. Lines of other machines and other builds
+//! The file has one JSON object a line, for each program; see [`crate::lines`]. Lines of other machines and other builds
 //! of the program stay there and are not used.
 
 use std::collections::BTreeMap;
@@ -13,9 +13,8 @@ use serde_json::{Value, from_value};
 use crate::error::{Error, Result};
 use crate::lines::Lines;
 use crate::machine::Machine;
-use crate::measure::Passage;
+use crate::measure::Sequence;
 use crate::point::Timing;
-use crate::primitive::Primitive;
 
 /// Where times were measured, and by what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,20 +39,17 @@ impl Origin {
 struct Record {
     #[serde(flatten)]
     origin: Origin,
-    /// The passage's key.
+    /// The sequence's key.
     key: String,
     /// What it is, for those who read the file.
     threads: usize,
     log_n: u32,
-    level: usize,
-    primitive: Primitive,
-    /// Instructions before it.
-    before: usize,
+    instructions: usize,
     #[serde(flatten)]
     time: Timing,
 }
 
-/// Known times of instructions, in memory and, if there is one, in a file.
+/// Known times of programs, in memory and, if there is one, in a file.
 #[derive(Debug)]
 pub struct Timings {
     origin: Origin,
@@ -77,7 +73,7 @@ impl Timings {
             let at = |reason: String| Error::Format {
                 path: path.into(),
                 reason: format!(
-                    "line {line}: {reason}; remove the file, and instructions are timed again"
+                    "line {line}: {reason}; remove the file, and programs are timed again"
                 ),
             };
             let origin: Origin = from_value(value.clone()).map_err(|e| at(e.to_string()))?;
@@ -94,9 +90,9 @@ impl Timings {
         Ok(timings)
     }
 
-    /// The time of an instruction at its place, if it is known.
-    pub fn get(&self, passage: &Passage, params: &Parameters, threads: usize) -> Option<Timing> {
-        self.known.get(&passage.key(params, threads).to_string()).copied()
+    /// The time of a program, if it is known.
+    pub fn get(&self, sequence: &Sequence, params: &Parameters, threads: usize) -> Option<Timing> {
+        self.known.get(&sequence.key(params, threads).to_string()).copied()
     }
 
     /// Adds a time, in the file first; one that is known already stays.
@@ -105,19 +101,17 @@ impl Timings {
     /// [`Error::Io`].
     pub fn add(
         &mut self,
-        passage: &Passage,
+        sequence: &Sequence,
         params: &Parameters,
         threads: usize,
         time: Timing,
     ) -> Result<()> {
         let record = Record {
             origin: self.origin.clone(),
-            key: passage.key(params, threads).to_string(),
+            key: sequence.key(params, threads).to_string(),
             threads,
             log_n: params.log_n(),
-            level: passage.instruction().level(),
-            before: passage.before().len(),
-            primitive: passage.instruction().primitive(),
+            instructions: sequence.instructions().len(),
             time,
         };
         if let Some(file) = &mut self.file {

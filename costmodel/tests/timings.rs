@@ -1,4 +1,4 @@
-//! Instructions of programs are timed with the real engine, and their times are kept.
+//! Programs are timed with the real engine, and their times are kept.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::BTreeMap;
@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use costmodel::measure::{Conduct, Instruction, Passage, Request, time};
+use costmodel::measure::{Conduct, Instruction, Request, Sequence, time};
 use costmodel::timings::{Origin, Timings};
-use costmodel::{Caches, Error, LinearShape, Machine, Primitive};
+use costmodel::{Error, LinearShape, Machine, Primitive};
 use engine::eval::{LinearPlan, LinearTerm};
 use engine::params::{Parameters, ParametersLiteral};
 
@@ -28,8 +28,8 @@ fn linear(level: usize, words: usize, batch: Option<usize>) -> Instruction {
     Instruction::linear(plan.shape().into(), level, terms, vec![words; 6], batch).unwrap()
 }
 
-fn alone(instruction: &Instruction) -> Passage {
-    Passage::new(&[], instruction)
+fn alone(instruction: &Instruction) -> Sequence {
+    Sequence::new(std::slice::from_ref(instruction))
 }
 
 fn every_kind() -> Vec<Instruction> {
@@ -52,8 +52,7 @@ fn every_kind() -> Vec<Instruction> {
 }
 
 fn conduct(memory_bytes: u64) -> Conduct {
-    let (caches, budget) = (Caches::default(), Duration::from_millis(300));
-    Conduct { threads: 1, caches, budget, memory_bytes }
+    Conduct { threads: 1, budget: Duration::from_millis(300), memory_bytes }
 }
 
 /// Times by number, and the numbers of what is too large.
@@ -83,11 +82,11 @@ fn times(
 fn every_kind_of_instruction_is_timed() {
     let (shallow, deep) = (params(2), params(3));
     let instructions = every_kind();
-    let mut passages: Vec<Passage> = instructions.iter().map(alone).collect();
-    // After all others, of all levels.
-    passages.push(Passage::new(&instructions, &instructions[0]));
-    let all = passages.iter().map(|passage| Request { params: &shallow, passage });
-    let other = Request { params: &deep, passage: &passages[0] };
+    let mut sequences: Vec<Sequence> = instructions.iter().map(alone).collect();
+    // All of them, of all levels.
+    sequences.push(Sequence::new(&instructions));
+    let all = sequences.iter().map(|sequence| Request { params: &shallow, sequence });
+    let other = Request { params: &deep, sequence: &sequences[0] };
     let requests: Vec<Request<'_>> = all.chain([other]).collect();
     let (found, too_large) = times(&requests, 4 << 30).unwrap();
     assert!(too_large.is_empty());
@@ -95,6 +94,9 @@ fn every_kind_of_instruction_is_timed() {
     assert!(found.values().all(|ns| *ns > 0.0), "{found:?}");
     // Three key switches against a sum of two ciphertexts.
     assert!(found[&0] > 2.0 * found[&7], "{found:?}");
+    // A program takes as long as its instructions do, which find more in the caches when they are alone; half for chance.
+    let sum: f64 = found.range(..instructions.len()).map(|(_, ns)| ns).sum();
+    assert!(found[&instructions.len()] > 0.5 * sum, "{found:?}");
 }
 
 #[test]
@@ -105,8 +107,8 @@ fn what_memory_has_no_room_for_is_left_out() {
     let plan = LinearPlan::new(&params, 1, 1, &terms, false).unwrap();
     let large = Instruction::linear(plan.shape().into(), 2, terms, vec![2048; 2000], None).unwrap();
     let [large, small] = [alone(&large), alone(&linear(2, 64, None))];
-    let requests = [&large, &small].map(|passage| Request { params: &params, passage });
-    // Besides what clears the caches: 2000 plaintexts of four limbs take 131 MB.
+    let requests = [&large, &small].map(|sequence| Request { params: &params, sequence });
+    // 2000 plaintexts of four limbs take 131 MB.
     let (found, too_large) = times(&requests, 100_000_000).unwrap();
     assert_eq!((found.keys().collect::<Vec<_>>(), too_large), (vec![&1], vec![0]));
     assert_eq!(times(&requests, 0).unwrap().1, [0, 1]);
@@ -118,8 +120,8 @@ fn what_memory_has_no_room_for_is_left_out() {
 fn instructions_that_parameters_do_not_have_are_errors() {
     let params = params(2);
     let refused = |instruction: &Instruction| {
-        let passage = &alone(instruction);
-        times(&[Request { params: &params, passage }], 4 << 30).unwrap_err().to_string()
+        let sequence = &alone(instruction);
+        times(&[Request { params: &params, sequence }], 4 << 30).unwrap_err().to_string()
     };
     assert!(refused(&linear(3, 64, None)).contains("at level 3"));
     let many = Instruction::rotate_hoisted((1..=1024).collect(), 1);
@@ -141,11 +143,11 @@ fn shape() -> LinearShape {
 #[test]
 fn timing_stops_when_cancelled() {
     let params = params(2);
-    let passage = alone(&linear(2, 64, None));
+    let sequence = alone(&linear(2, 64, None));
     let (cancel, mut count) = (AtomicBool::new(false), 0);
     let conduct = Conduct { budget: Duration::from_secs(100), ..conduct(4 << 30) };
     let mut progress = |_: &costmodel::measure::Progress| cancel.store(true, Ordering::Relaxed);
-    let requests = [Request { params: &params, passage: &passage }];
+    let requests = [Request { params: &params, sequence: &sequence }];
     let stopped = time(&requests, &conduct, &mut progress, &cancel, &mut |_, _| {
         count += 1;
         Ok(())

@@ -1,4 +1,4 @@
-//! Choosing by times of instructions: real ones, and ones that were written down.
+//! Choosing by times of programs: real ones, and ones that were written down.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;
@@ -7,10 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use common::{Tiny, stderr, stdout};
-use costmodel::measure::Passage;
+use costmodel::Machine;
 use costmodel::point::Timing;
 use costmodel::timings::{Origin, Timings};
-use costmodel::{Caches, Machine};
 use experiments::design::candidate;
 use experiments::design::candidate::Paper;
 use experiments::design::choose;
@@ -71,10 +70,11 @@ fn a_search_is_refined_once_and_gives_the_same_again() {
     let lines = fs::read_to_string(kept(&tiny)).unwrap();
     assert_eq!(run(&["--refine", "3"])["refined"], report["refined"]);
     assert_eq!(fs::read_to_string(kept(&tiny)).unwrap(), lines);
-    // Killed within the last line: that instruction is timed again.
+    assert_eq!(lines.lines().count(), 3);
+    // Killed within the last line: that configuration is timed again.
     fs::write(kept(&tiny), &lines[..lines.len() - 30]).unwrap();
     let again = search(&tiny, &["--refine", "3"]).assert().success();
-    assert!(stderr(again).contains("timing 1 instructions of 1 configurations"));
+    assert!(stderr(again).contains("timing 1 configurations"));
     let text = fs::read_to_string(kept(&tiny)).unwrap();
     assert_eq!(text.lines().count(), lines.lines().count() + 1);
     let text = stdout(search(&tiny, &["--refine", "3"]).assert().success());
@@ -99,10 +99,10 @@ fn damaged_times_are_told() {
     assert!(text.contains("line 1: ") && text.contains("remove the file"), "{text}");
     // Where they are only told beside others, nothing fails.
     let run = tiny.run().arg("--allow-insecure").assert().success();
-    assert!(stderr(run).contains("known times of instructions are not used"));
+    assert!(stderr(run).contains("known times of configurations are not used"));
 }
 
-/// What is told is the sum of the times that were kept.
+/// What is told is the time that was kept.
 #[test]
 fn a_run_tells_both_predictions() {
     let tiny = Tiny::new();
@@ -113,12 +113,9 @@ fn a_run_tells_both_predictions() {
     let report = run(&["--refine", "1", "--refine-seconds", "0.5"]);
     let number = |name: &str| report[name].as_f64().unwrap();
     let (refined, measured) = (number("refined_latency_ms"), number("measured_latency_ms"));
-    // Every instruction of this network is another one.
-    let lines = fs::read_to_string(kept(&tiny)).unwrap();
-    let median =
-        |line: &str| serde_json::from_str::<Value>(line).unwrap()["median_ns"].as_f64().unwrap();
-    let sum_ms = lines.lines().map(median).sum::<f64>() / 1e6;
-    assert!(sum_ms > 0.0 && (refined - sum_ms).abs() < 1e-9, "{refined} {sum_ms}");
+    let line: Value = serde_json::from_str(&fs::read_to_string(kept(&tiny)).unwrap()).unwrap();
+    let median_ms = line["median_ns"].as_f64().unwrap() / 1e6;
+    assert!(median_ms > 0.0 && (refined - median_ms).abs() < 1e-9, "{refined} {median_ms}");
     assert!((number("refined_prediction_error") - (refined / measured - 1.0)).abs() < 1e-9);
     // Now it is known.
     assert_eq!(run(&[])["refined_latency_ms"], report["refined_latency_ms"]);
@@ -180,7 +177,7 @@ impl Searched {
     fn rank(&self, timings: Timings, configurations: usize) -> Vec<Choice> {
         let refine = Refine { configurations, seconds: 0.0 };
         // Nothing can be timed anew in no memory.
-        let mut refiner = Refiner::new(timings, Caches::default(), 0);
+        let mut refiner = Refiner::new(timings, 0);
         refiner.rank(&self.source, &self.within, &self.wish, refine, &self.cost).unwrap()
     }
 
@@ -208,31 +205,17 @@ fn times_that_are_written_down_decide() {
     assert_eq!(unknown.len(), 4);
     let places = |choices: &[Choice]| choices.iter().map(|c| c.profile_place).collect::<Vec<_>>();
     assert!(places(&unknown).is_sorted() && unknown.iter().all(|c| c.refined.is_none()));
-    let passages: Vec<(Paper, Vec<Passage>)> = unknown
-        .iter()
-        .map(|choice| {
-            let paper = searched.paper(choice);
-            let passages = paper.passages(&Caches::default()).unwrap();
-            (paper, passages)
-        })
-        .collect();
-    // All instructions of all of them take a microsecond, but what the first has and the last has not takes long.
+    // Those that the profile has first take longest.
     let mut file = timings(&path);
-    let last: Vec<String> =
-        passages[3].1.iter().map(|p| p.key(&passages[3].0.params, 1).to_string()).collect();
-    let mut expected = Vec::new();
-    for (paper, passages) in &passages {
-        let mut sum = 0.0;
-        for passage in passages {
-            let own = !last.contains(&passage.key(&paper.params, 1).to_string());
-            let ns = if own { 5e6 } else { 1e3 };
-            file.add(passage, &paper.params, 1, timing(ns)).unwrap();
-            sum += 1e-6 * ns;
-        }
-        expected.push(sum);
+    let expected = [4.0, 3.0, 2.0, 1.0];
+    for (choice, ms) in unknown.iter().zip(expected) {
+        let paper = searched.paper(choice);
+        let sequence = paper.sequence().unwrap();
+        file.add(&sequence, &paper.params, 1, timing(1e6 * ms)).unwrap();
     }
     let ranked = searched.rank(timings(&path), 4);
-    assert_eq!(ranked[0].profile_place, unknown[3].profile_place);
+    let reversed: Vec<usize> = places(&unknown).into_iter().rev().collect();
+    assert_eq!(places(&ranked), reversed);
     assert_eq!(places(&searched.rank(timings(&path), 4)), places(&ranked));
     for choice in &ranked {
         let k = unknown.iter().position(|u| u.profile_place == choice.profile_place).unwrap();

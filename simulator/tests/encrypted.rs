@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::difference;
 use common::ops::{every_op, parameters, slots};
-use costmodel::measure::Passage;
+use costmodel::measure::Sequence;
 use engine::params::Parameters;
 use simulator::chain::Chain;
 use simulator::interpret::{Client, Execution, Session, run_clear};
@@ -158,7 +158,7 @@ fn instructions_are_timed_as_they_are_executed() {
         let shapes: Vec<_> = timed.iter().map(|t| (t.primitive(), t.level())).collect();
         let executed: Vec<_> = program.primitives().map(|(_, p, level)| (p, level)).collect();
         assert_eq!(shapes, executed);
-        timed.iter().map(|t| Passage::new(&[], t).key(&params, 1)).collect()
+        timed.iter().map(|t| Sequence::new(std::slice::from_ref(t)).key(&params, 1)).collect()
     };
     let stored = keys(PlaintextForm::Stored);
     // One batch has all plaintexts of an instruction.

@@ -10,26 +10,38 @@ use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
 use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
 use engine::params::Parameters;
+use rayon::ThreadPool;
 
 use super::instruction::{Instruction, Parts};
 use super::needs::{Needs, Supply};
 use super::operands::Operands;
-use super::passage::Passage;
 use super::plan::{Case, Kind};
+use super::sequence::Sequence;
 use super::shapes::LinearSpec;
 use crate::error::Result;
-use crate::machine::Caches;
+use crate::machine::Machine;
 use crate::operation::{Client, Operation, Residency};
 use crate::primitive::Primitive;
-use crate::probe::read_all;
+use crate::probe::{read_all, thread_pool};
 
-/// Read to clear the caches.
-pub(super) type Eviction = Arc<Vec<u64>>;
+/// Clears the caches, by reading.
+pub(super) struct Eviction {
+    buffer: Vec<u64>,
+    /// All threads read, whatever is measured: the buffer is large.
+    pool: ThreadPool,
+}
 
-/// A buffer that holds half as much again as the last level of caches, so that little of what was there survives.
-pub(super) fn eviction(caches: &Caches) -> Eviction {
-    let words = (caches.l3_bytes / 2).saturating_mul(3).clamp(8 << 20, 384 << 20) / 8;
-    Arc::new(vec![1; words as usize])
+impl Eviction {
+    /// With a buffer that holds half as much again as the last level of caches, so that little of what was there survives; 256 MiB
+    /// at most, after which what was there comes at 95 % of the time from memory on a machine with 260 MiB of shared cache.
+    pub fn new(machine: &Machine) -> Result<Self> {
+        let words = (machine.caches.l3_bytes / 2).saturating_mul(3).clamp(8 << 20, 256 << 20) / 8;
+        Ok(Self { buffer: vec![1; words as usize], pool: thread_pool(machine.threads)? })
+    }
+
+    fn evict(&self) {
+        black_box(self.pool.install(|| read_all(&self.buffer)));
+    }
 }
 
 /// Keys and operands of a parameter set.
@@ -43,7 +55,8 @@ pub(super) struct Bench {
     levels: BTreeMap<usize, Operands>,
     /// Keys of rotations.
     rotations: usize,
-    eviction: Eviction,
+    /// None where nothing is measured after clearing the caches.
+    eviction: Option<Arc<Eviction>>,
 }
 
 /// A measurement made ready.
@@ -82,7 +95,11 @@ impl PlaintextSource for Batches<'_> {
 
 impl Bench {
     /// Generates keys and operands, in the current pool.
-    pub fn new(params: &Parameters, needs: &Needs, eviction: &Eviction) -> Result<Self> {
+    pub fn new(
+        params: &Parameters,
+        needs: &Needs,
+        eviction: Option<&Arc<Eviction>>,
+    ) -> Result<Self> {
         let secret = SecretKey::from_seed(params, [42; 32]);
         let keys = Arc::new(EvaluationKeys::generate(&secret, &needs.keys())?);
         let evaluator = Evaluator::new(params, keys)?;
@@ -101,7 +118,7 @@ impl Bench {
             public,
             levels,
             rotations: needs.keys().rotations.len(),
-            eviction: Arc::clone(eviction),
+            eviction: eviction.cloned(),
         })
     }
 
@@ -165,17 +182,14 @@ impl Bench {
         Ok(Prepared { operation, level, residency, words, taken, linear, shifts, before })
     }
 
-    /// Makes an instruction ready, to be timed at its place in a program.
+    /// Makes the instructions of a program ready.
     ///
     /// # Errors
     /// Engine errors.
-    pub fn prepare_passage(&self, passage: &Passage) -> Result<Prepared> {
+    pub fn prepare_sequence(&self, sequence: &Sequence) -> Result<Vec<Prepared>> {
         let mut taken = BTreeMap::new();
-        let mut prepared = self.prepare_instruction(passage.instruction(), &mut taken)?;
-        let before = passage.before().iter();
-        prepared.before =
-            before.map(|i| self.prepare_instruction(i, &mut taken)).collect::<Result<_>>()?;
-        Ok(prepared)
+        let prepare = |i| self.prepare_instruction(i, &mut taken);
+        sequence.instructions().iter().map(prepare).collect()
     }
 
     /// Makes an instruction ready with plaintexts that are not among those `taken` by others, by level and words.
@@ -214,6 +228,14 @@ impl Bench {
         Ok(LinearPlan::new(&self.params, spec.sources, spec.outputs, &terms, spec.rescale)?)
     }
 
+    /// Times an instruction of a program once in the current pool, in nanoseconds, as those before it left the caches.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn time_next(&self, prepared: &Prepared) -> Result<f64> {
+        self.levels.get(&prepared.level).map_or(Ok(0.0), |o| self.execute(prepared, o))
+    }
+
     /// Times a measurement once in the current pool, in nanoseconds.
     ///
     /// The time includes giving back the memory of the result: a program does so, too.
@@ -227,7 +249,9 @@ impl Bench {
                 self.execute(prepared, operands)?;
             }
             _ => {
-                black_box(read_all(&self.eviction));
+                if let Some(eviction) = &self.eviction {
+                    eviction.evict();
+                }
                 if prepared.before.is_empty() {
                     self.precede(prepared, operands)?;
                 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use engine::eval::{LinearPlan, LinearTerm};
 use engine::params::Parameters;
 
-use super::needs::key_bytes;
 use crate::error::{Error, Result};
 use crate::primitive::{LinearShape, Primitive};
 
@@ -132,17 +131,6 @@ impl Instruction {
             Parts::Linear { batch, .. } => batch,
             _ => None,
         }
-    }
-
-    /// Bytes of keys and plaintexts that it reads.
-    pub(super) fn read_bytes(&self, params: &Parameters) -> u64 {
-        let switches = match self.primitive {
-            Primitive::SumSquares { .. } | Primitive::Multiply { .. } | Primitive::Conjugate => 1,
-            _ => self.shifts().len() as u64,
-        };
-        let limbs = (self.level + 1 + params.special_count()) as u64;
-        let words = self.words.iter().fold(0_u64, |sum, words| sum.saturating_add(*words as u64));
-        words.saturating_mul(8 * limbs) + switches * key_bytes(params, self.level)
     }
 
     /// The engine's plan of a linear one; none of others.

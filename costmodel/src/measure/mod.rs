@@ -12,22 +12,24 @@ mod instruction;
 mod journal;
 mod needs;
 mod operands;
-mod passage;
 mod plan;
 mod random;
 mod rounds;
+mod sequence;
 mod shapes;
 mod timing;
 mod units;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 pub use instruction::Instruction;
-pub use passage::{Passage, PassageKey};
 pub use plan::{Plan, SetPlan};
+pub use sequence::{Sequence, SequenceKey};
 pub use shapes::{Factors, LinearSpec, catalogue};
 pub use timing::{Conduct, Request, time};
 
@@ -37,7 +39,7 @@ use crate::operation::Operation;
 use crate::point::{Point, Timing};
 use crate::primitive::Setting;
 use crate::probe::{Probe, thread_pool};
-use bench::{Bench, eviction};
+use bench::{Bench, Eviction};
 use journal::{Journal, Visit};
 use needs::Needs;
 use rounds::Rounds;
@@ -107,10 +109,11 @@ pub fn run(
         .flat_map(|pass| (0..plan.sets.len()).map(move |set| (pass, set)))
         .filter(|&(pass, set)| !visits.iter().any(|v| (v.pass, v.set) == (pass, set)))
         .collect();
-    let clock = Clock::new(plan, &visits);
-    let eviction = eviction(&machine.caches);
+    let mut clock = Clock::new(plan, &visits);
+    let eviction = Arc::new(Eviction::new(&machine)?);
     for (i, &(pass, set)) in todo.iter().enumerate() {
         let left: f64 = todo[i..].iter().map(|&(_, s)| weights[s]).sum();
+        clock.done = 1.0 - left / (plan.passes as f64 * weights.iter().sum::<f64>());
         let slot = clock.left().mul_f64(weights[set] / left);
         let description = &plan.sets[set];
         let activity = format!(
@@ -127,7 +130,7 @@ pub fn run(
         let widest = pools.iter().max_by_key(|p| p.current_num_threads());
         let Some(widest) = widest else { continue };
         let (params, needs) = (description.parameters()?, Needs::of_set(plan, description));
-        let bench = widest.install(|| Bench::new(&params, &needs, &eviction))?;
+        let bench = widest.install(|| Bench::new(&params, &needs, Some(&eviction)))?;
         let mut rounds = Rounds::of_set(plan, description, &bench, &pools, pass)?;
         let mut tell = || progress(&clock.progress(&activity));
         let samples_ns = rounds.run(start + slot, cancel, &mut tell)?;
@@ -201,6 +204,9 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
     Ok(points)
 }
 
+/// Most time that a calibration is said to take on.
+const MOST_REMAINING_SECONDS: f64 = 1e6;
+
 /// Time spent and left.
 struct Clock {
     budget: Duration,
@@ -208,13 +214,17 @@ struct Clock {
     before: Duration,
     /// Start of this run.
     start: Instant,
+    /// Share of all visits that are finished, by their weights.
+    done: f64,
+    /// What was told last.
+    told: Cell<f64>,
 }
 
 impl Clock {
     fn new(plan: &Plan, visits: &[Visit]) -> Self {
         let before =
             visits.iter().map(|v| Duration::try_from_secs_f64(v.seconds).unwrap_or_default()).sum();
-        Self { budget: plan.budget, before, start: Instant::now() }
+        Self { budget: plan.budget, before, start: Instant::now(), done: 0.0, told: Cell::new(0.0) }
     }
 
     fn elapsed(&self) -> Duration {
@@ -226,8 +236,14 @@ impl Clock {
     }
 
     fn progress(&self, activity: &str) -> Progress {
-        let fraction =
-            (self.elapsed().as_secs_f64() / self.budget.as_secs_f64().max(1e-9)).min(1.0);
-        Progress { fraction, remaining: self.left(), activity: activity.into() }
+        let elapsed = self.elapsed().as_secs_f64();
+        let by_time = (elapsed / self.budget.as_secs_f64().max(1e-9)).min(1.0);
+        // Each case is measured at least once, which may take longer than the budget: then the visits tell.
+        let fraction = if self.done > 0.0 { by_time.min(self.done) } else { by_time };
+        let fraction = fraction.max(self.told.get());
+        self.told.set(fraction);
+        let remaining = (elapsed / fraction.max(1e-9) - elapsed).min(MOST_REMAINING_SECONDS);
+        let remaining = Duration::from_secs_f64(remaining);
+        Progress { fraction, remaining, activity: activity.into() }
     }
 }

@@ -6,8 +6,8 @@ use engine::keys::KeySpec;
 use engine::params::{Parameters, ParametersLiteral};
 
 use super::instruction::Instruction;
-use super::passage::Passage;
 use super::plan::{Plan, SetPlan};
+use super::sequence::Sequence;
 use crate::error::{Error, Result};
 use crate::primitive::{KeyStorage, Primitive};
 
@@ -76,18 +76,18 @@ impl Needs {
         }
     }
 
-    /// These and those of an instruction after others.
+    /// These and those of a sequence.
     ///
     /// # Errors
     /// [`Error::Plan`] for a level or a number of rotations that these parameters do not have; engine errors.
-    pub fn with(&self, passage: &Passage, params: &Parameters) -> Result<Self> {
+    pub fn with(&self, sequence: &Sequence, params: &Parameters) -> Result<Self> {
         let mut all = self.clone();
         // What precedes a measurement may rotate.
         if all.rotations.is_empty() {
             all.rotations.push(0);
         }
         let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-        for instruction in passage.all() {
+        for instruction in sequence.instructions() {
             let (level, most) = (instruction.level(), params.max_level());
             let shifts = instruction.shifts();
             let rotations = shifts.last().copied().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! Rounds of measurements: all of them in turn, again and again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rayon::ThreadPool;
 
@@ -12,19 +12,13 @@ use crate::load::{self, Watch};
 use crate::operation::Operation;
 
 /// Most rounds.
-const MAX_ROUNDS: usize = 20;
-
-/// How many times the time that they are given instructions of programs may take to be timed once each.
-const PATIENCE: u32 = 4;
-
-/// What they may take in any case.
-const LEAST_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const MAX_ROUNDS: usize = 20;
 
 /// A short case is measured this often a round.
 const SHORT_REPEATS: usize = 3;
 
 /// How often a disturbed measurement is made again in a round, at most.
-const MOST_REPEATS: usize = 2;
+pub(super) const MOST_REPEATS: usize = 2;
 
 /// What counts as short, in nanoseconds.
 const SHORT_NS: f64 = 2e6;
@@ -38,21 +32,19 @@ pub(super) struct Rounds<'a> {
     cases: Vec<(&'a Bench, Prepared)>,
     /// State of the generator that orders the rounds.
     state: u64,
-    /// Whether the cases are instructions of a program: timed in its order at first, and not for ever.
-    in_order: bool,
 }
 
 /// Times of a case.
 #[derive(Debug, Clone, Default)]
-struct Found {
-    times: Vec<f64>,
+pub(super) struct Found {
+    pub times: Vec<f64>,
     /// Whether other work disturbed them.
     disturbed: bool,
 }
 
 impl Found {
     /// Adds times of a round. Disturbed ones count while there are no others.
-    fn add(&mut self, times: Vec<f64>, disturbed: bool) {
+    pub fn add(&mut self, times: Vec<f64>, disturbed: bool) {
         if self.times.is_empty() || (self.disturbed && !disturbed) {
             *self = Self { times, disturbed };
         } else if disturbed == self.disturbed {
@@ -80,12 +72,7 @@ impl<'a> Rounds<'a> {
         let cases = plan.cases(set);
         let cases = cases.iter().map(|case| Ok((bench, bench.prepare(case)?)));
         let cases = cases.collect::<Result<_>>()?;
-        Ok(Self { pools, cases, state: pass as u64 + 1, in_order: false })
-    }
-
-    /// Rounds of instructions made ready.
-    pub fn of_instructions(cases: Vec<(&'a Bench, Prepared)>, pools: &'a [ThreadPool]) -> Self {
-        Self { pools, cases, state: 1, in_order: true }
+        Ok(Self { pools, cases, state: pass as u64 + 1 })
     }
 
     /// What the cases are, as the engine executes them.
@@ -93,8 +80,7 @@ impl<'a> Rounds<'a> {
         self.cases.iter().map(|(_, prepared)| prepared.operation).collect()
     }
 
-    /// Measures until the deadline, and again what other work disturbs; each case at least once, but of instructions of programs those that a first round in their
-    /// order has not come to after [`PATIENCE`] times as long, and [`LEAST_PATIENCE`] at least.
+    /// Measures until the deadline, and again what other work disturbs; each case at least once.
     ///
     /// # Errors
     /// [`Error::Cancelled`]; engine errors.
@@ -105,17 +91,13 @@ impl<'a> Rounds<'a> {
         tell: &mut dyn FnMut(),
     ) -> Result<Samples> {
         let mut found = vec![vec![Found::default(); self.cases.len()]; self.pools.len()];
-        let start = Instant::now();
-        let patience = deadline.saturating_duration_since(start) * PATIENCE;
-        let overdue = start + patience.max(LEAST_PATIENCE);
         for round in 0..MAX_ROUNDS {
             for pool in 0..self.pools.len() {
-                for case in self.order(round) {
+                for case in self.order() {
                     if cancel.load(Ordering::Relaxed) {
                         return Err(Error::Cancelled);
                     }
-                    let now = Instant::now();
-                    if (round > 0 && now >= deadline) || (self.in_order && now >= overdue) {
+                    if round > 0 && Instant::now() >= deadline {
                         return Ok(samples(found));
                     }
                     let mut repeats = MOST_REPEATS;
@@ -160,12 +142,9 @@ impl<'a> Rounds<'a> {
         Ok(times)
     }
 
-    /// The cases in a fresh order (Fisher and Yates); instructions of programs at first in theirs.
-    fn order(&mut self, round: usize) -> Vec<usize> {
+    /// The cases in a fresh order (Fisher and Yates).
+    fn order(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cases.len()).collect();
-        if self.in_order && round == 0 {
-            return order;
-        }
         for i in (1..order.len()).rev() {
             self.state = self
                 .state

@@ -1,37 +1,47 @@
-//! Times of instructions of programs.
+//! Times of whole programs, with random operands.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::params::{Fingerprint, Parameters};
 use rayon::ThreadPool;
 
 use super::Progress;
-use super::bench::{Bench, Eviction, eviction};
+use super::bench::{Bench, Prepared};
 use super::needs::Needs;
-use super::passage::Passage;
-use super::rounds::Rounds;
-use crate::error::Result;
-use crate::machine::Caches;
+use super::rounds::{Found, MAX_ROUNDS, MOST_REPEATS};
+use super::sequence::Sequence;
+use crate::error::{Error, Result};
+use crate::load::{self, Watch};
 use crate::point::Timing;
 use crate::probe::thread_pool;
 
-/// An instruction to be timed.
+/// How often a program runs in a round so that it counts: after a first run, which leaves the caches as the image before does.
+const RUNS: usize = 2;
+
+/// A program that takes longer than this, in nanoseconds, reads more than caches hold: its first run counts.
+const LONG_NS: f64 = 1e9;
+
+/// How many times the time that they are given programs may take to be timed once each.
+const PATIENCE: u32 = 4;
+
+/// What they may take in any case.
+const LEAST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A program to be timed.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The parameters it runs with.
     pub params: &'a Parameters,
-    /// The instruction, at its place in a program.
-    pub passage: &'a Passage,
+    /// Its instructions.
+    pub sequence: &'a Sequence,
 }
 
-/// How instructions are timed.
+/// How programs are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conduct {
     /// Threads.
     pub threads: usize,
-    /// Caches of the machine, which are cleared before every measurement.
-    pub caches: Caches,
     /// Time that measurements should take in all; keys and operands are made besides.
     pub budget: Duration,
     /// Most memory, in bytes.
@@ -52,12 +62,12 @@ impl<'a> Part<'a> {
 
     /// Adds a request if all still fits into `bytes`; tells whether it does.
     fn admit(&mut self, number: usize, request: &Request<'a>, bytes: u64) -> Result<bool> {
-        let Request { params, passage } = *request;
+        let Request { params, sequence } = *request;
         let of = |p: &Parameters| -> Fingerprint { p.fingerprint() };
         let at = self.sets.iter().position(|(p, _, _)| of(p) == of(params));
         let none = Needs::default();
         let known = at.map_or(&none, |k| &self.sets[k].1);
-        let needs = known.with(passage, params)?;
+        let needs = known.with(sequence, params)?;
         let sum = self.bytes() - known_bytes(at.map(|_| known), params);
         if sum.saturating_add(needs.bytes(params)) > bytes {
             return Ok(false);
@@ -81,13 +91,13 @@ fn known_bytes(known: Option<&Needs>, params: &Parameters) -> u64 {
     known.map_or(0, |needs| needs.bytes(params))
 }
 
-/// Times instructions as they run within programs: after those before them, keys and plaintexts that these have not read come
-/// from memory. `found` is told the number and the
-/// time of each as soon as it is known, and returned are the numbers of those that memory has no room for.
+/// Times programs: the sum of the times of all instructions in a run, one run after the other, so that caches hold what they
+/// hold when one image follows another. `found` is told the number and the time of each as soon as it is known, and returned are
+/// the numbers of those that memory has no room for.
 ///
-/// Keys and operands are random and real in size; those of one parameter set are shared. As many as memory holds are
-/// timed in turn, in as many rounds as the time allows, and what other work disturbs is timed again. Each is timed once, in the order
-/// of the requests, unless that takes several times as long: the last ones may be left out then.
+/// Keys and operands are random and real in size; those of one parameter set are shared. As many programs as memory holds are
+/// timed in turn, in as many rounds as the time allows, and what other work disturbs is timed again. Each is timed once, in the
+/// order of the requests, unless that takes several times as long: the last ones may be left out then.
 ///
 /// # Errors
 /// [`crate::Error::Plan`] for an instruction that its parameters do not have, [`crate::Error::Cancelled`],
@@ -99,10 +109,8 @@ pub fn time(
     cancel: &AtomicBool,
     found: &mut dyn FnMut(usize, Timing) -> Result<()>,
 ) -> Result<Vec<usize>> {
-    let eviction = eviction(&conduct.caches);
-    let room = conduct.memory_bytes.saturating_sub(size_of_val(eviction.as_slice()) as u64);
-    let (parts, too_large) = parts(requests, room)?;
-    let pool = [thread_pool(conduct.threads)?];
+    let (parts, too_large) = parts(requests, conduct.memory_bytes)?;
+    let pool = thread_pool(conduct.threads)?;
     let (all, mut done) = (requests.len() - too_large.len(), 0);
     for part in &parts {
         let share = part.requests() as f64 / all as f64;
@@ -111,12 +119,12 @@ pub fn time(
             progress(&Progress {
                 fraction,
                 remaining: conduct.budget.mul_f64(1.0 - fraction),
-                activity: format!("{all} instructions"),
+                activity: format!("{all} programs"),
             });
         };
         tell(0.0);
         let budget = conduct.budget.mul_f64(share);
-        let times = part.time(requests, budget, &pool, &eviction, cancel, &mut tell)?;
+        let times = part.time(requests, budget, &pool, cancel, &mut tell)?;
         for (number, samples) in times {
             if let Some(time) = Timing::of(&samples) {
                 found(number, time)?;
@@ -145,35 +153,85 @@ fn parts<'a>(requests: &[Request<'a>], bytes: u64) -> Result<(Vec<Part<'a>>, Vec
     Ok((parts, too_large))
 }
 
+/// A program made ready.
+struct Ready<'a> {
+    number: usize,
+    bench: &'a Bench,
+    instructions: Vec<Prepared>,
+}
+
+impl Ready<'_> {
+    /// Nanoseconds of all instructions of a run, and what it had of the processor.
+    fn run(&self, pool: &ThreadPool, cancel: &AtomicBool) -> Result<(f64, Option<load::Load>)> {
+        let watch = Watch::start(pool.current_num_threads());
+        let sum = pool.install(|| {
+            self.instructions.iter().try_fold(0.0, |sum, prepared| {
+                if cancel.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
+                Ok(sum + self.bench.time_next(prepared)?)
+            })
+        })?;
+        Ok((sum, watch.stop()))
+    }
+
+    /// Adds the runs of a round.
+    fn round(&self, pool: &ThreadPool, cancel: &AtomicBool, found: &mut Found) -> Result<()> {
+        let mut add = |(time, load): (f64, Option<load::Load>)| {
+            found.add(vec![time], load.is_some_and(|load| load.is_disturbed()));
+        };
+        let first = self.run(pool, cancel)?;
+        if first.0 > LONG_NS {
+            add(first);
+            return Ok(());
+        }
+        let mut repeats = MOST_REPEATS;
+        for _ in 0..RUNS {
+            add(load::repeat(&mut repeats, cancel, || self.run(pool, cancel))?);
+        }
+        Ok(())
+    }
+}
+
 impl Part<'_> {
     /// Samples of every request in nanoseconds.
     fn time(
         &self,
         requests: &[Request<'_>],
         budget: Duration,
-        pools: &[ThreadPool],
-        eviction: &Eviction,
+        pool: &ThreadPool,
         cancel: &AtomicBool,
         tell: &mut dyn FnMut(f64),
     ) -> Result<Vec<(usize, Vec<f64>)>> {
         let bench = |(params, needs, _): &(&Parameters, Needs, Vec<usize>)| {
-            let new = || Bench::new(params, needs, eviction);
-            pools.first().map_or_else(new, |pool| pool.install(new))
+            pool.install(|| Bench::new(params, needs, None))
         };
         let benches = self.sets.iter().map(bench).collect::<Result<Vec<_>>>()?;
-        let numbers = || {
-            self.sets.iter().zip(&benches).flat_map(|((_, _, numbers), bench)| {
-                numbers.iter().map(move |number| (*number, bench))
-            })
+        let numbers = self.sets.iter().zip(&benches).flat_map(|((_, _, numbers), bench)| {
+            numbers.iter().map(move |number| (*number, bench))
+        });
+        let ready = |(number, bench): (usize, _)| {
+            let instructions = Bench::prepare_sequence(bench, requests[number].sequence)?;
+            Ok(Ready { number, bench, instructions })
         };
-        let cases =
-            numbers().map(|(k, bench)| Ok((bench, bench.prepare_passage(requests[k].passage)?)));
-        let mut rounds = Rounds::of_instructions(cases.collect::<Result<_>>()?, pools);
+        let ready = numbers.map(ready).collect::<Result<Vec<_>>>()?;
+        let mut found = vec![Found::default(); ready.len()];
         let start = Instant::now();
-        let mut tell =
-            || tell((start.elapsed().as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0));
-        let samples = rounds.run(start + budget, cancel, &mut tell)?;
-        let samples = samples.into_iter().next().unwrap_or_default();
-        Ok(numbers().map(|(number, _)| number).zip(samples).collect())
+        let overdue = (budget * PATIENCE).max(LEAST_PATIENCE);
+        'rounds: for round in 0..MAX_ROUNDS {
+            for (program, found) in ready.iter().zip(&mut found) {
+                let elapsed = start.elapsed();
+                if (round > 0 && elapsed >= budget) || elapsed >= overdue {
+                    break 'rounds;
+                }
+                program.round(pool, cancel, found)?;
+                tell((start.elapsed().as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0));
+            }
+        }
+        Ok(ready
+            .iter()
+            .map(|program| program.number)
+            .zip(found.into_iter().map(|f| f.times))
+            .collect())
     }
 }

@@ -278,19 +278,19 @@ impl PrecisionArgs {
     }
 }
 
-/// Whether, and how, the fastest configurations are chosen from by timing their instructions.
+/// Whether, and how, the fastest configurations are chosen from by timing them.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RefineArgs {
-    /// Time every instruction of so many configurations (8 without a number), the fastest by the profile, on this machine, and
-    /// choose by the sums of these times. Times are kept beside the profile: what is known is not timed again
+    /// Time all instructions of so many configurations (8 without a number), the fastest by the profile, on this machine, in order
+    /// and with random operands, and choose by that. Times are kept beside the profile: what is known is not timed again
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
     refine: Option<Option<u16>>,
     /// Seconds of that for each configuration
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.5, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     refine_seconds: f64,
 }
 
-/// Configurations whose instructions are timed unless another number is given.
+/// Configurations that are timed unless another number is given.
 const REFINED: u16 = 8;
 
 impl RefineArgs {

@@ -73,12 +73,11 @@ pub struct ValidateArgs {
     /// Seed of the configurations and of generated images
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Time every instruction of every configuration, too, and judge predictions by the sums of these times beside the
-    /// profile's
+    /// Time the instructions of every configuration with random operands, too, and judge that prediction beside the profile's
     #[arg(long)]
     refine: bool,
     /// Seconds of that for each configuration and number of threads
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.5, value_parser = seconds, requires = "refine")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds, requires = "refine")]
     refine_seconds: f64,
     /// How plaintexts are kept; auto draws it
     #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]

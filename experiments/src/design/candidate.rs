@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use costmodel::measure::Passage;
-use costmodel::{Caches, CostModel, Setting};
+use costmodel::measure::Sequence;
+use costmodel::{CostModel, Setting};
 use engine::params::Parameters;
 use serde::Serialize;
 use simulator::chain::Chain;
@@ -198,11 +198,10 @@ impl Paper {
         price(&self.lowered.program, &Chain::from(&self.params), &cost.raw, cost.threads)
     }
 
-    /// Its instructions at their places, as they are executed with plaintexts in their form.
-    pub fn passages(&self, caches: &Caches) -> Result<Vec<Passage>> {
+    /// Its instructions, as they are executed with plaintexts in their form.
+    pub fn sequence(&self) -> Result<Sequence> {
         let chain = Chain::from(&self.params);
-        let instructions = self.lowered.program.timed(&chain, self.plaintexts)?;
-        Ok(Passage::of_program(&instructions, &self.params, caches))
+        Ok(Sequence::new(&self.lowered.program.timed(&chain, self.plaintexts)?))
     }
 
     /// Keeps plaintexts in another form.

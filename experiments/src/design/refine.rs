@@ -1,8 +1,8 @@
-//! Predictions from times of a configuration's own instructions, measured on this machine.
+//! Predictions from times of a configuration's own program, measured on this machine.
 //!
 //! The profile predicts any instruction from the shapes it was made of; here the very instructions of a few good
-//! configurations are timed, each by itself, and their times are summed up. Times are kept, so that an instruction is timed
-//! once by a build of this program.
+//! configurations are executed, in order and with random operands, and timed. Times are kept, so that a program is timed once
+//! by a build of this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use costmodel::measure::{self, Conduct, Passage, Request};
+use costmodel::Machine;
+use costmodel::measure::{self, Conduct, Request, Sequence};
 use costmodel::timings::{Origin, Timings};
-use costmodel::{Caches, Machine};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use simulator::search::Evaluated;
@@ -30,23 +30,22 @@ use crate::process::exit::Failure;
 use crate::process::output::note;
 use crate::process::progress::Progress;
 
-/// One of the fastest configurations by the profile, priced by times of its own instructions.
+/// One of the fastest configurations by the profile, timed itself.
 #[derive(Debug, Clone, Serialize)]
 pub struct Choice {
     /// Its place by the profile alone, from 1.
     pub profile_place: usize,
     /// How plaintexts were kept: `stored` or `on-demand`.
     pub plaintexts: &'static str,
-    /// The sum of its instructions' times: medians and quartiles. None where memory has no room to time one of them.
+    /// Its program's time: median and quartiles. None where memory has no room to time it.
     pub refined: Option<Latency>,
     /// The configuration, and what the profile predicts.
     pub evaluated: Evaluated,
 }
 
-/// Times of instructions, known and to be measured.
+/// Times of programs, known and to be measured.
 pub struct Refiner {
     timings: Timings,
-    caches: Caches,
     /// Most memory, in bytes.
     memory_limit: u64,
 }
@@ -60,33 +59,28 @@ impl Refiner {
         let machine = Machine::detect();
         let path = profiles::refined_path(&machine)?;
         let timings = Timings::open(Some(&path), Origin::new(&machine, build()?))?;
-        Ok(Self::new(timings, machine.caches, memory_limit))
+        Ok(Self::new(timings, memory_limit))
     }
 
     /// With given times.
-    pub fn new(timings: Timings, caches: Caches, memory_limit: u64) -> Self {
-        Self { timings, caches, memory_limit }
+    pub fn new(timings: Timings, memory_limit: u64) -> Self {
+        Self { timings, memory_limit }
     }
 
-    /// The sum of the times of a configuration's instructions on so many threads: medians and quartiles; none while one
-    /// of them is unknown.
+    /// The time of a configuration's program on so many threads: median and quartiles; none while it is unknown.
     ///
     /// # Errors
     /// Those of the program's instructions.
     pub fn latency(&self, paper: &Paper, threads: usize) -> Result<Option<Latency>> {
-        let mut all = Latency::default();
-        for passage in paper.passages(&self.caches)? {
-            let Some(time) = self.timings.get(&passage, &paper.params, threads) else {
-                return Ok(None);
-            };
-            all.median_ms += 1e-6 * time.median_ns;
-            all.low_ms += 1e-6 * time.low_quartile_ns;
-            all.high_ms += 1e-6 * time.high_quartile_ns;
-        }
-        Ok(Some(all))
+        let time = self.timings.get(&paper.sequence()?, &paper.params, threads);
+        Ok(time.map(|time| Latency {
+            median_ms: 1e-6 * time.median_ns,
+            low_ms: 1e-6 * time.low_quartile_ns,
+            high_ms: 1e-6 * time.high_quartile_ns,
+        }))
     }
 
-    /// Times the instructions of configurations that are not known yet, `seconds` for each configuration that has any.
+    /// Times the programs of configurations that are not known yet, `seconds` for each.
     ///
     /// # Errors
     /// Those of measuring; [`Failure::Interrupted`].
@@ -96,39 +90,29 @@ impl Refiner {
         threads: usize,
         seconds: f64,
     ) -> Result<()> {
-        // In the order of the configurations, so that time which runs out leaves whole ones.
-        let (mut unknown, mut keys) = (Vec::<(&Paper, Passage)>::new(), BTreeSet::new());
-        let mut configurations = 0_u32;
+        let (mut unknown, mut keys) = (Vec::<(&Paper, Sequence)>::new(), BTreeSet::new());
         for paper in papers {
-            let before = unknown.len();
-            for passage in paper.passages(&self.caches)? {
-                let params = &paper.params;
-                if self.timings.get(&passage, params, threads).is_none()
-                    && keys.insert((params.fingerprint().0, passage.key(params, threads)))
-                {
-                    unknown.push((paper, passage));
-                }
+            let sequence = paper.sequence()?;
+            if self.timings.get(&sequence, &paper.params, threads).is_none()
+                && keys.insert(sequence.key(&paper.params, threads))
+            {
+                unknown.push((paper, sequence));
             }
-            configurations += u32::from(unknown.len() > before);
         }
         if unknown.is_empty() {
             return Ok(());
         }
         let requests: Vec<Request<'_>> = unknown
             .iter()
-            .map(|(paper, passage)| Request { params: &paper.params, passage })
+            .map(|(paper, sequence)| Request { params: &paper.params, sequence })
             .collect();
         let conduct = Conduct {
             threads,
-            caches: self.caches,
-            budget: Duration::try_from_secs_f64(seconds * f64::from(configurations))
-                .context("time for measuring instructions")?,
+            budget: Duration::try_from_secs_f64(seconds * requests.len() as f64)
+                .context("time for measuring programs")?,
             memory_bytes: self.memory_limit,
         };
-        let progress = Progress::new(&format!(
-            "timing {} instructions of {configurations} configurations",
-            requests.len()
-        ));
+        let progress = Progress::new(&format!("timing {} configurations", requests.len()));
         let timings = &mut self.timings;
         let too_large = measure::time(
             &requests,
@@ -136,25 +120,25 @@ impl Refiner {
             &mut |p| progress.set(p.fraction, ""),
             cancel::flag(),
             &mut |number, time| {
-                let Some(Request { params, passage }) = requests.get(number) else {
+                let Some(Request { params, sequence }) = requests.get(number) else {
                     return Ok(());
                 };
-                timings.add(passage, params, threads, time)
+                timings.add(sequence, params, threads, time)
             },
         );
         progress.finish();
         let too_large = match too_large {
             Err(costmodel::Error::Cancelled) => return Err(Failure::Interrupted.into()),
-            other => other.context("timing instructions")?,
+            other => other.context("timing configurations")?,
         };
         if !too_large.is_empty() {
-            note(format_args!("memory has no room to time {} instructions", too_large.len()));
+            note(format_args!("memory has no room to time {} configurations", too_large.len()));
         }
         Ok(())
     }
 
     /// The fastest of some configurations by the profile, of those that execute the same only the first, in the order of the
-    /// times of their instructions, which are measured where they are unknown. Those that cannot be timed come last.
+    /// their own times, which are measured where they are unknown. Those that cannot be timed come last.
     ///
     /// # Errors
     /// Those of lowering and of measuring.
@@ -191,9 +175,7 @@ impl Refiner {
                 candidate::paper_with(source, model, configuration, &name, wish.insecure, cost)?;
             wish.plaintexts.choose(std::slice::from_mut(&mut paper), wish.memory_limit);
             // Those that do the same with other scales take the same time.
-            let passages = paper.passages(&self.caches)?;
-            let key = |passage: &Passage| passage.key(&paper.params, cost.threads);
-            if works.insert(passages.iter().map(key).collect::<Vec<_>>()) {
+            if works.insert(paper.sequence()?.key(&paper.params, cost.threads)) {
                 papers.push(paper);
                 taken.push((place, evaluated));
             }
@@ -216,7 +198,7 @@ impl Refiner {
     }
 }
 
-/// Adds to configurations what their instructions' times say, where all are known.
+/// Adds to configurations their own times, where they are known.
 pub fn look_up(papers: &mut [Paper], threads: usize) {
     let known = || -> Result<Option<Refiner>> {
         match profiles::refined_path(&Machine::detect())?.is_file() {
@@ -233,7 +215,7 @@ pub fn look_up(papers: &mut [Paper], threads: usize) {
     });
     // They are only told beside others.
     if let Err(error) = refined {
-        note(format_args!("known times of instructions are not used: {error:#}"));
+        note(format_args!("known times of configurations are not used: {error:#}"));
     }
 }
 

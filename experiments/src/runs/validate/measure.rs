@@ -134,7 +134,7 @@ impl Job<'_> {
         let (mut ready, mut executed) = (Vec::new(), Vec::new());
         let mut models = Models::new();
         if let Some(refiner) = refiner.as_deref_mut() {
-            tell(0.0, "timing instructions");
+            tell(0.0, "timing configurations");
             match self.refine(group, refiner, &mut models) {
                 Err(error) if is_interruption(&error) => return Ok(Vec::new()),
                 timed => timed?,
