@@ -23,7 +23,7 @@ use crate::report::{html, percent, table};
 /// Find the fastest configuration for a network on this machine
 ///
 /// Prices the ways of computing each variant of the network (packing, schedules, parameters) with this machine's cost
-/// model. Then times the instructions of the fastest few on this machine, and ranks these again by the sums of the times.
+/// model. Then executes the instructions of the fastest few on this machine, with random operands, and ranks these again by that time.
 /// Prints the fastest configuration of each variant, the Pareto front of latency, accuracy and memory, and the few with both
 /// predictions.
 #[derive(Debug, Args)]
