@@ -122,6 +122,44 @@ impl CostModel {
         residency: Residency,
     ) -> Prediction {
         let (costs, l3_bytes) = self.costs(setting.threads);
+        self.price(operation, setting, residency, &costs, l3_bytes)
+    }
+
+    /// Time of anything on one of `at_once` threads that do the like at the same time, each by itself: its setting has one
+    /// thread.
+    ///
+    /// A core is as fast as it was with so many threads at work; each has its share of the last-level cache; and what all read
+    /// from memory goes through one bandwidth, which was measured with so many, so that each waits for the bytes of all.
+    /// Nobody waits for other threads. Two threads that each read what one alone reads in 1 ms, at 1.5 times the bandwidth of
+    /// one, take `2 / 1.5 = 1.33` ms.
+    pub fn predict_at_once(
+        &self,
+        operation: &Operation,
+        setting: &Setting,
+        residency: Residency,
+        at_once: usize,
+    ) -> Prediction {
+        let at_once = at_once.max(1);
+        let (alone, _) = self.costs(1);
+        let (together, l3_bytes) = self.costs(at_once);
+        let costs = std::array::from_fn(|i| match Feature::ALL[i] {
+            Feature::Phases | Feature::Tasks => alone[i],
+            f if f.class() == Class::Bandwidth => at_once as f64 * together[i],
+            _ => together[i],
+        });
+        let share = (l3_bytes / at_once as u64).max(self.caches.l2_bytes);
+        self.price(operation, &Setting { threads: 1, ..*setting }, residency, &costs, share)
+    }
+
+    /// Time of anything at some unit costs, with so much of the last-level cache.
+    fn price(
+        &self,
+        operation: &Operation,
+        setting: &Setting,
+        residency: Residency,
+        costs: &[f64; Feature::COUNT],
+        l3_bytes: u64,
+    ) -> Prediction {
         let caches = Caches { l3_bytes, ..self.caches };
         // A machine that was calibrated reading masks is taken to read them.
         let keys = if self.makes_masks() { setting.keys } else { setting.keys.stored() };

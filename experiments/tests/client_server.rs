@@ -88,6 +88,32 @@ fn separate_processes_give_what_a_run_gives() {
     }
 }
 
+/// Two images share a ciphertext, and the client file says so: the same commands, and each image's logits.
+#[test]
+fn images_that_share_ciphertexts_go_through_files() {
+    let tiny = Tiny::of_two_images();
+    let note = succeed(&tiny, &["compile", "--network", "tiny.toml", "--config", "config.toml"]);
+    assert!(note.contains("a ciphertext's 2 images"), "{note}");
+    succeed(&tiny, &["keygen"]);
+    let report = stdout(tiny.run().args(["--allow-insecure", "--json"]).assert().success());
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let expected = per_image(&report["per_image"]);
+    succeed(&tiny, &["encrypt", "--images", "3", "--out", "three.images"]);
+    let infer = ["infer", "three.images", "--out", "three.results", "--threads", "2"];
+    for more in [&[][..], &["--batch"]] {
+        let note = succeed(&tiny, &[&infer, more].concat());
+        assert!(note.contains("3 images in 2 inferences"), "{note}");
+        let found = stdout(step(&tiny, &["decrypt", "three.results", "--json"]).assert().success());
+        assert_same(&logits(&found), &expected);
+    }
+    // Each image counts as a result that is shown.
+    let share = ["decrypt", "three.results", "--share-safe", "--min-precision", "0"];
+    let with = |queries| [&share[..], &["--statistical-bits", "1", "--queries", queries]].concat();
+    let text = refuse(&tiny, &with("2"));
+    assert!(text.contains("results to be shown is more than 2"), "{text}");
+    step(&tiny, &with("3")).assert().success();
+}
+
 #[test]
 fn files_of_each_image_public_keys_and_pipes() {
     let tiny = prepared();

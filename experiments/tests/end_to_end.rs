@@ -74,6 +74,50 @@ fn run_prints_one_object_with_every_field() {
 
 /// Memory of both forms of plaintexts is within 10 % of what was predicted, on demand takes less, and is what happens
 /// when the limit has no room for the other.
+/// Five images of which two share a ciphertext are three inferences, two at a time: two rounds, the second of one.
+#[test]
+fn several_images_share_ciphertexts_and_run_at_once() {
+    let run = |tiny: &Tiny, more: &[&str]| -> Value {
+        let all = ["--allow-insecure", "--json", "--threads", "2"];
+        let mut command = tiny.run_with(&all);
+        serde_json::from_str(&stdout(command.args(more).assert().success())).unwrap()
+    };
+    let (alone, shared) = (Tiny::new(), Tiny::of_two_images());
+    let alone = run(&alone, &[]);
+    assert!(alone.get("batch").is_none());
+    for form in ["stored", "on-demand"] {
+        let report = run(&shared, &["--batch", "5", "--plaintexts", form]);
+        assert_eq!(report["images_per_ciphertext"], 2);
+        assert_eq!(report["configuration"]["images"], 2);
+        assert_eq!(report["class_agreement"], 1.0);
+        // Three images in two inferences.
+        let images = report["per_image"].as_array().unwrap();
+        assert_eq!(images.len(), 3);
+        let sent = |report: &Value| report["sent_bytes"]["upload"].as_u64().unwrap();
+        assert_eq!(sent(&report), sent(&alone), "two images take the bytes of one");
+        assert_eq!(report["sent_bytes"], report["predicted_sent_bytes"]);
+        let batch = &report["batch"];
+        let number = |field: &str| batch[field].as_f64().unwrap();
+        let counts =
+            ["images", "inferences", "at_once"].map(|field| batch[field].as_u64().unwrap());
+        assert_eq!(counts, [5, 3, 2]);
+        assert_eq!(batch["verdict"]["class_agreement"], 1.0);
+        for kind in ["measured", "predicted"] {
+            let rate = 5e3 / number(&format!("{kind}_total_ms"));
+            assert!((rate / number(&format!("{kind}_images_per_second")) - 1.0).abs() < 1e-9);
+        }
+        // Of the second round's inference, the memory's bandwidth is its own: it takes no longer than one of two.
+        let (each, total) = (number("predicted_inference_ms"), number("predicted_total_ms"));
+        assert!(each < total && total <= 2.0 * each * (1.0 + 1e-9), "{each} {total}");
+        let [low, high] = [0, 1].map(|k| batch["predicted_total_interval_ms"][k].as_f64().unwrap());
+        assert!(low < total && total < high);
+    }
+    let mut command = shared.run_with(&["--allow-insecure", "--threads", "1"]);
+    let text = stdout(command.args(["--batch", "2"]).assert().success());
+    assert!(text.contains("for 2 images together") && text.contains("images a second"), "{text}");
+    assert!(text.contains("2 images in 1 inferences") && text.contains("2 whole images"), "{text}");
+}
+
 #[test]
 fn memory_is_as_predicted_in_both_forms() {
     let tiny = Tiny::new();

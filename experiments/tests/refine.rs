@@ -157,6 +157,7 @@ impl Searched {
             max_drop: 1.0,
             space: SpaceArg::Full,
             log_n: vec![13],
+            images: vec![1],
             max_inputs: 8,
             repacks: 0,
             precision: Demand::Relative(8.0),

@@ -38,6 +38,7 @@ fn units(model: &Model) -> NetworkUnits {
     let configuration = Configuration {
         network: "n".into(),
         variant: "v".into(),
+        images: 1,
         activations: ActivationMethod::Square,
         activation_exceptions: Vec::new(),
         parameters: ParameterChoice {

@@ -154,6 +154,28 @@ fn two() -> usize {
     2
 }
 
+fn one() -> usize {
+    1
+}
+
+/// Whether a ciphertext has one image, which is not written.
+pub(crate) fn is_one(images: &usize) -> bool {
+    *images == 1
+}
+
+/// Checks the number of images of a ciphertext.
+///
+/// # Errors
+/// [`Error::Argument`] for one that does not divide the slots.
+pub(crate) fn check_images(images: usize, log_n: u32) -> Result<()> {
+    let slots = 1_usize.checked_shl(log_n.saturating_sub(1)).unwrap_or(0);
+    if images.is_power_of_two() && images <= slots {
+        return Ok(());
+    }
+    let expected = format!("a power of two up to the {slots} slots of a ciphertext");
+    Err(Error::argument("images", images, expected))
+}
+
 /// How a pool is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -191,6 +213,9 @@ pub struct Configuration {
     pub network: String,
     /// Name of the variant.
     pub variant: String,
+    /// Images of a ciphertext, a power of two: each has an equal share of its slots. One if it is not said.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub images: usize,
     /// How activations are folded.
     #[serde(default)]
     pub activations: ActivationMethod,
@@ -226,12 +251,13 @@ impl Configuration {
         toml::from_str(text).map_err(|e| Error::Configuration(e.to_string()))
     }
 
-    /// Checks parameters and scales; the rest is checked against the network when it is lowered.
+    /// Checks parameters, images and scales; the rest is checked against the network when it is lowered.
     ///
     /// # Errors
     /// [`Error::Argument`] for a number out of its limits, [`Error::Configuration`] for scales given twice, or not at all.
     pub fn check(&self) -> Result<()> {
         self.parameters.check()?;
+        check_images(self.images, self.parameters.log_n)?;
         match (&self.scales, self.parameters.scale_bits) {
             (Some(_), Some(bits)) => Err(Error::Configuration(format!(
                 "parameters.scale_bits is {bits}, and [scales] gives every scale: remove one of them"

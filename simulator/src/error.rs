@@ -196,6 +196,17 @@ impl Error {
         }
     }
 
+    /// The same error, where a layout does not fit, with what room an image has if it shares a ciphertext with others.
+    pub(crate) fn of_images(mut self, images: usize, slots: usize) -> Self {
+        if let Self::Layer { expected, .. } | Self::Layout { expected, .. } = &mut self
+            && images > 1
+        {
+            *expected +=
+                &format!(" (with {images} images in a ciphertext, each has {slots} slots)");
+        }
+        self
+    }
+
     /// An [`Error::Argument`] from displayable parts.
     pub fn argument(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
         Self::Argument { what, found: found.to_string(), expected: expected.to_string() }

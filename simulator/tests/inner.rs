@@ -42,6 +42,7 @@ fn configuration(
     Configuration {
         network: "n".into(),
         variant: "random".into(),
+        images: 1,
         activations: ActivationMethod::PairedSquare,
         activation_exceptions: vec![],
         parameters: ParameterChoice {

@@ -71,6 +71,32 @@ fn more_work_takes_longer() {
     }
 }
 
+/// One at a time is one thread; several take longer each, and less than one after the other; and a program's worth of memory
+/// traffic takes as many times longer as bandwidth does not grow.
+#[test]
+fn several_at_once() {
+    let model = model(&[1, 4]);
+    let of = |shape: Primitive, at_once| {
+        let (setting, residency) = (at(14, 7, 1), Residency::Cold);
+        model.predict_at_once(&shape.into(), &setting, residency, at_once)
+    };
+    let alone = model.predict(&shape(200), &at(14, 7, 1));
+    assert_eq!(of(shape(200), 1), alone);
+    assert_eq!(of(shape(200), 0), alone);
+    for at_once in [2, 3, 4, 8, 64] {
+        let each = of(shape(200), at_once).median_ms;
+        assert!(each >= alone.median_ms, "{at_once}: {each} {}", alone.median_ms);
+        assert!(each <= at_once as f64 * alone.median_ms * (1.0 + 1e-9));
+    }
+    // The imaginary machine has one bandwidth, however many threads: what is read by each is read one after the other.
+    let read = |at_once| {
+        let terms = of(shape(200), at_once).terms;
+        let label = Feature::PlaintextBytes.label();
+        terms.iter().find(|(name, _)| *name == label).map_or(0.0, |(_, ms)| *ms)
+    };
+    assert!(read(1) > 0.0 && (read(4) / read(1) - 4.0).abs() < 0.01);
+}
+
 #[test]
 fn thread_counts_between_and_beyond() {
     let model = model(&[1, 4]);

@@ -318,11 +318,11 @@ fn errors_say_what_the_object_is() {
         message(&file, &params),
         "decoding a ciphertext: the object is of unknown kind 77, expected a ciphertext"
     );
-    // The first version and the third, whose seeds expanded in another way, and the second, whose parameters had a security
-    // flag.
-    for old in [1, 2, 3] {
+    // The first version and the third, whose seeds expanded in another way, the second, whose parameters had a security
+    // flag, and the fourth, whose models said nothing of several images in a ciphertext.
+    for old in [1, 2, 3, 4] {
         file[8] = old;
-        let expected = format!("decoding a ciphertext: format version is {old}, expected 4");
+        let expected = format!("decoding a ciphertext: format version is {old}, expected 5");
         assert_eq!(message(&file, &params), expected);
     }
     file[0] = b'X';

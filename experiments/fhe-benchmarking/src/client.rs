@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::BufRead as _;
-use std::iter;
 
 use anyhow::{Context, Result, bail};
 use engine::serial;
@@ -65,13 +64,15 @@ pub fn encrypt() -> Result<()> {
         files::write_streaming(&instance.upload(), Readers::All, |out| {
             let mut left = images;
             while left > 0 {
-                let some = left.min(rayon::current_num_threads() as u64);
+                // In each message those that share a ciphertext.
+                let together = client.spec().images;
+                let some = left.min((rayon::current_num_threads() * together) as u64);
                 let read = |_| pixels::read(&mut from, pixels).with_context(what);
                 let some = (0..some).map(read).collect::<Result<Vec<_>>>()?;
                 left -= some.len() as u64;
-                let messages = some.into_par_iter().map(|image| {
+                let messages = some.par_chunks(together).map(|images| {
                     let mut message = Vec::new();
-                    client.write_images(&mut message, iter::once(image))?;
+                    client.write_images(&mut message, images.iter().cloned())?;
                     anyhow::Ok(message)
                 });
                 for message in messages.collect::<Result<Vec<_>>>()? {

@@ -55,8 +55,8 @@ pub fn compute() -> Result<()> {
     let mut images = 0;
     let (done, took_ms) = timed(|| {
         files::write_streaming(&instance.download(), Readers::All, |out| {
-            server.answer_batch(open(&from)?, out, at_once, |_| {
-                images += 1;
+            server.answer_batch(open(&from)?, out, at_once, |_, count| {
+                images += count;
                 anyhow::Ok(())
             })
         })

@@ -97,6 +97,7 @@ impl CompareArgs {
             resources: &self.resources,
             baselines: self.baseline.list(),
             wish,
+            batch: None,
             seed: self.seed,
         };
         job.run(papers, &output)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::options::{NetworkArgs, ResourceArgs};
@@ -89,15 +89,18 @@ impl CompileArgs {
             candidate::parameters(&candidate.configuration, self.resources.allow_insecure)?;
         let tried = images::load(&source.network, None, TRIED, SEED)?;
         let plain = execute::plain_results(&candidate, &tried)?;
-        let none = "there is no image to try it on";
-        let (image, logits) = (tried.image(0).context(none)?, plain.first().context(none)?);
         cancel::check()?;
         let lowered = Checked::lower(&candidate, &params)?;
         let form = self.plaintexts.fitting(
             |form| lowered.program.memory(&(&params).into(), form).total_bytes(),
             self.resources.memory_limit(),
         );
-        let checked = Checked::new(&candidate, &params, lowered, &image, logits)?;
+        let together = lowered.images.min(plain.len());
+        let some: Vec<Vec<f64>> = (0..together).filter_map(|k| tried.image(k)).collect();
+        if some.is_empty() {
+            bail!("there is no image to try it on");
+        }
+        let checked = Checked::new(&candidate, &params, lowered, &some, &plain)?;
         let errors = Some(checked.errors(&candidate, &params, &tried, &plain)?);
         let (spec, model) = checked.compile(&candidate, &params, form, errors)?;
         let write = |out: &mut dyn std::io::Write| Ok(model.write(out)?);
@@ -107,8 +110,12 @@ impl CompileArgs {
         note_written(&self.client, "what a client needs to know");
         let sizes = spec.sizes()?;
         note(format_args!(
-            "evaluation keys will have {}, an encrypted image {}, its result {}; the server will need {}",
+            "evaluation keys will have {}, {} {}, its result {}; the server will need {}",
             show_bytes(sizes.evaluation_keys),
+            match spec.images {
+                1 => "an encrypted image".to_owned(),
+                images => format!("a ciphertext's {images} images"),
+            },
             show_bytes(sizes.upload),
             show_bytes(sizes.download),
             show_bytes(model.memory(form).total_bytes())

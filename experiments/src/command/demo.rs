@@ -69,6 +69,7 @@ impl DemoArgs {
             max_drop: self.max_drop,
             space: SpaceArg::Full,
             log_n: vec![RING],
+            images: vec![1],
             max_inputs: MAX_INPUTS,
             repacks: 0,
             precision: Demand::Relative(wish::MIN_BITS),
@@ -90,6 +91,7 @@ impl DemoArgs {
             resources: &self.resources,
             baselines: Baselines::Both.list(),
             wish,
+            batch: None,
             seed: self.seed,
         };
         let output = Output { json: self.json, plot: None, logits: None, report: None };

@@ -57,8 +57,8 @@ pub struct InferArgs {
     /// Threads that compute [default: all hardware threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Run as many images at a time as there are threads, each on one: takes less time for many, more for each, and more
-    /// memory. A program that sends images must not wait for results before it sends more
+    /// Run as many inferences at a time as there are threads, each on one: takes less time for many, more for each, and more
+    /// memory; `run --batch` predicts and measures it. A program that sends images must not wait for results before it sends more
     #[arg(long)]
     batch: bool,
     /// How plaintexts are kept [default: as compiled]
@@ -78,17 +78,19 @@ struct Times {
     network: String,
     /// Threads.
     threads: usize,
-    /// Images at a time.
+    /// Inferences at a time.
     at_once: usize,
+    /// Images, of all inferences: of each as many as share a ciphertext, one mostly.
+    images: usize,
     /// Reading the model.
     read_model_ms: f64,
     /// Reading the evaluation keys.
     read_keys_ms: f64,
     /// Encoding weights and planning.
     prepare_ms: f64,
-    /// Each image: all instructions.
+    /// Each inference: all instructions.
     images_ms: Vec<f64>,
-    /// Each image: encoding plaintexts within it, where they are not stored.
+    /// Each inference: encoding plaintexts within it, where they are not stored.
     encode_ms: Vec<f64>,
     /// Reading, computing and writing together.
     total_ms: f64,
@@ -108,9 +110,13 @@ impl InferArgs {
         let times = pool.install(|| self.serve(&outputs, threads))?;
         let count = times.images_ms.len().max(1) as f64;
         note(format_args!(
-            "{} images, {} at a time, {:.1} ms each, all in {:.1} ms; model read in {:.1} ms, keys in {:.1}, weights prepared \
-             in {:.1}",
-            times.images_ms.len(),
+            "{} images{}, {} at a time, {:.1} ms each, all in {:.1} ms; model read in {:.1} ms, keys in {:.1}, weights \
+             prepared in {:.1}",
+            times.images,
+            match times.images_ms.len() {
+                inferences if inferences == times.images => String::new(),
+                inferences => format!(" in {inferences} inferences"),
+            },
             times.at_once,
             times.images_ms.iter().sum::<f64>() / count,
             times.total_ms,
@@ -171,8 +177,9 @@ impl InferArgs {
         let result = read(from, |reader| {
             write(to, |writer| {
                 let at_once = times.at_once;
-                let finished = |execution: &Execution| {
+                let finished = |execution: &Execution, images: usize| {
                     cancel::check()?;
+                    times.images += images;
                     times.images_ms.push(execution.times.iter().copied().map(ms).sum());
                     times.encode_ms.push(execution.encode_times.iter().copied().map(ms).sum());
                     anyhow::Ok(())

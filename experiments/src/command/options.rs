@@ -12,7 +12,7 @@ use simulator::precision::Demand;
 
 use crate::design::plan::{PatternWish, read_scores};
 use crate::design::wish;
-use crate::design::wish::{PlaintextsArg, Refine, SpaceArg, Wish};
+use crate::design::wish::{ImagesArg, PlaintextsArg, Refine, SpaceArg, Wish};
 use crate::inputs::networks::Source;
 use crate::inputs::onnx::{Activations, Options};
 use crate::machine::memory::{self, parse_bytes, show_bytes};
@@ -172,6 +172,10 @@ pub struct SearchArgs {
     /// Only these ring degrees, as base-2 logarithms [default: 13, 14, 15, 16; the first that will do]
     #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(12..=17))]
     pub log_n: Vec<u32>,
+    /// Images that share a ciphertext: a power of two, or auto for as many as make the time of an image the least. Each takes
+    /// longer then, and all together less
+    #[arg(long, value_name = "K|auto", default_value = "1", value_parser = ImagesArg::parse)]
+    pub images_per_ciphertext: ImagesArg,
     /// Most ciphertexts that the client sends for an image
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_inputs: u16,
@@ -223,7 +227,7 @@ impl FamilyArg {
 pub struct PatternArgs {
     /// Search for a plan: groups and which units to keep for every convolution but the first, together with layouts and
     /// schedules, for a network that is to be trained from the dense one. --out then names a folder
-    #[arg(long, conflicts_with_all = ["variant", "repacks", "journal", "refine"])]
+    #[arg(long, conflicts_with_all = ["variant", "repacks", "journal", "refine", "images_per_ciphertext"])]
     pub patterns: bool,
     /// What may be removed together [default: each of them]
     #[arg(long, value_enum, value_delimiter = ',', requires = "patterns")]
@@ -314,6 +318,7 @@ impl SearchArgs {
             max_drop: self.max_drop,
             space: self.space,
             log_n: self.log_n.clone(),
+            images: self.images_per_ciphertext.numbers(),
             max_inputs: usize::from(self.max_inputs),
             repacks: usize::from(self.repacks),
             precision: self.precision.demand(),

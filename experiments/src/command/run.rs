@@ -27,7 +27,7 @@ use crate::machine::provenance::Provenance;
 use crate::process::exit::Failure;
 use crate::process::output::{self, note};
 use crate::process::{cancel, files};
-use crate::report::{Circumstances, RunReport, csv, html, plot, print};
+use crate::report::{Circumstances, RunReport, csv, html, inference_of, plot, print};
 use crate::runs::execute;
 
 /// Run a configuration on really encrypted images, beside dense baselines
@@ -64,6 +64,10 @@ pub struct RunArgs {
     /// Images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     images: u32,
+    /// Then classify so many images as fast as can be, those of --images again and again, with an inference on each thread:
+    /// images a second, predicted and measured
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    batch: Option<u32>,
     /// Images: a folder (MNIST, CIFAR-10, PNG files, arrays) or a file of arrays (.npy, .npz, .safetensors, IDX) [default:
     /// generated ones]
     #[arg(long, value_name = "PATH", env = "SPENCNN_DATA")]
@@ -159,6 +163,7 @@ impl RunArgs {
                 self.baseline.list()
             },
             wish,
+            batch: self.batch.map(|images| images as usize),
             seed: self.seed,
         };
         if let Some(plan) = plan {
@@ -209,6 +214,8 @@ pub struct Job<'a> {
     pub baselines: Vec<Baselines>,
     /// How baseline B is searched for, but for the variant.
     pub wish: Wish,
+    /// Images that the configurations in question run at once afterwards, if they are to.
+    pub batch: Option<usize>,
     /// Seed of generated images.
     pub seed: u64,
 }
@@ -245,6 +252,11 @@ impl Job<'_> {
             PlaintextsArg::Stored => "what is to be run (--plaintexts auto takes less)",
             PlaintextsArg::OnDemand | PlaintextsArg::Auto => "what is to be run",
         };
+        if let Some(images) = self.batch {
+            for paper in &mut papers {
+                paper.batch = Some(paper.predict_batch(images, self.cost));
+            }
+        }
         self.resources.memory.check(what, self.largest(&papers))?;
         if let Some(refine) = self.wish.refine {
             Refiner::open(limit)?.time(&papers, self.cost.threads, refine.seconds)?;
@@ -271,20 +283,22 @@ impl Job<'_> {
                 format!(", {:.1} by timing its instructions", refined.median_ms)
             });
             note(format_args!(
-                "{}: predicted {:.1} ms an image ({:.1} to {:.1}){refined}, {} at most, plaintexts {}",
+                "{}: predicted {:.1} ms {} ({:.1} to {:.1}){refined}, {} at most, plaintexts {}",
                 paper.candidate.name,
                 paper.latency.median_ms,
+                inference_of(paper.lowered.images),
                 paper.latency.low_ms,
                 paper.latency.high_ms,
                 show_bytes(paper.memory.total_bytes),
                 paper.plaintexts.name()
             ));
         }
-        let interleaved = total_bytes(&papers) <= limit;
+        let together = total_bytes(&papers) + batch_beyond(&papers);
+        let interleaved = together <= limit;
         if !interleaved {
             note("together they do not fit the memory: one after the other, each on all images");
         }
-        let needed = if interleaved { total_bytes(&papers) } else { self.largest(&papers) };
+        let needed = if interleaved { together } else { self.largest(&papers) };
         memory::reserve("what is to be run", needed)?;
         let outcomes = execute::run(papers, &self.images, self.cost.threads, interleaved)?;
         let about = Circumstances {
@@ -326,7 +340,7 @@ impl Job<'_> {
 
     /// The most memory that one of several candidates needs.
     fn largest(&self, papers: &[Paper]) -> u64 {
-        papers.iter().map(|p| p.memory.total_bytes).max().unwrap_or(0)
+        papers.iter().map(Paper::batch_bytes).max().unwrap_or(0)
     }
 
     /// A baseline on paper, if it fits the memory by itself.
@@ -353,6 +367,12 @@ impl Job<'_> {
         }
         Ok(paper)
     }
+}
+
+/// The most memory that the batch of one of several candidates needs beyond that of a single inference.
+fn batch_beyond(papers: &[Paper]) -> u64 {
+    let beyond = papers.iter().map(|p| p.batch_bytes().saturating_sub(p.memory.total_bytes));
+    beyond.max().unwrap_or(0)
 }
 
 impl Baselines {

@@ -18,7 +18,7 @@ use crate::design::wish::Wish;
 use crate::machine::memory::show_bytes;
 use crate::machine::provenance::Provenance;
 use crate::process::{files, output};
-use crate::report::{html, percent, table};
+use crate::report::{html, inference_of, percent, table};
 
 /// Find the fastest configuration for a network on this machine
 ///
@@ -160,7 +160,11 @@ fn configuration(found: &Found, best: &Evaluated) -> Result<String> {
         format!("# By timing its instructions: {:.2} ms.\n", refined.median_ms)
     });
     let toml = best.configuration.to_toml()?;
-    Ok(format!("# Predicted by the profile: {:.2} ms.\n{refined}{toml}", best.latency_ms))
+    Ok(format!(
+        "# Predicted by the profile: {:.2} ms {}.\n{refined}{toml}",
+        best.latency_ms,
+        inference_of(best.configuration.images)
+    ))
 }
 
 fn text(network: &str, threads: usize, found: &Found) -> String {
@@ -271,11 +275,16 @@ fn refined(choices: &[Choice]) -> Vec<Vec<String>> {
     rows
 }
 
+/// Columns of points that tell of several images in a ciphertext.
+const SEVERAL: std::ops::Range<usize> = 3..5;
+
 fn points(points: &[Evaluated]) -> Vec<Vec<String>> {
     let head = [
         "variant",
         "accuracy",
         "predicted ms",
+        "images",
+        "images/s",
         "memory",
         "logit bits",
         "absolute",
@@ -291,6 +300,8 @@ fn points(points: &[Evaluated]) -> Vec<Vec<String>> {
             p.configuration.variant.clone(),
             p.accuracy.map_or("unknown".into(), |a| format!("{:.2} %", 100.0 * a)),
             format!("{:.1}", p.latency_ms),
+            p.configuration.images.to_string(),
+            format!("{:.1}", 1e3 / p.image_ms()),
             show_bytes(p.memory.total_bytes()),
             p.precision.map_or("unknown".into(), |p| format!("{:.1}", p.relative_bits)),
             p.precision.map_or("unknown".into(), |p| format!("{:.1}", p.absolute_bits)),
@@ -300,5 +311,8 @@ fn points(points: &[Evaluated]) -> Vec<Vec<String>> {
             parameters.alpha.to_string(),
         ]
     }));
+    if points.iter().all(|p| p.configuration.images == 1) {
+        rows.iter_mut().for_each(|row| drop(row.drain(SEVERAL)));
+    }
     rows
 }

@@ -285,6 +285,7 @@ impl ValidateArgs {
             max_drop: 1.0,
             space: SpaceArg::Full,
             log_n: Vec::new(),
+            images: vec![1],
             max_inputs: MAX_INPUTS,
             repacks: 0,
             precision: Demand::Relative(self.min_precision),

@@ -266,6 +266,7 @@ impl Attempt<'_> {
         let (linear, pools) = raster.choices(self.folded, slots, schedules);
         Configuration {
             network: self.folded.name.clone(),
+            images: 1,
             variant: self.variant.into(),
             activations: self.form.activations,
             activation_exceptions: Vec::new(),

@@ -15,6 +15,7 @@ use simulator::lowering::{Lowered, lower};
 use simulator::network::Model;
 use simulator::program::{PlaintextForm, PlaintextSpec, Program};
 
+use crate::design::batch::PredictedBatch;
 use crate::inputs::networks::Source;
 use crate::machine::profiles::Cost;
 
@@ -106,7 +107,7 @@ pub struct Prices {
     pub layers_ms: Vec<f64>,
     /// Milliseconds of all instructions of a kind, by its name.
     pub kinds_ms: BTreeMap<&'static str, f64>,
-    /// An image.
+    /// An inference.
     pub latency: Latency,
 }
 
@@ -120,12 +121,14 @@ pub struct Paper {
     pub lowered: Lowered,
     /// Prediction by layer; layers without instructions are left out.
     pub layers: Vec<PaperLayer>,
-    /// Prediction for an image.
+    /// Prediction for an inference, of all images of a ciphertext.
     pub latency: Latency,
     /// The same, corrected for the machine's speed now.
     pub corrected: Option<Latency>,
     /// The sum of its instructions' times measured one by one, with their quartiles, where they are known.
     pub refined: Option<Latency>,
+    /// Many images that it is to run at once, as predicted, if it is.
+    pub batch: Option<PredictedBatch>,
     /// Form in which plaintexts are kept.
     pub plaintexts: PlaintextForm,
     /// Predicted peak memory, with plaintexts in that form.
@@ -185,6 +188,7 @@ impl Paper {
             latency,
             corrected,
             refined: None,
+            batch: None,
             plaintexts,
             memory,
             shares: None,
@@ -299,14 +303,24 @@ fn encode_ms<'a>(
     model: &CostModel,
     threads: usize,
 ) -> f64 {
+    let price = |(setting, extended, count): (Setting, bool, u32)| {
+        f64::from(count) * model.predict_encode(&setting, extended).median_ms
+    };
+    encodings(plaintexts, chain).map(price).sum::<f64>() / threads.max(1) as f64
+}
+
+/// Encodings of plaintexts, those of a kind together: on one thread, in which setting, with limbs for the special primes or
+/// without, and how many.
+pub(super) fn encodings<'a>(
+    plaintexts: impl Iterator<Item = &'a PlaintextSpec>,
+    chain: &Chain,
+) -> impl Iterator<Item = (Setting, bool, u32)> {
     let mut shapes: BTreeMap<(u32, usize, bool), u32> = BTreeMap::new();
     for p in plaintexts {
         let log_degree = p.degree(chain.slots).ilog2();
         *shapes.entry((log_degree, p.level, p.extended)).or_default() += 1;
     }
-    let price = |((log_n, level, extended), count): ((u32, usize, bool), u32)| {
-        let setting = Setting { log_n, ..chain.setting(level, 1) };
-        f64::from(count) * model.predict_encode(&setting, extended).median_ms
-    };
-    shapes.into_iter().map(price).sum::<f64>() / threads.max(1) as f64
+    shapes.into_iter().map(move |((log_n, level, extended), count)| {
+        (Setting { log_n, ..chain.setting(level, 1) }, extended, count)
+    })
 }

@@ -127,15 +127,28 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
             let space = wish.space(activations);
             let folded = Folded::new(&model, activations)?;
             let candidate = [Candidate { variant: name.clone(), folded, accuracy }];
-            for (j, &log_n) in space.log_n.iter().enumerate() {
+            let rings = space.log_n.len();
+            let points = wish
+                .images
+                .iter()
+                .flat_map(|images| space.log_n.iter().map(move |n| (*images, *n)));
+            // Those images that a ring was found for.
+            let mut ready = None;
+            for (j, (images, log_n)) in points.enumerate() {
+                // A larger ring costs more for each slot: it is only for what no smaller one can do.
+                if ready == Some(images) {
+                    continue;
+                }
                 cancel::check()?;
-                let rings = space.log_n.len();
-                let part = (pass * rings + j) as f64 / (methods.len() * rings) as f64;
+                let all = rings * wish.images.len();
+                let part = (pass * all + j) as f64 / (methods.len() * all) as f64;
                 let done = (k as f64 + part) / names.len() as f64;
-                progress.set(done, &format!("{name}, N = 2^{log_n}"));
-                let part = Space { log_n: vec![log_n], special: special(log_n), ..space.clone() };
-                let note =
-                    |what: &str| progress.set(done, &format!("{name}, N = 2^{log_n}, {what}"));
+                let several = if images > 1 { format!(", {images} images") } else { String::new() };
+                let at = format!("{name}, N = 2^{log_n}{several}");
+                progress.set(done, &at);
+                let part =
+                    Space { log_n: vec![log_n], special: special(log_n), images, ..space.clone() };
+                let note = |what: &str| progress.set(done, &format!("{at}, {what}"));
                 let search = asked.search(&part, Watch { stop: cancel::flag(), note: &note });
                 let outcome = search.run(&candidate, &mut journal);
                 cancel::check()?;
@@ -144,11 +157,9 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
                 refused.extend(outcome.obstacles);
                 let lacking = outcome.all.iter().filter(|e| search.may_become_precise(e)).cloned();
                 imprecise = fastest_of(imprecise.into_iter().chain(lacking));
+                let before = found.len();
                 found.extend(outcome.all.into_iter().filter(|e| search.fits(e)));
-                // A larger ring costs more for each slot: it is only for what no smaller one can do.
-                if !found.is_empty() {
-                    break;
-                }
+                ready = (found.len() > before).then_some(images);
             }
             if !found.is_empty() {
                 break;
@@ -156,10 +167,11 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
         }
         // Other methods for single activations: of the fastest, and of what is faster still but not precise enough.
         let fastest = fastest_of(found.iter().cloned());
-        let space = wish.space(methods[0]);
-        let search = asked.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
-        imprecise.take_if(|e| fastest.as_ref().is_some_and(|f| f.latency_ms <= e.latency_ms));
+        imprecise.take_if(|e| fastest.as_ref().is_some_and(|f| f.image_ms() <= e.image_ms()));
         for start in fastest.into_iter().chain(imprecise) {
+            let images = start.configuration.images;
+            let space = Space { images, ..wish.space(methods[0]) };
+            let search = asked.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
             let exception = search.exceptions(&model, &start, &mut journal);
             cancel::check()?;
             let exception = exception?;
@@ -169,12 +181,12 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
         if found.is_empty() {
             obstacles.extend(refused);
         }
-        found.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+        found.sort_by(|a, b| a.image_ms().total_cmp(&b.image_ms()));
         best.extend(found.first().cloned());
         within.extend(found);
     }
     progress.finish();
-    best.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+    best.sort_by(|a, b| a.image_ms().total_cmp(&b.image_ms()));
     let untrained = names.into_iter().filter(|n| source.untrained(n).is_some()).collect();
     let (front, obstacles) = (pareto_front(&within), Obstacle::nearest(obstacles));
     let refined = Vec::new();
@@ -237,7 +249,8 @@ pub fn trained(
 ) -> Result<Configuration> {
     let pictures = pictures(source)?;
     let asked = Asked { limits: wish.limits(), prices, pictures: &pictures };
-    let space = wish.space(configuration.activations);
+    let images = configuration.images;
+    let space = Space { images, ..wish.space(configuration.activations) };
     let search = asked.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
     let (model, accuracy) =
         (source.model(&configuration.variant)?, source.accuracy(&configuration.variant)?);
@@ -289,7 +302,7 @@ impl Found {
 
 /// The fastest of a list; of equal ones, the first.
 fn fastest_of(all: impl Iterator<Item = Evaluated>) -> Option<Evaluated> {
-    all.min_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms))
+    all.min_by(|a, b| a.image_ms().total_cmp(&b.image_ms()))
 }
 
 /// The fastest configuration that fulfils a wish, on paper.

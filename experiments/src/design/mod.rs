@@ -1,6 +1,7 @@
 //! Configurations before they run: asked for, found, priced.
 
 pub mod baseline_hear;
+pub mod batch;
 pub mod candidate;
 pub mod choose;
 pub mod plan;

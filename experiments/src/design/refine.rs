@@ -151,7 +151,7 @@ impl Refiner {
         cost: &Cost,
     ) -> Result<Vec<Choice>> {
         let mut order: Vec<&Evaluated> = all.iter().collect();
-        order.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+        order.sort_by(|a, b| a.image_ms().total_cmp(&b.image_ms()));
         let mut models = BTreeMap::new();
         let (mut papers, mut taken) = (Vec::new(), Vec::new());
         let mut works = BTreeSet::new();
@@ -192,7 +192,10 @@ impl Refiner {
             });
         }
         // Equal ones keep the profile's order.
-        let time = |c: &Choice| c.refined.map_or(f64::INFINITY, |latency| latency.median_ms);
+        let time = |c: &Choice| {
+            let images = c.evaluated.configuration.images as f64;
+            c.refined.map_or(f64::INFINITY, |latency| latency.median_ms / images)
+        };
         choices.sort_by(|a, b| time(a).total_cmp(&time(b)));
         Ok(choices)
     }

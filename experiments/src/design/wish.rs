@@ -88,6 +88,44 @@ pub enum SpaceArg {
     Full,
 }
 
+/// How many images share a ciphertext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImagesArg {
+    /// So many.
+    Of(usize),
+    /// As many as make the time of an image the least.
+    Auto,
+}
+
+/// The most images looked at where the search chooses their number: beyond, rings are so large that an image takes longer.
+const MOST_IMAGES: usize = 16;
+
+impl ImagesArg {
+    /// Reads a number, a power of two, or `auto`.
+    ///
+    /// # Errors
+    /// For anything else.
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
+        let number = text.parse().ok().filter(|n: &usize| n.is_power_of_two());
+        match number.filter(|n| *n <= simulator::layout::MAX_SLOTS) {
+            Some(images) => Ok(Self::Of(images)),
+            None if text == "auto" => Ok(Self::Auto),
+            None => Err(format!(
+                "found {text:?}, expected auto or a power of two up to {}",
+                simulator::layout::MAX_SLOTS
+            )),
+        }
+    }
+
+    /// Numbers to look at.
+    pub fn numbers(self) -> Vec<usize> {
+        match self {
+            Self::Of(images) => vec![images],
+            Self::Auto => (0..=MOST_IMAGES.ilog2()).map(|bits| 1 << bits).collect(),
+        }
+    }
+}
+
 /// How a search is refined.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Refine {
@@ -108,6 +146,8 @@ pub struct Wish {
     pub space: SpaceArg,
     /// Ring degrees to look at, as base-2 logarithms; the space's own if empty.
     pub log_n: Vec<u32>,
+    /// Numbers of images of a ciphertext to look at, powers of two: not empty. More than one for the least time of an image.
+    pub images: Vec<usize>,
     /// Most ciphertexts that the client sends for an image.
     pub max_inputs: usize,
     /// Most layers that only change a layout.

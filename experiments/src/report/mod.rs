@@ -1,5 +1,6 @@
 //! What a run found out: as one JSON object, as text, as a picture, as a page.
 
+mod batch;
 pub mod html;
 mod logits;
 mod plot;
@@ -21,6 +22,7 @@ use crate::runs::image_result::ImageResult;
 use crate::runs::statistics::{argmax, median, quantile};
 use crate::runs::verdict::{MOST_BITS, Verdict};
 
+pub use batch::{BatchReport, inference_of};
 pub use logits::csv;
 pub use plot::plot;
 pub use scatter::scatter;
@@ -76,7 +78,9 @@ pub struct CandidateReport {
     pub log_qp: f64,
     /// Whether the parameters have 128-bit security.
     pub secure: bool,
-    /// Latency of an image: median.
+    /// Images that share a ciphertext: latencies are of all of them.
+    pub images_per_ciphertext: usize,
+    /// Latency of an inference: median.
     pub measured_latency_ms: f64,
     /// First and third quartile.
     pub measured_quartiles_ms: [f64; 2],
@@ -94,6 +98,9 @@ pub struct CandidateReport {
     pub refined_latency_ms: Option<f64>,
     /// Its error.
     pub refined_prediction_error: Option<f64>,
+    /// Many images at once, if they were run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchReport>,
     /// How many images other work disturbed.
     pub disturbance: Disturbance,
     /// Share of images whose class is their label; none where labels are unknown.
@@ -239,7 +246,10 @@ impl RunReport {
     pub fn failures(&self, asked: Demand) -> Vec<String> {
         let of = |c: &CandidateReport| {
             let name = c.name.clone();
-            c.verdict.failures(self.images, asked).into_iter().map(move |f| format!("{name}: {f}"))
+            let batch = c.batch.iter().flat_map(|b| b.verdict.failures(b.images, asked));
+            let batch = batch.map(|failure| format!("batch: {failure}"));
+            let all = c.verdict.failures(self.images, asked).into_iter().chain(batch);
+            all.map(move |f| format!("{name}: {f}")).collect::<Vec<_>>()
         };
         self.candidates().flat_map(of).collect()
     }
@@ -247,7 +257,7 @@ impl RunReport {
 
 /// The report of one candidate; it must have finished an image.
 fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
-    let Outcome { paper, setup, samples, plain } = outcome;
+    let Outcome { paper, setup, samples, plain, batch } = outcome;
     let of = |f: &dyn Fn(&crate::runs::execute::Sample) -> f64| -> Vec<f64> {
         samples.iter().map(f).collect()
     };
@@ -267,6 +277,7 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         ring_degree: paper.params.n(),
         log_qp: paper.params.log_qp(),
         secure: paper.params.is_secure(),
+        images_per_ciphertext: paper.lowered.images,
         measured_latency_ms: measured,
         measured_quartiles_ms: [quantile(&latencies, 0.25), quantile(&latencies, 0.75)],
         predicted_latency_ms: paper.latency.median_ms,
@@ -276,6 +287,10 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         corrected_prediction_error: paper.corrected.map(error),
         refined_latency_ms: paper.refined.map(|l| l.median_ms),
         refined_prediction_error: paper.refined.map(error),
+        batch: batch
+            .as_ref()
+            .zip(paper.batch.as_ref())
+            .map(|(measured, predicted)| BatchReport::new(measured, predicted)),
         disturbance: Disturbance::of(samples),
         accuracy,
         verdict: Verdict::of(samples, plain),

@@ -7,7 +7,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 
-use super::{BaselineReport, CandidateReport, RunReport};
+use super::{BaselineReport, CandidateReport, RunReport, inference_of};
 use crate::machine::memory::show_bytes;
 use crate::runs::disturbance::Disturbance;
 
@@ -80,7 +80,10 @@ pub(super) fn layers(candidate: &CandidateReport) -> Vec<Vec<String>> {
         candidate.layers.iter().map(f).sum::<usize>().to_string()
     };
     rows.push(vec![
-        "whole image".into(),
+        match candidate.images_per_ciphertext {
+            1 => "whole image".into(),
+            images => format!("{images} whole images"),
+        },
         String::new(),
         sum(&|l| l.instructions),
         sum(&|l| l.rotations),
@@ -116,8 +119,10 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
         (
             "latency",
             format!(
-                "{:.1} ms an image (quartiles {first:.1} to {third:.1}), {} threads",
-                c.measured_latency_ms, report.threads
+                "{:.1} ms {} (quartiles {first:.1} to {third:.1}), {} threads",
+                c.measured_latency_ms,
+                inference_of(c.images_per_ciphertext),
+                report.threads
             ),
         ),
         (
@@ -211,6 +216,9 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
             ),
         );
     }
+    if let Some(batch) = &c.batch {
+        rows.insert(2, ("batch", batch.describe()));
+    }
     rows
 }
 
@@ -285,6 +293,11 @@ pub(super) fn notes(report: &RunReport) -> Vec<String> {
     };
     let mut notes =
         vec![format!("speed-up: of the first line over that one, both run here, {how}")];
+    let several = report.candidates().filter(|c| c.images_per_ciphertext > 1);
+    notes.extend(
+        several
+            .map(|c| format!("{}: latency is {}", c.name, inference_of(c.images_per_ciphertext))),
+    );
     for BaselineReport { candidate, .. } in &report.baselines {
         if let Some(shares) = &candidate.shares {
             notes.push(format!(

@@ -26,8 +26,13 @@ impl Verdict {
     /// Compares samples with exact results of the same images.
     pub fn of(samples: &[Sample], plain: &[Vec<f64>]) -> Self {
         let logits: Vec<&[f64]> = samples.iter().map(|s| s.logits.as_slice()).collect();
-        let Classes { agreeing, ties } = Classes::of(&logits, plain);
-        let share = agreeing as f64 / samples.len() as f64;
+        Self::of_logits(&logits, plain)
+    }
+
+    /// Compares results with exact ones of the same images.
+    pub fn of_logits(logits: &[&[f64]], plain: &[Vec<f64>]) -> Self {
+        let Classes { agreeing, ties } = Classes::of(logits, plain);
+        let share = agreeing as f64 / logits.len() as f64;
         let pairs = logits.iter().zip(plain);
         let precision = pairs.fold(Precision::EXACT, |p, (l, q)| p.least(Precision::of(l, q)));
         Self {

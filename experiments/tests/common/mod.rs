@@ -89,6 +89,14 @@ impl Tiny {
         Self { folder }
     }
 
+    /// The same with two images in a ciphertext.
+    pub fn of_two_images() -> Self {
+        let tiny = Self::new();
+        let text = CONFIGURATION.replacen("[parameters]", "images = 2\n[parameters]", 1);
+        fs::write(tiny.configuration(), text).unwrap();
+        tiny
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -110,8 +118,13 @@ impl Tiny {
 
     /// `run` on the tiny network with the hasty profile.
     pub fn run(&self) -> Command {
+        self.run_with(&["--threads", "1"])
+    }
+
+    /// The same with these arguments and the threads that they name.
+    pub fn run_with(&self, arguments: &[&str]) -> Command {
         let mut command = self.spencnn();
-        command.args(["run", "--threads", "1", "--no-baselines", "--images", "3"]);
+        command.args(["run", "--no-baselines", "--images", "3"]).args(arguments);
         command
             .arg("--network")
             .arg(self.network())

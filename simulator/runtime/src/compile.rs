@@ -63,6 +63,7 @@ pub fn compile(compilation: Compilation<'_>) -> Result<(ClientSpec, CompiledMode
         network: model.network.name.clone(),
         normalisation,
         bound,
+        images: lowered.images,
         input: lowered.input,
         patches: lowered.patches,
         fresh,

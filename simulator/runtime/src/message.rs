@@ -1,7 +1,8 @@
 //! What is sent: the ciphertexts of images, or of their results.
 //!
 //! A message is a small object, which says how many images there are and for which client specification, and then the
-//! ciphertexts of one image after the other. Several messages may follow each other in one stream.
+//! ciphertexts of one image after the other; where several images share ciphertexts, of one such group after the other, and
+//! the last may be short of images. Several messages may follow each other in one stream.
 
 use std::io::{BufRead, ErrorKind, Read, Write};
 
@@ -24,16 +25,23 @@ pub struct Envelope {
     pub params: Parameters,
     /// Client specification that it belongs to.
     pub spec: Fingerprint,
-    /// Ciphertexts of one image.
+    /// Images that share ciphertexts; the last ones of a message may be fewer.
+    pub images: usize,
+    /// Ciphertexts of one image, or of those that share them.
     pub each: usize,
     /// Level and scale of every ciphertext.
     pub info: ValueInfo,
 }
 
 impl Envelope {
+    /// How often there are the ciphertexts of images that share them, in a message of so many images.
+    pub fn groups(&self, images: usize) -> usize {
+        images.div_ceil(self.images)
+    }
+
     /// Bytes of a message of so many images with ciphertexts of so many bytes each.
-    pub fn bytes(&self, images: u64, ciphertext: u64) -> u64 {
-        object_bytes(HEAD_BYTES) + images * self.each as u64 * ciphertext
+    pub fn bytes(&self, images: usize, ciphertext: u64) -> u64 {
+        object_bytes(HEAD_BYTES) + (self.groups(images) * self.each) as u64 * ciphertext
     }
 
     /// Begins a message of so many images.
@@ -76,7 +84,7 @@ impl Envelope {
         Ok(Some(images))
     }
 
-    /// Reads the ciphertexts of one image.
+    /// Reads the ciphertexts of one image, or of those that share them.
     ///
     /// # Errors
     /// [`Error::Argument`] for another level or scale; the engine's.
@@ -102,6 +110,19 @@ impl Envelope {
         let show = |i: &ValueInfo| format!("level {} and scale 2^{:.6}", i.level, i.scale.log2());
         Err(Error::argument("a ciphertext", show(&found), show(&self.info)))
     }
+}
+
+/// Slots that each of `images` images has of a ciphertext.
+///
+/// # Errors
+/// [`Error::Argument`] for a number that does not divide them.
+pub(crate) fn image_slots(params: &Parameters, images: usize) -> Result<usize> {
+    let slots = params.slots();
+    if images.is_power_of_two() && images <= slots {
+        return Ok(slots / images);
+    }
+    let expected = format!("a power of two up to the {slots} slots of a ciphertext");
+    Err(Error::argument("images", images, expected))
 }
 
 /// Whether a stream has ended.

@@ -40,17 +40,18 @@ fn stream(client: &Client, messages: &[usize]) -> Vec<u8> {
 /// at a time and wherever messages begin and end.
 #[test]
 fn batches_answer_as_one_image_at_a_time_does() {
-    let tiny = Tiny::new(3, 3);
-    for form in FORMS {
+    let cases = FORMS.map(|form| [1, 2].map(|images| (form, images)));
+    for (form, images) in cases.into_iter().flatten() {
+        let tiny = Tiny::of_images(3, 3, images);
         let (client, server) = parties(&tiny, form);
         for messages in [&[5][..], &[1, 1, 1], &[0, 2, 0, 0, 3, 0], &[0], &[]] {
             let stream = stream(&client, messages);
             let mut expected = Vec::new();
-            server.answer(&stream[..], &mut expected, |_| Ok::<_, Error>(())).unwrap();
+            server.answer(&stream[..], &mut expected, |_, _| Ok::<_, Error>(())).unwrap();
             for at_once in [0, 1, 2, 3, 7] {
                 let (mut found, mut images) = (Vec::new(), 0);
-                let finished = |_: &_| {
-                    images += 1;
+                let finished = |_: &_, count| {
+                    images += count;
                     Ok::<_, Error>(())
                 };
                 server.answer_batch(&stream[..], &mut found, at_once, finished).unwrap();
@@ -69,14 +70,14 @@ fn faults_in_a_stream_are_told_after_what_came_before() {
     let whole = stream(&client, &[1, 1, 1, 1]);
     let cut = &whole[..whole.len() - 10];
     let mut answers = Vec::new();
-    let error = server.answer_batch(cut, &mut answers, 2, |_| Ok::<_, Error>(())).unwrap_err();
+    let error = server.answer_batch(cut, &mut answers, 2, |_, _| Ok::<_, Error>(())).unwrap_err();
     assert!(error.to_string().contains("cut off"), "{error}");
     let mut count = 0;
     client.read_results(&answers[..], |_| count += 1).unwrap();
     assert_eq!(count, 2);
     // Who is told of images can stop.
     let mut left = 3;
-    let stop = |_: &_| {
+    let stop = |_: &_, _| {
         left -= 1;
         if left > 0 { Ok(()) } else { Err(Error::argument("images", 3, "2")) }
     };

@@ -103,7 +103,7 @@ fn forged_files_are_refused_or_fit() {
                         let spec = ClientSpec::read(&forged[..], true).unwrap();
                         spec.check().unwrap();
                         spec.sizes().unwrap();
-                        drop(spec.pack(&Tiny::image(0)));
+                        drop(spec.pack(&[Tiny::image(0)]));
                     }
                 }
             }

@@ -61,7 +61,7 @@ fn results(client: &Client, messages: &[u8]) -> Vec<Vec<f64>> {
 }
 
 fn answer(server: &Server, messages: &[u8]) -> Vec<u8> {
-    bytes(|out| server.answer(messages, out, |_| Ok::<_, Error>(())))
+    bytes(|out| server.answer(messages, out, |_, _| Ok::<_, Error>(())))
 }
 
 #[test]
@@ -87,10 +87,87 @@ fn two_parties_classify_images() {
     }
 }
 
+/// Two images share a ciphertext: half as many inferences, and each image's logits; in messages of odd numbers of images the
+/// last place is empty.
+#[test]
+fn two_parties_classify_images_that_share_ciphertexts() {
+    let tiny = Tiny::of_images(3, 3, 2);
+    let files = Files::of(&tiny);
+    let images: Vec<Vec<f64>> = (0..7).map(Tiny::image).collect();
+    let mut stream = bytes(|out| files.client().write_images(out, images[..4].iter().cloned()));
+    let upload = stream.len();
+    files.encryptor().write_images(&mut stream, images[4..].iter().cloned()).unwrap();
+    let alone = Tiny::new(3, 3).spec.sizes().unwrap();
+    // Two messages' heads are some hundred bytes.
+    assert!((upload as u64) < 2 * alone.upload + 200, "{upload} {alone:?}");
+    for form in [PlaintextForm::Stored, PlaintextForm::ON_DEMAND] {
+        let server = files.server(form);
+        let (mut answers, mut counts) = (Vec::new(), Vec::new());
+        let finished = |_: &_, images| {
+            counts.push(images);
+            Ok::<_, Error>(())
+        };
+        server.answer(&stream[..], &mut answers, finished).unwrap();
+        assert_eq!(counts, [2, 2, 2, 1]);
+        let logits = results(&files.client(), &answers);
+        assert_eq!(logits.len(), 7);
+        for (logits, image) in logits.iter().zip(&images) {
+            let exact = tiny.logits(image);
+            assert_eq!(logits.len(), 5);
+            for (a, b) in logits.iter().zip(&exact) {
+                assert!((a - b).abs() < tiny.tolerance(), "{logits:?} {exact:?}");
+            }
+        }
+    }
+    // The test tells images apart.
+    let [a, b] = [0, 1].map(|k| tiny.logits(&images[k]));
+    let apart = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(apart > 10.0 * tiny.tolerance(), "{apart} {}", tiny.tolerance());
+    // A ciphertext has no more places.
+    let error = tiny.spec.pack(&images[..3]).unwrap_err().to_string();
+    assert!(error.contains("number of images is 3, expected 1 to 2"), "{error}");
+    assert!(tiny.spec.pack::<Vec<f64>>(&[]).is_err());
+}
+
+/// What was made for one number of images is refused by what was made for another, of the same parameters; numbers that no
+/// ciphertext has are refused, too.
+#[test]
+fn numbers_of_images_are_told_apart() {
+    let [alone, shared] = [1, 2].map(|images| Files::of(&Tiny::of_images(3, 3, images)));
+    let images = || (0..2).map(Tiny::image).collect::<Vec<_>>().into_iter();
+    let spec = ClientSpec::read(&shared.client[..], true).unwrap();
+    let secret = serial::read_secret_key_unprotected(&alone.secret[..], &spec.params).unwrap();
+    let client = Client::with_secret(spec.clone(), secret).unwrap();
+    let message = bytes(|out| client.write_images(out, images()));
+    let server = alone.server(PlaintextForm::Stored);
+    let error = server.answer(&message[..], Vec::new(), |_, _| Ok::<_, Error>(())).unwrap_err();
+    assert!(matches!(error, Error::ForeignModel { .. }), "{error}");
+    for images in [0, 3, 2 * spec.params.slots(), 1 << 31] {
+        let bad = ClientSpec { images, ..spec.clone() };
+        let error = bad.check().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("images is {images}, expected a power of two")));
+        let file = bytes(|out| bad.write(out));
+        let error = ClientSpec::read(&file[..], true).unwrap_err().to_string();
+        assert!(error.contains(&format!("images is {images}, expected")), "{error}");
+    }
+    // The layouts are those of half the slots.
+    let error = ClientSpec { images: 1, ..spec }.check().unwrap_err().to_string();
+    assert!(error.contains("slots of a layout is 512, expected 1024"), "{error}");
+    // A model whose program is for another number of images is not written.
+    let mut model = Tiny::of_images(3, 3, 2).compiled;
+    model.images.images = 1;
+    assert!(model.write(Vec::new()).unwrap_err().to_string().contains("images of a plaintext"));
+}
+
 #[test]
 fn files_keep_every_bit() {
-    let tiny = Tiny::new(4, 3);
-    let files = Files::of(&tiny);
+    for images in [1, 2] {
+        files_keep(&Tiny::of_images(4, 3, images));
+    }
+}
+
+fn files_keep(tiny: &Tiny) {
+    let files = Files::of(tiny);
     let spec = ClientSpec::read(&files.client[..], true).unwrap();
     assert_eq!(bytes(|out| spec.write(out)), files.client);
     assert_eq!(spec.fingerprint().unwrap(), tiny.spec.fingerprint().unwrap());
@@ -112,11 +189,17 @@ fn files_keep_every_bit() {
 
 #[test]
 fn sizes_are_known_before() {
-    let tiny = Tiny::new(3, 3);
-    let files = Files::of(&tiny);
+    for images in [1, 2] {
+        sizes_of(&Tiny::of_images(3, 3, images));
+    }
+}
+
+fn sizes_of(tiny: &Tiny) {
+    let files = Files::of(tiny);
     let sizes = tiny.spec.sizes().unwrap();
-    let message = bytes(|out| files.client().write_images(out, [Tiny::image(0)].into_iter()));
-    let public = bytes(|out| files.encryptor().write_images(out, [Tiny::image(0)].into_iter()));
+    let images = || vec![Tiny::image(0); tiny.spec.images].into_iter();
+    let message = bytes(|out| files.client().write_images(out, images()));
+    let public = bytes(|out| files.encryptor().write_images(out, images()));
     let result = answer(&files.server(PlaintextForm::Stored), &message);
     for (size, file) in [
         (sizes.evaluation_keys, &files.keys),
@@ -167,7 +250,7 @@ fn what_belongs_to_others_is_refused() {
     named(&Server::new(theirs.clone(), keys, PlaintextForm::Stored).err().unwrap().to_string());
     // Images and results.
     let server = foreign.server(PlaintextForm::Stored);
-    let error = server.answer(&message[..], Vec::new(), |_| Ok::<_, Error>(())).unwrap_err();
+    let error = server.answer(&message[..], Vec::new(), |_, _| Ok::<_, Error>(())).unwrap_err();
     named(&error.to_string());
     let answers = answer(&own.server(PlaintextForm::Stored), &message);
     named(&foreign.client().read_results(&answers[..], drop).unwrap_err().to_string());
@@ -231,14 +314,14 @@ fn images_beyond_their_bounds_are_refused() {
     let mut spec = Tiny::new(3, 3).spec;
     spec.bound = spec.normalisation.largest();
     assert_eq!(spec.bound, Some(1.5));
-    assert!(spec.pack(&Tiny::image(0)).is_ok());
+    assert!(spec.pack(&[Tiny::image(0)]).is_ok());
     // Its contrast is not limited, which would bring it back.
     spec.normalisation.contrast = None;
     for bad in [1.5, -0.6, f64::NAN, f64::INFINITY] {
         let mut image = Tiny::image(0);
         image[5] = bad;
-        let error = spec.pack(&image).unwrap_err().to_string();
+        let error = spec.pack(&[image]).unwrap_err().to_string();
         assert!(error.contains("pixels from 0 to 1"), "{error}");
     }
-    assert!(spec.pack(&[0.5; 63]).is_err());
+    assert!(spec.pack(&[[0.5; 63]]).is_err());
 }

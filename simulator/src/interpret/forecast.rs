@@ -50,7 +50,10 @@ pub(super) fn simulate(
     if images.len() != exact.len() {
         return Err(Error::argument("number of exact results", exact.len(), images.len()));
     }
-    let slots = images.iter().map(|image| lowered.encode(image)).collect::<Result<Vec<_>>>()?;
+    // As many at a time as a ciphertext has.
+    let groups = images.chunks(lowered.images);
+    let slots =
+        groups.clone().map(|some| lowered.encode_images(some)).collect::<Result<Vec<_>>>()?;
     let errors: usize = exact.iter().map(Vec::len).sum();
     let runs = ERRORS.div_ceil(errors.max(1)).clamp(RUNS[0], RUNS[1]) as u64;
     let simulated = |(k, slots): (u64, &Vec<Vec<f64>>)| {
@@ -58,7 +61,11 @@ pub(super) fn simulate(
         run_all_noisy(&lowered.program, slots, model, &seeds)
     };
     let numbered: Vec<_> = (0..).zip(&slots).collect();
-    let of_images = numbered.into_par_iter().map(simulated).collect::<Result<Vec<_>>>()?;
-    let run = |run: usize| of_images.iter().map(|of| lowered.decode(&of[run])).collect();
+    let of_groups = numbered.into_par_iter().map(simulated).collect::<Result<Vec<_>>>()?;
+    let run = |run: usize| {
+        let each = of_groups.iter().zip(groups.clone());
+        let each = each.map(|(of, some)| lowered.decode_images(&of[run], some.len()));
+        Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    };
     (0..runs as usize).map(run).collect()
 }

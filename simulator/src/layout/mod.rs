@@ -8,6 +8,7 @@
 //! layout is `clean`: then they are zero. Channels mostly have a tile each, with their positions in it; where channels are
 //! `inner`, positions have a tile each, with channels in it.
 
+mod interleave;
 mod pack;
 mod spec;
 
@@ -18,6 +19,7 @@ use engine::params::limits;
 use crate::network::{ConvGeometry, Shape};
 use crate::{Error, Result};
 
+pub use interleave::{interleave, of_image};
 pub use pack::{pack, unpack};
 pub use spec::{ChannelOrder, LayoutSpec};
 
@@ -66,7 +68,7 @@ pub struct Coordinate {
 /// A layout of one feature map.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Layout {
-    /// Slots of a ciphertext.
+    /// Slots of a ciphertext, or those of them that an image has where there are several images in it.
     pub slots: usize,
     /// The map.
     pub shape: Shape,

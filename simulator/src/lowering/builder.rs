@@ -19,10 +19,17 @@ pub(crate) struct Builder<'a> {
 pub(crate) type Product = (u32, u32, Option<PlaintextId>);
 
 impl<'a> Builder<'a> {
-    /// Starts a program with `inputs` fresh ciphertexts of the given level and scale.
-    pub(crate) fn new(chain: &'a Chain, values: bool, inputs: usize, info: ValueInfo) -> Self {
+    /// Starts a program for one image, which has `slots` slots of a ciphertext, with `inputs` fresh ciphertexts of the given
+    /// level and scale.
+    pub(crate) fn new(
+        chain: &'a Chain,
+        slots: usize,
+        values: bool,
+        inputs: usize,
+        info: ValueInfo,
+    ) -> Self {
         let program = Program {
-            slots: chain.slots,
+            slots,
             layers: Vec::new(),
             values: vec![info; inputs],
             inputs,
@@ -76,7 +83,15 @@ impl<'a> Builder<'a> {
         let period = self.program.slots;
         let values_bytes = (size_of::<f64>() * period) as u64;
         let values = self.values.then(|| SlotValues::from(make()));
-        self.add_plaintext(PlaintextSpec { values, values_bytes, period, level, scale, extended })
+        self.add_plaintext(PlaintextSpec {
+            values,
+            values_bytes,
+            period,
+            images: 1,
+            level,
+            scale,
+            extended,
+        })
     }
 
     /// Registers a plaintext.

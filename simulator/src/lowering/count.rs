@@ -59,6 +59,8 @@ pub(crate) type Shapes = (Primitive, Option<Primitive>);
 /// Counts the instructions of diagonals under one schedule after the other.
 pub(crate) struct Counter<'a> {
     diagonals: &'a Diagonals,
+    /// Images of a ciphertext.
+    images: usize,
     /// Largest power of two dividing every block rotation.
     unit: usize,
     /// No schedule has fewer products, nor fewer plaintexts.
@@ -70,9 +72,11 @@ pub(crate) struct Counter<'a> {
 }
 
 impl<'a> Counter<'a> {
-    pub(crate) fn new(diagonals: &'a Diagonals) -> Self {
+    /// Of diagonals between the slots that an image has, in ciphertexts of so many images.
+    pub(crate) fn new(diagonals: &'a Diagonals, images: usize) -> Self {
         let mut counter = Self {
             diagonals,
+            images,
             unit: diagonals.unit(),
             least: (0, 0),
             sources: Rotated::default(),
@@ -187,7 +191,10 @@ impl<'a> Counter<'a> {
             unrotated: self.sources.unturned,
             terms,
             plaintexts,
-            plaintext_words: shape_words(diagonals.plaintext_period, diagonals.slots),
+            plaintext_words: shape_words(
+                self.images * diagonals.plaintext_period,
+                self.images * diagonals.slots,
+            ),
             outputs: sums,
             rescale: !folds,
             detail: None,

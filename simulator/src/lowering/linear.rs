@@ -62,6 +62,7 @@ impl LinearEmission<'_> {
                 values: b.values.then(draw),
                 values_bytes,
                 period: self.diagonals.plaintext_period,
+                images: 1,
                 level: info.level,
                 scale: self.scale * b.chain.moduli[info.level] / info.scale,
                 extended,

@@ -19,9 +19,9 @@ mod sorting;
 mod stages;
 
 use crate::chain::Chain;
-use crate::config::Configuration;
+use crate::config::{Configuration, check_images};
 use crate::fold::{Folded, Origin, StageKind, im2col};
-use crate::layout::{Layout, pack, unpack};
+use crate::layout::{Layout, interleave, of_image, pack, unpack};
 use crate::network::ConvGeometry;
 use crate::program::{Program, ValueId, ValueInfo, room};
 use crate::{Error, Result};
@@ -55,11 +55,13 @@ pub(crate) struct State {
 pub struct Lowered {
     /// The program.
     pub program: Program,
-    /// Layout of the encrypted input.
+    /// Images of a ciphertext: slot `s` of image `i` is slot `s * images + i`.
+    pub images: usize,
+    /// Layout of the encrypted input, in the slots of an image.
     pub input: Layout,
     /// If the client makes patches: of which convolution.
     pub patches: Option<ConvGeometry>,
-    /// Layout of the outputs.
+    /// Layout of the outputs, in the slots of an image.
     pub output: Layout,
     /// The linear layers, in order; without repacks.
     pub linear: Vec<Placed>,
@@ -83,9 +85,21 @@ pub struct Placed {
 }
 
 impl Lowered {
-    /// Slot vectors to encrypt for a normalised image (`[channel][row][column]`).
+    /// Slot vectors to encrypt for a normalised image (`[channel][row][column]`). Where a ciphertext has several images, it is
+    /// the first, and the others are zero.
+    ///
+    /// # Errors
+    /// Those of [`pack_images`].
     pub fn encode(&self, image: &[f64]) -> Result<Vec<Vec<f64>>> {
-        pack_image(&self.input, self.patches.as_ref(), image)
+        self.encode_images(&[image])
+    }
+
+    /// Slot vectors to encrypt for up to as many normalised images as a ciphertext has.
+    ///
+    /// # Errors
+    /// Those of [`pack_images`].
+    pub fn encode_images<I: AsRef<[f64]>>(&self, images: &[I]) -> Result<Vec<Vec<f64>>> {
+        pack_images((&self.input, self.images), self.patches.as_ref(), images)
     }
 
     /// The largest absolute value of any slot of the program's outputs that holds no result; zero if there is none.
@@ -102,14 +116,27 @@ impl Lowered {
         for k in 0..shape.len() {
             let (x, line) = (k % shape.width, k / shape.width);
             let (ct, slot) = self.output.locate(line / shape.height, line % shape.height, x);
-            rest[ct].iter_mut().skip(slot).step_by(self.output.period).for_each(|v| *v = 0.0);
+            let each = rest[ct].chunks_mut(self.images).skip(slot).step_by(self.output.period);
+            each.for_each(|slot| slot.fill(0.0));
         }
         Ok(rest.iter().flatten().fold(0.0, |m, v| v.abs().max(m)))
     }
 
-    /// The network's result from the slot vectors of the program's outputs.
+    /// The network's result from the slot vectors of the program's outputs: that of the first image.
+    ///
+    /// # Errors
+    /// Those of [`unpack`].
     pub fn decode(&self, outputs: &[Vec<f64>]) -> Result<Vec<f64>> {
-        unpack(&self.output, outputs)
+        unpack_image((&self.output, self.images), outputs, 0)
+    }
+
+    /// The results of the first `count` images of a ciphertext; of all, if it has fewer.
+    ///
+    /// # Errors
+    /// Those of [`unpack`].
+    pub fn decode_images(&self, outputs: &[Vec<f64>], count: usize) -> Result<Vec<Vec<f64>>> {
+        let all = 0..count.min(self.images);
+        all.map(|i| unpack_image((&self.output, self.images), outputs, i)).collect()
     }
 }
 
@@ -129,6 +156,32 @@ pub fn pack_image(
     }
 }
 
+/// The same for up to `count` images in a ciphertext, `input` being the layout in the slots that each has. Places of images
+/// that there are not hold zeros.
+///
+/// # Errors
+/// Those of [`pack_image`], and [`Error::Argument`] for no image or more than `count`.
+pub fn pack_images<I: AsRef<[f64]>>(
+    (input, count): (&Layout, usize),
+    patches: Option<&ConvGeometry>,
+    images: &[I],
+) -> Result<Vec<Vec<f64>>> {
+    let each = images.iter().map(|image| pack_image(input, patches, image.as_ref()));
+    interleave(each.collect::<Result<_>>()?, count)
+}
+
+/// The result of image number `image` of `count` in a ciphertext.
+///
+/// # Errors
+/// Those of [`unpack`].
+pub fn unpack_image(
+    (output, count): (&Layout, usize),
+    slots: &[Vec<f64>],
+    image: usize,
+) -> Result<Vec<f64>> {
+    unpack(output, &of_image(slots, image, count))
+}
+
 /// Lowers a folded network. With `values` false, plaintexts have no slot values (for pricing); the program
 /// is otherwise the same.
 ///
@@ -141,8 +194,12 @@ pub fn lower(
     chain: &Chain,
     values: bool,
 ) -> Result<Lowered> {
+    let images = configuration.images;
+    check_images(images, chain.log_n)?;
+    let slots = chain.slots / images;
+    let fits = |e: Error| e.of_images(images, slots);
     let Prepared { pieces, depths, forms, input, patches } =
-        prepare(folded, configuration, chain.slots)?;
+        prepare(folded, configuration, slots).map_err(fits)?;
     let depth = depths.iter().copied().max().unwrap_or(0);
     check_depth(&pieces, &depths, chain.levels())?;
     let scale = match &configuration.scales {
@@ -151,7 +208,7 @@ pub fn lower(
         None => chain.scale,
     };
     let fresh = ValueInfo { level: depth, scale };
-    let mut b = Builder::new(chain, values, input.ciphertexts(), fresh);
+    let mut b = Builder::new(chain, slots, values, input.ciphertexts(), fresh);
     let image = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
     let mut states: Vec<State> = Vec::with_capacity(pieces.len());
     let mut placed = Vec::new();
@@ -166,8 +223,8 @@ pub fn lower(
                 let repack =
                     configuration.repacks.iter().find(|r| repack_name(&r.layer) == stage.name);
                 let choice = repack.map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
-                let output = choice.layout.layout(chain.slots, stage.output, Default::default());
-                let output = output.map_err(|e| e.of_layer(&stage.name))?;
+                let output = choice.layout.layout(slots, stage.output, Default::default());
+                let output = output.map_err(|e| fits(e.of_layer(&stage.name)))?;
                 let layouts: Vec<&Layout> = sources.iter().map(|s| &s.layout).collect();
                 let diagonals =
                     Diagonals::new(&stage.name, linear, &layouts, &output, choice.fold, values)?;
@@ -213,9 +270,9 @@ pub fn lower(
         states.push(state);
     }
     let result = states.pop().unwrap_or(image);
-    let mut program = b.program;
+    let mut program = b.program.interleaved(images);
     program.outputs = result.values;
-    Ok(Lowered { program, input, patches, output: result.layout, linear: placed })
+    Ok(Lowered { program, images, input, patches, output: result.layout, linear: placed })
 }
 
 fn origin<'a>(image: &'a State, states: &'a [State], origin: Origin) -> &'a State {

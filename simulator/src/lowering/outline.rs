@@ -149,7 +149,8 @@ mod tests {
                 let many = quick.total();
                 let some = counted(many / 2).total();
                 assert!(many / 2 < some && some <= many, "{some} of {many}");
-                let (mut by_weights, mut by_outline) = (Counter::new(&exact), Counter::new(&quick));
+                let (mut by_weights, mut by_outline) =
+                    (Counter::new(&exact, 1), Counter::new(&quick, 1));
                 for block in [BlockSplit::None, BlockSplit::All, BlockSplit::Baby(4)] {
                     for (row, col) in [(false, false), (true, false), (true, true)] {
                         let schedule = Schedule { block, row, col, double_hoisting: true };

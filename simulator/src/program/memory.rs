@@ -24,6 +24,18 @@ impl Memory {
     pub fn total_bytes(&self) -> u64 {
         self.keys_bytes + self.plaintexts_bytes + self.ciphertexts_bytes + self.scratch_bytes
     }
+
+    /// Everything together with `at_once` inferences at a time, of plaintexts in the form that this is the memory of: each has
+    /// ciphertexts, scratch and a batch of plaintexts of its own.
+    pub fn at_once_bytes(&self, form: PlaintextForm, at_once: usize) -> u64 {
+        let plaintexts = match form {
+            PlaintextForm::Stored => 0,
+            PlaintextForm::OnDemand { batch_bytes } => batch_bytes.min(self.plaintexts_bytes),
+        };
+        let each = self.ciphertexts_bytes + self.scratch_bytes + plaintexts;
+        let others = (at_once as u64).saturating_sub(1);
+        self.total_bytes().saturating_add(others.saturating_mul(each))
+    }
 }
 
 impl Program {

@@ -7,6 +7,7 @@
 mod analysis;
 mod check;
 mod facts;
+mod interleave;
 mod memory;
 mod plaintexts;
 pub mod room;
@@ -134,6 +135,9 @@ pub struct PlaintextSpec {
     pub values_bytes: u64,
     /// Slots after which the slot values repeat, a power of two up to all of them.
     pub period: usize,
+    /// Adjacent slots that have the same value, one for each image of a ciphertext: a power of two dividing the period. Values
+    /// are kept for one image.
+    pub images: usize,
     /// Level at which it meets a ciphertext.
     pub level: usize,
     /// Scale of the encoding.

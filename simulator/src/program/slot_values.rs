@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// Where the slot values of a plaintext come from. What several plaintexts have in common is shared.
 #[derive(Debug, Clone)]
 pub enum SlotValues {
-    /// The values of one period themselves.
+    /// The values of one period themselves, of one image.
     Slots(Arc<Vec<f64>>),
     /// Entries that they are drawn from.
     Drawn(Drawing),
@@ -44,7 +44,7 @@ impl Drawing {
 }
 
 impl SlotValues {
-    /// Writes every slot; `slots` is as long as the plaintext's period, a power of two, after which they repeat.
+    /// Writes every slot of one image; `slots` is as long as the plaintext's period has them, a power of two.
     fn fill(&self, slots: &mut [f64]) {
         match self {
             Self::Slots(values) => slots.copy_from_slice(values),
@@ -71,7 +71,7 @@ impl SlotValues {
         }
     }
 
-    /// What is wrong with it for slots that repeat after `period`, if anything is.
+    /// What is wrong with it for slots of an image that repeat after `period`, if anything is.
     fn fault(&self, period: usize) -> Option<&'static str> {
         match self {
             Self::Slots(values) => {
@@ -94,7 +94,10 @@ impl PlaintextSpec {
         if !self.period.is_power_of_two() || self.period > slots {
             return Some("a period that does not divide the slots");
         }
-        self.values.as_ref()?.fault(self.period)
+        if !self.images.is_power_of_two() || self.images > self.period {
+            return Some("images that do not divide its period");
+        }
+        self.values.as_ref()?.fault(self.period / self.images)
     }
 
     /// The slot values, as many as `slots`.
@@ -119,8 +122,11 @@ impl PlaintextSpec {
             let expected = "values; lower with values";
             return Err(Error::argument("a plaintext", "lowered for pricing only", expected));
         };
-        let mut values = vec![0.0; self.period];
+        let mut values = vec![0.0; self.period / self.images];
         source.fill(&mut values);
+        if self.images > 1 {
+            values = values.iter().flat_map(|v| std::iter::repeat_n(*v, self.images)).collect();
+        }
         Ok(values)
     }
 }

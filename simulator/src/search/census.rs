@@ -160,7 +160,7 @@ fn counts_are_those_of_lowering_the_pruned_layer() {
                 let real = merged(&real, window);
                 let diagonals =
                     Diagonals::new("n", &real, &[&input], &output, mask, false).unwrap();
-                let mut counter = Counter::new(&diagonals);
+                let mut counter = Counter::new(&diagonals, 1);
                 for schedule in schedules(&diagonals, &Space::default()) {
                     let same = tables
                         .iter()

@@ -127,6 +127,11 @@ pub(crate) struct Terms<'a> {
 pub(super) type Step = (Primitive, usize);
 
 impl Terms<'_> {
+    /// Slots that an image has of a ciphertext.
+    fn slots(&self) -> usize {
+        self.chain.slots / self.space.images
+    }
+
     /// Every way of a block with maps in these layouts, one for each of its parts.
     pub(crate) fn edges(
         &self,
@@ -298,7 +303,7 @@ impl Terms<'_> {
     ) -> Vec<Open> {
         let open = |(spec, fold): Target| {
             let layout =
-                spec.layout(self.chain.slots, linear.geometry.output, Default::default()).ok()?;
+                spec.layout(self.slots(), linear.geometry.output, Default::default()).ok()?;
             let few = Diagonals::at_least(name, linear, outline, (inputs, &layout), fold).ok()?;
             let least = least(few, layout.ciphertexts());
             let cost = self.cost(&[(least, 0)], setting);
@@ -317,10 +322,10 @@ impl Terms<'_> {
     ) -> Result<(Vec<Step>, Layout)> {
         let entry = self.chain.levels();
         let fresh = ValueInfo { level: entry, scale: self.chain.scale };
-        let mut b = Builder::new(self.chain, false, ciphertexts, fresh);
+        let mut b = Builder::new(self.chain, self.slots(), false, ciphertexts, fresh);
         b.layer("piece");
         let state = piece(&mut b, (0..ciphertexts).collect())?;
-        Ok((steps(&b.program, entry), state.layout))
+        Ok((steps(&b.program.interleaved(self.space.images), entry), state.layout))
     }
 
     pub(super) fn cost(&self, steps: &[Step], setting: usize) -> f64 {

@@ -25,7 +25,7 @@ pub struct LayerPrice {
 pub struct Evaluated {
     /// The configuration.
     pub configuration: Configuration,
-    /// Predicted time of one inference, in milliseconds.
+    /// Predicted time of one inference, of all images of a ciphertext, in milliseconds.
     pub latency_ms: f64,
     /// The same by layer.
     pub layers: Vec<LayerPrice>,
@@ -38,6 +38,13 @@ pub struct Evaluated {
     pub accuracy: Option<f64>,
     /// Precision of the results by simulated noise; none if not simulated.
     pub precision: Option<Precision>,
+}
+
+impl Evaluated {
+    /// Predicted time of one inference, in milliseconds, divided by the images that it is of.
+    pub fn image_ms(&self) -> f64 {
+        self.latency_ms / self.configuration.images as f64
+    }
 }
 
 /// Lowers a configuration without plaintext values, and prices it.

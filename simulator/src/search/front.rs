@@ -2,9 +2,9 @@
 
 use super::evaluate::Evaluated;
 
-/// The Pareto front in latency, memory and accuracy (unknown counts as zero), cheapest first. Of equal ones, the first stays.
+/// The Pareto front in time of an image, memory and accuracy (unknown counts as zero), cheapest first. Of equal ones, the first stays.
 pub fn pareto_front(all: &[Evaluated]) -> Vec<Evaluated> {
-    unbeaten(all, |e| [e.latency_ms, e.memory.total_bytes() as f64, -e.accuracy.unwrap_or(0.0)])
+    unbeaten(all, |e| [e.image_ms(), e.memory.total_bytes() as f64, -e.accuracy.unwrap_or(0.0)])
 }
 
 /// Those of a list that no other beats in all measures, the least of the first measure first. Of equal ones, the first stays.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use engine::params::limits::MAX_LOG_N;
 use rayon::prelude::*;
 
 use super::dynamic::{LayoutSearch, Path};
@@ -15,7 +16,7 @@ use super::space::{Limits, Space};
 use super::survey::{Survey, looked_at};
 use super::watch::Watch;
 use crate::chain::Chain;
-use crate::config::{Configuration, ParameterChoice, ScalePlan};
+use crate::config::{Configuration, ParameterChoice, ScalePlan, check_images};
 use crate::fold::{Folded, StageKind, Statistics};
 use crate::lowering::{Signature, lower};
 use crate::{Error, Result};
@@ -60,7 +61,7 @@ pub struct Search<'a> {
 /// What a search found.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The fastest result within the limits.
+    /// The fastest result within the limits, by time of an image.
     pub best: Option<Evaluated>,
     /// The fastest one of each variant that has any, in the order of the candidates.
     pub per_variant: Vec<Evaluated>,
@@ -94,6 +95,9 @@ impl Search<'_> {
         if let Some(bad) = self.space.special.iter().find(|s| **s == 0) {
             return Err(Error::Configuration(format!("special is {bad}, expected at least 1")));
         }
+        if !self.space.images.is_power_of_two() {
+            check_images(self.space.images, MAX_LOG_N)?;
+        }
         let memo = Memo::new(self.pricer);
         let (mut evaluated, mut resumed) = (0, 0);
         let mut all: Vec<(usize, Evaluated)> = Vec::new();
@@ -103,6 +107,10 @@ impl Search<'_> {
             let depth = candidate.folded.levels();
             let (images, statistics) = self.look(&candidate.folded)?;
             for &log_n in &self.space.log_n {
+                if check_images(self.space.images, log_n).is_err() {
+                    obstacles.push(Obstacle::Layouts { log_n });
+                    continue;
+                }
                 let mut programme = LayoutSearch::new(
                     &candidate.folded,
                     &blocks,
@@ -154,7 +162,7 @@ impl Search<'_> {
             }
         }
         // Equal prices keep the order of candidates and points, which is fixed.
-        all.sort_by(|a, b| a.1.latency_ms.total_cmp(&b.1.latency_ms));
+        all.sort_by(|a, b| a.1.image_ms().total_cmp(&b.1.image_ms()));
         let fit: Vec<&(usize, Evaluated)> = all.iter().filter(|(_, e)| self.fits(e)).collect();
         let per_variant = (0..candidates.len())
             .filter_map(|k| fit.iter().find(|(index, _)| *index == k).map(|(_, e)| e.clone()))
@@ -283,6 +291,7 @@ impl Search<'_> {
         let mut configuration = Configuration {
             network: folded.name.clone(),
             variant: candidate.variant.clone(),
+            images: self.space.images,
             activations: folded.activations.method,
             activation_exceptions: folded.activations.exceptions.clone(),
             parameters: scaled(&scales),

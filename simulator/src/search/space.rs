@@ -43,6 +43,9 @@ pub struct Space {
     pub double_hoisting: bool,
     /// How activations are folded, but for exceptions; parameters are for paired squares if it says so.
     pub activations: ActivationMethod,
+    /// Images of a ciphertext, a power of two: each has as many times fewer slots.
+    #[serde(skip_serializing_if = "crate::config::is_one")]
+    pub images: usize,
     /// Most ciphertexts that the client sends: fewer keep the upload small, more save the first layer's rotations.
     pub max_inputs: usize,
     /// Most ciphertexts of one feature map.
@@ -69,6 +72,7 @@ impl Default for Space {
             repacks: 0,
             double_hoisting: true,
             activations: ActivationMethod::PairedSquare,
+            images: 1,
             max_inputs: 16,
             max_ciphertexts: 64,
             keep: 4,

@@ -47,13 +47,15 @@ impl Survey {
     /// Runs a program, lowered with plaintext values, on plain images.
     pub(super) fn new(lowered: &Lowered, folded: &Folded, images: &[Vec<f64>]) -> Result<Self> {
         let program = &lowered.program;
-        let slots = images.iter().map(|image| lowered.encode(image)).collect::<Result<Vec<_>>>()?;
+        let groups = images.chunks(lowered.images);
+        let slots =
+            groups.clone().map(|some| lowered.encode_images(some)).collect::<Result<Vec<_>>>()?;
         let slots: Vec<&[Vec<f64>]> = slots.iter().map(Vec::as_slice).collect();
         let (outputs, mut reach) = run_measured(program, &slots)?;
         let (mut beside, mut exact) = (0.0f64, Vec::with_capacity(images.len()));
-        for outputs in &outputs {
+        for (outputs, some) in outputs.iter().zip(groups) {
             beside = beside.max(lowered.beside(outputs)?);
-            exact.push(lowered.decode(outputs)?);
+            exact.extend(lowered.decode_images(outputs, some.len())?);
         }
         if folded.stages.last().is_some_and(|stage| stage.bound.is_some()) {
             program.outputs.iter().for_each(|v| reach[*v] = beside);

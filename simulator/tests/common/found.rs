@@ -104,12 +104,15 @@ pub fn encrypted_images(model: &Model, c: &Configuration, images: &[Vec<f64>]) -
     let keys = Arc::new(client.evaluation_keys(&lowered.program).unwrap());
     let form = PlaintextForm::Stored;
     let session = Session::prepare(&params, keys, lowered.program.clone(), form).unwrap();
-    let precision = |image: &Vec<f64>| {
-        let inputs = client.encrypt(&lowered.program, &lowered.encode(image).unwrap()).unwrap();
-        let execution = session.run(inputs).unwrap();
+    let precision = |some: &[Vec<f64>]| {
+        let slots = lowered.encode_images(some).unwrap();
+        let execution = session.run(client.encrypt(&lowered.program, &slots).unwrap()).unwrap();
         execution.check(&lowered.program).unwrap();
-        let results = lowered.decode(&client.decrypt(&execution.outputs).unwrap()).unwrap();
-        Precision::of(&results, &model.forward(image).unwrap())
+        let slots = client.decrypt(&execution.outputs).unwrap();
+        let results = lowered.decode_images(&slots, some.len()).unwrap();
+        let each = results.iter().zip(some);
+        each.map(|(found, image)| Precision::of(found, &model.forward(image).unwrap()))
+            .fold(Precision::EXACT, Precision::least)
     };
-    images.iter().map(precision).fold(Precision::EXACT, Precision::least)
+    images.chunks(lowered.images).map(precision).fold(Precision::EXACT, Precision::least)
 }

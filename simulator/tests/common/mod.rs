@@ -111,6 +111,7 @@ pub fn raster(log_n: u32, activations: ActivationMethod) -> Configuration {
     Configuration {
         network: "lenet".into(),
         variant: "random".into(),
+        images: 1,
         activations,
         activation_exceptions: vec![],
         parameters: ParameterChoice {

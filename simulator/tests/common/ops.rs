@@ -59,6 +59,7 @@ impl Ops {
         self.program.plaintexts.push(PlaintextSpec {
             values_bytes: values.bytes(),
             period: length,
+            images: 1,
             values: Some(values),
             level: info.level,
             scale: info.scale,

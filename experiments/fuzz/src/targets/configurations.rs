@@ -71,7 +71,8 @@ impl Target for Configured {
     }
 
     fn seeds(&self) -> Vec<Vec<u8>> {
-        [CONFIGURATION, MORE].map(|text| text.as_bytes().to_vec()).to_vec()
+        let several = CONFIGURATION.replace("[parameters]", "images = 2\n[parameters]");
+        [CONFIGURATION, MORE, &several].map(|text| text.as_bytes().to_vec()).to_vec()
     }
 
     fn decode(&mut self, input: &[u8]) -> Result<(), String> {

@@ -28,7 +28,7 @@ pub(super) fn all() -> Vec<Box<dyn Target>> {
 /// Reads all messages of a stream.
 fn messages(envelope: &Envelope, mut input: &[u8]) -> runtime::Result<()> {
     while let Some(images) = envelope.open(&mut input)? {
-        for _ in 0..images {
+        for _ in 0..envelope.groups(images) {
             envelope.read(&mut input)?;
         }
     }
@@ -42,14 +42,15 @@ fn made() -> Result<Vec<Box<dyn Target>>> {
     literal.allow_insecure = true;
     let params = Parameters::new(&literal)?;
     let folded = Folded::new(&model, &configuration)?;
-    let compiled = |plaintexts, errors| -> Result<_> {
+    let compiled = |plaintexts, errors, images| -> Result<_> {
+        let configuration = Configuration { images, ..configuration.clone() };
         let lowered = lower(&folded, &configuration, &Chain::from(&params), true)?;
         let (model, params) = (&model, &params);
         Ok(compile(Compilation { model, params, lowered, plaintexts, reach: Some(1.0), errors })?)
     };
     let errors = ResultErrors { count: 5, length: 0.01, largest: 0.01, size: 1.0 };
-    let (spec, stored) = compiled(PlaintextForm::Stored, Some(errors))?;
-    let (plain, on_demand) = compiled(PlaintextForm::OnDemand { batch_bytes: 1 << 20 }, None)?;
+    let (spec, stored) = compiled(PlaintextForm::Stored, Some(errors), 1)?;
+    let (plain, on_demand) = compiled(PlaintextForm::OnDemand { batch_bytes: 1 << 20 }, None, 2)?;
     let client = Client::generate(spec.clone())?;
     let values = spec.normalisation.shape.len();
     let images = |count| vec![vec![0.5; values]; count].into_iter();

@@ -9,7 +9,7 @@ use super::{everything, headline, key, lines, page, provenance, section, table, 
 use crate::inputs::images::Pictures;
 use crate::machine::memory::show_bytes;
 use crate::report::text::{self, percent};
-use crate::report::{CandidateReport, RunReport};
+use crate::report::{CandidateReport, RunReport, inference_of};
 
 /// The page of a run on these images; `failures` are what is wrong with its results.
 ///
@@ -45,7 +45,11 @@ fn numbers(report: &RunReport) -> Vec<(String, String)> {
     let share = |v: Option<f64>| v.map_or("unknown".to_owned(), |v| format!("{:.1} %", 100.0 * v));
     let mut tiles = vec![
         (
-            format!("an image, median, {} threads", report.threads),
+            format!(
+                "{}, median, {} threads",
+                inference_of(c.images_per_ciphertext),
+                report.threads
+            ),
             format!("{:.1} ms", c.measured_latency_ms),
         ),
         (
@@ -53,6 +57,10 @@ fn numbers(report: &RunReport) -> Vec<(String, String)> {
             format!("{:.1} ms", c.predicted_latency_ms),
         ),
     ];
+    tiles.extend(c.batch.iter().map(|batch| {
+        let told = format!("images a second, predicted {:.1}", batch.predicted_images_per_second);
+        (told, format!("{:.1}", batch.measured_images_per_second))
+    }));
     tiles.extend(
         report
             .baselines
@@ -67,7 +75,7 @@ fn numbers(report: &RunReport) -> Vec<(String, String)> {
             format!("{:.1} bits", c.verdict.logit_relative_precision_bits),
         ),
         ("peak memory".into(), show_bytes(c.peak_memory_bytes.measured)),
-        ("sent for an image".into(), show_bytes(c.sent_bytes.upload)),
+        ("sent for an inference".into(), show_bytes(c.sent_bytes.upload)),
     ]);
     tiles
 }

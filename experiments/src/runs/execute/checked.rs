@@ -23,7 +23,7 @@ const CLEAR_TOLERANCE: f64 = 1e-6;
 pub(crate) struct Checked {
     /// The program with its values.
     pub(crate) lowered: Lowered,
-    /// Largest difference of a logit from the network itself, on the image.
+    /// Largest difference of a logit from the network itself, on the images.
     pub(crate) clear_error: f64,
     /// The most that any slot of a result was in absolute value.
     reach: f64,
@@ -36,8 +36,8 @@ impl Checked {
         lower_candidate(candidate, &Chain::from(params), true).with_context(what)
     }
 
-    /// Runs a candidate's program on plain numbers, on a raw image whose unencrypted result is `plain`, checks that the primes
-    /// have room for them, and compares.
+    /// Runs a candidate's program on plain numbers, on raw images, as many as share a ciphertext or fewer, whose unencrypted
+    /// results `plain` begins with, checks that the primes have room for them, and compares.
     ///
     /// # Errors
     /// [`Failure::Check`] for another result; values without room.
@@ -45,26 +45,30 @@ impl Checked {
         candidate: &Candidate,
         params: &Parameters,
         lowered: Lowered,
-        image: &[f64],
-        plain: &[f64],
+        images: &[Vec<f64>],
+        plain: &[Vec<f64>],
     ) -> Result<Self> {
         let program = &lowered.program;
-        let slots = lowered.encode(&candidate.model.network.normalise(image)?)?;
+        let normalised = images.iter().map(|image| candidate.model.network.normalise(image));
+        let slots = lowered.encode_images(&normalised.collect::<simulator::Result<Vec<_>>>()?)?;
         let (outputs, reach) = run_measured(program, &[&slots])?;
         program.check_room(|v| reach[v], 0.0, &Chain::from(params))?;
-        let logits = lowered.decode(&outputs[0])?;
-        let error = crate::runs::statistics::largest_difference(&logits, plain);
-        let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
-        // Where logits are infinite, so are the error and what would be tolerated.
-        if !error.is_finite() || error > CLEAR_TOLERANCE * largest {
-            let name = &candidate.name;
-            let check = format!(
-                "{name}: the lowered program differs from the network by {error:.2e} without encryption"
-            );
-            return Err(Failure::Check(check).into());
+        let mut clear_error = 0.0_f64;
+        for (logits, plain) in lowered.decode_images(&outputs[0], images.len())?.iter().zip(plain) {
+            let error = crate::runs::statistics::largest_difference(logits, plain);
+            let largest = plain.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
+            // Where logits are infinite, so are the error and what would be tolerated.
+            if !error.is_finite() || error > CLEAR_TOLERANCE * largest {
+                let name = &candidate.name;
+                let check = format!(
+                    "{name}: the lowered program differs from the network by {error:.2e} without encryption"
+                );
+                return Err(Failure::Check(check).into());
+            }
+            clear_error = clear_error.max(error);
         }
         let reach = program.outputs.iter().map(|v| reach[*v]).fold(0.0, f64::max);
-        Ok(Self { lowered, clear_error: error, reach })
+        Ok(Self { lowered, clear_error, reach })
     }
 
     /// Errors to expect in results, by simulations on raw images whose unencrypted results are `plain`.

@@ -1,5 +1,6 @@
 //! Running candidates on really encrypted images, in turn on each image, and measuring them.
 
+mod batch;
 mod checked;
 mod prepare;
 
@@ -15,14 +16,15 @@ use crate::inputs::images::Pictures;
 use crate::process::cancel;
 use crate::process::progress::Progress;
 
+pub use batch::Batch;
 pub(crate) use checked::Checked;
 pub(crate) use prepare::prepare;
 pub use prepare::{Prepared, Sent, Setup};
 
-/// What one candidate did with one image.
+/// What one candidate did with one image. Times are of the inference, which all images of a ciphertext share.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// Packing, encoding and encrypting the image.
+    /// Packing, encoding and encrypting.
     pub encrypt_ms: f64,
     /// The encrypted inference, without encoding.
     pub latency_ms: f64,
@@ -36,7 +38,7 @@ pub struct Sample {
     pub kinds_ms: BTreeMap<&'static str, f64>,
     /// What the inference had of the processor; none where the system does not tell.
     pub load: Option<Load>,
-    /// How often the image was run again because other work had disturbed it. All else here is of the least disturbed time.
+    /// How often it was run again because other work had disturbed it. All else here is of the least disturbed time.
     pub repeats: usize,
     /// The network's result.
     pub logits: Vec<f64>,
@@ -52,11 +54,13 @@ pub struct Outcome {
     pub samples: Vec<Sample>,
     /// Results of the same network on the same images, unencrypted.
     pub plain: Vec<Vec<f64>>,
+    /// Many images on all threads at once, if its paper asks for it and it was not stopped before.
+    pub batch: Option<Batch>,
 }
 
 /// Runs every candidate on every image with `threads` threads. If `interleaved`, all on the first image, then all on the
 /// second, and so on, so that a change of the machine's speed meets all alike; else one candidate after the other, so that
-/// one at a time is in memory. An image that other work disturbed is run again, by each candidate at most as many times in all
+/// one at a time is in memory. Then those run a batch whose papers ask for one. An image that other work disturbed is run again, by each candidate at most as many times in all
 /// as there are images. Stops between images when cancelled; what was finished is returned.
 ///
 /// # Errors
@@ -89,11 +93,10 @@ pub fn run(
                 running.push(prepare(paper, plain, images)?);
             }
             execute(&mut running, images)?;
-            outcomes.extend(
-                running
-                    .into_iter()
-                    .map(|(prepared, samples, plain)| prepared.finish(samples, plain)),
-            );
+            for (prepared, samples, plain) in running {
+                let batch = prepared.batch(images, &plain)?;
+                outcomes.push(prepared.finish(samples, plain, batch));
+            }
             if cancel::requested() {
                 break;
             }
@@ -125,16 +128,21 @@ fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
     let steps = (images.len() * running.len()) as f64;
     let mut done = 0.0;
     let mut repeats = vec![images.len(); running.len()];
-    for k in 0..images.len() {
-        let Some(image) = images.image(k) else { break };
+    // As many as that have most of them in a ciphertext.
+    let together = running.iter().map(|(prepared, ..)| prepared.images()).max().unwrap_or(1);
+    for k in (0..images.len()).step_by(together) {
+        let some: Vec<Vec<f64>> =
+            (k..images.len().min(k + together)).map_while(|k| images.image(k)).collect();
         for ((prepared, samples, _), repeats) in running.iter_mut().zip(&mut repeats) {
-            // An image counts when all candidates have finished it.
-            if cancel::requested() {
-                break;
+            for some in some.chunks(prepared.images()) {
+                // An image counts when all candidates have finished it.
+                if cancel::requested() {
+                    break;
+                }
+                samples.extend(prepared.infer(some, repeats)?);
+                done += some.len() as f64;
+                progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));
             }
-            samples.push(prepared.infer(&image, repeats)?);
-            done += 1.0;
-            progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));
         }
         if cancel::requested() {
             running.iter_mut().for_each(|(_, samples, _)| samples.truncate(k));

@@ -16,7 +16,7 @@ use simulator::interpret::{NoiseModel, predict_precision};
 use simulator::lowering::Lowered;
 use simulator::precision::Precision;
 
-use super::{Checked, Outcome, Running, Sample, ms, timed};
+use super::{Batch, Checked, Outcome, Running, Sample, ms, timed};
 use crate::design::candidate::Paper;
 use crate::inputs::images::Pictures;
 use crate::machine::memory::Phase;
@@ -59,9 +59,9 @@ pub struct Setup {
 pub struct Sent {
     /// Evaluation keys, once.
     pub evaluation_keys: u64,
-    /// An encrypted image.
+    /// An encrypted image, or as many as share a ciphertext.
     pub upload: u64,
-    /// Its encrypted result.
+    /// Their encrypted results.
     pub download: u64,
 }
 
@@ -88,10 +88,10 @@ impl Sent {
 
 /// A candidate ready to run: client and server, in one process.
 pub struct Prepared {
-    paper: Paper,
+    pub(super) paper: Paper,
     setup: Setup,
-    client: Client,
-    server: Server,
+    pub(super) client: Client,
+    pub(super) server: Server,
 }
 
 /// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory. `plain` are the unencrypted
@@ -101,7 +101,11 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
     let what = || format!("preparing {name}");
     note(format_args!("preparing {name}: keys and plaintexts ..."));
     let none = "there is no image to run on";
-    let (image, logits) = (images.image(0).context(none)?, plain.first().context(none)?);
+    let some: Vec<Vec<f64>> =
+        (0..paper.lowered.images.min(plain.len())).filter_map(|k| images.image(k)).collect();
+    if some.is_empty() {
+        bail!(none);
+    }
     // Blocks recycled from another candidate would be missing from this one's account.
     AlignedBuf::release_pool();
     let phase = Phase::begin();
@@ -114,7 +118,7 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
             "{name}: the program lowered with values is not the one that was priced; please report this"
         );
     }
-    let checked = Checked::new(candidate, params, lowered, &image, logits)?;
+    let checked = Checked::new(candidate, params, lowered, &some, &plain)?;
     let clear_error = checked.clear_error;
     let predicted_precision = predicted_precision(&paper, &checked.lowered, images, &plain)?;
     let (spec, model) = checked.compile(candidate, params, paper.plaintexts, None)?;
@@ -125,12 +129,12 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
     let evaluation_keys = serial::bytes_of_evaluation_keys(params, &keys);
     let (server, prepare_ms) = timed(|| Server::new(model, keys, paper.plaintexts));
     let server = server.with_context(what)?;
-    let execution = server.infer(client.encrypt(&image)?).with_context(what)?;
+    let execution = server.infer(client.encrypt(&some)?).with_context(what)?;
     execution
         .check(&paper.lowered.program)
         .map_err(|error| Failure::Check(format!("{name}: {error}")))?;
     let peak_memory_bytes = phase.peak_bytes() as u64;
-    let (upload, download) = sent(&client, image, &execution.outputs)?;
+    let (upload, download) = sent(&client, some, &execution.outputs)?;
     let setup = Setup {
         lower_ms,
         key_generation_ms: secret_ms + keys_ms,
@@ -145,12 +149,13 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
     Ok((Prepared { paper, setup, client, server }, Vec::new(), plain))
 }
 
-/// Bytes of an image and of a result as they are sent.
-fn sent(client: &Client, image: Vec<f64>, result: &[Ciphertext]) -> Result<(u64, u64)> {
+/// Bytes of images that share ciphertexts and of their result, as they are sent.
+fn sent(client: &Client, images: Vec<Vec<f64>>, result: &[Ciphertext]) -> Result<(u64, u64)> {
     let mut upload = Counted::default();
-    client.write_images(&mut upload, [image].into_iter())?;
+    let count = images.len();
+    client.write_images(&mut upload, images.into_iter())?;
     let mut download = Counted::default();
-    client.spec().results()?.begin(&mut download, 1)?;
+    client.spec().results()?.begin(&mut download, count)?;
     for ciphertext in result {
         serial::write_ciphertext(&mut download, &client.spec().params, ciphertext)?;
     }
@@ -184,22 +189,27 @@ impl Prepared {
         &self.paper
     }
 
-    /// Encrypts a raw image, runs the program in the current pool, decrypts the result; and again while other work
-    /// disturbed it and some of `repeats` are left.
-    pub(crate) fn infer(&self, image: &[f64], repeats: &mut usize) -> Result<Sample> {
-        let before = *repeats;
-        let (mut sample, _) = load::repeat(repeats, cancel::flag(), || {
-            let sample = self.attempt(image)?;
-            let load = sample.load;
-            anyhow::Ok((sample, load))
-        })?;
-        sample.repeats = before - *repeats;
-        Ok(sample)
+    /// Images that share a ciphertext.
+    pub(crate) fn images(&self) -> usize {
+        self.paper.lowered.images
     }
 
-    fn attempt(&self, image: &[f64]) -> Result<Sample> {
+    /// Encrypts raw images, up to as many as share a ciphertext, runs the program in the current pool, decrypts the results;
+    /// and again while other work disturbed it and some of `repeats` are left.
+    pub(crate) fn infer(&self, images: &[Vec<f64>], repeats: &mut usize) -> Result<Vec<Sample>> {
+        let before = *repeats;
+        let (mut samples, _) = load::repeat(repeats, cancel::flag(), || {
+            let samples = self.attempt(images)?;
+            let load = samples.first().and_then(|sample| sample.load);
+            anyhow::Ok((samples, load))
+        })?;
+        samples.iter_mut().for_each(|sample| sample.repeats = before - *repeats);
+        Ok(samples)
+    }
+
+    fn attempt(&self, images: &[Vec<f64>]) -> Result<Vec<Sample>> {
         let program = &self.paper.lowered.program;
-        let (inputs, encrypt_ms) = timed(|| self.client.encrypt(image));
+        let (inputs, encrypt_ms) = timed(|| self.client.encrypt(images));
         let inputs = inputs?;
         let watch = Watch::start(rayon::current_num_threads());
         let (execution, run_ms) = timed(|| self.server.infer(inputs));
@@ -216,7 +226,7 @@ impl Prepared {
         for (recorded, time) in execution.recorded.iter().zip(&execution.times) {
             *kinds_ms.entry(recorded.primitive.kind()).or_insert(0.0) += ms(*time);
         }
-        Ok(Sample {
+        let sample = Sample {
             encrypt_ms,
             latency_ms: run_ms - encode_ms,
             encode_ms,
@@ -225,12 +235,19 @@ impl Prepared {
             kinds_ms,
             load,
             repeats: 0,
-            logits: logits?,
-        })
+            logits: Vec::new(),
+        };
+        let each = logits?.into_iter().take(images.len());
+        Ok(each.map(|logits| Sample { logits, ..sample.clone() }).collect())
     }
 
     /// Drops keys and plaintexts and keeps what was found out.
-    pub(super) fn finish(self, samples: Vec<Sample>, plain: Vec<Vec<f64>>) -> Outcome {
-        Outcome { paper: self.paper, setup: self.setup, samples, plain }
+    pub(super) fn finish(
+        self,
+        samples: Vec<Sample>,
+        plain: Vec<Vec<f64>>,
+        batch: Option<Batch>,
+    ) -> Outcome {
+        Outcome { paper: self.paper, setup: self.setup, samples, plain, batch }
     }
 }

@@ -269,9 +269,9 @@ impl Job<'_> {
                 }
                 // What does not count need not be undisturbed.
                 let repeats = if round < WARM_UP { &mut 0 } else { &mut run.repeats };
-                let infer = || one.prepared.infer(&image, repeats);
+                let infer = || one.prepared.infer(std::slice::from_ref(&image), repeats);
                 match pools[pool].install(infer) {
-                    Ok(sample) => run.samples.push(sample),
+                    Ok(samples) => run.samples.extend(samples),
                     Err(error) => run.failure = Some(format!("{error:#}")),
                 }
                 let share = (round * turns + turn + 1) as f64 / (rounds * turns) as f64;

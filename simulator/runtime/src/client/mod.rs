@@ -10,7 +10,6 @@ use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
 use engine::serial;
 use rayon::prelude::*;
 use simulator::interpret::{self, SharedResults};
-use simulator::layout::unpack;
 
 use crate::message::Envelope;
 use crate::{Error, Result};
@@ -69,12 +68,12 @@ impl Client {
         PublicKey::generate(self.secret())
     }
 
-    /// Encrypts a raw image (`[channel][row][column]`, 0 to 1).
+    /// Encrypts a raw image (`[channel][row][column]`, 0 to 1), or up to as many as share a ciphertext.
     ///
     /// # Errors
     /// Those of [`ClientSpec::pack`]; the engine's.
-    pub fn encrypt(&self, image: &[f64]) -> Result<Vec<Ciphertext>> {
-        let slots = self.spec.pack(image)?;
+    pub fn encrypt<I: AsRef<[f64]>>(&self, images: &[I]) -> Result<Vec<Ciphertext>> {
+        let slots = self.spec.pack(images)?;
         let encrypt = |slots: &Vec<f64>| Ok(self.owner.encrypt_slots(slots, self.spec.fresh)?);
         slots.par_iter().map(encrypt).collect()
     }
@@ -89,22 +88,20 @@ impl Client {
         images: impl ExactSizeIterator<Item = Vec<f64>>,
     ) -> Result<()> {
         self.images.begin(&mut writer, images.len())?;
-        for image in images {
-            for slots in self.spec.pack(&image)? {
-                let plaintext = self.owner.encode(&slots, self.spec.fresh)?;
-                serial::write_seeded_ciphertext(&mut writer, self.secret(), &plaintext)?;
-            }
-        }
-        Ok(())
+        self.spec.each_packed(images, |slots| {
+            let plaintext = self.owner.encode(slots, self.spec.fresh)?;
+            Ok(serial::write_seeded_ciphertext(&mut writer, self.secret(), &plaintext)?)
+        })
     }
 
-    /// Decrypts the result of an image to its logits.
+    /// Decrypts a result to its logits: those of every image that shares its ciphertexts, zeros encrypted in place of images
+    /// included.
     ///
     /// # Errors
     /// [`Error::Argument`] for ciphertexts that are none of the model's results; the engine's.
-    pub fn decrypt(&self, result: &[Ciphertext]) -> Result<Vec<f64>> {
+    pub fn decrypt(&self, result: &[Ciphertext]) -> Result<Vec<Vec<f64>>> {
         result.iter().try_for_each(|ciphertext| self.results.check(ciphertext))?;
-        Ok(unpack(&self.spec.output, &self.owner.decrypt(result)?)?)
+        self.spec.unpack(&self.owner.decrypt(result)?, self.spec.images)
     }
 
     /// Reads all messages of a stream and decrypts the results in them, image by image.
@@ -116,8 +113,8 @@ impl Client {
         reader: impl BufRead,
         mut result: impl FnMut(Vec<f64>),
     ) -> Result<()> {
-        self.each_result(reader, |found| {
-            result(self.decrypt(found)?);
+        self.each_result(reader, |found, count| {
+            self.decrypt(found)?.into_iter().take(count).for_each(&mut result);
             Ok(())
         })
     }
@@ -136,28 +133,32 @@ impl Client {
     ) -> Result<()> {
         let noise = shared.noise(&self.spec.result, self.spec.params.slots())?;
         let mut left = most;
-        self.each_result(reader, |found| {
-            left = left.checked_sub(1).ok_or_else(|| {
+        self.each_result(reader, |found, count| {
+            // In different slots noise is independent: what each image of a ciphertext shows counts as a result.
+            left = left.checked_sub(count as u64).ok_or_else(|| {
                 let found = format!("more than {most}");
                 Error::argument("results to be shown", found, "as many as noise was chosen for")
             })?;
             found.iter().try_for_each(|ciphertext| self.results.check(ciphertext))?;
             let slots = self.owner.decrypt_to_share(found, &noise)?;
-            let logits = unpack(&self.spec.output, &slots)?;
-            result(logits.into_iter().map(|v| shared.rounded(v)).collect());
+            for logits in self.spec.unpack(&slots, count)? {
+                result(logits.into_iter().map(|v| shared.rounded(v)).collect());
+            }
             Ok(())
         })
     }
 
-    /// Reads all messages of a stream, image by image.
+    /// Reads all messages of a stream: the ciphertexts of each image, or of those that share them, and how many these are.
     fn each_result(
         &self,
         mut reader: impl BufRead,
-        mut each: impl FnMut(&[Ciphertext]) -> Result<()>,
+        mut each: impl FnMut(&[Ciphertext], usize) -> Result<()>,
     ) -> Result<()> {
-        while let Some(images) = self.results.open(&mut reader)? {
-            for _ in 0..images {
-                each(&self.results.read(&mut reader)?)?;
+        while let Some(mut left) = self.results.open(&mut reader)? {
+            while left > 0 {
+                let count = left.min(self.results.images);
+                each(&self.results.read(&mut reader)?, count)?;
+                left -= count;
             }
         }
         Ok(())
@@ -195,13 +196,10 @@ impl Encryptor {
     ) -> Result<()> {
         let (params, fresh) = (&self.spec.params, self.spec.fresh);
         self.images.begin(&mut writer, images.len())?;
-        for image in images {
-            for slots in self.spec.pack(&image)? {
-                let plaintext: Plaintext =
-                    self.encoder.encode(&slots, fresh.level, fresh.scale, false)?;
-                serial::write_ciphertext(&mut writer, params, &self.key.encrypt(&plaintext)?)?;
-            }
-        }
-        Ok(())
+        self.spec.each_packed(images, |slots| {
+            let plaintext: Plaintext =
+                self.encoder.encode(slots, fresh.level, fresh.scale, false)?;
+            Ok(serial::write_ciphertext(&mut writer, params, &self.key.encrypt(&plaintext)?)?)
+        })
     }
 }

@@ -8,11 +8,11 @@ use engine::serial::{self, Kind, Sink, Source, write_object};
 use sha2::{Digest, Sha256};
 use simulator::interpret::ResultErrors;
 use simulator::layout::{Layout, MAX_SLOTS};
-use simulator::lowering::pack_image;
+use simulator::lowering::{pack_images, unpack_image};
 use simulator::network::{ConvGeometry, Normalisation};
 use simulator::program::ValueInfo;
 
-use crate::message::Envelope;
+use crate::message::{Envelope, image_slots};
 use crate::wire::{
     get, get_flag, get_info, get_layout, get_level, get_list, get_name, get_records, get_shape,
     put, put_info, put_layout, put_level, put_name, put_shape,
@@ -37,7 +37,9 @@ pub struct ClientSpec {
     /// The most that the values of a normalised image are in absolute value, where the network is only known to keep to its
     /// bounds for such.
     pub bound: Option<f64>,
-    /// Layout of the encrypted image, or of its patches.
+    /// Images that share a ciphertext, a power of two: slot `s` of image `i` is its slot `s * images + i`.
+    pub images: usize,
+    /// Layout of the encrypted image, or of its patches, in the slots that it has of a ciphertext.
     pub input: Layout,
     /// If the client makes patches: of which convolution.
     pub patches: Option<ConvGeometry>,
@@ -45,7 +47,7 @@ pub struct ClientSpec {
     pub fresh: ValueInfo,
     /// Evaluation keys to make, each with its level.
     pub keys: KeySpec,
-    /// Layout of the encrypted logits; their number is that of its map's values.
+    /// Layout of the encrypted logits, in the same; their number is that of its map's values.
     pub output: Layout,
     /// Level and scale of results.
     pub result: ValueInfo,
@@ -62,11 +64,11 @@ pub struct Sizes {
     pub secret_key: u64,
     /// The public key.
     pub public_key: u64,
-    /// An image, encrypted under the secret key.
+    /// As many images as share a ciphertext, one mostly, encrypted under the secret key.
     pub upload: u64,
-    /// An image, encrypted under the public key.
+    /// The same, encrypted under the public key.
     pub public_upload: u64,
-    /// The result of an image.
+    /// The results of those images.
     pub download: u64,
 }
 
@@ -78,10 +80,11 @@ impl ClientSpec {
     pub fn check(&self) -> Result<()> {
         let Self { params, normalisation, input, output, .. } = self;
         normalisation.check()?;
+        let slots = image_slots(params, self.images)?;
         for layout in [input, output] {
             layout.check()?;
-            if layout.slots != params.slots() {
-                return Err(Error::argument("slots of a layout", layout.slots, params.slots()));
+            if layout.slots != slots {
+                return Err(Error::argument("slots of a layout", layout.slots, slots));
             }
             let slots = layout.ciphertexts().saturating_mul(layout.slots);
             if slots == 0 || slots > MOST_INPUT_SLOTS {
@@ -185,16 +188,50 @@ impl ClientSpec {
             kind,
             params: self.params.clone(),
             spec: self.fingerprint()?,
+            images: self.images,
             each: layout.ciphertexts(),
             info,
         })
     }
 
-    /// Slot vectors to encrypt for a raw image (`[channel][row][column]`, 0 to 1).
+    /// Slot vectors to encrypt for raw images (`[channel][row][column]`, 0 to 1): one, or up to as many as share a ciphertext.
+    /// Places of images that there are not hold zeros.
     ///
     /// # Errors
-    /// [`Error::Argument`] for values that are none, or beyond [`Self::bound`]; an image of another length.
-    pub fn pack(&self, image: &[f64]) -> Result<Vec<Vec<f64>>> {
+    /// [`Error::Argument`] for values that are none, or beyond [`Self::bound`]; an image of another length; no image, or too
+    /// many.
+    pub fn pack<I: AsRef<[f64]>>(&self, images: &[I]) -> Result<Vec<Vec<f64>>> {
+        let normalised = images.iter().map(|image| self.normalise(image.as_ref()));
+        let normalised = normalised.collect::<Result<Vec<_>>>()?;
+        Ok(pack_images((&self.input, self.images), self.patches.as_ref(), &normalised)?)
+    }
+
+    /// The slots of one ciphertext after the other, for raw images of which as many as can be share ciphertexts.
+    pub(super) fn each_packed(
+        &self,
+        mut images: impl Iterator<Item = Vec<f64>>,
+        mut each: impl FnMut(&[f64]) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            let some: Vec<Vec<f64>> = images.by_ref().take(self.images).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.pack(&some)?.iter().try_for_each(|slots| each(slots))?;
+        }
+    }
+
+    /// The logits of the first `count` images that share ciphertexts, from the slots of their results.
+    ///
+    /// # Errors
+    /// Slot vectors of other numbers or lengths than the layout's.
+    pub fn unpack(&self, slots: &[Vec<f64>], count: usize) -> Result<Vec<Vec<f64>>> {
+        let all = 0..count.min(self.images);
+        all.map(|i| Ok(unpack_image((&self.output, self.images), slots, i)?)).collect()
+    }
+
+    /// A raw image, normalised and within its bound.
+    fn normalise(&self, image: &[f64]) -> Result<Vec<f64>> {
         let normalised = self.normalisation.apply(image)?;
         let most = self.bound.unwrap_or(f64::MAX) * (1.0 + 1e-9);
         if let Some(bad) = normalised.iter().find(|v| v.is_nan() || v.abs() > most) {
@@ -206,7 +243,7 @@ impl ClientSpec {
             };
             return Err(Error::argument("a value of a normalised image", bad, expected));
         }
-        Ok(pack_image(&self.input, self.patches.as_ref(), &normalised)?)
+        Ok(normalised)
     }
 
     /// Sizes of what goes between client and server.
@@ -219,9 +256,12 @@ impl ClientSpec {
             evaluation_keys: serial::evaluation_keys_bytes(params, &self.keys),
             secret_key: serial::secret_key_bytes(params),
             public_key: serial::public_key_bytes(params),
-            upload: images.bytes(1, serial::seeded_ciphertext_bytes(params, self.fresh.level)),
-            public_upload: images.bytes(1, serial::ciphertext_bytes(params, self.fresh.level)),
-            download: results.bytes(1, serial::ciphertext_bytes(params, self.result.level)),
+            upload: images
+                .bytes(self.images, serial::seeded_ciphertext_bytes(params, self.fresh.level)),
+            public_upload: images
+                .bytes(self.images, serial::ciphertext_bytes(params, self.fresh.level)),
+            download: results
+                .bytes(self.images, serial::ciphertext_bytes(params, self.result.level)),
         })
     }
 
@@ -247,6 +287,7 @@ impl ClientSpec {
             sink.u8(u8::from(optional.is_some()))?;
             optional.map_or(Ok(()), |v| sink.f64(v))?;
         }
+        put(sink, "images", self.images)?;
         put_layout(sink, &self.input)?;
         sink.u8(u8::from(self.patches.is_some()))?;
         if let Some(g) = &self.patches {
@@ -277,14 +318,16 @@ impl ClientSpec {
         let std = get_doubles(&mut source)?;
         let contrast = get_optional(&mut source)?;
         let bound = get_optional(&mut source)?;
-        let input = get_layout(&mut source, params.slots())?;
+        let images = get(&mut source)?;
+        let slots = image_slots(&params, images).map_err(|e| source.error(e.to_string()))?;
+        let input = get_layout(&mut source, slots)?;
         let patches = match get_flag(&mut source, "whether there are patches")? {
             true => Some(get_geometry(&mut source)?),
             false => None,
         };
         let fresh = get_info(&mut source)?;
         let keys = get_keys(&mut source)?;
-        let output = get_layout(&mut source, params.slots())?;
+        let output = get_layout(&mut source, slots)?;
         let result = get_info(&mut source)?;
         let errors = match get_flag(&mut source, "whether errors are known")? {
             true => Some(ResultErrors {
@@ -302,6 +345,7 @@ impl ClientSpec {
             network,
             normalisation,
             bound,
+            images,
             input,
             patches,
             fresh,

@@ -11,7 +11,7 @@ use super::CompiledModel;
 use super::instructions::{get_instruction, put_instruction};
 use super::plaintexts::{Bulk, get_plaintexts, put_plaintexts};
 use crate::Result;
-use crate::message::Envelope;
+use crate::message::{Envelope, image_slots};
 use crate::wire::{
     get, get_info, get_list, get_name, get_numbers, get_records, put, put_info, put_name,
     put_numbers,
@@ -32,13 +32,14 @@ impl CompiledModel {
     /// The engine's, for a program lowered without values, for what does not fit a file's fields, and for the writer's.
     pub fn write(&self, mut writer: impl Write) -> Result<()> {
         serial::write_parameters(&mut writer, self.params())?;
-        let bulk = Bulk::new(&self.program)?;
+        let bulk = Bulk::new(&self.program, self.images.images)?;
         let (kind, fingerprint) = (Kind::CompiledModel, self.params().fingerprint());
         Ok(write_object(writer, kind, fingerprint, |sink| self.payload(sink, &bulk))?)
     }
 
     fn payload(&self, sink: &mut Sink<impl Write>, bulk: &Bulk<'_>) -> engine::Result<()> {
         sink.bytes(&self.images.spec.0)?;
+        put(sink, "images", self.images.images)?;
         put_name(sink, &self.network)?;
         match self.plaintexts {
             PlaintextForm::Stored => sink.u8(STORED)?,
@@ -69,6 +70,8 @@ impl CompiledModel {
         let params = serial::read_parameters(&mut reader, allow_insecure)?;
         let mut source = Source::open_for(reader, Kind::CompiledModel, params.fingerprint())?;
         let spec = Fingerprint(source.array()?);
+        let images = get(&mut source)?;
+        image_slots(&params, images).map_err(|e| source.error(e.to_string()))?;
         let network = get_name(&mut source)?;
         let plaintexts = match source.u8()? {
             STORED => PlaintextForm::Stored,
@@ -89,7 +92,7 @@ impl CompiledModel {
             ValueInfo { level, scale: f64::from_le_bytes(scale) }
         })?;
         let inputs = get(&mut source)?;
-        let specs = get_plaintexts(&mut source, params.slots())?;
+        let specs = get_plaintexts(&mut source, params.slots(), images)?;
         let count = get(&mut source)?;
         let instructions = get_list(&mut source, count, LEAST_INSTRUCTION, get_instruction)?;
         let outputs = get_numbers(&mut source)?;
@@ -111,9 +114,9 @@ impl CompiledModel {
         }
         let fresh = program.values[0];
         let envelope =
-            |kind, each, info| Envelope { kind, params: params.clone(), spec, each, info };
-        let images = envelope(Kind::EncryptedImages, inputs, fresh);
+            |kind, each, info| Envelope { kind, params: params.clone(), spec, images, each, info };
         let results = envelope(Kind::EncryptedResults, program.outputs.len(), result);
+        let images = envelope(Kind::EncryptedImages, inputs, fresh);
         Ok(Self { network, program, plaintexts, images, results })
     }
 }

@@ -18,6 +18,7 @@ use simulator::program::PlaintextForm;
 use crate::Result;
 use crate::message::Envelope;
 
+pub use batch::Lanes;
 pub use model::CompiledModel;
 
 /// Who computes.
@@ -48,7 +49,7 @@ impl Server {
         self.session.resident_bytes()
     }
 
-    /// Runs the network on an encrypted image in the current rayon pool. Its results are at the lowest level that has room for
+    /// Runs the network on an encrypted image, or those that share its ciphertexts, in the current rayon pool. Its results are at the lowest level that has room for
     /// them.
     ///
     /// # Errors
@@ -62,8 +63,8 @@ impl Server {
         Ok(execution)
     }
 
-    /// Reads all messages of a stream and answers each with one of results, image by image. `finished` is told of every image,
-    /// and may stop it by an error.
+    /// Reads all messages of a stream and answers each with one of results, image by image. `finished` is told of every
+    /// inference and how many images it was of, and may stop it by an error.
     ///
     /// # Errors
     /// Those of [`Envelope::open`], [`Envelope::read`] and [`Self::infer`], and of `finished`.
@@ -71,20 +72,22 @@ impl Server {
         &self,
         mut reader: impl BufRead,
         mut writer: impl Write,
-        mut finished: impl FnMut(&Execution) -> std::result::Result<(), E>,
+        mut finished: impl FnMut(&Execution, usize) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        while let Some(images) = self.images.open(&mut reader)? {
-            self.results.begin(&mut writer, images)?;
-            for _ in 0..images {
+        while let Some(mut left) = self.images.open(&mut reader)? {
+            self.results.begin(&mut writer, left)?;
+            while left > 0 {
                 let execution = self.infer(self.images.read(&mut reader)?)?;
                 self.write_result(&mut writer, &execution)?;
-                finished(&execution)?;
+                let images = left.min(self.images.images);
+                finished(&execution, images)?;
+                left -= images;
             }
         }
         Ok(())
     }
 
-    /// Writes the result of an image.
+    /// Writes the result of an inference.
     fn write_result(&self, mut writer: impl Write, execution: &Execution) -> Result<()> {
         for output in &execution.outputs {
             serial::write_ciphertext(&mut writer, &self.images.params, output)?;

@@ -32,16 +32,8 @@ impl CompiledModel {
         self.program.memory(&Chain::from(self.params()), form)
     }
 
-    /// Predicted memory, in bytes, of a server that runs `at_once` images at a time: each has ciphertexts, scratch and a batch
-    /// of plaintexts of its own.
+    /// Predicted memory, in bytes, of a server that runs `at_once` inferences at a time.
     pub fn batch_bytes(&self, form: PlaintextForm, at_once: usize) -> u64 {
-        let memory = self.memory(form);
-        let plaintexts = match form {
-            PlaintextForm::Stored => 0,
-            PlaintextForm::OnDemand { batch_bytes } => batch_bytes.min(memory.plaintexts_bytes),
-        };
-        let each = memory.ciphertexts_bytes + memory.scratch_bytes + plaintexts;
-        let others = (at_once as u64).saturating_sub(1);
-        memory.total_bytes().saturating_add(others.saturating_mul(each))
+        self.memory(form).at_once_bytes(form, at_once)
     }
 }

@@ -74,10 +74,13 @@ fn bits(values: &[f64]) -> Vec<u64> {
 }
 
 impl<'a> Bulk<'a> {
-    /// Of a program that must have values.
-    pub(super) fn new(program: &'a Program) -> Result<Self> {
+    /// Of a program for so many images in a ciphertext, which must have values.
+    pub(super) fn new(program: &'a Program, images: usize) -> Result<Self> {
         let mut bulk = Self::default();
         for spec in &program.plaintexts {
+            if spec.images != images {
+                return Err(engine::Error::argument("images of a plaintext", spec.images, images));
+            }
             match &spec.values {
                 None => {
                     let expected = "one lowered with values";
@@ -178,12 +181,15 @@ struct Shared {
     slots: Vec<Arc<Vec<f64>>>,
 }
 
-/// Reads plaintexts for ciphertexts of so many slots. Their indices are checked, and that drawing their slots takes no more
+/// Reads plaintexts for ciphertexts of so many slots, which `images` images share. Their indices are checked, and that drawing their slots takes no more
 /// time than their number explains; their periods, levels and scales are not.
 pub(super) fn get_plaintexts<R: Read>(
     source: &mut Source<R>,
     slots: usize,
+    images: usize,
 ) -> Result<Vec<PlaintextSpec>> {
+    // Of one image.
+    let slots = slots / images;
     let count = get(source)?;
     let groups = get_list(source, count, 4, |source| {
         let count = get(source)?;
@@ -211,7 +217,9 @@ pub(super) fn get_plaintexts<R: Read>(
     })?;
     let shared = Shared { groups, lists, slots: vectors };
     let count = get(source)?;
-    get_list(source, count, LEAST_PLAINTEXT, |source| get_plaintext(source, &shared, slots))
+    get_list(source, count, LEAST_PLAINTEXT, |source| {
+        get_plaintext(source, &shared, (slots, images))
+    })
 }
 
 fn get_entries<R: Read>(
@@ -248,7 +256,7 @@ fn get_entries<R: Read>(
 fn get_plaintext<R: Read>(
     source: &mut Source<R>,
     shared: &Shared,
-    slots: usize,
+    (slots, images): (usize, usize),
 ) -> Result<PlaintextSpec> {
     let (period, level, scale) = (get(source)?, get_level(source)?, source.f64()?);
     let extended = get_flag(source, "whether a plaintext is extended")?;
@@ -271,7 +279,7 @@ fn get_plaintext<R: Read>(
                 return Err(source.error(format!("a plaintext has {reason}")));
             };
             let writes: u64 = lists.iter().map(|list| list.writes).sum();
-            if writes > MOST_WRITES.saturating_mul(period as u64) {
+            if writes > MOST_WRITES.saturating_mul((period / images) as u64) {
                 let reason = format!("a plaintext writes {writes} times to {period} slots");
                 return Err(source.error(reason));
             }
@@ -284,5 +292,5 @@ fn get_plaintext<R: Read>(
         }
     };
     let values_bytes = values.bytes();
-    Ok(PlaintextSpec { values: Some(values), values_bytes, period, level, scale, extended })
+    Ok(PlaintextSpec { values: Some(values), values_bytes, period, images, level, scale, extended })
 }

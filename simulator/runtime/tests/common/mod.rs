@@ -9,6 +9,7 @@ use runtime::{Compilation, compile};
 use simulator::chain::Chain;
 use simulator::config::Configuration;
 use simulator::fold::Folded;
+use simulator::interpret::{NoiseModel, predict_errors};
 use simulator::lowering::lower;
 use simulator::network::{Model, Network};
 use simulator::program::PlaintextForm;
@@ -58,24 +59,42 @@ pub struct Tiny {
 impl Tiny {
     /// With so many levels (3 at least) and weights of a seed.
     pub fn new(levels: usize, seed: u64) -> Self {
+        Self::of_images(levels, seed, 1)
+    }
+
+    /// The same for so many images in a ciphertext: one or two.
+    pub fn of_images(levels: usize, seed: u64, images: usize) -> Self {
         let model = Model::random(Network::from_toml(NETWORK).unwrap(), seed);
         let text = CONFIGURATION.replace("levels = 3", &format!("levels = {levels}"));
-        let configuration = Configuration::from_toml(&text).unwrap();
+        let mut configuration = Configuration::from_toml(&text).unwrap();
+        configuration.images = images;
         let mut literal = configuration.parameters.literal().unwrap();
         literal.allow_insecure = true;
         let params = Parameters::new(&literal).unwrap();
         let folded = Folded::new(&model, &configuration).unwrap();
         let lowered = lower(&folded, &configuration, &Chain::from(&params), true).unwrap();
+        let images: Vec<_> =
+            (0..4).map(|k| model.network.normalise(&Self::image(k)).unwrap()).collect();
+        let exact: Vec<_> = images.iter().map(|image| model.forward(image).unwrap()).collect();
+        let noise = NoiseModel::from(&params);
+        let errors = predict_errors(&lowered, &noise, &images, &exact, 1).unwrap();
         let (spec, compiled) = compile(Compilation {
             model: &model,
             params: &params,
             lowered,
             plaintexts: PlaintextForm::Stored,
             reach: None,
-            errors: None,
+            errors: Some(errors),
         })
         .unwrap();
         Self { model, spec, compiled }
+    }
+
+    /// What an encrypted logit may differ from the exact one: the root mean square predicted, times 17. Errors have tails like
+    /// `exp(-sqrt(2) x)` in units of that (see the noise model), so that one of a hundred logits is beyond with probability
+    /// `100 exp(-17 sqrt(2)) < 1e-8`.
+    pub fn tolerance(&self) -> f64 {
+        17.0 * self.spec.errors.unwrap().largest
     }
 
     /// Raw images from 0 to 1.

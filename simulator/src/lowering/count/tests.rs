@@ -114,18 +114,24 @@ fn alongside(rng: &mut ChaCha8Rng, g: &ConvGeometry, input: &Layout) -> Option<L
 }
 
 /// What is emitted of a stage: the products and sums of partial sums, then any fold.
-fn emitted(d: &Diagonals, output: &Layout, schedule: Schedule, fold: usize) -> Vec<Primitive> {
+fn emitted(
+    d: &Diagonals,
+    output: &Layout,
+    schedule: Schedule,
+    fold: usize,
+    images: usize,
+) -> Vec<Primitive> {
     let chain = Chain::uniform(LOG_N, 4, 30, 1, 1);
     let inputs = d.input_periods.len();
     let fresh = ValueInfo { level: 4, scale: chain.scale };
-    let mut b = Builder::new(&chain, false, inputs, fresh);
+    let mut b = Builder::new(&chain, SLOTS, false, inputs, fresh);
     b.layer("n");
     let values: Vec<usize> = (0..inputs).collect();
     let (scale, bias) = (chain.scale, &[][..]);
     LinearEmission { diagonals: d, schedule, fold, radix: 2, scale, output, bias }
         .emit(&mut b, &values)
         .unwrap();
-    b.program.primitives().map(|(_, primitive, _)| primitive).collect()
+    b.program.interleaved(images).primitives().map(|(_, primitive, _)| primitive).collect()
 }
 
 #[test]
@@ -161,12 +167,13 @@ fn counts_are_those_of_what_is_emitted() {
         let block = pick(&mut rng, &[BlockSplit::None, BlockSplit::All, BlockSplit::Baby(4)]);
         let (row, col) = (rng.random(), rng.random());
         let schedule = Schedule { block, row, col, double_hoisting: true };
-        let mut counter = Counter::new(&counted);
+        let images = pick(&mut rng, &[1, 1, 2, 8]);
+        let mut counter = Counter::new(&counted, images);
         let least = counter.at_least(&schedule, fold != 0);
         let (products, sums) = counter.count(&schedule, fold != 0);
         assert_eq!((sized(least.0, products), least.1), (products, sums));
         let expected: Vec<Primitive> = std::iter::once(products).chain(sums).collect();
-        let emitted = emitted(&exact, &output, schedule, fold);
+        let emitted = emitted(&exact, &output, schedule, fold, images);
         let case = format!("{g:?}\n{input:?}\n{output:?}\n{fold:#x} {schedule:?}");
         assert_eq!(emitted[..expected.len()], expected[..], "{case}");
         assert!(fold != 0 || emitted.len() == expected.len(), "{case}");

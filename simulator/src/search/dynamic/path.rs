@@ -31,6 +31,7 @@ impl Path {
         Configuration {
             network: folded.name.clone(),
             variant: String::new(),
+            images: 1,
             activations: folded.activations.method,
             activation_exceptions: folded.activations.exceptions.clone(),
             parameters,

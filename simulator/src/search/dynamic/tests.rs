@@ -83,6 +83,7 @@ fn prices_are_exact(space: &Space) {
                     let configuration = Configuration {
                         network: "small".into(),
                         variant: "random".into(),
+                        images: space.images,
                         activations: space.activations,
                         activation_exceptions: Vec::new(),
                         parameters: crate::config::ParameterChoice {
@@ -112,6 +113,17 @@ fn prices_are_exact(space: &Space) {
 #[test]
 fn prices_are_exact_with_everything_allowed() {
     prices_are_exact(&Space { repacks: 1, ..space() });
+}
+
+/// With plaintexts of a subring, which are longer for more images, too.
+#[test]
+fn prices_are_exact_for_several_images() {
+    for images in [2, 8] {
+        prices_are_exact(&Space { images, ..space() });
+    }
+    let method = ActivationMethod::Quadratic;
+    let unfused = Space { double_hoisting: false, activations: method, ..space() };
+    prices_are_exact(&Space { images: 2, layouts: Layouts::Paper, ..unfused });
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl Terms<'_> {
     /// The cheapest schedule of a fused stage in each setting. One is only counted where it may be that, by what its
     /// rotations cost; of equal ones, the first in order is taken.
     fn fused(&self, diagonals: &Diagonals, folds: bool, biased: usize, budget: &Budget) -> Found {
-        let mut counter = Counter::new(diagonals);
+        let mut counter = Counter::new(diagonals, self.space.images);
         let costs = |(products, sums): Shapes| -> Vec<f64> {
             let mut steps = vec![(products, 0)];
             steps.extend(sums.map(|s| (s, 0)));

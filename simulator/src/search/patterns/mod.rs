@@ -183,9 +183,10 @@ impl Search<'_> {
     /// Those of [`Search::run`], and [`Error::Configuration`] for a space with repacks, rotations that are not fused, or
     /// where no layer may have patterns.
     pub fn plan(&self, request: &Request<'_>) -> Result<Plans> {
-        if self.space.repacks > 0 || !self.space.double_hoisting {
+        if self.space.repacks > 0 || !self.space.double_hoisting || self.space.images > 1 {
             return Err(Error::Configuration(
-                "patterns are searched for without repacks and with double hoisting".into(),
+                "patterns are searched for without repacks, with double hoisting and for one image in a ciphertext"
+                    .into(),
             ));
         }
         let folded = Folded::new(request.model, self.space.activations)?;
