@@ -200,6 +200,19 @@ fn networks() -> Vec<((usize, usize, usize), Vec<String>)> {
     ]
 }
 
+/// What a search finds for a network runs in the clear, and the best of it encrypted.
+#[track_caller]
+fn check_found(model: &Model, method: ActivationMethod, images: &[Vec<f64>]) {
+    let (asked, layers) = (Demand::Relative(10.0), &model.network.layers);
+    let outcome = search(model, &space(method), asked, images).unwrap();
+    let found: Vec<_> =
+        outcome.all.iter().filter(|e| asked.is_met(&e.precision.unwrap())).collect();
+    assert!(!found.is_empty(), "{layers:?}: {:?}", outcome.obstacles);
+    found.iter().take(4).for_each(|e| check_clear(model, e, &images[1]));
+    let measured = encrypted(model, &found[0].configuration, &images[1]);
+    assert!(measured.relative_bits > 8.5, "{layers:?}: {measured:?}");
+}
+
 #[test]
 fn networks_of_such_layers_fold_run_by_what_is_found_and_encrypted() {
     for (k, (shape, layers)) in networks().into_iter().enumerate() {
@@ -210,15 +223,7 @@ fn networks_of_such_layers_fold_run_by_what_is_found_and_encrypted() {
             let folded = Folded::new(&model, method).unwrap().forward(&images[0]).unwrap();
             assert!(difference(&folded, &plain) < 1e-9, "{k}: {layers:?}");
         }
-        let asked = Demand::Relative(10.0);
-        let outcome =
-            search(&model, &space(ActivationMethod::PairedSquare), asked, &images).unwrap();
-        let found: Vec<_> =
-            outcome.all.iter().filter(|e| asked.is_met(&e.precision.unwrap())).collect();
-        assert!(!found.is_empty(), "{k}: {:?}", outcome.obstacles);
-        found.iter().take(4).for_each(|e| check_clear(&model, e, &images[1]));
-        let measured = encrypted(&model, &found[0].configuration, &images[1]);
-        assert!(measured.relative_bits > 8.5, "{k}: {measured:?}");
+        check_found(&model, ActivationMethod::PairedSquare, &images);
     }
 }
 
@@ -248,14 +253,7 @@ fn what_an_activation_reads_may_be_read_again() {
     for method in [ActivationMethod::PairedSquare, ActivationMethod::Quadratic] {
         let folded = Folded::new(&model, method).unwrap();
         assert!(difference(&folded.forward(&images[0]).unwrap(), &plain) < 1e-9);
-        let asked = Demand::Relative(10.0);
-        let outcome = search(&model, &space(method), asked, &images).unwrap();
-        let found: Vec<_> =
-            outcome.all.iter().filter(|e| asked.is_met(&e.precision.unwrap())).collect();
-        assert!(!found.is_empty(), "{:?}", outcome.obstacles);
-        found.iter().take(2).for_each(|e| check_clear(&model, e, &images[1]));
-        let measured = encrypted(&model, &found[0].configuration, &images[1]);
-        assert!(measured.relative_bits > 8.5, "{measured:?}");
+        check_found(&model, method, &images);
     }
 }
 
