@@ -24,7 +24,7 @@ fn a_dense_layer_takes_memory_for_its_diagonals() {
     let geometry =
         ConvGeometry { input, output, kernel: (1, 1), stride: (1, 1), padding: (0, 0), groups: 1 };
     let weights: Vec<f64> = (0..geometry.weights()).map(|k| 1.0 + k as f64).collect();
-    let main = LinearPart { geometry, weights };
+    let main = LinearPart::new(geometry, weights);
     let stage = LinearStage { main, shortcuts: Vec::new(), bias: vec![0.0; 1024] };
 
     let phase = Phase::begin();

@@ -37,13 +37,7 @@ def test_set(data_dir):
 
 
 def synthetic(count, seed):
-    """Seeded stand-ins: ten smooth templates plus noise. Accuracy on them means nothing."""
-    templates = torch.rand(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    templates = F.interpolate(templates, size=SIDE, mode="bilinear", align_corners=False)
-    gen = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 10, (count,), generator=gen)
-    pixels = templates[labels] + 0.2 * torch.randn(count, 3, SIDE, SIDE, generator=gen)
-    return (pixels.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).contiguous(), labels
+    return images.synthetic(count, seed, 3, SIDE)
 
 
 class Augmentation(images.Augmentation):

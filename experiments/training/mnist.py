@@ -39,13 +39,7 @@ def test_set(data_dir):
 
 
 def synthetic(count, seed):
-    """Seeded stand-ins: ten smooth templates plus noise. Accuracy on them means nothing."""
-    templates = torch.rand(10, 1, 7, 7, generator=torch.Generator().manual_seed(0))
-    templates = F.interpolate(templates, size=SIDE, mode="bilinear", align_corners=False)
-    gen = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 10, (count,), generator=gen)
-    pixels = templates[labels] + 0.2 * torch.randn(count, 1, SIDE, SIDE, generator=gen)
-    return (pixels.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).contiguous(), labels
+    return images.synthetic(count, seed, 1, SIDE)
 
 
 class Augmentation(images.Augmentation):

@@ -46,7 +46,7 @@ impl Case {
             groups: self.groups,
         };
         LinearStage {
-            main: LinearPart { geometry, weights: vec![1.0; geometry.weights()] },
+            main: LinearPart::new(geometry, vec![1.0; geometry.weights()]),
             shortcuts: Vec::new(),
             bias: vec![0.0; output.len()],
         }

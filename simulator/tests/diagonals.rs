@@ -17,7 +17,7 @@ fn dense(units: usize) -> LinearStage {
     // All different, some of them zero.
     let weight = |k: usize| if k % 7 == 3 { 0.0 } else { 1.0 + k as f64 };
     let weights = (0..geometry.weights()).map(weight).collect();
-    let main = LinearPart { geometry, weights };
+    let main = LinearPart::new(geometry, weights);
     LinearStage { main, shortcuts: Vec::new(), bias: vec![0.0; units] }
 }
 
@@ -110,7 +110,7 @@ fn cyclic(input: Shape, units: usize, [shift, stride, count]: [usize; 3]) -> Lin
             weights[unit * input.len() + (shift * unit + stride * k) % input.len()] = 1.0;
         }
     }
-    let main = LinearPart { geometry, weights };
+    let main = LinearPart::new(geometry, weights);
     LinearStage { main, shortcuts: Vec::new(), bias: vec![0.0; units] }
 }
 

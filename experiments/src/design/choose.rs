@@ -267,12 +267,7 @@ pub fn trained(
 /// Normalised images on which precision is predicted.
 fn pictures(source: &Source) -> Result<Vec<Vec<f64>>> {
     let network = &source.network;
-    let pictures = images::load(network, None, PICTURES, PICTURE_SEED)?;
-    let pictures = (0..pictures.len())
-        .filter_map(|k| pictures.image(k))
-        .map(|image| network.normalise(&image))
-        .collect::<simulator::Result<Vec<_>>>()?;
-    Ok(pictures)
+    images::load(network, None, PICTURES, PICTURE_SEED)?.normalised(network, PICTURES)
 }
 
 /// Numbers of special primes to look at in a ring.

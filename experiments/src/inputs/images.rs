@@ -102,6 +102,16 @@ impl Pictures {
         }
     }
 
+    /// The first `most` images (all, if there are fewer) as the network reads them: `[channel][row][column]`, normalised.
+    ///
+    /// # Errors
+    /// For images of another shape than the network's.
+    pub fn normalised(&self, network: &Network, most: usize) -> Result<Vec<Vec<f64>>> {
+        let first = (0..most.min(self.len())).filter_map(|k| self.image(k));
+        let normalised = first.map(|image| network.normalise(&image));
+        Ok(normalised.collect::<simulator::Result<_>>()?)
+    }
+
     /// Whether labels are known.
     pub fn labelled(&self) -> bool {
         match self {

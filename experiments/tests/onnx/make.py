@@ -3,26 +3,24 @@
     pip install torch onnx onnxscript onnxruntime keras
     KERAS_BACKEND=torch python make.py
 
-writes NAME.onnx, bars.npz and logits.json beside this file. Weights are random, by a seed; the image of a model of n values has
-value k at ((7919 k + 13) mod 256) / 255. Made with torch 2.15.0, onnx 1.23.2, onnxruntime 1.32.0, keras 3.15.1.
+writes NAME.onnx, bars.npz and logits.json beside this file, and leaves what make_jax.py wrote there. Weights are random, by a
+seed; models.py has the image. Made with torch 2.15.0, onnx 1.23.2, onnxruntime 1.32.0, keras 3.15.1.
 """
 
-import json
 import os
-import pathlib
 import warnings
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 import numpy
-import onnx
 import onnxruntime
 import torch
 from torch import nn
 from torch.nn import functional
 
-HERE = pathlib.Path(__file__).parent
+from models import HERE, image, models_of, plain, record
+
 warnings.filterwarnings("ignore")
 
 
@@ -180,12 +178,6 @@ class Other(nn.Module):
         return self.fc(self.activation(self.conv(x)).flatten(1))
 
 
-def image(shape):
-    count = int(numpy.prod(shape))
-    values = (7919 * numpy.arange(count) + 13) % 256 / 255
-    return values.reshape(shape).astype(numpy.float32)
-
-
 def inference(module):
     """Statistics of batch norms as after a training."""
     for part in module.modules():
@@ -295,24 +287,15 @@ def bars():
     numpy.savez_compressed(HERE / "bars.npz", images=images[:60], labels=labels[:60])
 
 
-def plain(path):
-    """Without notes of where in a program nodes came from, which are most of some files."""
-    model = onnx.load(path, load_external_data=False)
-    parts = [model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info]
-    for part in [*parts, *model.graph.input, *model.graph.output]:
-        del part.metadata_props[:]
-        part.doc_string = ""
-    path.write_bytes(model.SerializeToString())
-
-
 def main():
-    for old in [*HERE.glob("*.onnx"), *HERE.glob("*.onnx.data")]:
+    ours = ["bars", "keras", "refused", "torch"]
+    for old in [*models_of(ours), *HERE.glob("*.onnx.data")]:
         old.unlink()
     torch_models()
     keras_models()
     bars()
     found = {}
-    for path in sorted(HERE.glob("*.onnx")):
+    for path in models_of(ours):
         plain(path)
         if path.name.startswith("refused"):
             continue
@@ -320,12 +303,8 @@ def main():
         [read] = session.get_inputs()
         shape = [1 if not isinstance(extent, int) else extent for extent in read.shape]
         [logits] = session.run(None, {read.name: image(shape)})
-        found[path.stem] = {
-            "shape": shape,
-            "operators": sorted({node.op_type for node in onnx.load(path).graph.node}),
-            "logits": [float(v) for v in logits.ravel()],
-        }
-    (HERE / "logits.json").write_text(json.dumps(found, indent=1) + "\n")
+        found[path.stem] = (shape, logits)
+    record(found, ours)
 
 
 if __name__ == "__main__":

@@ -1,45 +1,32 @@
-"""MNIST from gzip IDX files, synthetic stand-in digits, and light augmentation."""
+"""MNIST and synthetic stand-in digits in [0, 1], and light augmentation."""
 
-import gzip
 import math
+import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+
+# Behind this folder, whose modules come first.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import mnist
 
 MEAN, STD = 0.1307, 0.3081
 
 
-def _read_idx(path):
-    """Return the unsigned-byte array held in a gzip-compressed IDX file."""
-    raw = gzip.decompress(Path(path).read_bytes())
-    if raw[:3] != b"\0\0\x08":
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes")
-    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+def _floats(pixels, labels):
+    """(images in [0, 1] as [n, 1, 28, 28], labels) of bytes as [n, 28, 28, 1]."""
+    return pixels.permute(0, 3, 1, 2).float() / 255, labels
 
 
 def load_mnist(data_dir, split):
     """Return (images in [0, 1] as [n, 1, 28, 28], labels) of `split`: train or t10k."""
-    base = Path(data_dir) / "mnist"
-    images = _read_idx(base / f"{split}-images-idx3-ubyte.gz")
-    labels = _read_idx(base / f"{split}-labels-idx1-ubyte.gz")
-    pixels = torch.from_numpy(images.astype(np.float32) / 255).unsqueeze(1)
-    return pixels, torch.from_numpy(labels.astype(np.int64))
+    return _floats(*mnist.load_mnist(data_dir, split))
 
 
 def synthetic_digits(count, seed):
-    """Return seeded random stand-ins for MNIST: ten smooth templates plus noise.
-
-    They only exercise the training code; accuracy on them means nothing.
-    """
-    templates = torch.rand(10, 1, 7, 7, generator=torch.Generator().manual_seed(0))
-    templates = F.interpolate(templates, size=28, mode="bilinear", align_corners=False)
-    gen = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 10, (count,), generator=gen)
-    noise = 0.2 * torch.randn(count, 1, 28, 28, generator=gen)
-    return (templates[labels] + noise).clamp(0, 1), labels
+    """Return seeded random stand-ins for MNIST, of the same form; accuracy on them means nothing."""
+    return _floats(*mnist.synthetic(count, seed))
 
 
 def normalise(pixels):

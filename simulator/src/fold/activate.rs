@@ -2,15 +2,15 @@
 
 use super::affine::{Affine, Sum, Value};
 use super::bound::{largest_result, largest_root};
-use super::build::{Builder, Known};
+use super::build::Builder;
 use super::complete::Squares;
 use super::parts::pointwise;
 use super::{Origin, Quadratic, StageKind};
 use crate::network::Shape;
 
 impl Builder<'_> {
-    /// A value as the channels of a stage, without factors or constants left over.
-    pub(super) fn plain(&mut self, name: &str, value: Value, shape: Shape, shared: bool) -> Origin {
+    /// A value as the channels of a stage that nothing else reads, without factors or constants left over.
+    pub(super) fn plain(&mut self, name: &str, value: Value, shape: Shape) -> Origin {
         let (origin, affine) = match value {
             Value::Sum(sum) => return self.stage(sum),
             Value::Pooled { kernel, stride, name } => {
@@ -19,10 +19,7 @@ impl Builder<'_> {
             }
             Value::Affine(origin, affine) => (origin, affine),
         };
-        if affine.is_identity() && origin != Origin::Image {
-            return origin;
-        }
-        if !shared && self.absorb(origin, &affine) {
+        if self.is_alone(origin) && (affine.is_identity() || self.absorb(origin, &affine)) {
             return origin;
         }
         let shape = Shape { channels: affine.terms.len(), ..shape };
@@ -37,7 +34,7 @@ impl Builder<'_> {
         let (mut at, mut windows) = (origin, 1.0);
         loop {
             let Origin::Stage(k) = at else { return false };
-            if self.shared[k] {
+            if !self.is_alone(at) {
                 return false;
             }
             match &mut self.stages[k].kind {
@@ -68,14 +65,14 @@ impl Builder<'_> {
         range: f64,
         rescale: bool,
     ) -> Value {
-        let (shape, shared) = (self.known[read].shape, self.known[read].shared);
+        let shape = self.known[read].shape;
         if q.a.iter().all(|v| *v == 0.0) {
             let rows: Vec<_> = q.b.iter().copied().enumerate().collect();
             return self.scaled(name, read, &rows, &q.c);
         }
         let squares = Squares::new(q, &vec![range; shape.channels]);
         let value = self.scaled(name, read, &squares.rows, &squares.shift);
-        let origin = self.plain(name, value, shape, shared);
+        let origin = self.plain(name, value, shape);
         let bound = bound.map(|r| largest_root(&squares.rows, &squares.shift, r));
         self.limit(origin, bound);
         let held = Shape { channels: squares.rows.len(), ..shape };
@@ -93,8 +90,8 @@ impl Builder<'_> {
         q: Quadratic,
         bound: Option<f64>,
     ) -> Value {
-        let (value, &Known { shape, shared, .. }) = (self.take(read), &self.known[read]);
-        let origin = self.plain(name, value, shape, shared);
+        let (value, shape) = (self.take(read), self.known[read].shape);
+        let origin = self.plain(name, value, shape);
         self.limit(origin, bound);
         let result = bound.map(|r| largest_result(&q, r));
         let stage = self.push(name, StageKind::Quadratic(q), vec![origin], shape);

@@ -79,7 +79,7 @@ impl Affine {
             }
         }
         let input = Shape { channels: self.from, ..g.input };
-        LinearPart { geometry: ConvGeometry { input, ..g }, weights }
+        LinearPart { geometry: ConvGeometry { input, ..g }, weights, ..part }
     }
 
     fn bias_before(&self, part: &LinearPart) -> Vec<f64> {
@@ -109,6 +109,7 @@ impl Affine {
                 }
             }
         }
+        part.gain(&mut bias);
         bias
     }
 }

@@ -68,7 +68,7 @@ impl Folded {
                         Some(own) => b.check_map(layer, read).map(|()| own)?,
                         None => whole(shape, layer.output),
                     };
-                    let mut part = LinearPart { geometry, weights: weight.clone() };
+                    let mut part = LinearPart::new(geometry, weight.clone());
                     let mut bias = bias.clone();
                     if let Some(by_value) = b.known[read].by_value.clone() {
                         by_value.into_layer(&mut part, &mut bias);
@@ -77,20 +77,8 @@ impl Folded {
                 }
                 (LayerKind::AvgPool { window, count_include_pad }, _) => {
                     b.check_map(layer, read)?;
-                    let part = averaging(shape, layer.output, window);
-                    if !part.geometry.is_padded() {
-                        let window = (window.kernel, window.stride);
-                        (b.pool(&layer.name, read, window, layer.output), layer.output)
-                    } else if *count_include_pad {
-                        let bias = vec![0.0; shape.channels];
-                        (b.convolve(&layer.name, read, part, &bias), layer.output)
-                    } else {
-                        return Err(Error::unsupported(
-                            &layer.name,
-                            "its windows at the border average fewer values than others (count_include_pad = false), which \
-                             no convolution does: count the padding as values, or pool without padding",
-                        ));
-                    }
+                    let part = averaging(shape, layer.output, window, *count_include_pad);
+                    (b.pool(&layer.name, read, part), layer.output)
                 }
                 (LayerKind::Activation, LayerParameters::Activation { a, b: linear, c }) => {
                     b.check_done(&layer.name, read)?;
@@ -240,6 +228,11 @@ impl Builder<'_> {
         (origin, affine)
     }
 
+    /// Whether it is a stage that one layer reads.
+    pub(super) fn is_alone(&self, origin: Origin) -> bool {
+        matches!(origin, Origin::Stage(k) if !self.shared[k])
+    }
+
     fn share(&mut self, origin: Origin) {
         if let Origin::Stage(k) = origin {
             self.shared[k] = true;
@@ -267,7 +260,7 @@ impl Builder<'_> {
         let geometry =
             ConvGeometry { input, output, kernel, stride, padding: (0, 0), groups: input.channels };
         let weights = vec![1.0 / (kernel.0 * kernel.1) as f64; geometry.weights()];
-        let parts = vec![(Origin::Image, LinearPart { geometry, weights })];
+        let parts = vec![(Origin::Image, LinearPart::new(geometry, weights))];
         Sum { name, parts, bias: vec![0.0; output.len()] }
     }
 
@@ -325,26 +318,23 @@ impl Builder<'_> {
         (origin, affine.before(part))
     }
 
-    fn pool(
-        &mut self,
-        name: &str,
-        read: usize,
-        window: ((usize, usize), (usize, usize)),
-        output: Shape,
-    ) -> Value {
-        let (kernel, stride) = window;
+    /// Averages over windows: a convolution where a window reaches into the padding, where the image is scaled, and where
+    /// another stage reads the same.
+    fn pool(&mut self, name: &str, read: usize, part: LinearPart) -> Value {
+        let ConvGeometry { kernel, stride, output, .. } = part.geometry;
         let unread = Value::Affine(Origin::Image, Affine::identity(output.channels));
-        if self.known[read].value == unread {
+        let known = &self.known[read].value;
+        let is_sum = match known {
+            Value::Affine(origin, _) => *known == unread || self.is_alone(*origin),
+            Value::Sum(_) | Value::Pooled { .. } => true,
+        };
+        if part.geometry.is_padded() || !is_sum {
+            return self.convolve(name, read, part, &vec![0.0; output.channels]);
+        }
+        if *known == unread {
             return Value::Pooled { kernel, stride, name: name.to_owned() };
         }
         let (origin, affine) = self.settle(read);
-        if origin == Origin::Image {
-            // Scaled only, as by a batch norm: the windows are summed by the layer that scales it.
-            let mut pooled = self.window_sum(name.to_owned(), window, output);
-            let (_, part) = pooled.parts.remove(0);
-            let (part, bias) = affine.before(part);
-            return Value::Sum(Sum { parts: vec![(origin, part)], bias, ..pooled });
-        }
         let held = Shape { channels: self.shape(origin).channels, ..output };
         let pooled = self.push(name, StageKind::SumPool { kernel, stride }, vec![origin], held);
         let factor = 1.0 / (kernel.0 * kernel.1) as f64;
@@ -384,8 +374,11 @@ impl Builder<'_> {
     fn finish(mut self, activations: Activations) -> Result<Folded> {
         let last = self.known.len() - 1;
         self.check_done(OUTPUT, last)?;
-        let (value, &Known { shape, shared, .. }) = (self.take(last), &self.known[last]);
-        let origin = self.plain("output", value, shape, shared);
+        let (value, shape) = (self.take(last), self.known[last].shape);
+        let origin = match value {
+            Value::Affine(origin @ Origin::Stage(_), affine) if affine.is_identity() => origin,
+            value => self.plain("output", value, shape),
+        };
         self.limit(origin, self.model.bounds.output);
         // Layers that nothing reads, behind the last stage, are no part of the network.
         if let Origin::Stage(k) = origin {

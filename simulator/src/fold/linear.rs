@@ -11,6 +11,17 @@ pub struct LinearPart {
     pub geometry: ConvGeometry,
     /// `[out][in / groups][kernel rows][kernel columns]`.
     pub weights: Vec<f64>,
+    /// `[row][column]` of the output: what all sums at a position are multiplied by. Empty where that is one everywhere.
+    ///
+    /// Only means of windows that reach into a padding that does not count have any, as those have fewer values. Of a row of
+    /// four values, windows of three with padding one have weights of 1/3 and these gains:
+    ///
+    /// ```text
+    ///   0 [a  b  c  d] 0
+    ///   (a + b) / 2     (a + b + c) / 3     (b + c + d) / 3     (c + d) / 2
+    ///      3/2                 1                   1               3/2
+    /// ```
+    pub gains: Vec<f64>,
 }
 
 /// A linear stage: a convolution, or the sum of several of one output shape, and a bias map.
@@ -52,7 +63,8 @@ impl LinearStage {
     pub fn apply(&self, maps: &[&[f64]]) -> Vec<f64> {
         let mut y = self.bias.clone();
         for (part, map) in self.parts().zip(maps) {
-            let sum = convolve(&part.geometry, &part.weights, map);
+            let mut sum = convolve(&part.geometry, &part.weights, map);
+            part.gain(&mut sum);
             y.iter_mut().zip(sum).for_each(|(y, v)| *y += v);
         }
         y
@@ -60,6 +72,18 @@ impl LinearStage {
 }
 
 impl LinearPart {
+    /// A convolution alike at all positions. `weights` is `[out][in / groups][kernel rows][kernel columns]`.
+    pub fn new(geometry: ConvGeometry, weights: Vec<f64>) -> Self {
+        Self { geometry, weights, gains: Vec::new() }
+    }
+
+    /// Multiplies sums at each position (`[out][row][column]`) by its gain.
+    pub(super) fn gain(&self, sums: &mut [f64]) {
+        for map in sums.chunks_exact_mut(self.gains.len().max(1)) {
+            map.iter_mut().zip(&self.gains).for_each(|(y, gain)| *y *= gain);
+        }
+    }
+
     /// Multiplies the weights of output channel `o` by `factors[o]`.
     pub(super) fn scale_outputs(&mut self, factors: &[f64]) {
         let fan_in = self.geometry.fan_in();
@@ -84,7 +108,7 @@ impl LinearPart {
                     .copy_from_slice(&self.weights[(o * per_out + k) * area..][..area]);
             }
         }
-        Self { geometry: ConvGeometry { groups: 1, ..g }, weights }
+        Self { geometry: ConvGeometry { groups: 1, ..g }, weights, ..self }
     }
 
     /// The part whose output channel `k` is channel `rows[k].0` of this one times `rows[k].1`.
@@ -117,7 +141,7 @@ pub fn depthwise_identity(shape: Shape) -> LinearStage {
         groups: shape.channels,
     };
     LinearStage {
-        main: LinearPart { geometry, weights: vec![1.0; shape.channels] },
+        main: LinearPart::new(geometry, vec![1.0; shape.channels]),
         shortcuts: Vec::new(),
         bias: vec![0.0; shape.len()],
     }

@@ -78,7 +78,7 @@ pub(super) fn merge_window(
             }
         }
     }
-    Ok(LinearPart { geometry, weights })
+    Ok(LinearPart { geometry, weights, gains: part.gains.clone() })
 }
 
 /// The first linear stage as a 1x1 convolution over patches: every (channel, kernel offset) becomes an

@@ -153,7 +153,7 @@ impl Census {
                             }
                             let set = (first_set + spot.set) as u64;
                             let place = (own(at) as u64) << 40 ^ set << 8 ^ number as u64;
-                            let what = mix(mix(pair) ^ place);
+                            let what = mix(mix(pair) ^ place ^ mix(spot.gain.to_bits()));
                             let base = (to.base + s.fold) as u32;
                             census.visits.push(Visit { cell, diagonal, what, base });
                         }

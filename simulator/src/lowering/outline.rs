@@ -44,11 +44,16 @@ impl Outline {
     }
 
     /// What stands for the weights, at a kernel position, of all channel pairs of an output and an input ciphertext that
-    /// lie equally far apart.
-    pub(super) fn stand_in(&self, (to, from, apart): (usize, usize, usize), at: usize) -> f64 {
+    /// lie equally far apart, at output positions of one gain.
+    pub(super) fn stand_in(
+        &self,
+        (to, from, apart): (usize, usize, usize),
+        at: usize,
+        gain: f64,
+    ) -> f64 {
         // Below 2^16 ciphertexts and 2^32 slots.
         let pair = (to as u64) << 48 ^ (from as u64) << 32 ^ apart as u64;
-        f64::from_bits(mix(self.classes[at] ^ mix(pair)))
+        f64::from_bits(mix(self.classes[at] ^ mix(pair) ^ mix(gain.to_bits())))
     }
 }
 
@@ -97,6 +102,10 @@ mod tests {
         let some: fn(usize) -> bool = |k| k % 7 == 3 || k % 9 < 3 || k / 512 % 4 == 1;
         for (groups, zero) in [(1, none), (2, none), (1, some), (2, some)] {
             let [conv, fc, merged] = &stages(groups, zero)[..] else { unreachable!() };
+            // As if windows at the border had fewer values.
+            let mut uneven = conv.clone();
+            let border = |at: usize| [1.0, 1.5][usize::from(at == 0 || at == 7)];
+            uneven.main.gains = (0..64).map(|k| border(k / 8) * border(k % 8)).collect();
             let map = |phases, row, tile, blocks, order| LayoutSpec {
                 order,
                 phases,
@@ -111,6 +120,8 @@ mod tests {
                 for blocks in [4, 16] {
                     let wide = map(1, 8, 64, blocks, order);
                     cases.push((conv, wide, wide, 0));
+                    cases.push((&uneven, wide, wide, 0));
+                    cases.push((&uneven, map(2, 4, 16, blocks, order), map(2, 4, 32, 8, order), 0));
                     cases.push((conv, wide, map(1, 8, 64, 2 * blocks, orders[0]), 0));
                     cases.push((conv, map(2, 4, 16, blocks, order), map(2, 4, 16, 16, order), 0));
                     cases.push((conv, map(2, 4, 16, blocks, order), map(2, 4, 32, 8, order), 0));

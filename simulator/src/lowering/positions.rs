@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::fold::LinearPart;
 use crate::layout::Layout;
-use crate::network::ConvGeometry;
 
 /// Slots (offsets from a channel's base) of output positions that share phases and a slot distance.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Spot {
     pub col: isize,
     /// Index into [`Reach::sets`].
     pub set: usize,
+    /// The gain of all these positions.
+    pub gain: f64,
 }
 
 /// The spots of every kernel offset.
@@ -39,7 +41,10 @@ impl Reach {
     ///
     /// A padded position whose slot is known to be zero is treated as present, which makes plaintexts
     /// uniform; any other is left out of the set.
-    pub fn new(g: &ConvGeometry, input: &Layout, output: &Layout) -> Self {
+    pub fn new(part: &LinearPart, input: &Layout, output: &Layout) -> Self {
+        let g = &part.geometry;
+        let gain =
+            |y: usize, x: usize| part.gains.get(y * g.output.width + x).copied().unwrap_or(1.0);
         let used = input.used_offsets();
         let mut reach = Self::default();
         let mut ids: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
@@ -60,16 +65,18 @@ impl Reach {
                             let (iy, ix) = (g.input_row(y, ky), g.input_col(x, kx));
                             input.known_zero(iy, ix, &used)
                         };
-                        let Some(set) = positions(ys, xs, zero) else { continue };
-                        let next = ids.len();
-                        let id = *ids.entry(set).or_insert(next);
-                        spots.push(Spot {
-                            input_phase: ipy * input.phases + ipx,
-                            output_phase: opy * output.phases + opx,
-                            row: *row,
-                            col: *col,
-                            set: id,
-                        });
+                        for (gain, set) in positions(ys, xs, zero, gain) {
+                            let next = ids.len();
+                            let id = *ids.entry(set).or_insert(next);
+                            spots.push(Spot {
+                                input_phase: ipy * input.phases + ipx,
+                                output_phase: opy * output.phases + opx,
+                                row: *row,
+                                col: *col,
+                                set: id,
+                                gain,
+                            });
+                        }
                     }
                 }
                 reach.spots.push(spots);
@@ -119,24 +126,26 @@ fn axis(
     classes.into_iter().collect()
 }
 
-/// Offsets of the positions of a class, or none if all of them lie in the padding.
+/// Offsets of the positions of a class by their gain (positive), or none if all of them lie in the padding.
 fn positions(
     ys: &[(usize, usize, bool)],
     xs: &[(usize, usize, bool)],
     zero: impl Fn(usize, usize) -> bool,
-) -> Option<Vec<usize>> {
+    gain: impl Fn(usize, usize) -> f64,
+) -> Vec<(f64, Vec<usize>)> {
     if !ys.iter().any(|y| y.2) || !xs.iter().any(|x| x.2) {
-        return None;
+        return Vec::new();
     }
     let extended = ys.iter().all(|y| xs.iter().all(|x| (y.2 && x.2) || zero(y.0, x.0)));
-    let mut set = Vec::new();
+    // The bits of positive numbers are in their order.
+    let mut sets: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for y in ys {
         for x in xs {
             if extended || (y.2 && x.2) {
-                set.push(y.1 + x.1);
+                sets.entry(gain(y.0, x.0).to_bits()).or_default().push(y.1 + x.1);
             }
         }
     }
-    set.sort_unstable();
-    Some(set)
+    sets.values_mut().for_each(|set| set.sort_unstable());
+    sets.into_iter().map(|(gain, set)| (f64::from_bits(gain), set)).collect()
 }

@@ -258,15 +258,15 @@ impl Sorting<'_> {
                                 // The copies of an output have the same weights.
                                 Fill::Outline(outline) => {
                                     let apart = apart & (output.period - 1);
-                                    outline.stand_in((to.ct, from.ct, apart), at)
+                                    outline.stand_in((to.ct, from.ct, apart), at, spot.gain)
                                 }
-                                _ => weights[at],
+                                _ => weights[at] * spot.gain,
                             };
                             contents.signature.add(relative, set, known);
                             contents.count += 1;
                             if matches!(fill, Fill::Entries) {
                                 let (base, set) = (base as u32, set as u32);
-                                let entry = Entry { base, set, weight: weights[at] };
+                                let entry = Entry { base, set, weight: known };
                                 found.keep(diagonal, entry);
                             }
                         }
@@ -286,8 +286,7 @@ pub(super) fn reaches(
     period: usize,
 ) -> (Vec<Reach>, usize) {
     let parts = stage.parts().zip(inputs);
-    let reaches: Vec<_> =
-        parts.map(|(part, input)| Reach::new(&part.geometry, input, output)).collect();
+    let reaches: Vec<_> = parts.map(|(part, input)| Reach::new(part, input, output)).collect();
     // Copies of the output that are to be written one by one lie over different distances.
     let free = output.inner && !output.clean && mask == 0 && output.period == period;
     if free && reaches.iter().all(|reach| reach.is_uniform(output)) {

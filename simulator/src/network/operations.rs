@@ -187,7 +187,7 @@ impl Axis {
     }
 
     /// Input coordinates inside the map that a window covers.
-    fn covered(&self, out: usize) -> Range<usize> {
+    pub(crate) fn covered(&self, out: usize) -> Range<usize> {
         let start = (out * self.stride).saturating_sub(self.padding).min(self.input);
         let end = (out * self.stride + self.kernel).saturating_sub(self.padding);
         start..end.min(self.input).max(start)

@@ -37,7 +37,7 @@ fn random(rng: &mut ChaCha8Rng) -> (ConvGeometry, LinearStage, usize) {
     };
     let weights = (0..geometry.weights()).map(|_| rng.random_range(0.1..1.0)).collect();
     let bias = vec![0.0; geometry.output.len()];
-    let main = LinearPart { geometry, weights };
+    let main = LinearPart::new(geometry, weights);
     (geometry, LinearStage { main, shortcuts: Vec::new(), bias }, window)
 }
 
@@ -57,7 +57,7 @@ fn merged(stage: &LinearStage, window: usize) -> LinearStage {
         let (y, x) = (k % new / kernel / window, k % kernel / window);
         stage.weights[k / new * old + y * g.kernel.1 + x]
     });
-    let main = LinearPart { geometry, weights: weights.collect() };
+    let main = LinearPart::new(geometry, weights.collect());
     LinearStage { main, ..stage.clone() }
 }
 

@@ -87,7 +87,7 @@ impl Block {
 /// Cuts a network into blocks.
 ///
 /// # Errors
-/// [`Error::Unsupported`] where several layers read something and one of them is a pool or an activation.
+/// [`Error::Unsupported`] where several stages read one and any of them is a pool or an activation, which no fold gives.
 pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
     let all: Vec<Cow<'_, Stage>> = folded.stages.iter().map(Cow::Borrowed).collect();
@@ -109,8 +109,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
                 _ => {
                     return Err(Error::unsupported(
                         &stage.name,
-                        "what it reads is read by other layers, too, which the search cannot do yet for an activation or \
-                         a pool; put a 1x1 convolution before it",
+                        "what it reads is read by other stages, too: a fold of the network has a linear stage between",
                     ));
                 }
             }

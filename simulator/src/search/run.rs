@@ -336,7 +336,7 @@ impl Search<'_> {
         for (k, stage) in candidate.folded.stages.iter().enumerate() {
             if let StageKind::Linear(l) = &stage.kind {
                 l.parts()
-                    .flat_map(|part| &part.weights)
+                    .flat_map(|part| part.weights.iter().chain(&part.gains))
                     .chain(&l.bias)
                     .enumerate()
                     .for_each(|(n, w)| weights.add(n, k, *w));

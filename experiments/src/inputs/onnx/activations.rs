@@ -88,9 +88,7 @@ pub(super) fn advice(operator: &str) -> String {
         | "LpNormalization" => {
             "it divides by what depends on the image; train with a batch norm in its place"
         }
-        "ReduceSum" | "ReduceMax" | "Sum" => {
-            "use additions of two, and means over rows and columns"
-        }
+        "ReduceMax" | "Sum" => "use additions of two, and means over rows and columns",
         "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" => {
             "export the model before it is quantised"
         }

@@ -12,6 +12,7 @@ mod elementwise;
 mod error;
 mod import;
 mod inputs;
+mod layers;
 mod linear;
 mod map;
 mod messages;

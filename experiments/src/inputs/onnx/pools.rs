@@ -74,7 +74,8 @@ impl<'a> Importer<'a> {
         Ok(Map { dims: value.dims, ..done })
     }
 
-    pub(super) fn reduce_mean(&mut self, node: &'a Node, inputs: &Inputs) -> Result<Map> {
+    /// Means over rows, columns, or both, or with `sum` their sums.
+    pub(super) fn reduced(&mut self, node: &'a Node, inputs: &Inputs, sum: bool) -> Result<Map> {
         let value = map(node, inputs, 0)?;
         let value = self.settle(node, 0, value)?;
         let rank = value.dims.len() + 1;
@@ -89,11 +90,16 @@ impl<'a> Importer<'a> {
         // An axis that is not named, of a dimension that is put together, cannot be left out.
         if axes.is_empty() || axes.contains(&0) || over[0] || value.order.is_some() {
             return Err(node.refuse(format!(
-                "a mean over axes {axes:?}, expected rows and columns, of no other dimension"
+                "over axes {axes:?}, expected rows and columns, of no other dimension"
             )));
         }
         let keep = node.integer("keepdims", 1)? != 0;
-        let mut done = self.mean(value, [over[1], over[2]])?;
+        let (area, over) = (value.shape.area(), [over[1], over[2]]);
+        let mut done = self.mean(value, over)?;
+        if sum {
+            let summed = (area / done.shape.area()) as f64;
+            done.polynomial.times(&vec![summed; done.shape.channels]);
+        }
         // What is kept of rows and columns is one of each.
         let kept = |(k, _): &(usize, &Vec<usize>)| keep || !axes.contains(&(k + 1));
         let dims = done.dims.iter().enumerate().filter(kept).map(|(_, axes)| axes.clone());

@@ -79,10 +79,7 @@ impl Checked {
         images: &Pictures,
         plain: &[Vec<f64>],
     ) -> Result<ResultErrors> {
-        let network = &candidate.model.network;
-        let normalised = (0..plain.len()).filter_map(|k| images.image(k));
-        let normalised = normalised.map(|image| network.normalise(&image));
-        let normalised = normalised.collect::<simulator::Result<Vec<_>>>()?;
+        let normalised = images.normalised(&candidate.model.network, plain.len())?;
         let model = NoiseModel::from(params);
         Ok(predict_errors(&self.lowered, &model, &normalised, plain, NOISE_SEED)?)
     }

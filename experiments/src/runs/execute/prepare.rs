@@ -169,11 +169,8 @@ fn predicted_precision(
     images: &Pictures,
     plain: &[Vec<f64>],
 ) -> Result<Precision> {
-    let network = &paper.candidate.model.network;
-    let first: Vec<Vec<f64>> = (0..plain.len().min(PREDICTED_IMAGES))
-        .filter_map(|k| images.image(k))
-        .map(|image| network.normalise(&image))
-        .collect::<simulator::Result<_>>()?;
+    let most = plain.len().min(PREDICTED_IMAGES);
+    let first = images.normalised(&paper.candidate.model.network, most)?;
     let (model, exact) = (NoiseModel::from(&paper.params), &plain[..first.len()]);
     Ok(predict_precision(lowered, &model, &first, exact, NOISE_SEED)?)
 }

@@ -50,7 +50,7 @@ fn stage(rng: &mut ChaCha8Rng, geometry: ConvGeometry, zero: Zero) -> LinearStag
         .map(|k| if is_zero(rng, k) { 0.0 } else { rng.random_range(0.5..1.5) })
         .collect();
     let bias = vec![0.0; geometry.output.channels];
-    LinearStage { main: LinearPart { geometry, weights }, shortcuts: Vec::new(), bias }
+    LinearStage { main: LinearPart::new(geometry, weights), shortcuts: Vec::new(), bias }
 }
 
 /// A fully connected layer of a map, or a convolution, with enough weights for an outline.

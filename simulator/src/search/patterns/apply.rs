@@ -51,7 +51,7 @@ pub fn grouped(folded: &Folded, patterns: &Patterns) -> Result<Folded> {
             let g = linear.geometry;
             let weights = cut_to_groups(&g, choice.grouping, &linear.weights)?;
             let groups = if choice.grouping.shuffled { 1 } else { choice.grouping.groups };
-            linear.main = LinearPart { geometry: ConvGeometry { groups, ..g }, weights };
+            linear.main = LinearPart::new(ConvGeometry { groups, ..g }, weights);
         }
     }
     Ok(grouped)
