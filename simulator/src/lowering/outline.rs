@@ -198,7 +198,7 @@ mod tests {
         few.weights.truncate(9 * 64);
         assert!(Outline::new(&few).unwrap().is_full());
         let mut equal = few.clone();
-        equal.weights.iter_mut().for_each(|w| *w = (8.0 * *w).round() / 8.0 + 0.01);
+        equal.weights.iter_mut().for_each(|w| *w = (64.0 * *w).round() / 64.0 + 0.01);
         assert!(Outline::new(&equal).is_none());
         equal.weights = equal.weights.repeat(64);
         assert!(Outline::new(&equal).is_some());
