@@ -149,6 +149,7 @@ fn encrypted_they_give_their_logits_too() {
             reference_accuracy: None,
             images: &images,
             seed: 1,
+            wanted: usize::MAX,
             watch: Watch::default(),
         };
         let candidate = Candidate { variant: "onnx".into(), folded, accuracy: None };

@@ -169,6 +169,7 @@ impl Searched {
             insecure: false,
             threads: 1,
             journal: None,
+            wanted: usize::MAX,
             refine: None,
         };
         let within = choose::search(&source, &wish, &cost).unwrap().within;

@@ -224,6 +224,7 @@ fn a_search_chooses_nothing_that_has_no_room() {
             reference_accuracy: None,
             images: &[],
             seed: 1,
+            wanted: usize::MAX,
             watch: Watch::default(),
         };
         let m = bounded(&[(1, 10.0), (4, 10.0), (8, 10.0)], Some(output));

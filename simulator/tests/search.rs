@@ -40,6 +40,7 @@ fn search<'a>(space: &'a Space, limits: &'a Limits) -> Search<'a> {
         reference_accuracy: Some(0.99),
         images: &[],
         seed: 1,
+        wanted: usize::MAX,
         watch: Watch::default(),
     }
 }
@@ -101,11 +102,12 @@ fn journals_resume_and_merge() {
         search(&s, &ANY).run(candidates, &mut journal).unwrap()
     };
     let whole = run(&candidates, "whole");
-    assert_eq!((whole.evaluated, whole.resumed), (4, 0));
+    // Two numbers of special primes, and the best four ways under each.
+    assert_eq!((whole.priced, whole.evaluated, whole.resumed), (16, 16, 0));
     assert_eq!(whole.per_variant.len(), 2);
     // The same again, from the file.
     let again = run(&candidates, "whole");
-    assert_eq!((again.evaluated, again.resumed), (0, 4));
+    assert_eq!((again.priced, again.evaluated, again.resumed), (16, 0, 16));
     assert!(again.all == whole.all, "a journal must give back what was put in");
     assert!(again.front == whole.front);
     // Shards, concatenated; the second one's last line was cut off.
@@ -117,7 +119,7 @@ fn journals_resume_and_merge() {
     merged.truncate(merged.len() - 20);
     std::fs::write(folder.path().join("merged"), &merged).unwrap();
     let resumed = run(&candidates, "merged");
-    assert_eq!((resumed.evaluated, resumed.resumed), (1, 3));
+    assert_eq!((resumed.evaluated, resumed.resumed), (1, 15));
     assert!(resumed.all == whole.all, "shards must add up to the whole");
     // Nothing of the file was cut, and the point found again is on a line of its own.
     let last = read("b").split_inclusive(|&b| b == b'\n').next_back().unwrap().to_vec();
@@ -145,7 +147,7 @@ fn a_search_stops_when_told_to() {
         (found.map(|o| o.evaluated), notes.into_inner().unwrap())
     };
     let (found, notes) = run(usize::MAX);
-    assert_eq!(found.unwrap(), 2);
+    assert_eq!(found.unwrap(), 8);
     assert!(notes.iter().any(|n| n.contains("conv2")), "{notes:?}");
     let (found, some) = run(3);
     assert!(matches!(found, Err(simulator::Error::Stopped)));
@@ -193,5 +195,38 @@ fn paired_squares_with_planned_scales_compute_the_network() {
         check_clear(&m, e);
         assert!(e.configuration.scales.is_some());
         assert_eq!(e.configuration.parameters.levels, 4);
+    }
+}
+
+/// Of the ways that are priced only, none is among the cheapest few wanted, and none on the front.
+#[test]
+fn what_is_not_evaluated_would_not_matter() {
+    let models = [model(lenet(8, 8, 8, 1)), model(lenet(8, 8, 8, 4))];
+    let activations = ActivationMethod::PairedSquare;
+    let s = Space { log_n: vec![13, 14], activations, ..space() };
+    let candidates = [(&models[0], "dense"), (&models[1], "g4")].map(|(m, name)| {
+        let folded = Folded::new(m, activations).unwrap();
+        Candidate { variant: name.into(), folded, accuracy: None }
+    });
+    let mut few_journal = Journal::new();
+    for (demand, wanted) in [(-100.0, 1), (-100.0, 5), (9.0, 3), (60.0, 1)] {
+        let limits = Limits { precision: Demand::Relative(demand), ..ANY };
+        let of = |wanted| Search { wanted, ..search(&s, &limits) };
+        let all = of(usize::MAX).run(&candidates, &mut Journal::new()).unwrap();
+        // What other limits left priced only is evaluated once these ask for it.
+        let few = of(wanted).run(&candidates, &mut few_journal).unwrap();
+        assert_eq!(few.priced, all.priced);
+        assert!(few.all.len() == all.all.len() || demand < 60.0);
+        assert!(few.all.len() < all.all.len() || demand > 0.0, "{}", few.all.len());
+        assert!(few.best == all.best && few.per_variant == all.per_variant);
+        assert!(few.front == all.front, "{demand} {wanted}");
+        assert_eq!(few.obstacles.is_empty(), all.obstacles.is_empty());
+        let cheapest = |outcome: &Outcome, variant: &str| -> Vec<Evaluated> {
+            let own = outcome.all.iter().filter(|e| e.configuration.variant == variant);
+            own.filter(|e| of(1).fits(e)).take(wanted).cloned().collect()
+        };
+        for variant in ["dense", "g4"] {
+            assert!(cheapest(&few, variant) == cheapest(&all, variant), "{demand} {wanted}");
+        }
     }
 }

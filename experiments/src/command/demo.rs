@@ -81,6 +81,7 @@ impl DemoArgs {
             insecure: self.resources.allow_insecure,
             threads,
             journal: None,
+            wanted: 1,
             refine: self.refine.optional(),
         };
         let chosen = choose::fastest(&source, &wish, &cost)?;

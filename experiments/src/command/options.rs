@@ -330,6 +330,7 @@ impl SearchArgs {
             insecure: resources.allow_insecure,
             threads,
             journal: self.journal.clone(),
+            wanted: 1,
             refine: None,
         }
     }

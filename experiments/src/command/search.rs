@@ -101,7 +101,9 @@ impl SearchCommandArgs {
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
         let refine = (!self.no_refine && self.shard.is_none()).then(|| self.refine.usual());
         let wish = self.search.wish(&self.resources, threads);
-        let wish = Wish { refine, shard: self.shard, ..wish };
+        // Shards evaluate what will be ranked once they are together.
+        let wanted = if self.no_refine { 1 } else { self.refine.usual().configurations };
+        let wish = Wish { wanted, refine, shard: self.shard, ..wish };
         let found = choose::search(&source, &wish, &cost)?;
         // What is best is told once all parts are together.
         let best = if self.shard.is_none() { Some(found.fastest()?) } else { None };

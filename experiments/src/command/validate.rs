@@ -297,6 +297,7 @@ impl ValidateArgs {
             insecure: self.resources.allow_insecure,
             threads,
             journal: None,
+            wanted: usize::MAX,
             refine: None,
         }
     }

@@ -41,10 +41,11 @@ pub struct Found {
     pub best: Vec<Evaluated>,
     /// Configurations that none other beats in latency, accuracy and memory at once.
     pub front: Vec<Evaluated>,
-    /// All configurations found that keep to the limits, of a variant the cheapest first.
+    /// The configurations found to keep to the limits, of a variant the cheapest first: those on its front, and as many of the
+    /// cheapest as are to be ranked again.
     #[serde(skip)]
     pub within: Vec<Evaluated>,
-    /// Configurations found, within the limits or not.
+    /// Configurations priced, within the limits or not.
     pub evaluated: usize,
     /// Variants that were not searched.
     pub left_out: Vec<LeftOut>,
@@ -59,11 +60,20 @@ pub struct Found {
 /// What all searches of a wish have in common.
 struct Asked<'a> {
     limits: Limits,
+    /// Results wanted of each variant.
+    wanted: usize,
     prices: Prices<'a>,
     pictures: &'a [Vec<f64>],
 }
 
-impl Asked<'_> {
+impl<'p> Asked<'p> {
+    fn new(wish: &Wish, prices: Prices<'p>, pictures: &'p [Vec<f64>]) -> Self {
+        // Those that are ranked again may all be of one variant.
+        let ranked = wish.refine.map_or(0, |refine| refine.configurations);
+        let wanted = wish.wanted.max(ranked);
+        Self { limits: wish.limits(), wanted, prices, pictures }
+    }
+
     fn search<'a>(&'a self, space: &'a Space, watch: Watch<'a>) -> Search<'a> {
         Search {
             space,
@@ -73,6 +83,7 @@ impl Asked<'_> {
             reference_accuracy: None,
             images: self.pictures,
             seed: PICTURE_SEED,
+            wanted: self.wanted,
             watch,
         }
     }
@@ -107,7 +118,7 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
         Some(path) => Journal::open(path)?,
         None => Journal::new(),
     };
-    let asked = Asked { limits: wish.limits(), prices, pictures: &pictures };
+    let asked = Asked::new(wish, prices, &pictures);
     let (mut within, mut best) = (Vec::new(), Vec::new());
     let mut obstacles = Vec::new();
     let mut evaluated = 0;
@@ -153,7 +164,7 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
                 let outcome = search.run(&candidate, &mut journal);
                 cancel::check()?;
                 let outcome = outcome?;
-                evaluated += outcome.all.len();
+                evaluated += outcome.priced;
                 refused.extend(outcome.obstacles);
                 let lacking = outcome.all.iter().filter(|e| search.may_become_precise(e)).cloned();
                 imprecise = fastest_of(imprecise.into_iter().chain(lacking));
@@ -203,7 +214,7 @@ pub fn plans(
     let start = Instant::now();
     let planned = Planned::new(source, patterns)?;
     let pictures = pictures(source)?;
-    let asked = Asked { limits: wish.limits(), prices, pictures: &pictures };
+    let asked = Asked::new(wish, prices, &pictures);
     let space = Space { keep: PLAN_LAYOUTS, ..wish.space(ActivationMethod::PairedSquare) };
     let mut all = Plans::default();
     let progress = Progress::new(&format!("searching plans of {}", source.network.name));
@@ -248,7 +259,7 @@ pub fn trained(
     prices: Prices<'_>,
 ) -> Result<Configuration> {
     let pictures = pictures(source)?;
-    let asked = Asked { limits: wish.limits(), prices, pictures: &pictures };
+    let asked = Asked::new(wish, prices, &pictures);
     let images = configuration.images;
     let space = Space { images, ..wish.space(configuration.activations) };
     let search = asked.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });

@@ -170,6 +170,8 @@ pub struct Wish {
     pub threads: usize,
     /// Journal to resume from and to append to.
     pub journal: Option<PathBuf>,
+    /// How many configurations of each variant are wanted, the fastest; of the others only those on the front.
+    pub wanted: usize,
     /// Whether the fastest are chosen from by timing their instructions.
     pub refine: Option<Refine>,
 }

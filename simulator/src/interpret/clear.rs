@@ -161,7 +161,8 @@ fn step(
         }
         Op::AddPlain { plaintext, .. } => {
             let spec = specification(program, *plaintext)?;
-            Some((*plaintext, spec, spec.slot_values(program.slots)?))
+            let subring = spec.is_subring(program.slots);
+            Some((*plaintext, spec, subring, spec.slot_values(program.slots)?))
         }
         _ => None,
     };
@@ -169,14 +170,10 @@ fn step(
     let one = |lane: &Lane<'_>| {
         let mut encoding = 0.0;
         let mut results = match (&instruction.op, &plain) {
-            (Op::AddPlain { src, .. }, Some((p, spec, slots))) => {
+            (Op::AddPlain { src, .. }, Some((p, spec, subring, slots))) => {
                 let mut slots = slots.clone();
                 if let Some(noise) = &lane.noise {
-                    let subring = spec.is_subring(slots.len());
-                    encoding = noise.encoding(spec, subring);
-                    if subring {
-                        noise.encode_periodic(*p, spec, &mut slots);
-                    }
+                    encoding = noise.encode((*p, spec, *subring), &mut slots);
                 }
                 slots.iter_mut().zip(lane.read(*src)?).for_each(|(p, x)| *p += x);
                 vec![slots]

@@ -121,20 +121,24 @@ impl<'a> Noise<'a> {
         disturb(&mut stream(self.seed, Stream::Value(v)), slots, |_| std);
     }
 
-    /// The variance of each slot of a plaintext by its encoding, where it is not drawn by [`Self::encode_periodic`].
-    pub(crate) fn encoding(&self, spec: &PlaintextSpec, subring: bool) -> f64 {
-        if subring { 0.0 } else { encoding(spec.period, spec.scale) }
-    }
-
-    /// Disturbs whole periods of the slots of a plaintext of a subring as encoding does: slots that repeat have the same
-    /// error, which may add up over all of them.
-    pub(crate) fn encode_periodic(&self, p: PlaintextId, spec: &PlaintextSpec, slots: &mut [f64]) {
-        let std = encoding(spec.period, spec.scale).sqrt();
+    /// Encodes a plaintext: gives the variance of each slot by that; but disturbs the `slots`, whole periods, of one of a
+    /// subring at once, and gives zero. There, slots that repeat have the same error, which may add up over all of them.
+    pub(crate) fn encode(
+        &self,
+        (p, spec, subring): (PlaintextId, &PlaintextSpec, bool),
+        slots: &mut [f64],
+    ) -> f64 {
+        let variance = encoding(spec.period, spec.scale);
+        if !subring {
+            return variance;
+        }
+        let std = variance.sqrt();
         let mut errors = vec![0.0; spec.period];
         disturb(&mut stream(self.seed, Stream::Plaintext(p)), &mut errors, |_| std);
         for slots in slots.chunks_mut(spec.period) {
             slots.iter_mut().zip(&errors).for_each(|(slot, error)| *slot += error);
         }
+        0.0
     }
 
     /// Disturbs a result: by the variances given for each slot, and by the rounding if anything was divided.

@@ -1,5 +1,6 @@
 //! The weights of a linear stage, sorted by the rotation that brings each input to its output.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::outline::Outline;
@@ -12,7 +13,7 @@ use crate::{Error, Result};
 
 /// A set of (output ciphertext, input ciphertext, rotation) that one plaintext can serve. The rotation is
 /// the sum of three parts, so that a schedule can take it apart: `block` in `0..input period`, the others signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagonal {
     /// Output ciphertext.
     pub output: usize,
@@ -24,6 +25,15 @@ pub struct Diagonal {
     pub row: isize,
     /// Rotation across columns.
     pub col: isize,
+}
+
+impl Hash for Diagonal {
+    /// In two words: maps are asked for diagonals once for every weight.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [output, input, block] = [self.output, self.input, self.block].map(|n| n as u64);
+        state.write_u64(output << 40 ^ input << 20 ^ block);
+        state.write_u64((self.row as u64) << 32 ^ self.col as u64);
+    }
 }
 
 /// What a diagonal's plaintext holds.
@@ -212,20 +222,22 @@ impl Diagonals {
         Sorting { name, stage, inputs, output, mask, fill, most }.of(&all)
     }
 
-    /// A number that the diagonals are no fewer than: those of one output channel per ciphertext.
+    /// A number that the diagonals are no fewer than: those of one output channel per ciphertext. Gives up, with those found
+    /// by then, beyond `most`.
     pub(crate) fn at_least(
         name: &str,
         stage: &LinearStage,
         outline: Option<&Outline>,
         (inputs, output): (&[&Layout], &Layout),
         mask: usize,
+        most: usize,
     ) -> Result<usize> {
         let mut seen = vec![false; output.channel_ciphertexts()];
         let some: Vec<usize> = (0..output.channels.len())
             .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true))
             .collect();
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);
-        let sorting = Sorting { name, stage, inputs, output, mask, fill, most: usize::MAX };
+        let sorting = Sorting { name, stage, inputs, output, mask, fill, most };
         Ok(sorting.of(&some)?.total())
     }
 

@@ -4,14 +4,17 @@
 //! kernel position stand or fall together: the first that is not zero, with a stand-in for the others, tells which
 //! diagonals there are and which have the same contents. Kernel positions whose weights are all equal (those of a pool
 //! that was merged into the layer) share a stand-in. Two diagonals whose stand-ins differ could still hold equal numbers,
-//! by chance; a count of plaintexts may then be too large. With as many weights as the least below, that takes many
-//! coincidences at once. Where no weight is zero, ciphertexts that are alike are looked at once ([`super::alike`]).
+//! by chance; a count of plaintexts may then be too large. In a layer of few weights that matters, so that it has an outline
+//! only if hardly two of them are equal. Where no weight is zero, ciphertexts that are alike are looked at once
+//! ([`super::alike`]).
 
 use super::signature::{Signature, mix};
 use crate::fold::LinearStage;
 
-/// Fewest weights of a layer that is worth an outline.
-const LEAST_WEIGHTS: usize = 1 << 14;
+/// Weights of a layer for which equal ones are not looked for: whole diagonals of it are not equal by chance.
+const MANY_WEIGHTS: usize = 1 << 14;
+/// In a layer of fewer, one weight of so many may be equal to another: as many are in single precision by chance.
+const SELDOM: usize = 100;
 
 /// Which kernel positions of a layer have equal weights.
 #[derive(Debug, Clone)]
@@ -23,10 +26,10 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// The outline of a stage; none if it is small or has only equal weights.
+    /// The outline of a stage; none if it has only equal weights, or few, and equal ones among them.
     pub(crate) fn new(stage: &LinearStage) -> Option<Self> {
         let weights = &stage.weights;
-        if weights.len() < LEAST_WEIGHTS || weights.iter().all(|w| *w == weights[0]) {
+        if weights.iter().all(|w| *w == weights[0]) {
             return None;
         }
         let area = stage.geometry.kernel.0 * stage.geometry.kernel.1;
@@ -35,7 +38,23 @@ impl Outline {
             sums.iter_mut().zip(list).for_each(|(sum, w)| sum.add(pair, 0, *w));
         }
         let full = weights.iter().all(|w| *w != 0.0);
-        Some(Self { classes: sums.into_iter().map(Signature::digest).collect(), full })
+        let outline = Self { classes: sums.into_iter().map(Signature::digest).collect(), full };
+        (weights.len() >= MANY_WEIGHTS || outline.tells_apart(weights)).then_some(outline)
+    }
+
+    /// Whether weights that are not zero differ, but for those of kernel positions of one class.
+    fn tells_apart(&self, weights: &[f64]) -> bool {
+        let first = |at: usize| self.classes.iter().position(|class| *class == self.classes[at]);
+        let positions: Vec<usize> =
+            (0..self.classes.len()).filter(|at| first(*at) == Some(*at)).collect();
+        let of_pair = |pair: &[f64]| positions.iter().map(|at| pair[*at].to_bits()).collect();
+        let pairs = weights.chunks_exact(self.classes.len());
+        let mut all: Vec<u64> = pairs.flat_map(|pair| -> Vec<u64> { of_pair(pair) }).collect();
+        all.retain(|bits| f64::from_bits(*bits) != 0.0);
+        let many = all.len();
+        all.sort_unstable();
+        all.dedup();
+        SELDOM * (many - all.len()) <= many
     }
 
     /// Whether no weight of the layer is zero.
@@ -186,8 +205,14 @@ mod tests {
         assert!(!Outline::new(&stage).unwrap().is_full());
         stage.weights.fill(1.0);
         assert!(Outline::new(&stage).is_none());
-        let mut small = stage;
-        small.weights.truncate(100);
-        assert!(Outline::new(&small).is_none());
+        // Of few weights some are equal, and of many.
+        let mut few = stages(1, |_| false).swap_remove(0);
+        few.weights.truncate(9 * 64);
+        assert!(Outline::new(&few).unwrap().is_full());
+        let mut equal = few.clone();
+        equal.weights.iter_mut().for_each(|w| *w = (64.0 * *w).round() / 64.0 + 0.01);
+        assert!(Outline::new(&equal).is_none());
+        equal.weights = equal.weights.repeat(64);
+        assert!(Outline::new(&equal).is_some());
     }
 }

@@ -250,7 +250,7 @@ impl Terms<'_> {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
         let mut budget = budget.clone();
-        let open = self.promising(name, (linear, outline), inputs, list, budget.setting);
+        let open = self.promising(name, (linear, outline), inputs, list, &budget);
         // Some at a time, under one budget: however many threads there are, the same.
         for some in open.chunks(TOGETHER) {
             // What is known by then is not used.
@@ -292,21 +292,25 @@ impl Terms<'_> {
         done
     }
 
-    /// The targets that fit, those first that may be cheap. One that does not fit is not an error, only no candidate.
+    /// The targets that fit, those first that may be cheap; those beyond the budget are not looked at to the end. One that does
+    /// not fit is not an error, only no candidate.
     fn promising(
         &self,
         name: &str,
         (linear, outline): (&LinearStage, Option<&Outline>),
         inputs: &[&Layout],
         list: Vec<Target>,
-        setting: usize,
+        budget: &Budget,
     ) -> Vec<Open> {
         let open = |(spec, fold): Target| {
             let layout =
                 spec.layout(self.slots(), linear.geometry.output, Default::default()).ok()?;
-            let few = Diagonals::at_least(name, linear, outline, (inputs, &layout), fold).ok()?;
+            // Twice as many, so that it is not looked at again under a budget that is a little larger.
+            let most = self.affordable(&layout, budget).saturating_mul(2);
+            let few =
+                Diagonals::at_least(name, linear, outline, (inputs, &layout), fold, most).ok()?;
             let least = least(few, layout.ciphertexts());
-            let cost = self.cost(&[(least, 0)], setting);
+            let cost = self.cost(&[(least, 0)], budget.setting);
             Some(Open { spec, fold, layout, least, cost })
         };
         let mut all: Vec<Open> = list.into_par_iter().filter_map(open).collect();

@@ -25,6 +25,7 @@ mod run;
 mod space;
 mod survey;
 mod watch;
+mod ways;
 
 pub use accuracy::{AccuracyFit, AccuracyModel, KeptImportance, LeftOutPattern, TrainedPattern};
 pub use evaluate::{Evaluated, LayerPrice, evaluate};

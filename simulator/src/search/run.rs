@@ -15,6 +15,7 @@ use super::problem::blocks;
 use super::space::{Limits, Space};
 use super::survey::{Survey, looked_at};
 use super::watch::Watch;
+use super::ways::{Looks, Way};
 use crate::chain::Chain;
 use crate::config::{Configuration, ParameterChoice, ScalePlan, check_images};
 use crate::fold::{Folded, StageKind, Statistics};
@@ -25,7 +26,7 @@ use crate::{Error, Result};
 const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
-const KEYS: u32 = 7;
+const KEYS: u32 = 8;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]
@@ -54,6 +55,9 @@ pub struct Search<'a> {
     pub images: &'a [Vec<f64>],
     /// Seed of the simulated noise.
     pub seed: u64,
+    /// How many results of each candidate are wanted, the cheapest within the limits. Of the others, only those are evaluated
+    /// that may be on the front.
+    pub wanted: usize,
     /// Who watches.
     pub watch: Watch<'a>,
 }
@@ -71,9 +75,11 @@ pub struct Outcome {
     pub all: Vec<Evaluated>,
     /// Why there is not more, for each limit: what comes nearest to it.
     pub obstacles: Vec<Obstacle>,
-    /// Points evaluated now.
+    /// Configurations priced, whether they were evaluated or not.
+    pub priced: usize,
+    /// Of these, those evaluated now.
     pub evaluated: usize,
-    /// Points taken from the journal.
+    /// Those whose evaluation was taken from the journal.
     pub resumed: usize,
 }
 
@@ -99,67 +105,20 @@ impl Search<'_> {
             check_images(self.space.images, MAX_LOG_N)?;
         }
         let memo = Memo::new(self.pricer);
-        let (mut evaluated, mut resumed) = (0, 0);
+        let (mut priced, mut evaluated, mut resumed) = (0, 0, 0);
         let mut all: Vec<(usize, Evaluated)> = Vec::new();
         let mut obstacles = Vec::new();
         for (index, candidate) in candidates.iter().enumerate() {
-            let blocks = blocks(&candidate.folded)?;
-            let depth = candidate.folded.levels();
             let (images, statistics) = self.look(&candidate.folded)?;
-            for &log_n in &self.space.log_n {
-                if check_images(self.space.images, log_n).is_err() {
-                    obstacles.push(Obstacle::Layouts { log_n });
-                    continue;
-                }
-                let mut programme = LayoutSearch::new(
-                    &candidate.folded,
-                    &blocks,
-                    self.space,
-                    &memo,
-                    self.watch,
-                    log_n,
-                );
-                if let Some(needed) = programme.too_many_inputs() {
-                    let allowed = self.space.max_inputs;
-                    obstacles.push(Obstacle::Inputs { log_n, needed, allowed });
-                    continue;
-                }
-                for (k, &special) in self.space.special.iter().enumerate() {
-                    for repacks in 0..=self.space.repacks {
-                        let levels = depth + repacks;
-                        let choices = self.space.parameters(log_n, special, levels);
-                        if choices.is_empty() {
-                            obstacles.push(self.insecure(log_n, special, levels));
-                        }
-                        let mut paths: Option<Vec<(Path, Option<Survey>)>> = None;
-                        for parameters in choices {
-                            let key = self.key(candidate, &parameters)?;
-                            if let Some(point) = journal.get(&key) {
-                                resumed += 1;
-                                all.extend(point.found.iter().map(|e| (index, e.clone())));
-                                obstacles.extend(point.refused.iter().cloned());
-                                continue;
-                            }
-                            // Layouts are chosen for one size of primes, and then priced for each. What values reach does not
-                            // depend on it.
-                            let paths = match &mut paths {
-                                Some(known) => known,
-                                none => {
-                                    let paths = programme.solve(k, repacks)?;
-                                    none.insert(paths.into_iter().map(|p| (p, None)).collect())
-                                }
-                            };
-                            let about =
-                                About { candidate, statistics: &statistics, images: &images };
-                            let point = self.finish(&about, &parameters, paths)?;
-                            evaluated += 1;
-                            journal.insert(key, point.clone())?;
-                            all.extend(point.found.into_iter().map(|e| (index, e)));
-                            obstacles.extend(point.refused);
-                        }
-                    }
-                }
-            }
+            let about = About { candidate, statistics: &statistics, images: &images };
+            let mut looks = Looks::default();
+            let ways = self.ways(candidate, &memo, &mut looks, journal, &mut obstacles)?;
+            priced += ways.len();
+            let settled = self.settle(&about, ways, looks, journal)?;
+            evaluated += settled.evaluated;
+            resumed += settled.resumed;
+            all.extend(settled.all.into_iter().map(|e| (index, e)));
+            obstacles.extend(settled.refused);
         }
         // Equal prices keep the order of candidates and points, which is fixed.
         all.sort_by(|a, b| a.1.image_ms().total_cmp(&b.1.image_ms()));
@@ -176,9 +135,67 @@ impl Search<'_> {
                 obstacles.into_iter().chain(all.iter().filter_map(|(_, e)| self.only_obstacle(e))),
             ),
             all: all.into_iter().map(|(_, e)| e).collect(),
+            priced,
             evaluated,
             resumed,
         })
+    }
+
+    /// The best ways of a candidate at every point, priced: from the journal, where it has the point.
+    fn ways(
+        &self,
+        candidate: &Candidate,
+        memo: &Memo<'_>,
+        looks: &mut Looks,
+        journal: &mut Journal,
+        obstacles: &mut Vec<Obstacle>,
+    ) -> Result<Vec<Way>> {
+        let blocks = blocks(&candidate.folded)?;
+        let mut ways = Vec::new();
+        for &log_n in &self.space.log_n {
+            if check_images(self.space.images, log_n).is_err() {
+                obstacles.push(Obstacle::Layouts { log_n });
+                continue;
+            }
+            let folded = &candidate.folded;
+            let mut layouts =
+                LayoutSearch::new(folded, &blocks, self.space, memo, self.watch, log_n);
+            if let Some(needed) = layouts.too_many_inputs() {
+                let allowed = self.space.max_inputs;
+                obstacles.push(Obstacle::Inputs { log_n, needed, allowed });
+                continue;
+            }
+            for (k, &special) in self.space.special.iter().enumerate() {
+                for repacks in 0..=self.space.repacks {
+                    let levels = folded.levels() + repacks;
+                    let choices = self.space.parameters(log_n, special, levels);
+                    if choices.is_empty() {
+                        obstacles.push(self.insecure(log_n, special, levels));
+                    }
+                    let mut paths: Option<Vec<Path>> = None;
+                    for parameters in choices {
+                        let key = self.key(candidate, &parameters)?;
+                        let known = journal.get(&key).cloned();
+                        let point = match known {
+                            Some(point) => point,
+                            None => {
+                                // Layouts are chosen for one size of primes, and then priced for each.
+                                let paths = match &mut paths {
+                                    Some(known) => known,
+                                    none => none.insert(layouts.solve(k, repacks)?),
+                                };
+                                let point = self.price(candidate, &parameters, paths, looks)?;
+                                journal.insert(key.clone(), point.clone())?;
+                                point
+                            }
+                        };
+                        obstacles.extend(point.refused);
+                        ways.extend(Way::all(key, point.found));
+                    }
+                }
+            }
+        }
+        Ok(ways)
     }
 
     /// The images that a network is looked at on, and the sizes of its values on the first of them.

@@ -69,6 +69,7 @@ pub fn search_with<T>(
         reference_accuracy: None,
         images,
         seed: 1,
+        wanted: usize::MAX,
         watch: Watch::default(),
     })
 }

@@ -63,8 +63,8 @@ pub(super) fn linear(
 struct Factor<'a> {
     id: PlaintextId,
     spec: &'a PlaintextSpec,
-    /// Slots of the ring.
-    slots: usize,
+    /// Whether it is encoded as a subring plaintext.
+    subring: bool,
     /// The first slots, after which they repeat: whole periods, or all.
     values: Vec<f64>,
 }
@@ -73,7 +73,7 @@ impl<'a> Factor<'a> {
     fn new(program: &'a Program, id: PlaintextId) -> Result<Self> {
         let (spec, slots) = (specification(program, id)?, program.slots);
         let values = spec.slot_values(slots.min(LEAST_SLOTS.max(spec.period)))?;
-        Ok(Self { id, spec, slots, values })
+        Ok(Self { id, spec, subring: spec.is_subring(slots), values })
     }
 }
 
@@ -111,13 +111,11 @@ impl Sum {
         let Self { slots, variances, encoded } = self;
         let (mut p, mut encoding) = (&factor.values, 0.0);
         if let Some(noise) = noise {
-            let subring = factor.spec.is_subring(factor.slots);
-            encoding = noise.encoding(factor.spec, subring);
-            if subring {
+            if factor.subring {
                 encoded.clone_from(p);
-                noise.encode_periodic(factor.id, factor.spec, encoded);
-                p = encoded;
             }
+            encoding = noise.encode((factor.id, factor.spec, factor.subring), encoded);
+            p = if factor.subring { encoded } else { p };
         }
         let mut start = 0;
         for mut x in x {

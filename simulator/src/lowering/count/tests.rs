@@ -162,7 +162,11 @@ fn counts_are_those_of_what_is_emitted() {
         let counted =
             Diagonals::counted("n", &stage, Some(&outline), layouts, fold, usize::MAX).unwrap();
         assert_eq!(counted.total(), exact.diagonals.len());
-        let least = Diagonals::at_least("n", &stage, Some(&outline), layouts, fold).unwrap();
+        let at_least =
+            |most| Diagonals::at_least("n", &stage, Some(&outline), layouts, fold, most).unwrap();
+        let least = at_least(usize::MAX);
+        let cut = at_least(least / 2);
+        assert!(cut <= least && (least / 2 < cut || least == 0), "{cut} of {least}");
         assert!(least <= exact.diagonals.len());
         let block = pick(&mut rng, &[BlockSplit::None, BlockSplit::All, BlockSplit::Baby(4)]);
         let (row, col) = (rng.random(), rng.random());

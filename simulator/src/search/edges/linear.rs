@@ -160,7 +160,7 @@ impl Terms<'_> {
     }
 
     /// The fewest diagonals, or hardly more, that are too much for the budget.
-    fn affordable(&self, output: &Layout, budget: &Budget) -> usize {
+    pub(super) fn affordable(&self, output: &Layout, budget: &Budget) -> usize {
         let outputs = output.ciphertexts();
         let fits =
             |many: usize| self.cost(&[(least(many, outputs), 0)], budget.setting) <= budget.limit();

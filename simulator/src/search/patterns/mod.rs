@@ -23,6 +23,7 @@ use super::price::Memo;
 use super::problem::{Block, blocks};
 use super::run::{About, Candidate, Search};
 use super::space::Space;
+use super::survey::looked_at;
 use crate::fold::{Folded, StageKind};
 use crate::network::{ConvGeometry, Model};
 use crate::pattern::{Family, Grouping, PatternChoice};
@@ -297,7 +298,7 @@ impl Search<'_> {
         };
         let plain = way.path.plain(dense, parameters);
         let folded = pruned(dense, &plain, &patterns, request.importance)?;
-        let folded = folded.with_means_of(dense, &self.look(dense)?.0)?;
+        let folded = folded.with_means_of(dense, &looked_at(dense, self.images, self.seed))?;
         let candidate = Candidate { variant: PLAN.into(), folded, accuracy: None };
         let (images, statistics) = self.look(&candidate.folded)?;
         let about = About { candidate: &candidate, statistics: &statistics, images: &images };

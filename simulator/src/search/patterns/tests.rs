@@ -123,6 +123,7 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
             reference_accuracy: None,
             images: &[],
             seed: 1,
+            wanted: usize::MAX,
             watch: Watch::default(),
         };
         let folded = Folded::new(&model, space.activations).unwrap();
