@@ -163,14 +163,14 @@ pub(crate) fn is_one(images: &usize) -> bool {
     *images == 1
 }
 
-/// Checks the number of images of a ciphertext.
+/// Slots that each of `images` images has of a ciphertext.
 ///
 /// # Errors
-/// [`Error::Argument`] for one that does not divide the slots.
-pub(crate) fn check_images(images: usize, log_n: u32) -> Result<()> {
+/// [`Error::Argument`] for a number that does not divide them.
+pub fn image_slots(images: usize, log_n: u32) -> Result<usize> {
     let slots = 1_usize.checked_shl(log_n.saturating_sub(1)).unwrap_or(0);
     if images.is_power_of_two() && images <= slots {
-        return Ok(());
+        return Ok(slots / images);
     }
     let expected = format!("a power of two up to the {slots} slots of a ciphertext");
     Err(Error::argument("images", images, expected))
@@ -257,7 +257,7 @@ impl Configuration {
     /// [`Error::Argument`] for a number out of its limits, [`Error::Configuration`] for scales given twice, or not at all.
     pub fn check(&self) -> Result<()> {
         self.parameters.check()?;
-        check_images(self.images, self.parameters.log_n)?;
+        image_slots(self.images, self.parameters.log_n)?;
         match (&self.scales, self.parameters.scale_bits) {
             (Some(_), Some(bits)) => Err(Error::Configuration(format!(
                 "parameters.scale_bits is {bits}, and [scales] gives every scale: remove one of them"

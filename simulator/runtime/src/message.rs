@@ -112,19 +112,6 @@ impl Envelope {
     }
 }
 
-/// Slots that each of `images` images has of a ciphertext.
-///
-/// # Errors
-/// [`Error::Argument`] for a number that does not divide them.
-pub(crate) fn image_slots(params: &Parameters, images: usize) -> Result<usize> {
-    let slots = params.slots();
-    if images.is_power_of_two() && images <= slots {
-        return Ok(slots / images);
-    }
-    let expected = format!("a power of two up to the {slots} slots of a ciphertext");
-    Err(Error::argument("images", images, expected))
-}
-
 /// Whether a stream has ended.
 fn is_at_end(reader: &mut impl BufRead, kind: Kind) -> Result<bool> {
     loop {

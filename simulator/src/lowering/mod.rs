@@ -19,7 +19,7 @@ mod sorting;
 mod stages;
 
 use crate::chain::Chain;
-use crate::config::{Configuration, check_images};
+use crate::config::{Configuration, image_slots};
 use crate::fold::{Folded, Origin, StageKind, im2col};
 use crate::layout::{Layout, interleave, of_image, pack, unpack};
 use crate::network::ConvGeometry;
@@ -195,8 +195,7 @@ pub fn lower(
     values: bool,
 ) -> Result<Lowered> {
     let images = configuration.images;
-    check_images(images, chain.log_n)?;
-    let slots = chain.slots / images;
+    let slots = image_slots(images, chain.log_n)?;
     let fits = |e: Error| e.of_images(images, slots);
     let Prepared { pieces, depths, forms, input, patches } =
         prepare(folded, configuration, slots).map_err(fits)?;

@@ -17,7 +17,7 @@ use super::survey::{Survey, looked_at};
 use super::watch::Watch;
 use super::ways::{Looks, Way};
 use crate::chain::Chain;
-use crate::config::{Configuration, ParameterChoice, ScalePlan, check_images};
+use crate::config::{Configuration, ParameterChoice, ScalePlan, image_slots};
 use crate::fold::{Folded, StageKind, Statistics};
 use crate::lowering::{Signature, lower};
 use crate::{Error, Result};
@@ -102,7 +102,7 @@ impl Search<'_> {
             return Err(Error::Configuration(format!("special is {bad}, expected at least 1")));
         }
         if !self.space.images.is_power_of_two() {
-            check_images(self.space.images, MAX_LOG_N)?;
+            image_slots(self.space.images, MAX_LOG_N)?;
         }
         let memo = Memo::new(self.pricer);
         let (mut priced, mut evaluated, mut resumed) = (0, 0, 0);
@@ -153,7 +153,7 @@ impl Search<'_> {
         let blocks = blocks(&candidate.folded)?;
         let mut ways = Vec::new();
         for &log_n in &self.space.log_n {
-            if check_images(self.space.images, log_n).is_err() {
+            if image_slots(self.space.images, log_n).is_err() {
                 obstacles.push(Obstacle::Layouts { log_n });
                 continue;
             }

@@ -1,10 +1,10 @@
-//! Journals: of searches, of validations, of times of instructions.
+//! Journals: of searches, of validations, of times of programs.
 
 use std::path::Path;
 
+use costmodel::Machine;
 use costmodel::point::Timing;
 use costmodel::timings::{Origin, Timings};
-use costmodel::{Machine, Primitive};
 use experiments::runs::validate::{self, Drawn, Executed, Measured};
 use experiments::runs::verdict::Verdict;
 use simulator::config::Configuration;
@@ -142,15 +142,14 @@ fn validation_lines() -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// Times of an instruction of this origin, and of another.
+/// Times of a program of this origin, and of another.
 fn timing_lines(origin: &Origin) -> Option<String> {
     let timing = Timing { median_ns: 2.0, low_quartile_ns: 1.0, high_quartile_ns: 3.0, samples: 5 };
     let mut line = serde_json::to_value(origin).ok()?;
     let table = line.as_object_mut()?;
     table.append(serde_json::to_value(timing).ok()?.as_object_mut()?);
-    let numbers = [("threads", 1), ("log_n", 11), ("level", 2), ("before", 0)];
+    let numbers = [("threads", 1), ("log_n", 11), ("instructions", 2)];
     table.extend(numbers.map(|(key, number)| (key.to_owned(), number.into())));
-    table.insert("primitive".into(), serde_json::to_value(Primitive::Add).ok()?);
     let mut lines = String::new();
     for (key, build) in [("a", None), ("b", None), ("a", Some("other"))] {
         let mut line = line.clone();

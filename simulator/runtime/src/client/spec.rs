@@ -6,13 +6,14 @@ use engine::keys::KeySpec;
 use engine::params::{Fingerprint, Parameters};
 use engine::serial::{self, Kind, Sink, Source, write_object};
 use sha2::{Digest, Sha256};
+use simulator::config::image_slots;
 use simulator::interpret::ResultErrors;
 use simulator::layout::{Layout, MAX_SLOTS};
 use simulator::lowering::{pack_images, unpack_image};
 use simulator::network::{ConvGeometry, Normalisation};
 use simulator::program::ValueInfo;
 
-use crate::message::{Envelope, image_slots};
+use crate::message::Envelope;
 use crate::wire::{
     get, get_flag, get_info, get_layout, get_level, get_list, get_name, get_records, get_shape,
     put, put_info, put_layout, put_level, put_name, put_shape,
@@ -80,7 +81,7 @@ impl ClientSpec {
     pub fn check(&self) -> Result<()> {
         let Self { params, normalisation, input, output, .. } = self;
         normalisation.check()?;
-        let slots = image_slots(params, self.images)?;
+        let slots = image_slots(self.images, params.log_n())?;
         for layout in [input, output] {
             layout.check()?;
             if layout.slots != slots {
@@ -319,7 +320,7 @@ impl ClientSpec {
         let contrast = get_optional(&mut source)?;
         let bound = get_optional(&mut source)?;
         let images = get(&mut source)?;
-        let slots = image_slots(&params, images).map_err(|e| source.error(e.to_string()))?;
+        let slots = image_slots(images, params.log_n()).map_err(|e| source.error(e.to_string()))?;
         let input = get_layout(&mut source, slots)?;
         let patches = match get_flag(&mut source, "whether there are patches")? {
             true => Some(get_geometry(&mut source)?),

@@ -5,13 +5,14 @@ use std::io::{Read, Write};
 use engine::params::Fingerprint;
 use engine::serial::{self, Kind, Sink, Source, write_object};
 use simulator::chain::Chain;
+use simulator::config::image_slots;
 use simulator::program::{PlaintextForm, Program, ValueInfo};
 
 use super::CompiledModel;
 use super::instructions::{get_instruction, put_instruction};
 use super::plaintexts::{Bulk, get_plaintexts, put_plaintexts};
 use crate::Result;
-use crate::message::{Envelope, image_slots};
+use crate::message::Envelope;
 use crate::wire::{
     get, get_info, get_list, get_name, get_numbers, get_records, put, put_info, put_name,
     put_numbers,
@@ -71,7 +72,7 @@ impl CompiledModel {
         let mut source = Source::open_for(reader, Kind::CompiledModel, params.fingerprint())?;
         let spec = Fingerprint(source.array()?);
         let images = get(&mut source)?;
-        image_slots(&params, images).map_err(|e| source.error(e.to_string()))?;
+        image_slots(images, params.log_n()).map_err(|e| source.error(e.to_string()))?;
         let network = get_name(&mut source)?;
         let plaintexts = match source.u8()? {
             STORED => PlaintextForm::Stored,
