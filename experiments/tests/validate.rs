@@ -108,13 +108,17 @@ fn the_fastest_are_what_a_search_finds() {
     // The search is for all threads, and the fastest is the first.
     let predicted: Vec<f64> =
         configurations.iter().map(|c| number(c, "/measured/1/predicted_ms")).collect();
-    assert!(predicted.len() == 3 && predicted.is_sorted(), "{predicted:?}");
+    // Sums of tens of positive terms in another order differ by less than a hundred roundings of 1.1e-16 each.
+    let rounding = 1.1e-14;
+    let sorted = predicted.windows(2).all(|pair| pair[0] <= pair[1] * (1.0 + rounding));
+    assert!(predicted.len() == 3 && sorted, "{predicted:?}");
     let mut search = tiny.spencnn();
     search.args(["search", "--quick", "--no-refine", "--threads", "2", "--log-n", "13", "--json"]);
     search.args(["--min-precision", "4", "--network"]).arg(tiny.network());
     let found = stdout(search.arg("--profile").arg(tiny.path("profile.toml")).assert().success());
     let found: Value = serde_json::from_str(&found).unwrap();
-    assert_eq!(number(&found, "/best/0/latency_ms"), predicted[0]);
+    let fastest = number(&found, "/best/0/latency_ms");
+    assert!((fastest / predicted[0] - 1.0).abs() < rounding, "{fastest} {predicted:?}");
     // No journal of draws is taken for one of these.
     let journal = tiny.path("journal.jsonl");
     let run = |more: &[&str]| {
