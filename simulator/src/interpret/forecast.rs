@@ -50,10 +50,7 @@ pub(super) fn simulate(
     if images.len() != exact.len() {
         return Err(Error::argument("number of exact results", exact.len(), images.len()));
     }
-    // As many at a time as a ciphertext has.
-    let groups = images.chunks(lowered.images);
-    let slots =
-        groups.clone().map(|some| lowered.encode_images(some)).collect::<Result<Vec<_>>>()?;
+    let slots = lowered.encode_groups(images)?;
     let errors: usize = exact.iter().map(Vec::len).sum();
     let runs = ERRORS.div_ceil(errors.max(1)).clamp(RUNS[0], RUNS[1]) as u64;
     let simulated = |(k, slots): (u64, &Vec<Vec<f64>>)| {
@@ -63,7 +60,7 @@ pub(super) fn simulate(
     let numbered: Vec<_> = (0..).zip(&slots).collect();
     let of_groups = numbered.into_par_iter().map(simulated).collect::<Result<Vec<_>>>()?;
     let run = |run: usize| {
-        let each = of_groups.iter().zip(groups.clone());
+        let each = of_groups.iter().zip(images.chunks(lowered.images));
         let each = each.map(|(of, some)| lowered.decode_images(&of[run], some.len()));
         Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     };

@@ -102,6 +102,15 @@ impl Lowered {
         pack_images((&self.input, self.images), self.patches.as_ref(), images)
     }
 
+    /// Slot vectors to encrypt for many normalised images, of as many at a time as a ciphertext has: those of
+    /// `images.chunks(self.images)`.
+    ///
+    /// # Errors
+    /// Those of [`pack_images`].
+    pub(crate) fn encode_groups(&self, images: &[Vec<f64>]) -> Result<Vec<Vec<Vec<f64>>>> {
+        images.chunks(self.images).map(|some| self.encode_images(some)).collect()
+    }
+
     /// The largest absolute value of any slot of the program's outputs that holds no result; zero if there is none.
     ///
     /// # Errors

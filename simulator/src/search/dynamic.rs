@@ -102,11 +102,6 @@ impl<'a> LayoutSearch<'a> {
         }
     }
 
-    /// Slots that an image has of a ciphertext.
-    fn slots(&self) -> usize {
-        self.chain.slots / self.space.images
-    }
-
     /// The same among some layouts.
     pub(crate) fn among(self, only: Only) -> Self {
         Self { only: Some(only), ..self }
@@ -234,7 +229,7 @@ impl<'a> LayoutSearch<'a> {
 
     /// What a block costs at least, whatever the layouts and however many repacks are still to come.
     fn reserve(&self, block: usize, special: usize) -> f64 {
-        let (terms, slots) = (self.terms(block), self.slots());
+        let (terms, slots) = (self.terms(block), self.space.image_slots(self.chain.slots));
         (0..=self.space.repacks)
             .map(|later| self.setting(special, later))
             .map(|k| terms.least_ms(&self.blocks[block], Form::Plain, slots, k))
@@ -248,7 +243,11 @@ impl<'a> LayoutSearch<'a> {
             return self.reserve(block, special);
         }
         let (_, form, layouts) = self.read(block, values);
-        let filled = layouts.iter().map(Layout::filled).max().unwrap_or(self.slots());
+        let filled = layouts
+            .iter()
+            .map(Layout::filled)
+            .max()
+            .unwrap_or(self.space.image_slots(self.chain.slots));
         let setting = self.setting(special, *later);
         self.terms(block).least_ms(&self.blocks[block], form, filled, setting)
     }

@@ -127,11 +127,6 @@ pub(crate) struct Terms<'a> {
 pub(super) type Step = (Primitive, usize);
 
 impl Terms<'_> {
-    /// Slots that an image has of a ciphertext.
-    fn slots(&self) -> usize {
-        self.chain.slots / self.space.images
-    }
-
     /// Every way of a block with maps in these layouts, one for each of its parts.
     pub(crate) fn edges(
         &self,
@@ -303,8 +298,13 @@ impl Terms<'_> {
         budget: &Budget,
     ) -> Vec<Open> {
         let open = |(spec, fold): Target| {
-            let layout =
-                spec.layout(self.slots(), linear.geometry.output, Default::default()).ok()?;
+            let layout = spec
+                .layout(
+                    self.space.image_slots(self.chain.slots),
+                    linear.geometry.output,
+                    Default::default(),
+                )
+                .ok()?;
             // Twice as many, so that it is not looked at again under a budget that is a little larger.
             let most = self.affordable(&layout, budget).saturating_mul(2);
             let few =
@@ -326,7 +326,13 @@ impl Terms<'_> {
     ) -> Result<(Vec<Step>, Layout)> {
         let entry = self.chain.levels();
         let fresh = ValueInfo { level: entry, scale: self.chain.scale };
-        let mut b = Builder::new(self.chain, self.slots(), false, ciphertexts, fresh);
+        let mut b = Builder::new(
+            self.chain,
+            self.space.image_slots(self.chain.slots),
+            false,
+            ciphertexts,
+            fresh,
+        );
         b.layer("piece");
         let state = piece(&mut b, (0..ciphertexts).collect())?;
         Ok((steps(&b.program.interleaved(self.space.images), entry), state.layout))

@@ -191,7 +191,7 @@ impl<'a> Trials<'a, '_> {
             none => none.insert(search.look(folded)?),
         };
         let about = About { candidate, statistics, images };
-        let point = search.finish(&about, parameters, &mut [(Path::of(&plain), None)]);
+        let point = search.finish(&about, parameters, &Path::of(&plain), &mut None);
         let Some(point) = possible(point)? else { return Ok(None) };
         self.journal.insert(key, point.clone())?;
         Ok(point.found.into_iter().next())

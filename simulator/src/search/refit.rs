@@ -33,7 +33,7 @@ impl Search<'_> {
         let mut fit = Fit::default();
         for parameters in self.space.parameters(log_n, special, levels).into_iter().rev() {
             self.watch.check()?;
-            let point = self.finish(about, &parameters, &mut [(path.clone(), None)])?;
+            let point = self.finish(about, &parameters, path, &mut None)?;
             fit.refused.extend(point.refused);
             for evaluated in point.found {
                 if self.fits(&evaluated) {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use engine::params::limits::MAX_LOG_N;
-use rayon::prelude::*;
 
 use super::dynamic::{LayoutSearch, Path};
 use super::evaluate::{Evaluated, priced};
@@ -258,34 +257,40 @@ impl Search<'_> {
         }
     }
 
-    /// Lowers the ways found, simulates their noise, and says what is in the way of those for which there is no room.
-    /// Precision depends on layouts, too: by a bit or more between two ways of one network with the same scales.
+    /// The configuration of a way, before scales are planned.
+    pub(super) fn plain(
+        &self,
+        candidate: &Candidate,
+        path: &Path,
+        parameters: ParameterChoice,
+    ) -> Configuration {
+        Configuration {
+            variant: candidate.variant.clone(),
+            images: self.space.images,
+            ..path.plain(&candidate.folded, parameters)
+        }
+    }
+
+    /// Lowers a way, simulates its noise, and says what is in the way if there is no room for it. Precision depends on layouts,
+    /// too: by a bit or more between two ways of one network with the same scales. What values reach is looked at if that is
+    /// not known yet.
     pub(super) fn finish(
         &self,
         about: &About<'_>,
         parameters: &ParameterChoice,
-        paths: &mut [(Path, Option<Survey>)],
+        path: &Path,
+        survey: &mut Option<Survey>,
     ) -> Result<Point> {
         let mut point = Point::default();
-        if paths.is_empty() {
-            point.refused.push(Obstacle::Layouts { log_n: parameters.log_n });
-        }
-        let evaluated: Vec<Result<Evaluated>> = paths
-            .par_iter_mut()
-            .map(|(path, survey)| self.evaluate(about, parameters, path, survey))
-            .collect();
-        for evaluated in evaluated {
-            match evaluated {
-                Ok(evaluated) => point.found.push(evaluated),
-                // Primes without room for the values are no candidate.
-                Err(error @ (Error::Room { .. } | Error::Configuration(_))) => {
-                    let (log_n, reason) = (parameters.log_n, error.to_string());
-                    point.refused.push(Obstacle::Room { log_n, reason });
-                }
-                Err(error) => return Err(error),
+        match self.evaluate(about, parameters, path, survey) {
+            Ok(evaluated) => point.found.push(evaluated),
+            // Primes without room for the values are no candidate.
+            Err(error @ (Error::Room { .. } | Error::Configuration(_))) => {
+                let (log_n, reason) = (parameters.log_n, error.to_string());
+                point.refused.push(Obstacle::Room { log_n, reason });
             }
+            Err(error) => return Err(error),
         }
-        point.refused = Obstacle::nearest(point.refused);
         Ok(point)
     }
 
@@ -305,19 +310,8 @@ impl Search<'_> {
             ..*parameters
         };
         let scales = self.scales(about, beside, &chain)?;
-        let mut configuration = Configuration {
-            network: folded.name.clone(),
-            variant: candidate.variant.clone(),
-            images: self.space.images,
-            activations: folded.activations.method,
-            activation_exceptions: folded.activations.exceptions.clone(),
-            parameters: scaled(&scales),
-            scales,
-            input: path.input,
-            linear: path.linear.clone(),
-            pools: path.pools.clone(),
-            repacks: path.repacks.clone(),
-        };
+        let plain = self.plain(candidate, path, scaled(&scales));
+        let mut configuration = Configuration { scales, ..plain };
         let mut lowered = lower(folded, &configuration, &chain, true)?;
         let survey = match survey {
             Some(survey) => survey,

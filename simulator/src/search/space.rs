@@ -83,6 +83,11 @@ impl Default for Space {
 }
 
 impl Space {
+    /// Slots that an image has of the `slots` of a ciphertext.
+    pub(crate) fn image_slots(&self, slots: usize) -> usize {
+        slots / self.images
+    }
+
     /// The paper's method: its layouts, images sent as they are.
     pub fn paper() -> Self {
         Self { layouts: Layouts::Paper, patches: false, ..Self::default() }

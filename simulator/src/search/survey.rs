@@ -47,13 +47,11 @@ impl Survey {
     /// Runs a program, lowered with plaintext values, on plain images.
     pub(super) fn new(lowered: &Lowered, folded: &Folded, images: &[Vec<f64>]) -> Result<Self> {
         let program = &lowered.program;
-        let groups = images.chunks(lowered.images);
-        let slots =
-            groups.clone().map(|some| lowered.encode_images(some)).collect::<Result<Vec<_>>>()?;
+        let slots = lowered.encode_groups(images)?;
         let slots: Vec<&[Vec<f64>]> = slots.iter().map(Vec::as_slice).collect();
         let (outputs, mut reach) = run_measured(program, &slots)?;
         let (mut beside, mut exact) = (0.0f64, Vec::with_capacity(images.len()));
-        for (outputs, some) in outputs.iter().zip(groups) {
+        for (outputs, some) in outputs.iter().zip(images.chunks(lowered.images)) {
             beside = beside.max(lowered.beside(outputs)?);
             exact.extend(lowered.decode_images(outputs, some.len())?);
         }

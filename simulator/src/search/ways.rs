@@ -95,11 +95,7 @@ impl Search<'_> {
         if paths.is_empty() {
             point.refused.push(Obstacle::Layouts { log_n });
         }
-        let plain = |path: &Path| Configuration {
-            variant: candidate.variant.clone(),
-            images: self.space.images,
-            ..path.plain(&candidate.folded, *parameters)
-        };
+        let plain = |path| self.plain(candidate, path, *parameters);
         let configurations: Vec<Configuration> = paths.iter().map(plain).collect();
         let is_new = |c: &&Configuration| looks.at(log_n, Path::of(c)).program.is_none();
         let new: Vec<&Configuration> = configurations.iter().filter(is_new).collect();
@@ -169,10 +165,7 @@ impl Search<'_> {
                 let configuration = &way.priced.configuration;
                 let parameters = &configuration.parameters;
                 let look = looks.at(parameters.log_n, Path::of(configuration));
-                let mut path = [(look.path.clone(), look.survey.take())];
-                let point = self.finish(about, parameters, &mut path)?;
-                let [(_, survey)] = path;
-                look.survey = survey;
+                let point = self.finish(about, parameters, &look.path, &mut look.survey)?;
                 journal.insert(way.key.clone(), point.clone())?;
                 settled.evaluated += 1;
                 point

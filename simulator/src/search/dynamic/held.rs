@@ -106,7 +106,7 @@ impl LayoutSearch<'_> {
         };
         let Some(plain) = geometry(Form::Plain) else { return Vec::new() };
         let patches = geometry(Form::Patches);
-        let slots = self.slots();
+        let slots = self.space.image_slots(self.chain.slots);
         let packed = |packing: InputPacking| {
             let (form, g) = match (packing.patches, &patches) {
                 (true, Some(g)) => (Form::Patches, *g),
