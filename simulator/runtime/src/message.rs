@@ -84,18 +84,25 @@ impl Envelope {
         Ok(Some(images))
     }
 
-    /// Reads the ciphertexts of one image, or of those that share them.
+    /// Reads the ciphertexts of the next image, or of those that share them, and tells how many images these are; `left` is how
+    /// many are still to come of the message, one at least, and becomes less by them.
     ///
     /// # Errors
     /// [`Error::Argument`] for another level or scale; the engine's.
-    pub fn read(&self, mut reader: impl Read) -> Result<Vec<Ciphertext>> {
+    pub fn read(
+        &self,
+        mut reader: impl Read,
+        left: &mut usize,
+    ) -> Result<(Vec<Ciphertext>, usize)> {
         let mut all = Vec::new();
         for _ in 0..self.each {
             let ciphertext = serial::read_ciphertext(&mut reader, &self.params)?;
             self.check(&ciphertext)?;
             all.push(ciphertext);
         }
-        Ok(all)
+        let images = self.images.min(*left);
+        *left -= images;
+        Ok((all, images))
     }
 
     /// Checks level and scale of a ciphertext.

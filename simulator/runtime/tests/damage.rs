@@ -22,7 +22,8 @@ fn files() -> Vec<(&'static str, Vec<u8>, usize, Check)> {
     let read = move |mut file: &[u8]| -> Result<(), String> {
         let count = images.open(&mut file).map_err(|e| e.to_string())?;
         let count = count.ok_or("nothing is there")?;
-        (0..count).try_for_each(|_| images.read(&mut file).map(drop).map_err(|e| e.to_string()))
+        (0..count)
+            .try_for_each(|_| images.read(&mut file, &mut 1).map(drop).map_err(|e| e.to_string()))
     };
     vec![
         (

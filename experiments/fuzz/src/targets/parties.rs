@@ -27,9 +27,9 @@ pub(super) fn all() -> Vec<Box<dyn Target>> {
 
 /// Reads all messages of a stream.
 fn messages(envelope: &Envelope, mut input: &[u8]) -> runtime::Result<()> {
-    while let Some(images) = envelope.open(&mut input)? {
-        for _ in 0..envelope.groups(images) {
-            envelope.read(&mut input)?;
+    while let Some(mut left) = envelope.open(&mut input)? {
+        while left > 0 {
+            envelope.read(&mut input, &mut left)?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The owner of the images: makes keys, encrypts, decrypts.
 
+mod file;
 mod spec;
 
 use std::io::{BufRead, Write};
@@ -156,9 +157,8 @@ impl Client {
     ) -> Result<()> {
         while let Some(mut left) = self.results.open(&mut reader)? {
             while left > 0 {
-                let count = left.min(self.results.images);
-                each(&self.results.read(&mut reader)?, count)?;
-                left -= count;
+                let (ciphertexts, count) = self.results.read(&mut reader, &mut left)?;
+                each(&ciphertexts, count)?;
             }
         }
         Ok(())

@@ -34,9 +34,9 @@ impl<R: BufRead> Rounds<'_, R> {
         let (mut items, mut inferences) = (Vec::new(), 0);
         while inferences < self.at_once {
             if self.left > 0 {
-                let images = self.left.min(self.server.images.images);
-                items.push(Item::Images(self.server.images.read(&mut self.reader)?, images));
-                self.left -= images;
+                let images = &self.server.images;
+                let (ciphertexts, count) = images.read(&mut self.reader, &mut self.left)?;
+                items.push(Item::Images(ciphertexts, count));
                 inferences += 1;
                 continue;
             }

@@ -49,8 +49,8 @@ impl Server {
         self.session.resident_bytes()
     }
 
-    /// Runs the network on an encrypted image, or those that share its ciphertexts, in the current rayon pool. Its results are at the lowest level that has room for
-    /// them.
+    /// Runs the network on an encrypted image, or those that share its ciphertexts, in the current rayon pool. Its results are
+    /// at the lowest level that has room for them.
     ///
     /// # Errors
     /// Those of [`Session::run`].
@@ -77,11 +77,10 @@ impl Server {
         while let Some(mut left) = self.images.open(&mut reader)? {
             self.results.begin(&mut writer, left)?;
             while left > 0 {
-                let execution = self.infer(self.images.read(&mut reader)?)?;
+                let (ciphertexts, images) = self.images.read(&mut reader, &mut left)?;
+                let execution = self.infer(ciphertexts)?;
                 self.write_result(&mut writer, &execution)?;
-                let images = left.min(self.images.images);
                 finished(&execution, images)?;
-                left -= images;
             }
         }
         Ok(())

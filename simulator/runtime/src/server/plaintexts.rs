@@ -181,8 +181,8 @@ struct Shared {
     slots: Vec<Arc<Vec<f64>>>,
 }
 
-/// Reads plaintexts for ciphertexts of so many slots, which `images` images share. Their indices are checked, and that drawing their slots takes no more
-/// time than their number explains; their periods, levels and scales are not.
+/// Reads plaintexts for ciphertexts of so many slots, which `images` images share. Their indices are checked, and that drawing
+/// their slots takes no more time than their number explains; their periods, levels and scales are not.
 pub(super) fn get_plaintexts<R: Read>(
     source: &mut Source<R>,
     slots: usize,
