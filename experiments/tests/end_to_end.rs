@@ -72,8 +72,6 @@ fn run_prints_one_object_with_every_field() {
     }
 }
 
-/// Memory of both forms of plaintexts is within 10 % of what was predicted, on demand takes less, and is what happens
-/// when the limit has no room for the other.
 /// Five images of which two share a ciphertext are three inferences, two at a time: two rounds, the second of one.
 #[test]
 fn several_images_share_ciphertexts_and_run_at_once() {
@@ -118,6 +116,8 @@ fn several_images_share_ciphertexts_and_run_at_once() {
     assert!(text.contains("2 images in 1 inferences") && text.contains("2 whole images"), "{text}");
 }
 
+/// Memory of both forms of plaintexts is within 10 % of what was predicted, on demand takes less, and is what happens
+/// when the limit has no room for the other.
 #[test]
 fn memory_is_as_predicted_in_both_forms() {
     let tiny = Tiny::new();

@@ -95,8 +95,7 @@ impl CompileArgs {
             |form| lowered.program.memory(&(&params).into(), form).total_bytes(),
             self.resources.memory_limit(),
         );
-        let together = lowered.images.min(plain.len());
-        let some: Vec<Vec<f64>> = (0..together).filter_map(|k| tried.image(k)).collect();
+        let some = tried.range(0..lowered.images.min(plain.len()));
         if some.is_empty() {
             bail!("there is no image to try it on");
         }

@@ -23,9 +23,9 @@ use crate::report::{html, inference_of, percent, table};
 /// Find the fastest configuration for a network on this machine
 ///
 /// Prices the ways of computing each variant of the network (packing, schedules, parameters) with this machine's cost
-/// model. Then executes the instructions of the fastest few on this machine, with random operands, and ranks these again by that time.
-/// Prints the fastest configuration of each variant, the Pareto front of latency, accuracy and memory, and the few with both
-/// predictions.
+/// model. Then executes the instructions of the fastest few on this machine, with random operands, and ranks these again by
+/// that time. Prints the fastest configuration of each variant, the Pareto front of latency, accuracy and memory, and the few
+/// with both predictions.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

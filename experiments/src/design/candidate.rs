@@ -125,7 +125,7 @@ pub struct Paper {
     pub latency: Latency,
     /// The same, corrected for the machine's speed now.
     pub corrected: Option<Latency>,
-    /// The sum of its instructions' times measured one by one, with their quartiles, where they are known.
+    /// Its program's own time, with random operands: median and quartiles, where it is known.
     pub refined: Option<Latency>,
     /// Many images that it is to run at once, as predicted, if it is.
     pub batch: Option<PredictedBatch>,

@@ -287,7 +287,7 @@ fn special(log_n: u32) -> Vec<usize> {
 }
 
 impl Found {
-    /// The best of all: by times of instructions where those were asked for.
+    /// The best of all: by their own times where those were asked for.
     ///
     /// # Errors
     /// If there is none: every limit that is in the way, with what comes nearest to it.

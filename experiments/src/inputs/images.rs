@@ -102,14 +102,18 @@ impl Pictures {
         }
     }
 
+    /// The images with these numbers, as far as there are any, as [`Self::image`] gives them.
+    pub fn range(&self, numbers: std::ops::Range<usize>) -> Vec<Vec<f64>> {
+        (numbers.start..numbers.end.min(self.len())).filter_map(|k| self.image(k)).collect()
+    }
+
     /// The first `most` images (all, if there are fewer) as the network reads them: `[channel][row][column]`, normalised.
     ///
     /// # Errors
     /// For images of another shape than the network's.
     pub fn normalised(&self, network: &Network, most: usize) -> Result<Vec<Vec<f64>>> {
-        let first = (0..most.min(self.len())).filter_map(|k| self.image(k));
-        let normalised = first.map(|image| network.normalise(&image));
-        Ok(normalised.collect::<simulator::Result<_>>()?)
+        let first = self.range(0..most);
+        Ok(first.iter().map(|image| network.normalise(image)).collect::<simulator::Result<_>>()?)
     }
 
     /// Whether labels are known.

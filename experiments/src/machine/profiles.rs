@@ -29,7 +29,7 @@ pub fn default_path(machine: &Machine) -> Result<PathBuf> {
     Ok(home()?.join("profiles").join(format!("{}.toml", slug(&machine.cpu))))
 }
 
-/// Where times of instructions measured on a machine are kept, beside its profile.
+/// Where times of programs measured on a machine are kept, beside its profile.
 pub fn refined_path(machine: &Machine) -> Result<PathBuf> {
     Ok(default_path(machine)?.with_extension("refined.jsonl"))
 }

@@ -241,7 +241,7 @@ fn classes(c: &CandidateReport) -> String {
     }
 }
 
-/// Columns of a comparison that tell of times of instructions.
+/// Columns of a comparison that tell of programs' own times.
 const TIMED: std::ops::Range<usize> = 6..8;
 
 /// The configuration in question and its baselines, one line each.

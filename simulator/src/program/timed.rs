@@ -1,4 +1,4 @@
-//! Instructions as the engine is given them: for execution, and to be timed one by one.
+//! Instructions as the engine is given them: for execution, and to be timed.
 
 use costmodel::Primitive;
 use costmodel::measure::Instruction as Timed;

@@ -131,8 +131,7 @@ fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
     // As many as that have most of them in a ciphertext.
     let together = running.iter().map(|(prepared, ..)| prepared.images()).max().unwrap_or(1);
     for k in (0..images.len()).step_by(together) {
-        let some: Vec<Vec<f64>> =
-            (k..images.len().min(k + together)).map_while(|k| images.image(k)).collect();
+        let some = images.range(k..k + together);
         for ((prepared, samples, _), repeats) in running.iter_mut().zip(&mut repeats) {
             for some in some.chunks(prepared.images()) {
                 // An image counts when all candidates have finished it.

@@ -100,11 +100,9 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
     let name = paper.candidate.name.clone();
     let what = || format!("preparing {name}");
     note(format_args!("preparing {name}: keys and plaintexts ..."));
-    let none = "there is no image to run on";
-    let some: Vec<Vec<f64>> =
-        (0..paper.lowered.images.min(plain.len())).filter_map(|k| images.image(k)).collect();
+    let some = images.range(0..paper.lowered.images.min(plain.len()));
     if some.is_empty() {
-        bail!(none);
+        bail!("there is no image to run on");
     }
     // Blocks recycled from another candidate would be missing from this one's account.
     AlignedBuf::release_pool();

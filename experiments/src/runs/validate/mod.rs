@@ -68,7 +68,7 @@ pub struct Measured {
     pub threads: usize,
     /// Predicted latency of an image.
     pub predicted_ms: f64,
-    /// The sum of its instructions' times measured one by one; none where that was not asked for, or memory had no room.
+    /// The time of its program with random operands; none where that was not asked for, or memory had no room.
     #[serde(default)]
     pub refined_ms: Option<f64>,
     /// Measured latency: median over the images that count.

@@ -106,7 +106,7 @@ pub struct Summary {
     /// Of the profile.
     #[serde(flatten)]
     pub profile: LatencySummary,
-    /// Of times of instructions, over the measurements that have them; none where there are none.
+    /// Of times of programs with random operands, over the measurements that have them; none where there are none.
     pub refined: Option<LatencySummary>,
     /// By kind of instruction, the one that takes the most time first.
     pub kinds: Vec<KindSum>,
