@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Copies, Setup, literals};
+use common::{Setup, Stock, literals};
 use engine::Result;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::eval::{Evaluator, LinearPlan, LinearTerm};
@@ -325,7 +325,7 @@ fn linear_operands() {
     );
     // In batches: too few plaintexts, and scales that differ from one batch to the next.
     let batches = |plaintexts: &[&Plaintext]| {
-        text(ev.linear_in_batches(&resting, &[&a, &a], 1, &mut Copies::of(plaintexts)))
+        text(ev.linear_in_batches(&resting, &[&a, &a], 1, &mut Stock::of(plaintexts)))
     };
     let plain = encode(2, 30.0, false);
     assert_eq!(batches(&[&plain, &plain]), "no error");

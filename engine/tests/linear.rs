@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Copies, Setup, message, plus, rotated, times};
+use common::{Setup, Stock, message, plus, rotated, times};
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Complex;
 use engine::eval::{Evaluator, LinearPlan, LinearTerm, groups_of};
@@ -90,9 +90,9 @@ impl Case<'_> {
         let all: Vec<&Plaintext> = plaintexts.iter().collect();
         let whole = self.setup.evaluator.linear(&plan, &sources, &all).unwrap();
         for most in [1, 2, plaintexts.len().max(1)] {
-            let mut copies = Copies::of(&all);
-            let parts = self.setup.evaluator.linear_in_batches(&plan, &sources, most, &mut copies);
-            assert!(copies.most <= most, "{} {most}", copies.most);
+            let mut stock = Stock::of(&all);
+            let parts = self.setup.evaluator.linear_in_batches(&plan, &sources, most, &mut stock);
+            assert!(stock.most <= most, "{} {most}", stock.most);
             // Sums modulo primes are exact, however they are parted.
             for (a, b) in whole.iter().zip(parts.unwrap()) {
                 assert_eq!(

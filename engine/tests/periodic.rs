@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Copies, Setup, identical, literals};
+use common::{Setup, Stock, identical, literals};
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::eval::{LinearPlan, LinearTerm};
 
@@ -88,8 +88,8 @@ fn linear_operations_take_both_forms() {
                     assert!(identical(a, b), "{name}: output {output}");
                 }
                 for most in [1, 7, terms.len()] {
-                    let mut copies = Copies::of(&plaintexts);
-                    let parts = ev.linear_in_batches(&plan, &sources, most, &mut copies).unwrap();
+                    let mut stock = Stock::of(&plaintexts);
+                    let parts = ev.linear_in_batches(&plan, &sources, most, &mut stock).unwrap();
                     assert!(parts.iter().zip(&full).all(|(a, b)| identical(a, b)), "{name} {most}");
                 }
             }

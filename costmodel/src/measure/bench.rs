@@ -82,14 +82,19 @@ struct Linear {
     batch: Option<usize>,
 }
 
-/// Plaintexts that are there already, whatever their number in the plan.
-struct Batches<'a>(&'a [Plaintext]);
+/// Plaintexts that are there already: each is the next one of as many words.
+struct Batches<'a> {
+    operands: &'a Operands,
+    prepared: &'a Prepared,
+}
 
 impl PlaintextSource for Batches<'_> {
     type Error = engine::Error;
 
-    fn provide(&mut self, numbers: &[usize]) -> engine::Result<&[Plaintext]> {
-        Ok(&self.0[..numbers.len().min(self.0.len())])
+    fn provide(&mut self, numbers: &[usize]) -> engine::Result<Vec<&Plaintext>> {
+        let Prepared { words, taken, .. } = self.prepared;
+        let words: Vec<usize> = numbers.iter().filter_map(|&k| words.get(k).copied()).collect();
+        Ok(self.operands.factors(&words, taken))
     }
 }
 
@@ -200,16 +205,17 @@ impl Bench {
     ) -> Result<Prepared> {
         let linear = instruction.plan(&self.params)?;
         let linear = linear.map(|plan| Linear { plan, batch: instruction.batch() });
-        let words = instruction.plaintexts();
         let level = instruction.level();
         let known = taken.entry(level).or_default();
         let own = known.clone();
-        words.iter().for_each(|words| *known.entry(*words).or_insert(0) += 1);
+        for (words, count) in instruction.plaintexts() {
+            *known.entry(words).or_insert(0) += count;
+        }
         Ok(Prepared {
             operation: instruction.primitive().into(),
             level,
             residency: Residency::Cold,
-            words,
+            words: instruction.words.clone(),
             taken: own,
             linear,
             shifts: match &instruction.parts {
@@ -289,7 +295,11 @@ impl Bench {
             Operation::Primitive(primitive) => cts.iter().take(primitive.sources()).collect(),
             Operation::Client(_) | Operation::Unit(_) => Vec::new(),
         };
-        let factors = operands.factors(&prepared.words, &prepared.taken);
+        let batch = prepared.linear.as_ref().and_then(|linear| linear.batch);
+        let factors = match batch {
+            None => operands.factors(&prepared.words, &prepared.taken),
+            Some(_) => Vec::new(),
+        };
         let scale = self.params.scale();
         let mut accumulator = operands.accumulator();
         let start = Instant::now();
@@ -303,10 +313,7 @@ impl Bench {
                         drop(black_box(evaluator.linear(plan, &sources, &factors)?))
                     }
                     Some(Linear { plan, batch: Some(batch) }) => {
-                        let words = prepared.words.first().copied().unwrap_or(0);
-                        let taken = prepared.taken.get(&words).copied().unwrap_or(0);
-                        let all = operands.of_words(words).get(taken..).unwrap_or(&[]);
-                        let mut all = Batches(all);
+                        let mut all = Batches { operands, prepared };
                         drop(black_box(
                             evaluator.linear_in_batches(plan, &sources, *batch, &mut all)?,
                         ))

@@ -1,6 +1,6 @@
 //! Instructions of programs, with everything that their time depends on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::eval::{LinearPlan, LinearTerm};
 use engine::params::Parameters;
@@ -113,16 +113,14 @@ impl Instruction {
         same
     }
 
-    /// Words of a limb of each of its plaintexts; where they are made in batches, of those there are at a time, the longest
-    /// taken for all.
-    pub(super) fn plaintexts(&self) -> Vec<usize> {
-        match self.batch() {
-            None => self.words.clone(),
-            Some(batch) => {
-                let longest = self.words.iter().copied().max().unwrap_or(0);
-                vec![longest; batch.max(1).min(self.words.len())]
-            }
-        }
+    /// By the words of a limb that they keep, how many plaintexts there must be at a time: where they are made in batches, as
+    /// many as a batch may have of them.
+    pub(super) fn plaintexts(&self) -> BTreeMap<usize, usize> {
+        let mut counts = BTreeMap::new();
+        self.words.iter().for_each(|words| *counts.entry(*words).or_insert(0) += 1);
+        let most = self.batch().map_or(usize::MAX, |batch| batch.max(1));
+        counts.values_mut().for_each(|count| *count = most.min(*count));
+        counts
     }
 
     /// Plaintexts that there are at a time, if not all of them.
@@ -150,6 +148,27 @@ impl Instruction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::params::ParametersLiteral;
+
+    #[test]
+    fn batches_need_no_more_plaintexts_of_each_sort_than_they_have() {
+        let mut literal = ParametersLiteral::uniform(11, 40, 40, 2, (1, 46), 1).unwrap();
+        literal.allow_insecure = true;
+        let params = Parameters::new(&literal).unwrap();
+        let term = |k| LinearTerm { dst: 0, src: 0, shift: k, plaintext: Some(k) };
+        let terms: Vec<LinearTerm> = (0..5).map(term).collect();
+        let plan = LinearPlan::new(&params, 1, 1, &terms, true).unwrap();
+        let words = vec![2048, 64, 2048, 64, 2048];
+        let counts = |batch| {
+            let shape = plan.shape().into();
+            let all = Instruction::linear(shape, 2, terms.clone(), words.clone(), batch).unwrap();
+            all.plaintexts().into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(counts(None), [(64, 2), (2048, 3)]);
+        assert_eq!(counts(Some(5)), [(64, 2), (2048, 3)]);
+        assert_eq!(counts(Some(2)), [(64, 2), (2048, 2)]);
+        assert_eq!(counts(Some(0)), [(64, 1), (2048, 1)]);
+    }
 
     #[test]
     fn incomplete_instructions_are_refused() {

@@ -109,8 +109,8 @@ impl Needs {
             let supply = all.levels.entry(level).or_default();
             let sources = instruction.primitive().sources().max(LEAST_SOURCES);
             supply.ciphertexts = supply.ciphertexts.max(sources);
-            for words in instruction.plaintexts() {
-                *counts.entry((level, words)).or_insert(0) += 1;
+            for (words, count) in instruction.plaintexts() {
+                *counts.entry((level, words)).or_insert(0) += count;
             }
             all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
         }

@@ -16,10 +16,12 @@ use crate::load::{self, Watch};
 use crate::point::Timing;
 use crate::probe::thread_pool;
 
-/// How often a program runs in a round so that it counts: after a first run, which leaves the caches as the image before does.
+/// How often a program runs in a round so that it counts: after a run that does not, which leaves the caches as the image
+/// before does.
 const RUNS: usize = 2;
 
-/// A program that takes longer than this, in nanoseconds, reads more than caches hold: its first run counts.
+/// A program that takes longer than this, in nanoseconds, reads more than caches hold: once its memory is there, it runs once a
+/// round, and that counts.
 const LONG_NS: f64 = 1e9;
 
 /// How many times the time that they are given programs may take to be timed once each.
@@ -175,19 +177,31 @@ impl Ready<'_> {
         Ok((sum, watch.stop()))
     }
 
-    /// Adds the runs of a round.
-    fn round(&self, pool: &ThreadPool, cancel: &AtomicBool, found: &mut Found) -> Result<()> {
+    /// Adds the runs of a round. The very first run of a program takes working memory from the system, up to gigabytes: it never
+    /// counts.
+    fn round(
+        &self,
+        first: bool,
+        pool: &ThreadPool,
+        cancel: &AtomicBool,
+        found: &mut Found,
+    ) -> Result<()> {
+        let run = |repeats: &mut usize| load::repeat(repeats, cancel, || self.run(pool, cancel));
         let mut add = |(time, load): (f64, Option<load::Load>)| {
             found.add(vec![time], load.is_some_and(|load| load.is_disturbed()));
         };
-        let first = self.run(pool, cancel)?;
-        if first.0 > LONG_NS {
-            add(first);
-            return Ok(());
-        }
+        let before = self.run(pool, cancel)?;
+        let runs = match before.0 > LONG_NS {
+            false => RUNS,
+            true if first => 1,
+            true => {
+                add(before);
+                0
+            }
+        };
         let mut repeats = MOST_REPEATS;
-        for _ in 0..RUNS {
-            add(load::repeat(&mut repeats, cancel, || self.run(pool, cancel))?);
+        for _ in 0..runs {
+            add(run(&mut repeats)?);
         }
         Ok(())
     }
@@ -224,7 +238,7 @@ impl Part<'_> {
                 if (round > 0 && elapsed >= budget) || elapsed >= overdue {
                     break 'rounds;
                 }
-                program.round(pool, cancel, found)?;
+                program.round(round == 0, pool, cancel, found)?;
                 tell((start.elapsed().as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0));
             }
         }

@@ -1,7 +1,7 @@
 //! Encoded messages.
 
 use std::borrow::Cow;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 
 use crate::Result;
 use crate::buffer::AlignedBuf;
@@ -113,14 +113,11 @@ impl Plaintext {
         }
     }
 
-    /// The words that are kept of a range of the limb at `position`, which begins with a run or lies within one.
-    pub(crate) fn kept(&self, position: usize, range: Range<usize>) -> &[u64] {
+    /// The words that are kept of the limb at `position`: one for each run.
+    pub(crate) fn kept(&self, position: usize) -> &[u64] {
         match &self.poly {
-            PlaintextPoly::Full(poly) => &poly.limb(position)[range],
-            PlaintextPoly::Subring(poly) => {
-                let run = poly.run();
-                &poly.limb(position)[range.start / run..range.end.div_ceil(run)]
-            }
+            PlaintextPoly::Full(poly) => poly.limb(position),
+            PlaintextPoly::Subring(poly) => poly.limb(position),
         }
     }
 }

@@ -24,7 +24,7 @@ pub trait PlaintextSource {
     ///
     /// # Errors
     /// When they cannot be made.
-    fn provide(&mut self, numbers: &[usize]) -> std::result::Result<&[Plaintext], Self::Error>;
+    fn provide(&mut self, numbers: &[usize]) -> std::result::Result<Vec<&Plaintext>, Self::Error>;
 }
 
 /// A part of a plan: some of its summands.
@@ -53,9 +53,9 @@ impl Evaluator {
     ) -> std::result::Result<Vec<Ciphertext>, P::Error> {
         if plan.plaintexts <= most.max(1) {
             let all: Vec<usize> = (0..plan.plaintexts).collect();
-            let batch: Vec<&Plaintext> = match all.is_empty() {
+            let batch = match all.is_empty() {
                 true => Vec::new(),
-                false => plaintexts.provide(&all)?.iter().collect(),
+                false => plaintexts.provide(&all)?,
             };
             return Ok(self.linear(plan, sources, &batch)?);
         }
@@ -64,8 +64,7 @@ impl Evaluator {
         let sum = || RnsPoly::scratch(&self.params, operands.level, operands.extended);
         let mut sums: Vec<RnsPoly> = (0..2 * plan.outputs.len()).map(|_| sum()).collect();
         for (k, batch) in plan.batches(most).iter().enumerate() {
-            let plaintexts: Vec<&Plaintext> =
-                plaintexts.provide(&batch.plaintexts)?.iter().collect();
+            let plaintexts = plaintexts.provide(&batch.plaintexts)?;
             self.check_factors(&batch.plan, &operands, &plaintexts, &mut scales)?;
             let job = Job::new(self, &batch.plan, &operands, &plaintexts)?;
             job.add_to(&mut sums, k > 0);

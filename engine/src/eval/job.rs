@@ -1,5 +1,6 @@
 //! The sums of a linear operation, limb by limb and chunk by chunk.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -29,25 +30,41 @@ pub(super) struct Job<'a> {
     pub(super) plan: &'a LinearPlan,
     pub(super) operands: &'a Operands<'a>,
     plaintexts: &'a [&'a Plaintext],
-    /// Per group of the plan and block of it, the runs of its plaintexts, each once; at least one.
-    runs: Vec<Vec<Vec<usize>>>,
+    /// Per group of the plan, what is summed in one go, block by block; nothing of a plain sum.
+    sums: Vec<Vec<Sum>>,
     /// Per source, its decomposition if the plan rotates it.
     decompositions: Vec<Option<&'a Decomposition<'a>>>,
     /// Per entry of the plan's `rotated`, its key if it is a rotation.
     keys: Vec<Option<&'a GaloisKey>>,
 }
 
-/// Slices of one chunk, as [`PairProducts`] takes them.
-struct Terms<'a> {
-    x0: Vec<&'a [u64]>,
-    x1: Vec<&'a [u64]>,
-    factors: Vec<&'a [u64]>,
+/// The terms of a block whose plaintexts are of one run.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    /// Which of the group's blocks.
+    block: usize,
+    /// Adjacent words that have one factor.
+    run: usize,
+    /// Whether the block's outputs have sums of another run already.
+    adds: bool,
 }
 
 /// Adjacent words of a chunk that have the same word of a plaintext as their factor.
 fn run(plaintext: &Plaintext) -> usize {
     plaintext.run().min(CHUNK_WORDS)
 }
+
+/// A sum in a limb.
+struct LimbSum<'l> {
+    sum: Sum,
+    /// The rotated source of each term.
+    rotated: Vec<usize>,
+    /// For each term in turn, the words that the limb of each output's plaintext keeps; nothing where there is none.
+    factors: Vec<&'l [u64]>,
+}
+
+/// Sums that one task looks up.
+const SUMS_PER_TASK: usize = 4;
 
 /// Both components of a rotated source of a group in the rows of a chunk.
 fn pair<'r>(rows: &'r Rows, group: &Group, rotated: usize) -> (&'r [u64], &'r [u64]) {
@@ -65,20 +82,24 @@ impl<'a> Job<'a> {
     ) -> Result<Self> {
         let runs = |block: &Block| {
             let used = block.terms.iter().flat_map(|term| term.plaintexts).flatten();
-            let mut runs: Vec<usize> = used.map(|p| run(plaintexts[p])).collect();
-            runs.sort_unstable();
-            runs.dedup();
+            let runs: BTreeSet<usize> = used.map(|p| run(plaintexts[p])).collect();
             // Sums of nothing have to be written too.
-            if runs.is_empty() { vec![1] } else { runs }
+            if runs.is_empty() { BTreeSet::from([1]) } else { runs }
         };
-        let group_runs = |group: &Group| group.blocks.iter().map(runs).collect();
+        let sums = |group: &Group| -> Vec<Sum> {
+            let blocks = group.blocks.iter().enumerate();
+            let sum = |block, (i, run)| Sum { block, run, adds: i > 0 };
+            blocks
+                .flat_map(|(k, block)| runs(block).into_iter().enumerate().map(move |r| sum(k, r)))
+                .collect()
+        };
         let own = operands.decompositions.iter().enumerate();
         Ok(Self {
             evaluator,
             plan,
             operands,
             plaintexts,
-            runs: plan.groups.iter().map(group_runs).collect(),
+            sums: plan.groups.iter().map(sums).collect(),
             decompositions: own.map(|(i, d)| d.as_ref().filter(|_| plan.rotates(i))).collect(),
             keys: evaluator.galois_keys(plan, operands.level)?,
         })
@@ -109,6 +130,7 @@ impl Job<'_> {
         // Transposed again: for each task's range of words, that range of every output component.
         let words = CHUNK_WORDS * CHUNKS_PER_TASK;
         let tasks = n.div_ceil(words);
+        let sums = self.limb_sums(&limb);
         let mut by_task: Vec<Vec<&mut [u64]>> =
             (0..tasks).map(|_| Vec::with_capacity(outputs.len())).collect();
         for output in outputs {
@@ -131,13 +153,13 @@ impl Job<'_> {
                     continue;
                 }
                 let mut outputs: Vec<_> = outputs.map(Some).collect();
-                for group in 0..self.plan.groups.len() {
+                for (group, sums) in sums.iter().enumerate() {
                     let rotated = self.plan.groups[group].rotated.clone();
                     let mut buffered = rows.rows_mut();
                     let pairs =
                         std::iter::from_fn(move || Some([buffered.next()?, buffered.next()?]));
                     self.rotations(&limb, chunk, rotated, &by_source, &mut masks, pairs);
-                    self.sums(&limb, chunk, group, &rows, &mut outputs);
+                    self.sums(&limb, chunk, group, sums, &rows, &mut outputs);
                 }
             }
         });
@@ -204,11 +226,11 @@ impl Job<'_> {
         limb: &SwitchLimb<'_>,
         chunk: usize,
         group: usize,
+        sums: &[LimbSum<'_>],
         rows: &Rows,
         outputs: &mut [Option<[&mut [u64]; 2]>],
     ) {
-        let (runs, first) = (&self.runs[group], group == 0);
-        let group = &self.plan.groups[group];
+        let (first, group) = (group == 0, &self.plan.groups[group]);
         if self.plan.plaintexts == 0 {
             for (summands, out) in group.outputs.iter().zip(outputs.iter_mut().flatten()) {
                 self.plain_sum(limb, group, summands, rows, first, out);
@@ -220,15 +242,17 @@ impl Job<'_> {
             // Not every group has terms for every destination.
             outputs.iter_mut().flatten().flatten().for_each(|words| words.fill(0));
         }
-        for (block, runs) in group.blocks.iter().zip(runs) {
+        let chunks = self.evaluator.params.n() / CHUNK_WORDS;
+        for each in sums {
+            let block = &group.blocks[each.sum.block];
+            let (x0, x1): (Vec<&[u64]>, Vec<&[u64]>) =
+                each.rotated.iter().map(|&r| pair(rows, group, r)).unzip();
+            let factors = &each.chunk(chunk, chunks);
             let taken = block.outputs.iter().map(|&output| outputs[output].take());
             let mut outs: Vec<_> = taken.flatten().collect();
-            for (i, &run) in runs.iter().enumerate() {
-                let Terms { x0, x1, factors } = self.terms(limb, chunk, group, block, run, rows);
-                let (x0, x1, factors) = (&x0, &x1, &factors);
-                let products = PairProducts { x0, x1, factors, run, add: adds || i > 0 };
-                (kernels().dot_pairs)(&mut outs, &products, limb.modulus);
-            }
+            let (run, add) = (each.sum.run, adds || each.sum.adds);
+            let products = PairProducts { x0: &x0, x1: &x1, factors, run, add };
+            (kernels().dot_pairs)(&mut outs, &products, limb.modulus);
             for (&output, out) in block.outputs.iter().zip(outs) {
                 outputs[output] = Some(out);
             }
@@ -265,37 +289,44 @@ impl Job<'_> {
         }
     }
 
-    /// The terms of a block with plaintexts of which one word is kept for so many adjacent ones, for one chunk.
-    fn terms<'b>(
-        &'b self,
-        limb: &SwitchLimb<'_>,
-        chunk: usize,
-        group: &Group,
-        block: &Block,
-        run: usize,
-        rows: &'b Rows,
-    ) -> Terms<'b> {
-        let (outputs, count) = (block.outputs.len(), block.terms.len());
-        let zeros = &ZEROS[..CHUNK_WORDS / run];
-        let mut terms = Terms {
-            x0: Vec::with_capacity(count),
-            x1: Vec::with_capacity(count),
-            factors: Vec::with_capacity(outputs * count),
+    /// What a limb sums, by group of the plan: plaintexts are looked up once, as they may be many and anywhere in memory.
+    fn limb_sums(&self, limb: &SwitchLimb<'_>) -> Vec<Vec<LimbSum<'_>>> {
+        let groups = self.sums.iter().zip(&self.plan.groups);
+        let of_group = |(sums, group): (&Vec<Sum>, &Group)| {
+            let sums = sums.par_iter().with_min_len(SUMS_PER_TASK);
+            sums.map(|&sum| self.limb_sum(limb, &group.blocks[sum.block], sum)).collect()
         };
+        groups.map(of_group).collect()
+    }
+
+    /// A sum of a block in a limb.
+    fn limb_sum(&self, limb: &SwitchLimb<'_>, block: &Block, sum: Sum) -> LimbSum<'_> {
+        let (outputs, count) = (block.outputs.len(), block.terms.len());
+        let mut rotated = Vec::with_capacity(count);
+        let mut factors = Vec::with_capacity(outputs * count);
         for term in block.terms.iter().filter(|term| !self.vanishes(term.rotated, limb)) {
-            let plaintexts = term.plaintexts.map(|p| {
-                p.map(|p| self.plaintexts[p]).filter(|plaintext| self::run(plaintext) == run)
+            let plaintexts = term.plaintexts.map(|number| {
+                number.map(|p| self.plaintexts[p]).filter(|plaintext| run(plaintext) == sum.run)
             });
-            if plaintexts.iter().all(Option::is_none) {
-                continue;
+            if plaintexts.iter().any(Option::is_some) {
+                rotated.push(term.rotated);
+                let own = plaintexts[..outputs].iter();
+                factors.extend(own.map(|p| p.map_or(&[][..], |p| p.kept(limb.position))));
             }
-            let (x0, x1) = pair(rows, group, term.rotated);
-            terms.x0.push(x0);
-            terms.x1.push(x1);
-            terms.factors.extend(plaintexts[..outputs].iter().map(|plaintext| {
-                plaintext.map_or(zeros, |plaintext| plaintext.kept(limb.position, words_of(chunk)))
-            }));
         }
-        terms
+        LimbSum { sum, rotated, factors }
+    }
+}
+
+impl<'l> LimbSum<'l> {
+    /// The factors of a chunk, of so many in a limb.
+    fn chunk(&self, chunk: usize, chunks: usize) -> Vec<&'l [u64]> {
+        let zeros = &ZEROS[..CHUNK_WORDS / self.sum.run];
+        let part = |kept: &&'l [u64]| match kept.len() {
+            0 => zeros,
+            // A word may serve several chunks.
+            len => &kept[chunk * len / chunks..][..(len / chunks).max(1)],
+        };
+        self.factors.iter().map(part).collect()
     }
 }

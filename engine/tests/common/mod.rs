@@ -215,26 +215,24 @@ pub fn identical(a: &Ciphertext, b: &Ciphertext) -> bool {
     a.c0.words() == b.c0.words() && a.c1.words() == b.c1.words() && a.scale == b.scale
 }
 
-/// Gives copies of plaintexts that are there, those it has, and remembers the most that it was asked for at once.
-pub struct Copies<'a> {
+/// Gives plaintexts that are there, those it has, and remembers the most that it was asked for at once.
+pub struct Stock<'a> {
     pub all: &'a [&'a Plaintext],
-    pub given: Vec<Plaintext>,
     pub most: usize,
 }
 
-impl<'a> Copies<'a> {
+impl<'a> Stock<'a> {
     pub fn of(all: &'a [&'a Plaintext]) -> Self {
-        Self { all, given: Vec::new(), most: 0 }
+        Self { all, most: 0 }
     }
 }
 
-impl PlaintextSource for Copies<'_> {
+impl PlaintextSource for Stock<'_> {
     type Error = engine::Error;
 
-    fn provide(&mut self, numbers: &[usize]) -> engine::Result<&[Plaintext]> {
+    fn provide(&mut self, numbers: &[usize]) -> engine::Result<Vec<&Plaintext>> {
         assert!(!numbers.is_empty());
         self.most = self.most.max(numbers.len());
-        self.given = numbers.iter().filter_map(|&p| Some((*self.all.get(p)?).clone())).collect();
-        Ok(&self.given)
+        Ok(numbers.iter().filter_map(|&p| self.all.get(p).copied()).collect())
     }
 }

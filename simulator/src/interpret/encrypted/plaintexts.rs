@@ -90,7 +90,7 @@ pub(super) struct Batches<'a> {
 impl PlaintextSource for Batches<'_> {
     type Error = Error;
 
-    fn provide(&mut self, numbers: &[usize]) -> Result<&[Plaintext]> {
+    fn provide(&mut self, numbers: &[usize]) -> Result<Vec<&Plaintext>> {
         let start = Instant::now();
         let encoder = &self.own.encoder;
         let specs: Vec<_> = numbers.iter().map(|&k| &self.own.specs[self.ids[k]]).collect();
@@ -109,7 +109,7 @@ impl PlaintextSource for Batches<'_> {
         let fresh = fresh.par_iter().map(|spec| encode(encoder, spec));
         buffers.extend(fresh.collect::<Result<Vec<_>>>()?);
         *time += start.elapsed();
-        Ok(buffers)
+        Ok(buffers.iter().collect())
     }
 }
 
