@@ -28,7 +28,8 @@ pub enum Error {
         reason: String,
     },
     /// A profile of another format version.
-    #[error("{}: profile version {found}, this program reads version {expected}: calibrate again", path.display())]
+    #[error("{}: profile version {found}, this program reads version {expected}: calibrate again{}", path.display(),
+        if *refits { ", or fit its measurements again (`spencnn calibrate --refit`)" } else { "" })]
     Version {
         /// The file.
         path: PathBuf,
@@ -36,6 +37,8 @@ pub enum Error {
         found: u32,
         /// Version expected.
         expected: u32,
+        /// Whether its measurements can be fitted again.
+        refits: bool,
     },
     /// A profile or fit whose parts contradict each other.
     #[error("profile: {0}")]

@@ -9,6 +9,7 @@ mod points;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,7 +27,10 @@ use crate::point::Point;
 use crate::probe::Probe;
 
 /// Version of the format; it changes when the meaning of a field or of the work counts does.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+
+/// The oldest version whose points mean what those of this one do: they can be fitted again.
+const OLDEST_POINTS: u32 = 2;
 
 /// Largest load average.
 const MAX_LOAD: f64 = 1e9;
@@ -38,8 +42,11 @@ pub struct Profile {
     pub version: u32,
     /// When the calibration ended, RFC 3339, UTC.
     pub date: String,
-    /// Revision of the program, as the caller knows it.
+    /// Revision of the program that measured, as the caller knows it.
     pub revision: String,
+    /// Revision that fitted unit costs to the measurements again, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refitted_by: Option<String>,
     /// Name of the measurement plan.
     pub plan: String,
     /// Load average of the minute before the calibration began; 0 on a quiet machine.
@@ -68,6 +75,7 @@ impl Profile {
             version: VERSION,
             date: rfc3339(SystemTime::now()),
             revision: revision.into(),
+            refitted_by: None,
             plan: measurements.plan.clone(),
             load_average: measurements.load_average,
             duration_seconds: measurements.duration.as_secs_f64(),
@@ -85,6 +93,23 @@ impl Profile {
     /// contradicts itself, and for numbers that no measurement gives: infinite ones and those that are none, times above a
     /// day, unit costs above a second, counts above 2^24, more than 2^16 threads, and parameters beyond the engine's limits.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::read(path, VERSION..=VERSION)
+    }
+
+    /// Reads a profile of this version or of an earlier one, and fits unit costs to its points as this program counts their
+    /// work. Nothing is measured. [`Self::save`] takes the points.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`], [`Self::load_points`] and [`fit::fit`].
+    pub fn refit(path: &Path, revision: &str) -> Result<(Self, Vec<Point>)> {
+        let old = Self::read(path, OLDEST_POINTS..=VERSION)?;
+        let points = old.load_points(path)?;
+        let fits = fit::fit(&points, &old.machine.caches)?;
+        Ok((Self { version: VERSION, refitted_by: Some(revision.into()), fits, ..old }, points))
+    }
+
+    /// Reads a profile of one of some versions.
+    fn read(path: &Path, versions: RangeInclusive<u32>) -> Result<Self> {
         let format = |reason: String| Error::Format { path: path.into(), reason };
         let mut text = String::new();
         fs::File::open(path)
@@ -95,11 +120,12 @@ impl Profile {
         }
         // The version comes first: another version's fields may differ.
         let header: Header = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
-        if header.version != VERSION {
+        if !versions.contains(&header.version) {
             return Err(Error::Version {
                 path: path.into(),
                 found: header.version,
-                expected: VERSION,
+                expected: *versions.end(),
+                refits: header.version >= OLDEST_POINTS && header.version < VERSION,
             });
         }
         let profile: Self = toml::from_str(&text).map_err(|e| format(e.to_string()))?;

@@ -266,6 +266,35 @@ fn a_profile_names_a_file_of_its_own_folder() {
     }
 }
 
+/// An earlier version counted other work: what it measured is fitted again.
+#[test]
+fn measurements_of_an_earlier_version_are_fitted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.toml");
+    let mut shipped = Profile::load(Path::new(SHIPPED)).unwrap();
+    let points = shipped.load_points(Path::new(SHIPPED)).unwrap();
+    shipped.fits[0].unit_costs.values_mut().for_each(|cost| *cost *= 2.0);
+    shipped.save(&path, &points).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let found = format!("version = {}", costmodel::profile::VERSION);
+    fs::write(&path, text.replacen(&found, "version = 2", 1)).unwrap();
+    let message = Profile::load(&path).unwrap_err().to_string();
+    assert!(message.contains("version 2") && message.contains("calibrate --refit"), "{message}");
+
+    let (mut again, kept) = Profile::refit(&path, "this").unwrap();
+    assert_eq!(kept, points);
+    assert_eq!(again.fits, fit(&points, &shipped.machine.caches).unwrap());
+    assert_eq!((&again.revision, again.refitted_by.as_deref()), (&shipped.revision, Some("this")));
+    again.save(&path, &points).unwrap();
+    assert_eq!(Profile::load(&path).unwrap(), again);
+
+    for version in ["version = 1", "version = 999"] {
+        fs::write(&path, text.replacen(&found, version, 1)).unwrap();
+        let message = Profile::refit(&path, "this").unwrap_err().to_string();
+        assert!(message.contains("calibrate again") && !message.contains("--refit"), "{message}");
+    }
+}
+
 /// Once all was in one file.
 #[test]
 fn a_profile_of_one_file_is_to_be_made_again() {

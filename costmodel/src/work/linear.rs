@@ -140,30 +140,33 @@ impl Counter {
         // Decomposition has read the second components of what is rotated, as a whole; the rest is read by chunks.
         self.pieces((shape.decomposed as f64 + 2.0 * unrotated) * self.limbs);
 
-        // Sums.
+        // Sums, of what is buffered of a group.
+        let buffer = 2.0 * (rotated / groups).ceil() * CHUNK * WORD;
         if shape.plaintexts > 0 {
             totals.push((shape.products(n), 2.0 * products * n));
             totals.push((Feature::Reductions, 2.0 * detail.sums * limbs * n));
             if groups > 1.0 {
-                // Cleared at first, as every group adds to them.
+                // Cleared at first, as every group adds to them: reads and writes.
                 let words = 2.0 * shape.outputs as f64 * limbs * n;
                 totals.push((Feature::ElementwiseWords, words));
+                let added = 4.0 * detail.sums * limbs * self.limb_bytes();
+                let sums = 2.0 * shape.outputs as f64 * CHUNK * WORD;
+                totals.push((Feature::CachedBytes, added * self.beyond_nearest(buffer + sums)));
             }
             // A plaintext of fewer words is read over and over, by then from the nearest cache.
             let share = shape.plaintext_share(n);
             let limb_bytes = share * self.limb_bytes();
             totals.push((Feature::PlaintextBytes, plaintexts * limb_bytes));
             let again = (products - plaintexts).max(0.0) * limb_bytes;
-            let buffer = shape.plaintexts as f64 * share * CHUNK * WORD;
-            totals.push((Feature::CachedBytes, again * self.overflow(buffer)));
+            let kept = shape.plaintexts as f64 * share * CHUNK * WORD;
+            totals.push((Feature::CachedBytes, again * self.overflow(kept)));
         } else {
             totals.push((Feature::ElementwiseWords, 2.0 * products * n));
         }
-        let buffer = 2.0 * (rotated / groups).ceil() * CHUNK * WORD;
         // Destinations that are summed together are taken to use the same sources.
         let together = if shape.plaintexts > 0 { shape.outputs.clamp(1, MAX_TOGETHER) } else { 1 };
         let buffer_reads = 2.0 * products / together as f64 * self.limb_bytes();
-        totals.push((Feature::CachedBytes, buffer_reads * self.overflow(buffer)));
+        totals.push((Feature::CachedBytes, buffer_reads * self.beyond_nearest(buffer)));
         self.parallel(tasks, &totals);
     }
 }

@@ -10,7 +10,7 @@ use costmodel::point::Point;
 use costmodel::{Error as CostError, Machine, Profile};
 use serde::Serialize;
 
-use super::export::ExportArgs;
+use super::export::{Export, ExportArgs};
 use crate::machine::profiles;
 use crate::machine::provenance::REVISION;
 use crate::process::exit::Failure;
@@ -29,6 +29,8 @@ Examples:
   spencnn calibrate --quick                       one to two minutes, enough for the demonstration
   spencnn calibrate --full --threads 1,2,4        about fifteen minutes; goes on where it was interrupted
   spencnn calibrate --quick --out profiles/my-machine.toml
+  spencnn calibrate --refit profiles/my-machine.toml
+                                                  fit kept measurements again, after an update of spencnn
   spencnn calibrate --profile --export heir-orbit latencies.json --log-n 15 --levels 12
                                                   measure nothing; what HEIR reads, from this machine's profile")]
 pub struct CalibrateArgs {
@@ -38,6 +40,10 @@ pub struct CalibrateArgs {
     /// More ring degrees and levels, about fifteen minutes; resumable
     #[arg(long)]
     full: bool,
+    /// Measure nothing: fit the unit costs again to the measurements of a profile, as this version counts their work
+    /// [default: this machine's profile]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["quick", "full", "threads", "profile"])]
+    refit: Option<Option<PathBuf>>,
     /// Where to write the profile [default: this machine's place below $SPENCNN_HOME or ~/.spencnn]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -81,10 +87,14 @@ impl CalibrateArgs {
         if let (Some(export), Some(named)) = (&export, &self.export.profile) {
             return export.write(&profiles::needed(&machine, named.as_deref())?.profile);
         }
-        let path = match &self.out {
-            Some(path) => path.clone(),
-            None => profiles::default_path(&machine)?,
-        };
+        let own = || profiles::default_path(&machine);
+        if let Some(named) = &self.refit {
+            let from = named.clone().map_or_else(own, Ok)?;
+            let (profile, points) = Profile::refit(&from, REVISION)?;
+            let path = self.out.clone().unwrap_or(from);
+            return self.finish(profile, &points, &path, None, export);
+        }
+        let path = self.out.clone().map_or_else(own, Ok)?;
         let plan = if self.full { Plan::full() } else { Plan::quick() };
         let threads = if self.threads.is_empty() {
             default_threads(&machine)
@@ -93,11 +103,23 @@ impl CalibrateArgs {
         };
         // Only a long calibration is worth resuming; a short one had better be measured in one go.
         let journal = self.full.then(|| path.with_extension("journal.jsonl"));
-        let (mut profile, points) = calibrate(&plan, &threads, &path, journal.as_deref())?;
+        let (profile, points) = calibrate(&plan, &threads, &path, journal.as_deref())?;
+        self.finish(profile, &points, &path, journal, export)
+    }
+
+    /// Prints a summary of a profile, and writes it with its points and what is to be exported of it.
+    fn finish(
+        &self,
+        mut profile: Profile,
+        points: &[Point],
+        path: &Path,
+        journal: Option<PathBuf>,
+        export: Option<Export>,
+    ) -> Result<()> {
         let summary = Summary::new(&profile, points.len(), &path.display().to_string());
         let text = if self.json { output::json(&summary)? } else { summary.text() };
         let printed = output::results(&text);
-        profile.save(&path, &points)?;
+        profile.save(path, points)?;
         if let Some(journal) = journal {
             // The profile holds everything now; a journal left behind would be resumed by mistake.
             let _ = std::fs::remove_file(journal);
