@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::Tiny;
 use experiments::design::baseline_hear::{NAME, Room, baseline};
-use experiments::design::candidate::{Paper, lower_candidate};
+use experiments::design::candidate::{Estimate, lower_candidate};
 use experiments::inputs::networks::{Source, embedded};
 use experiments::machine::profiles::{Calibration, Cost};
 use simulator::chain::Chain;
@@ -52,10 +52,11 @@ fn image(model: &Model) -> Vec<f64> {
 
 /// The program of A gives the network's results on plain numbers.
 #[track_caller]
-fn check_clear(paper: &Paper, model: &Model) {
+fn check_clear(estimate: &Estimate, model: &Model) {
     let image = image(model);
-    let lowered = lower_candidate(&paper.candidate, &Chain::from(&paper.params), true).unwrap();
-    assert_eq!(lowered.program.instructions, paper.lowered.program.instructions);
+    let lowered =
+        lower_candidate(&estimate.candidate, &Chain::from(&estimate.params), true).unwrap();
+    assert_eq!(lowered.program.instructions, estimate.lowered.program.instructions);
     let slots = lowered.encode(&image).unwrap();
     let results = lowered.decode(&run_clear(&lowered.program, &slots).unwrap()).unwrap();
     let bits = Precision::of(&results, &model.forward(&image).unwrap()).relative_bits;
@@ -65,14 +66,16 @@ fn check_clear(paper: &Paper, model: &Model) {
 
 /// The same encrypted, and how precise that is.
 #[track_caller]
-fn check_encrypted(paper: &Paper, model: &Model) {
+fn check_encrypted(estimate: &Estimate, model: &Model) {
     let image = image(model);
-    let lowered = lower_candidate(&paper.candidate, &Chain::from(&paper.params), true).unwrap();
-    let client = Client::new(&paper.params);
+    let lowered =
+        lower_candidate(&estimate.candidate, &Chain::from(&estimate.params), true).unwrap();
+    let client = Client::new(&estimate.params);
     let keys = Arc::new(client.evaluation_keys(&lowered.program).unwrap());
     let inputs = client.encrypt(&lowered.program, &lowered.encode(&image).unwrap()).unwrap();
     let session =
-        Session::prepare(&paper.params, keys, lowered.program.clone(), paper.plaintexts).unwrap();
+        Session::prepare(&estimate.params, keys, lowered.program.clone(), estimate.plaintexts)
+            .unwrap();
     let execution = session.run(inputs).unwrap();
     execution.check(&lowered.program).unwrap();
     let results = lowered.decode(&client.decrypt(&execution.outputs).unwrap()).unwrap();
@@ -125,11 +128,11 @@ fn networks_of_every_kind_have_one() {
         &[FC],
     ] {
         let model = Arc::new(Model::random(network(layers), 5));
-        let paper = baseline(&model, "v", None, &cost, room(PLENTY)).unwrap();
-        assert_eq!(paper.candidate.name, NAME);
-        assert_eq!(paper.not_taken, []);
-        check_clear(&paper, &model);
-        check_encrypted(&paper, &model);
+        let estimate = baseline(&model, "v", None, &cost, room(PLENTY)).unwrap();
+        assert_eq!(estimate.candidate.name, NAME);
+        assert_eq!(estimate.not_taken, []);
+        check_clear(&estimate, &model);
+        check_encrypted(&estimate, &model);
     }
 }
 
@@ -139,10 +142,10 @@ fn residual_blocks_of_both_kinds_have_one() {
     for shortcut in [OPTION_A, BY_CONV] {
         let layers = [CONV, ACT, STRIDED, ACT_B, BACK, shortcut, ADD, FC];
         let model = Arc::new(Model::random(network(&layers), 5));
-        let paper = baseline(&model, "v", None, &cost, room(PLENTY)).unwrap();
-        check_clear(&paper, &model);
-        check_encrypted(&paper, &model);
-        assert_eq!(paper.candidate.name, NAME);
+        let estimate = baseline(&model, "v", None, &cost, room(PLENTY)).unwrap();
+        check_clear(&estimate, &model);
+        check_encrypted(&estimate, &model);
+        assert_eq!(estimate.candidate.name, NAME);
     }
 }
 
@@ -161,9 +164,9 @@ fn embedded_networks_have_one() {
             }
             _ => known(name),
         };
-        let paper = baseline(&model, "dense", None, &cost, room(PLENTY)).unwrap();
-        assert_eq!(paper.candidate.name, NAME);
-        check_clear(&paper, &model);
+        let estimate = baseline(&model, "dense", None, &cost, room(PLENTY)).unwrap();
+        assert_eq!(estimate.candidate.name, NAME);
+        check_clear(&estimate, &model);
     }
 }
 
@@ -174,34 +177,34 @@ fn the_first_form_that_fits_is_taken() {
     let layers = [CONV, ACT, STRIDED, ACT_B, POOL, FC];
     let model = Arc::new(Model::random(network(&layers), 5));
     let in_room = |bytes| baseline(&model, "v", None, &cost, room(bytes));
-    let mut papers = vec![in_room(PLENTY).unwrap()];
+    let mut estimates = vec![in_room(PLENTY).unwrap()];
     // A byte less than each takes at the least, until nothing fits.
     let error = loop {
-        let last = papers.last().unwrap();
+        let last = estimates.last().unwrap();
         let on_demand = last.memory_with(PlaintextForm::ON_DEMAND).total_bytes;
         match in_room(on_demand.min(last.memory.total_bytes) - 1) {
-            Ok(paper) => papers.push(paper),
+            Ok(estimate) => estimates.push(estimate),
             Err(error) => break error.to_string(),
         }
     };
-    let own = &papers[0].candidate.configuration;
+    let own = &estimates[0].candidate.configuration;
     assert_eq!((own.activations, own.parameters.special), (ActivationMethod::Quadratic, 1));
     let mut before = own;
-    for paper in &papers[1..] {
-        let now = &paper.candidate.configuration;
+    for estimate in &estimates[1..] {
+        let now = &estimate.candidate.configuration;
         let order = |c: &Configuration| {
             (c.activations != ActivationMethod::Quadratic, c.parameters.special)
         };
-        assert!(order(now) >= order(before), "{}", paper.candidate.name);
+        assert!(order(now) >= order(before), "{}", estimate.candidate.name);
         before = now;
         let special = now.parameters.special;
-        assert_eq!(paper.candidate.name.contains(&format!(", {special} special")), special > 1);
+        assert_eq!(estimate.candidate.name.contains(&format!(", {special} special")), special > 1);
         let squares = now.activations == ActivationMethod::Square;
-        assert_eq!(paper.candidate.name.contains("completed squares"), squares);
+        assert_eq!(estimate.candidate.name.contains("completed squares"), squares);
         let levels = if squares { 5 } else { 7 };
         assert_eq!(now.parameters.levels, levels);
         // HEAR's own comes first among those not taken, then fewer digits.
-        let names: Vec<&str> = paper.not_taken.iter().map(|l| &l.name[..]).collect();
+        let names: Vec<&str> = estimate.not_taken.iter().map(|l| &l.name[..]).collect();
         let fewer = format!("{NAME}, 2 to 8 special primes");
         let wanted = match (special, squares) {
             (1, _) => vec![],
@@ -209,15 +212,15 @@ fn the_first_form_that_fits_is_taken() {
             (_, true) => vec![NAME, &fewer],
         };
         assert_eq!(names, wanted);
-        for left in &paper.not_taken {
+        for left in &estimate.not_taken {
             assert!(left.reason.contains("predicted to need"), "{}", left.reason);
             assert!(left.reason.contains("over the limit of"), "{}", left.reason);
         }
     }
-    assert!(papers.iter().any(|p| p.candidate.configuration.parameters.special > 1));
+    assert!(estimates.iter().any(|p| p.candidate.configuration.parameters.special > 1));
     assert_eq!(before.activations, ActivationMethod::Square);
-    check_encrypted(papers.last().unwrap(), &model);
-    check_clear(papers.last().unwrap(), &model);
+    check_encrypted(estimates.last().unwrap(), &model);
+    check_clear(estimates.last().unwrap(), &model);
     assert!(error.contains("completed squares: predicted to need"), "{error}");
 }
 
@@ -232,9 +235,9 @@ fn forms_of_plaintexts_are_kept_to() {
     assert_eq!(plenty.plaintexts, PlaintextForm::Stored);
     let bytes = plenty.memory_with(PlaintextForm::ON_DEMAND).total_bytes;
     let found = |plaintexts| {
-        let paper = baseline(&model, "v", None, &cost, Room { bytes, plaintexts }).unwrap();
-        assert!(paper.memory.total_bytes <= bytes);
-        (paper.candidate.name, paper.plaintexts)
+        let estimate = baseline(&model, "v", None, &cost, Room { bytes, plaintexts }).unwrap();
+        assert!(estimate.memory.total_bytes <= bytes);
+        (estimate.candidate.name, estimate.plaintexts)
     };
     assert_eq!(found(either), (NAME.into(), PlaintextForm::ON_DEMAND));
     let (name, form) = found(stored);
@@ -266,23 +269,23 @@ fn networks_too_deep_for_any_form_are_refused() {
 fn shares_of_the_time_are_told() {
     let cost = cost();
     let model = Arc::new(Model::random(network(&[CONV, ACT, STRIDED, ACT_B, POOL, FC]), 5));
-    let paper = baseline(&model, "v", None, &cost, room(PLENTY)).unwrap();
-    let shares = paper.shares.unwrap();
+    let estimate = baseline(&model, "v", None, &cost, room(PLENTY)).unwrap();
+    let shares = estimate.shares.unwrap();
     let price = |special: usize| {
-        let own = paper.candidate.configuration.parameters;
+        let own = estimate.candidate.configuration.parameters;
         let chain = ParameterChoice { special, alpha: special, ..own }.ideal_chain();
         let chain = chain.unwrap();
-        let primitives = paper.lowered.program.primitives();
+        let primitives = estimate.lowered.program.primitives();
         let ms = |(_, p, level)| cost.raw.predict(&p, &chain.setting(level, 1)).median_ms;
         primitives.map(ms).sum::<f64>()
     };
-    let own = paper.candidate.configuration.parameters;
+    let own = estimate.candidate.configuration.parameters;
     let secure = |s: usize| {
         let other = ParameterChoice { special: s, alpha: s, ..own };
         other.secure()
     };
     let best = (1..=8).filter(|s| secure(*s)).map(price).fold(f64::INFINITY, f64::min);
-    let whole = paper.latency.median_ms;
+    let whole = estimate.latency.median_ms;
     assert!((price(1) - whole).abs() < 1e-9 * whole);
     assert!((shares.digit_choice_ms - (whole - best)).abs() < 1e-9 * whole);
     assert!(secure(2), "there is a choice");

@@ -11,7 +11,7 @@ use costmodel::Machine;
 use costmodel::point::Timing;
 use costmodel::timings::{Origin, Timings};
 use experiments::design::candidate;
-use experiments::design::candidate::Paper;
+use experiments::design::candidate::Estimate;
 use experiments::design::choose;
 use experiments::design::refine::{Choice, Refiner};
 use experiments::design::wish::Refine;
@@ -183,9 +183,9 @@ impl Searched {
         refiner.rank(&self.source, &self.within, &self.wish, refine, &self.cost).unwrap()
     }
 
-    fn paper(&self, choice: &Choice) -> Paper {
+    fn estimate(&self, choice: &Choice) -> Estimate {
         let configuration = choice.evaluated.configuration.clone();
-        candidate::paper(&self.source, configuration, "it", false, &self.cost).unwrap()
+        candidate::estimate(&self.source, configuration, "it", false, &self.cost).unwrap()
     }
 }
 
@@ -211,9 +211,9 @@ fn times_that_are_written_down_decide() {
     let mut file = timings(&path);
     let expected = [4.0, 3.0, 2.0, 1.0];
     for (choice, ms) in unknown.iter().zip(expected) {
-        let paper = searched.paper(choice);
-        let sequence = paper.sequence().unwrap();
-        file.add(&sequence, &paper.params, 1, timing(1e6 * ms)).unwrap();
+        let estimate = searched.estimate(choice);
+        let sequence = estimate.sequence().unwrap();
+        file.add(&sequence, &estimate.params, 1, timing(1e6 * ms)).unwrap();
     }
     let ranked = searched.rank(timings(&path), 4);
     let reversed: Vec<usize> = places(&unknown).into_iter().rev().collect();

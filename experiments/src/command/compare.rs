@@ -78,17 +78,17 @@ impl CompareArgs {
             note(format_args!("{} is not run: it {}", left.name, left.reason));
         }
         let dense = source.baseline();
-        let mut papers = Vec::new();
+        let mut estimates = Vec::new();
         for variant in variants.iter().filter(|v| *v != dense) {
-            let mut paper = choose::fastest(&source, &wish.only(variant), &cost)?;
-            paper.candidate.name.clone_from(variant);
-            papers.push(paper);
+            let mut estimate = choose::fastest(&source, &wish.only(variant), &cost)?;
+            estimate.candidate.name.clone_from(variant);
+            estimates.push(estimate);
         }
-        if papers.is_empty() {
+        if estimates.is_empty() {
             bail!("network {} has no variant to compare with {dense}", source.network.name);
         }
         if self.search.variant.is_empty() {
-            papers.sort_by(|a, b| a.latency.median_ms.total_cmp(&b.latency.median_ms));
+            estimates.sort_by(|a, b| a.latency.median_ms.total_cmp(&b.latency.median_ms));
         }
         let job = Job {
             source: &source,
@@ -100,6 +100,6 @@ impl CompareArgs {
             batch: None,
             seed: self.seed,
         };
-        job.run(papers, &output)
+        job.run(estimates, &output)
     }
 }

@@ -11,8 +11,8 @@ use simulator::config::Configuration;
 use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
 use crate::design::baseline_hear::Room;
 use crate::design::candidate;
+use crate::design::candidate::Estimate;
 use crate::design::candidate::LeftOut;
-use crate::design::candidate::Paper;
 use crate::design::choose::{self, Prices};
 use crate::design::plan::PlanFolder;
 use crate::design::refine::Refiner;
@@ -143,7 +143,7 @@ impl RunArgs {
             (given, _) => given,
         };
         let chosen = match configuration {
-            Some(configuration) => candidate::paper(
+            Some(configuration) => candidate::estimate(
                 &source,
                 configuration,
                 "configuration",
@@ -245,27 +245,27 @@ impl Output<'_> {
 
 impl Job<'_> {
     /// Runs configurations, the one in question first, and the baselines that fit beside them, and reports.
-    pub fn run(self, mut papers: Vec<Paper>, output: &Output<'_>) -> Result<()> {
+    pub fn run(self, mut estimates: Vec<Estimate>, output: &Output<'_>) -> Result<()> {
         let limit = self.resources.memory_limit();
-        self.wish.plaintexts.choose(&mut papers, limit);
+        self.wish.plaintexts.choose(&mut estimates, limit);
         let what = match self.wish.plaintexts {
             PlaintextsArg::Stored => "what is to be run (--plaintexts auto takes less)",
             PlaintextsArg::OnDemand | PlaintextsArg::Auto => "what is to be run",
         };
         if let Some(images) = self.batch {
-            for paper in &mut papers {
-                paper.batch = Some(paper.predict_batch(images, self.cost));
+            for estimate in &mut estimates {
+                estimate.batch = Some(estimate.predict_batch(images, self.cost));
             }
         }
-        self.resources.memory.check(what, self.largest(&papers))?;
+        self.resources.memory.check(what, self.largest(&estimates))?;
         if let Some(refine) = self.wish.refine {
-            Refiner::open(limit)?.time(&papers, self.cost.threads, refine.seconds)?;
+            Refiner::open(limit)?.time(&estimates, self.cost.threads, refine.seconds)?;
         }
         let mut left_out = Vec::new();
         for &baseline in &self.baselines {
             cancel::check()?;
             match self.baseline(baseline) {
-                Ok(paper) => papers.push(paper),
+                Ok(estimate) => estimates.push(estimate),
                 Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
                 Err(error) => {
                     let name = baseline.name();
@@ -277,30 +277,30 @@ impl Job<'_> {
                 }
             }
         }
-        refine::look_up(&mut papers, self.cost.threads);
-        for paper in &papers {
-            let refined = paper.refined.map_or(String::new(), |refined| {
+        refine::look_up(&mut estimates, self.cost.threads);
+        for estimate in &estimates {
+            let refined = estimate.refined.map_or(String::new(), |refined| {
                 format!(", {:.1} by timing its instructions", refined.median_ms)
             });
             note(format_args!(
                 "{}: predicted {:.1} ms {} ({:.1} to {:.1}){refined}, {} at most, plaintexts {}",
-                paper.candidate.name,
-                paper.latency.median_ms,
-                inference_of(paper.lowered.images),
-                paper.latency.low_ms,
-                paper.latency.high_ms,
-                show_bytes(paper.memory.total_bytes),
-                paper.plaintexts.name()
+                estimate.candidate.name,
+                estimate.latency.median_ms,
+                inference_of(estimate.lowered.images),
+                estimate.latency.low_ms,
+                estimate.latency.high_ms,
+                show_bytes(estimate.memory.total_bytes),
+                estimate.plaintexts.name()
             ));
         }
-        let together = total_bytes(&papers) + batch_beyond(&papers);
+        let together = total_bytes(&estimates) + batch_beyond(&estimates);
         let interleaved = together <= limit;
         if !interleaved {
             note("together they do not fit the memory: one after the other, each on all images");
         }
-        let needed = if interleaved { together } else { self.largest(&papers) };
+        let needed = if interleaved { together } else { self.largest(&estimates) };
         memory::reserve("what is to be run", needed)?;
-        let outcomes = execute::run(papers, &self.images, self.cost.threads, interleaved)?;
+        let outcomes = execute::run(estimates, &self.images, self.cost.threads, interleaved)?;
         let about = Circumstances {
             threads: self.cost.threads,
             image_source: self.images.source(),
@@ -339,15 +339,15 @@ impl Job<'_> {
     }
 
     /// The most memory that one of several candidates needs.
-    fn largest(&self, papers: &[Paper]) -> u64 {
-        papers.iter().map(Paper::batch_bytes).max().unwrap_or(0)
+    fn largest(&self, estimates: &[Estimate]) -> u64 {
+        estimates.iter().map(Estimate::batch_bytes).max().unwrap_or(0)
     }
 
-    /// A baseline on paper, if it fits the memory by itself.
-    fn baseline(&self, which: Baselines) -> Result<Paper> {
+    /// The estimate of a baseline, if it fits the memory by itself.
+    fn baseline(&self, which: Baselines) -> Result<Estimate> {
         let dense = self.source.baseline();
         let limit = self.resources.memory_limit();
-        let mut paper = match which {
+        let mut estimate = match which {
             Baselines::A => {
                 let model = Arc::new(self.source.model(dense)?);
                 let accuracy = self.source.accuracy(dense)?;
@@ -355,23 +355,23 @@ impl Job<'_> {
                 baseline_hear::baseline(&model, dense, accuracy, self.cost, room)?
             }
             Baselines::B | Baselines::Both => {
-                let mut paper = choose::fastest(self.source, &self.wish.only(dense), self.cost)?;
-                paper.candidate.name = which.name().into();
-                paper
+                let mut estimate = choose::fastest(self.source, &self.wish.only(dense), self.cost)?;
+                estimate.candidate.name = which.name().into();
+                estimate
             }
         };
-        self.wish.plaintexts.choose(std::slice::from_mut(&mut paper), limit);
-        let needed = paper.memory.total_bytes;
+        self.wish.plaintexts.choose(std::slice::from_mut(&mut estimate), limit);
+        let needed = estimate.memory.total_bytes;
         if needed > limit {
             bail!("it needs {}, over the limit of {}", show_bytes(needed), show_bytes(limit));
         }
-        Ok(paper)
+        Ok(estimate)
     }
 }
 
 /// The most memory that the batch of one of several candidates needs beyond that of a single inference.
-fn batch_beyond(papers: &[Paper]) -> u64 {
-    let beyond = papers.iter().map(|p| p.batch_bytes().saturating_sub(p.memory.total_bytes));
+fn batch_beyond(estimates: &[Estimate]) -> u64 {
+    let beyond = estimates.iter().map(|p| p.batch_bytes().saturating_sub(p.memory.total_bytes));
     beyond.max().unwrap_or(0)
 }
 

@@ -23,7 +23,7 @@ use simulator::network::Model;
 use simulator::program::{PlaintextForm, Program};
 use simulator::search::price_program;
 
-use crate::design::candidate::{Candidate, LeftOut, Paper};
+use crate::design::candidate::{Candidate, Estimate, LeftOut};
 use crate::machine::memory::show_bytes;
 use crate::machine::profiles::Cost;
 use raster::Raster;
@@ -90,7 +90,7 @@ pub fn baseline(
     accuracy: Option<f64>,
     cost: &Cost,
     room: Room<'_>,
-) -> Result<Paper> {
+) -> Result<Estimate> {
     let mut not_taken: Vec<LeftOut> = Vec::new();
     for form in &FORMS {
         let folded = Folded::new(model, form.activations)?;
@@ -101,15 +101,15 @@ pub fn baseline(
                 form.name(configuration.parameters.special..=configuration.parameters.special);
             let model = Arc::clone(model);
             let candidate = Candidate { name, model, recorded_accuracy: accuracy, configuration };
-            let mut paper = Paper::new(candidate, cost, false)?;
-            paper.set_plaintexts(plaintexts);
-            Ok(paper)
+            let mut estimate = Estimate::new(candidate, cost, false)?;
+            estimate.set_plaintexts(plaintexts);
+            Ok(estimate)
         });
         match found {
-            Ok(mut paper) => {
-                paper.shares = Some(shares(&paper, cost)?);
-                paper.not_taken = not_taken;
-                return Ok(paper);
+            Ok(mut estimate) => {
+                estimate.shares = Some(shares(&estimate, cost)?);
+                estimate.not_taken = not_taken;
+                return Ok(estimate);
             }
             Err(error) => {
                 let name = form.name(form.special.clone());

@@ -1,4 +1,4 @@
-//! Many images at once, on paper: how long they are predicted to take.
+//! Many images at once: how long they are predicted to take.
 
 use costmodel::{Client, CostModel, Operation, Residency, Setting};
 use engine::params::Parameters;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use simulator::chain::Chain;
 use simulator::program::{PlaintextForm, Program};
 
-use super::candidate::{Latency, Paper, encodings};
+use super::candidate::{Estimate, Latency, encodings};
 use crate::machine::profiles::Cost;
 
 /// A batch, as it is predicted: as many inferences at a time as there are threads, each on one.
@@ -31,7 +31,7 @@ impl PredictedBatch {
     }
 }
 
-impl Paper {
+impl Estimate {
     /// Predicts a batch of so many images, with the threads of `cost`.
     pub fn predict_batch(&self, images: usize, cost: &Cost) -> PredictedBatch {
         let inferences = images.div_ceil(self.lowered.images);

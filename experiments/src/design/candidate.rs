@@ -1,4 +1,4 @@
-//! A configuration on paper: its parameters, its program, and what it is predicted to take.
+//! The estimate of a configuration: its parameters, its program, and what it is predicted to take.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub struct PredictedMemory {
 
 /// Prediction for one layer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PaperLayer {
+pub struct EstimatedLayer {
     /// Index into the program's layers.
     pub index: usize,
     /// Name.
@@ -112,7 +112,7 @@ pub struct Prices {
 }
 
 /// A candidate, lowered without plaintext values and priced.
-pub struct Paper {
+pub struct Estimate {
     /// The candidate.
     pub candidate: Candidate,
     /// Parameters with their primes.
@@ -120,7 +120,7 @@ pub struct Paper {
     /// The program, without the values of its plaintexts.
     pub lowered: Lowered,
     /// Prediction by layer; layers without instructions are left out.
-    pub layers: Vec<PaperLayer>,
+    pub layers: Vec<EstimatedLayer>,
     /// Prediction for an inference, of all images of a ciphertext.
     pub latency: Latency,
     /// The same, corrected for the machine's speed now.
@@ -141,7 +141,7 @@ pub struct Paper {
     encode_ms: [f64; 2],
 }
 
-impl Paper {
+impl Estimate {
     /// Lowers and prices a candidate. With `insecure`, parameters below 128-bit security are accepted.
     pub fn new(candidate: Candidate, cost: &Cost, insecure: bool) -> Result<Self> {
         let what = || {
@@ -162,7 +162,7 @@ impl Paper {
             .zip(layers_ms)
             .enumerate()
             .filter(|(_, ((_, counts), _))| counts.instructions > 0)
-            .map(|(index, ((name, counts), predicted_ms))| PaperLayer {
+            .map(|(index, ((name, counts), predicted_ms))| EstimatedLayer {
                 index,
                 name: name.clone(),
                 level: counts.level,
@@ -242,18 +242,18 @@ impl PredictedMemory {
 }
 
 /// A configuration with the weights of its variant, priced.
-pub fn paper(
+pub fn estimate(
     source: &Source,
     configuration: Configuration,
     name: &str,
     insecure: bool,
     cost: &Cost,
-) -> Result<Paper> {
+) -> Result<Estimate> {
     let model = Arc::new(source.model(&configuration.variant)?);
     paper_with(source, model, configuration, name, insecure, cost)
 }
 
-/// [`paper`], given the network with those weights.
+/// [`estimate`], given the network with those weights.
 pub fn paper_with(
     source: &Source,
     model: Arc<Model>,
@@ -261,10 +261,10 @@ pub fn paper_with(
     name: &str,
     insecure: bool,
     cost: &Cost,
-) -> Result<Paper> {
+) -> Result<Estimate> {
     let recorded_accuracy = source.accuracy(&configuration.variant)?;
     let candidate = Candidate { name: name.into(), model, recorded_accuracy, configuration };
-    Paper::new(candidate, cost, insecure)
+    Estimate::new(candidate, cost, insecure)
 }
 
 /// The candidate's program; with `values`, ready to be encoded.

@@ -1,4 +1,4 @@
-//! Finding configurations: carrying a wish to the search, and its answers as candidates on paper.
+//! Finding configurations: carrying a wish to the search, and its answers as estimates.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use simulator::search::{
     pareto_front,
 };
 
-use crate::design::candidate::{LeftOut, Paper, paper};
+use crate::design::candidate::{Estimate, LeftOut, estimate};
 use crate::design::plan::{PatternWish, Planned, PlansFound};
 use crate::design::refine::{Choice, Refiner};
 use crate::design::wish::Wish;
@@ -311,9 +311,9 @@ fn fastest_of(all: impl Iterator<Item = Evaluated>) -> Option<Evaluated> {
     all.min_by(|a, b| a.image_ms().total_cmp(&b.image_ms()))
 }
 
-/// The fastest configuration that fulfils a wish, on paper.
-pub fn fastest(source: &Source, wish: &Wish, cost: &Cost) -> Result<Paper> {
+/// The fastest configuration that fulfils a wish, with what it is predicted to take.
+pub fn fastest(source: &Source, wish: &Wish, cost: &Cost) -> Result<Estimate> {
     let found = search(source, wish, cost)?;
     let configuration = found.fastest()?.configuration.clone();
-    paper(source, configuration, "chosen", wish.insecure, cost)
+    estimate(source, configuration, "chosen", wish.insecure, cost)
 }

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use simulator::search::Evaluated;
 
 use crate::design::candidate;
-use crate::design::candidate::{Latency, Paper};
+use crate::design::candidate::{Estimate, Latency};
 use crate::design::wish::{Refine, Wish};
 use crate::inputs::networks::Source;
 use crate::machine::profiles::{self, Cost};
@@ -71,8 +71,8 @@ impl Refiner {
     ///
     /// # Errors
     /// Those of the program's instructions.
-    pub fn latency(&self, paper: &Paper, threads: usize) -> Result<Option<Latency>> {
-        let time = self.timings.get(&paper.sequence()?, &paper.params, threads);
+    pub fn latency(&self, estimate: &Estimate, threads: usize) -> Result<Option<Latency>> {
+        let time = self.timings.get(&estimate.sequence()?, &estimate.params, threads);
         Ok(time.map(|time| Latency {
             median_ms: 1e-6 * time.median_ns,
             low_ms: 1e-6 * time.low_quartile_ns,
@@ -86,17 +86,17 @@ impl Refiner {
     /// Those of measuring; [`Failure::Interrupted`].
     pub fn time<'a>(
         &mut self,
-        papers: impl IntoIterator<Item = &'a Paper>,
+        estimates: impl IntoIterator<Item = &'a Estimate>,
         threads: usize,
         seconds: f64,
     ) -> Result<()> {
-        let (mut unknown, mut keys) = (Vec::<(&Paper, Sequence)>::new(), BTreeSet::new());
-        for paper in papers {
-            let sequence = paper.sequence()?;
-            if self.timings.get(&sequence, &paper.params, threads).is_none()
-                && keys.insert(sequence.key(&paper.params, threads))
+        let (mut unknown, mut keys) = (Vec::<(&Estimate, Sequence)>::new(), BTreeSet::new());
+        for estimate in estimates {
+            let sequence = estimate.sequence()?;
+            if self.timings.get(&sequence, &estimate.params, threads).is_none()
+                && keys.insert(sequence.key(&estimate.params, threads))
             {
-                unknown.push((paper, sequence));
+                unknown.push((estimate, sequence));
             }
         }
         if unknown.is_empty() {
@@ -104,7 +104,7 @@ impl Refiner {
         }
         let requests: Vec<Request<'_>> = unknown
             .iter()
-            .map(|(paper, sequence)| Request { params: &paper.params, sequence })
+            .map(|(estimate, sequence)| Request { params: &estimate.params, sequence })
             .collect();
         let conduct = Conduct {
             threads,
@@ -153,11 +153,11 @@ impl Refiner {
         let mut order: Vec<&Evaluated> = all.iter().collect();
         order.sort_by(|a, b| a.image_ms().total_cmp(&b.image_ms()));
         let mut models = BTreeMap::new();
-        let (mut papers, mut taken) = (Vec::new(), Vec::new());
+        let (mut estimates, mut taken) = (Vec::new(), Vec::new());
         let mut works = BTreeSet::new();
         for (place, evaluated) in (1..).zip(order) {
             cancel::check()?;
-            if papers.len() == refine.configurations {
+            if estimates.len() == refine.configurations {
                 break;
             }
             let configuration = evaluated.configuration.clone();
@@ -171,23 +171,23 @@ impl Refiner {
                 }
             };
             let name = variant.clone();
-            let mut paper =
+            let mut estimate =
                 candidate::paper_with(source, model, configuration, &name, wish.insecure, cost)?;
-            wish.plaintexts.choose(std::slice::from_mut(&mut paper), wish.memory_limit);
+            wish.plaintexts.choose(std::slice::from_mut(&mut estimate), wish.memory_limit);
             // Those that do the same with other scales take the same time.
-            if works.insert(paper.sequence()?.key(&paper.params, cost.threads)) {
-                papers.push(paper);
+            if works.insert(estimate.sequence()?.key(&estimate.params, cost.threads)) {
+                estimates.push(estimate);
                 taken.push((place, evaluated));
             }
         }
         drop(models);
-        self.time(&papers, cost.threads, refine.seconds)?;
+        self.time(&estimates, cost.threads, refine.seconds)?;
         let mut choices = Vec::new();
-        for (paper, (profile_place, evaluated)) in papers.iter().zip(taken) {
+        for (estimate, (profile_place, evaluated)) in estimates.iter().zip(taken) {
             choices.push(Choice {
                 profile_place,
-                plaintexts: paper.plaintexts.name(),
-                refined: self.latency(paper, cost.threads)?,
+                plaintexts: estimate.plaintexts.name(),
+                refined: self.latency(estimate, cost.threads)?,
                 evaluated: evaluated.clone(),
             });
         }
@@ -202,7 +202,7 @@ impl Refiner {
 }
 
 /// Adds to configurations their own times, where they are known.
-pub fn look_up(papers: &mut [Paper], threads: usize) {
+pub fn look_up(estimates: &mut [Estimate], threads: usize) {
     let known = || -> Result<Option<Refiner>> {
         match profiles::refined_path(&Machine::detect())?.is_file() {
             true => Refiner::open(0).map(Some),
@@ -211,8 +211,8 @@ pub fn look_up(papers: &mut [Paper], threads: usize) {
     };
     let refined = known().and_then(|refiner| {
         let Some(refiner) = refiner else { return Ok(()) };
-        for paper in papers {
-            paper.refined = refiner.latency(paper, threads)?;
+        for estimate in estimates {
+            estimate.refined = refiner.latency(estimate, threads)?;
         }
         Ok(())
     });

@@ -10,7 +10,7 @@ use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 use simulator::search::{Limits, Space};
 
-use crate::design::candidate::{LeftOut, Paper};
+use crate::design::candidate::{Estimate, LeftOut};
 
 use crate::design::shard::Shard;
 use crate::inputs::networks::Source;
@@ -57,17 +57,17 @@ impl PlaintextsArg {
 
     /// Chooses the forms of what is run side by side, given the bytes that are left for it: the first of [`Self::forms`], but
     /// then a further one, first where most can be saved, until all fits or nothing is left to save.
-    pub fn choose(self, papers: &mut [Paper], available: u64) {
+    pub fn choose(self, estimates: &mut [Estimate], available: u64) {
         let forms = self.forms();
         let last = forms[forms.len() - 1];
-        papers.iter_mut().for_each(|p| p.set_plaintexts(forms[0]));
+        estimates.iter_mut().for_each(|p| p.set_plaintexts(forms[0]));
         let saved =
-            |p: &Paper| p.memory.total_bytes.saturating_sub(p.memory_with(last).total_bytes);
-        while total_bytes(papers) > available {
-            let Some(paper) = papers.iter_mut().max_by_key(|p| saved(p)) else { break };
-            let at = forms.iter().position(|form| *form == paper.plaintexts);
+            |p: &Estimate| p.memory.total_bytes.saturating_sub(p.memory_with(last).total_bytes);
+        while total_bytes(estimates) > available {
+            let Some(estimate) = estimates.iter_mut().max_by_key(|p| saved(p)) else { break };
+            let at = forms.iter().position(|form| *form == estimate.plaintexts);
             match at.and_then(|at| forms.get(at + 1)) {
-                Some(next) if saved(paper) > 0 => paper.set_plaintexts(*next),
+                Some(next) if saved(estimate) > 0 => estimate.set_plaintexts(*next),
                 _ => break,
             }
         }
@@ -75,8 +75,8 @@ impl PlaintextsArg {
 }
 
 /// Predicted memory of what is run side by side.
-pub fn total_bytes(papers: &[Paper]) -> u64 {
-    papers.iter().map(|p| p.memory.total_bytes).sum()
+pub fn total_bytes(estimates: &[Estimate]) -> u64 {
+    estimates.iter().map(|p| p.memory.total_bytes).sum()
 }
 
 /// Where the search may look.

@@ -222,7 +222,7 @@ impl RunReport {
             })
             .collect();
         Some(Self {
-            network: chosen.paper.candidate.model.network.name.clone(),
+            network: chosen.estimate.candidate.model.network.name.clone(),
             threads: about.threads,
             images,
             image_source: about.image_source,
@@ -257,7 +257,7 @@ impl RunReport {
 
 /// The report of one candidate; it must have finished an image.
 fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
-    let Outcome { paper, setup, samples, plain, batch } = outcome;
+    let Outcome { estimate, setup, samples, plain, batch } = outcome;
     let of = |f: &dyn Fn(&crate::runs::execute::Sample) -> f64| -> Vec<f64> {
         samples.iter().map(f).collect()
     };
@@ -270,26 +270,26 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     });
     let error = |latency: Latency| latency.median_ms / measured - 1.0;
     CandidateReport {
-        name: paper.candidate.name.clone(),
-        variant: paper.candidate.configuration.variant.clone(),
-        recorded_accuracy: paper.candidate.recorded_accuracy,
-        configuration: paper.candidate.configuration.clone(),
-        ring_degree: paper.params.n(),
-        log_qp: paper.params.log_qp(),
-        secure: paper.params.is_secure(),
-        images_per_ciphertext: paper.lowered.images,
+        name: estimate.candidate.name.clone(),
+        variant: estimate.candidate.configuration.variant.clone(),
+        recorded_accuracy: estimate.candidate.recorded_accuracy,
+        configuration: estimate.candidate.configuration.clone(),
+        ring_degree: estimate.params.n(),
+        log_qp: estimate.params.log_qp(),
+        secure: estimate.params.is_secure(),
+        images_per_ciphertext: estimate.lowered.images,
         measured_latency_ms: measured,
         measured_quartiles_ms: [quantile(&latencies, 0.25), quantile(&latencies, 0.75)],
-        predicted_latency_ms: paper.latency.median_ms,
-        predicted_interval_ms: [paper.latency.low_ms, paper.latency.high_ms],
-        prediction_error: error(paper.latency),
-        corrected_latency_ms: paper.corrected.map(|l| l.median_ms),
-        corrected_prediction_error: paper.corrected.map(error),
-        refined_latency_ms: paper.refined.map(|l| l.median_ms),
-        refined_prediction_error: paper.refined.map(error),
+        predicted_latency_ms: estimate.latency.median_ms,
+        predicted_interval_ms: [estimate.latency.low_ms, estimate.latency.high_ms],
+        prediction_error: error(estimate.latency),
+        corrected_latency_ms: estimate.corrected.map(|l| l.median_ms),
+        corrected_prediction_error: estimate.corrected.map(error),
+        refined_latency_ms: estimate.refined.map(|l| l.median_ms),
+        refined_prediction_error: estimate.refined.map(error),
         batch: batch
             .as_ref()
-            .zip(paper.batch.as_ref())
+            .zip(estimate.batch.as_ref())
             .map(|(measured, predicted)| BatchReport::new(measured, predicted)),
         disturbance: Disturbance::of(samples),
         accuracy,
@@ -297,13 +297,13 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         predicted_precision_bits: setup.predicted_precision.absolute_bits.min(MOST_BITS),
         predicted_relative_precision_bits: setup.predicted_precision.relative_bits.min(MOST_BITS),
         clear_error: setup.clear_error,
-        shares: paper.shares,
-        not_taken: paper.not_taken.clone(),
+        shares: estimate.shares,
+        not_taken: estimate.not_taken.clone(),
         peak_memory_bytes: PeakMemory {
-            predicted: paper.memory.total_bytes,
+            predicted: estimate.memory.total_bytes,
             measured: setup.peak_memory_bytes,
             measured_keys_and_plaintexts: setup.resident_bytes,
-            predicted_parts: paper.memory,
+            predicted_parts: estimate.memory,
         },
         layers: layers(outcome),
         per_image: samples
@@ -317,12 +317,12 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
             .collect(),
         key_generation_ms: setup.key_generation_ms,
         lower_ms: setup.lower_ms,
-        plaintexts: paper.plaintexts.name(),
-        encode_ms: match paper.plaintexts {
+        plaintexts: estimate.plaintexts.name(),
+        encode_ms: match estimate.plaintexts {
             PlaintextForm::Stored => setup.prepare_ms,
             PlaintextForm::OnDemand { .. } => median(&of(&|s| s.encode_ms)),
         },
-        predicted_encode_ms: paper.encode_ms(),
+        predicted_encode_ms: estimate.encode_ms(),
         encrypt_ms: median(&of(&|s| s.encrypt_ms)),
         decrypt_ms: median(&of(&|s| s.decrypt_ms)),
         sent_bytes: setup.sent,
@@ -332,7 +332,7 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
 
 fn layers(outcome: &Outcome) -> Vec<LayerReport> {
     outcome
-        .paper
+        .estimate
         .layers
         .iter()
         .map(|layer| {

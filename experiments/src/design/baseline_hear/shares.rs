@@ -7,19 +7,19 @@ use simulator::chain::Chain;
 use simulator::config::ParameterChoice;
 
 use super::MOST_SPECIAL;
-use crate::design::candidate::{Paper, Shares};
+use crate::design::candidate::{Estimate, Shares};
 use crate::machine::profiles::Cost;
 
 /// Shares of a program's predicted time.
 ///
 /// # Errors
 /// Those of parameters that the engine does not know.
-pub fn shares(paper: &Paper, cost: &Cost) -> Result<Shares> {
-    let own = paper.candidate.configuration.parameters;
+pub fn shares(estimate: &Estimate, cost: &Cost) -> Result<Shares> {
+    let own = estimate.candidate.configuration.parameters;
     let time = |parameters: &ParameterChoice| -> Result<f64> {
-        Ok(predicted(paper, &parameters.ideal_chain()?, cost).0)
+        Ok(predicted(estimate, &parameters.ideal_chain()?, cost).0)
     };
-    let (whole, mut shares) = predicted(paper, &own.ideal_chain()?, cost);
+    let (whole, mut shares) = predicted(estimate, &own.ideal_chain()?, cost);
     let mut best = whole;
     for special in 1..=MOST_SPECIAL {
         let other = ParameterChoice { special, alpha: special, ..own };
@@ -32,11 +32,11 @@ pub fn shares(paper: &Paper, cost: &Cost) -> Result<Shares> {
 }
 
 /// Predicted time of a program under a chain, and the shares of it but for the digits'.
-fn predicted(paper: &Paper, chain: &Chain, cost: &Cost) -> (f64, Shares) {
+fn predicted(estimate: &Estimate, chain: &Chain, cost: &Cost) -> (f64, Shares) {
     let mut all = 0.0;
     let mut shares =
         Shares { digit_choice_ms: 0.0, plaintext_reading_ms: 0.0, plaintext_products_ms: 0.0 };
-    for (_, primitive, level) in paper.lowered.program.primitives() {
+    for (_, primitive, level) in estimate.lowered.program.primitives() {
         let prediction = cost.raw.predict(&primitive, &chain.setting(level, cost.threads));
         let term = |feature: Feature| {
             let found = prediction.terms.iter().find(|(label, _)| *label == feature.label());

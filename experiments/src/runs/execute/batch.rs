@@ -44,8 +44,8 @@ impl Prepared {
     /// pool; `plain` are the unencrypted network's results on them. Stops between rounds when cancelled, and tells of what was
     /// finished; of nothing, if nothing was, or no batch is asked for.
     pub(super) fn batch(&self, images: &Pictures, plain: &[Vec<f64>]) -> Result<Option<Batch>> {
-        let Some(wanted) = self.paper.batch.as_ref() else { return Ok(None) };
-        let what = || format!("a batch of {}", self.paper.candidate.name);
+        let Some(wanted) = self.estimate.batch.as_ref() else { return Ok(None) };
+        let what = || format!("a batch of {}", self.estimate.candidate.name);
         let lanes = Lanes::new(wanted.at_once).with_context(what)?;
         let progress = Progress::new(&format!("a batch of {} images", wanted.images));
         let (mut logits, mut exact) = (Vec::new(), Vec::new());

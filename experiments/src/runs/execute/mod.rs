@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use costmodel::load::Load;
 use rayon::prelude::*;
 
-use crate::design::candidate::{Candidate, Paper};
+use crate::design::candidate::{Candidate, Estimate};
 use crate::inputs::images::Pictures;
 use crate::process::cancel;
 use crate::process::progress::Progress;
@@ -47,26 +47,26 @@ pub struct Sample {
 /// One candidate's part of a run.
 pub struct Outcome {
     /// The candidate and its prediction.
-    pub paper: Paper,
+    pub estimate: Estimate,
     /// What preparing it took.
     pub setup: Setup,
     /// One per image that was finished.
     pub samples: Vec<Sample>,
     /// Results of the same network on the same images, unencrypted.
     pub plain: Vec<Vec<f64>>,
-    /// Many images on all threads at once, if its paper asks for it and it was not stopped before.
+    /// Many images on all threads at once, if its estimate asks for it and it was not stopped before.
     pub batch: Option<Batch>,
 }
 
 /// Runs every candidate on every image with `threads` threads. If `interleaved`, all on the first image, then all on the
 /// second, and so on, so that a change of the machine's speed meets all alike; else one candidate after the other, so that
-/// one at a time is in memory. Then those run a batch whose papers ask for one. An image that other work disturbed is run again, by each candidate at most as many times in all
+/// one at a time is in memory. Then those run a batch whose estimates ask for one. An image that other work disturbed is run again, by each candidate at most as many times in all
 /// as there are images. Stops between images when cancelled; what was finished is returned.
 ///
 /// # Errors
 /// Those of preparing and running a candidate; values that exceed their bounds, before anything is encrypted.
 pub fn run(
-    papers: Vec<Paper>,
+    estimates: Vec<Estimate>,
     images: &Pictures,
     threads: usize,
     interleaved: bool,
@@ -76,11 +76,11 @@ pub fn run(
         .build()
         .with_context(|| format!("starting {threads} threads"))?;
     pool.install(|| {
-        let plain = papers
+        let plain = estimates
             .iter()
             .map(|p| plain_results(&p.candidate, images))
             .collect::<Result<Vec<_>>>()?;
-        let all: Vec<_> = papers.into_iter().zip(plain).collect();
+        let all: Vec<_> = estimates.into_iter().zip(plain).collect();
         let groups: Vec<Vec<_>> = match interleaved {
             true => vec![all],
             false => all.into_iter().map(|one| vec![one]).collect(),
@@ -88,9 +88,9 @@ pub fn run(
         let mut outcomes = Vec::new();
         for group in groups {
             let mut running = Vec::new();
-            for (paper, plain) in group {
+            for (estimate, plain) in group {
                 cancel::check()?;
-                running.push(prepare(paper, plain, images)?);
+                running.push(prepare(estimate, plain, images)?);
             }
             execute(&mut running, images)?;
             for (prepared, samples, plain) in running {

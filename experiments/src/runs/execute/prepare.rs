@@ -17,7 +17,7 @@ use simulator::lowering::Lowered;
 use simulator::precision::Precision;
 
 use super::{Batch, Checked, Outcome, Running, Sample, ms, timed};
-use crate::design::candidate::Paper;
+use crate::design::candidate::Estimate;
 use crate::inputs::images::Pictures;
 use crate::machine::memory::Phase;
 use crate::process::cancel;
@@ -67,12 +67,12 @@ pub struct Sent {
 
 impl Sent {
     /// What a candidate would send.
-    fn predicted(paper: &Paper) -> Result<Self> {
+    fn predicted(estimate: &Estimate) -> Result<Self> {
         let (spec, _) = compile(Compilation {
-            model: &paper.candidate.model,
-            params: &paper.params,
-            lowered: paper.lowered.clone(),
-            plaintexts: paper.plaintexts,
+            model: &estimate.candidate.model,
+            params: &estimate.params,
+            lowered: estimate.lowered.clone(),
+            plaintexts: estimate.plaintexts,
             reach: None,
             errors: None,
         })?;
@@ -88,7 +88,7 @@ impl Sent {
 
 /// A candidate ready to run: client and server, in one process.
 pub struct Prepared {
-    pub(super) paper: Paper,
+    pub(super) estimate: Estimate,
     setup: Setup,
     pub(super) client: Client,
     pub(super) server: Server,
@@ -96,40 +96,44 @@ pub struct Prepared {
 
 /// Prepares a candidate in the current pool and runs it once, unmeasured but for its memory. `plain` are the unencrypted
 /// network's results on the images.
-pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> Result<Running> {
-    let name = paper.candidate.name.clone();
+pub(crate) fn prepare(
+    estimate: Estimate,
+    plain: Vec<Vec<f64>>,
+    images: &Pictures,
+) -> Result<Running> {
+    let name = estimate.candidate.name.clone();
     let what = || format!("preparing {name}");
     note(format_args!("preparing {name}: keys and plaintexts ..."));
-    let some = images.range(0..paper.lowered.images.min(plain.len()));
+    let some = images.range(0..estimate.lowered.images.min(plain.len()));
     if some.is_empty() {
         bail!("there is no image to run on");
     }
     // Blocks recycled from another candidate would be missing from this one's account.
     AlignedBuf::release_pool();
     let phase = Phase::begin();
-    let Paper { candidate, params, .. } = &paper;
-    let predicted_sent = Sent::predicted(&paper)?;
+    let Estimate { candidate, params, .. } = &estimate;
+    let predicted_sent = Sent::predicted(&estimate)?;
     let (lowered, lower_ms) = timed(|| Checked::lower(candidate, params));
     let lowered = lowered?;
-    if lowered.program.instructions != paper.lowered.program.instructions {
+    if lowered.program.instructions != estimate.lowered.program.instructions {
         bail!(
             "{name}: the program lowered with values is not the one that was priced; please report this"
         );
     }
     let checked = Checked::new(candidate, params, lowered, &some, &plain)?;
     let clear_error = checked.clear_error;
-    let predicted_precision = predicted_precision(&paper, &checked.lowered, images, &plain)?;
-    let (spec, model) = checked.compile(candidate, params, paper.plaintexts, None)?;
+    let predicted_precision = predicted_precision(&estimate, &checked.lowered, images, &plain)?;
+    let (spec, model) = checked.compile(candidate, params, estimate.plaintexts, None)?;
     let (client, secret_ms) = timed(|| Client::generate(spec));
     let client = client?;
     let (keys, keys_ms) = timed(|| client.evaluation_keys());
     let keys = Arc::new(keys.with_context(what)?);
     let evaluation_keys = serial::bytes_of_evaluation_keys(params, &keys);
-    let (server, prepare_ms) = timed(|| Server::new(model, keys, paper.plaintexts));
+    let (server, prepare_ms) = timed(|| Server::new(model, keys, estimate.plaintexts));
     let server = server.with_context(what)?;
     let execution = server.infer(client.encrypt(&some)?).with_context(what)?;
     execution
-        .check(&paper.lowered.program)
+        .check(&estimate.lowered.program)
         .map_err(|error| Failure::Check(format!("{name}: {error}")))?;
     let peak_memory_bytes = phase.peak_bytes() as u64;
     let (upload, download) = sent(&client, some, &execution.outputs)?;
@@ -144,7 +148,7 @@ pub(crate) fn prepare(paper: Paper, plain: Vec<Vec<f64>>, images: &Pictures) -> 
         clear_error,
         predicted_precision,
     };
-    Ok((Prepared { paper, setup, client, server }, Vec::new(), plain))
+    Ok((Prepared { estimate, setup, client, server }, Vec::new(), plain))
 }
 
 /// Bytes of images that share ciphertexts and of their result, as they are sent.
@@ -162,14 +166,14 @@ fn sent(client: &Client, images: Vec<Vec<f64>>, result: &[Ciphertext]) -> Result
 
 /// Predicts the precision of the logits by simulated noise. `plain` are the network's results on the images.
 fn predicted_precision(
-    paper: &Paper,
+    estimate: &Estimate,
     lowered: &Lowered,
     images: &Pictures,
     plain: &[Vec<f64>],
 ) -> Result<Precision> {
     let most = plain.len().min(PREDICTED_IMAGES);
-    let first = images.normalised(&paper.candidate.model.network, most)?;
-    let (model, exact) = (NoiseModel::from(&paper.params), &plain[..first.len()]);
+    let first = images.normalised(&estimate.candidate.model.network, most)?;
+    let (model, exact) = (NoiseModel::from(&estimate.params), &plain[..first.len()]);
     Ok(predict_precision(lowered, &model, &first, exact, NOISE_SEED)?)
 }
 
@@ -179,14 +183,14 @@ impl Prepared {
         &self.setup
     }
 
-    /// The candidate on paper.
-    pub fn paper(&self) -> &Paper {
-        &self.paper
+    /// The estimate of the candidate.
+    pub fn estimate(&self) -> &Estimate {
+        &self.estimate
     }
 
     /// Images that share a ciphertext.
     pub(crate) fn images(&self) -> usize {
-        self.paper.lowered.images
+        self.estimate.lowered.images
     }
 
     /// Encrypts raw images, up to as many as share a ciphertext, runs the program in the current pool, decrypts the results;
@@ -203,14 +207,14 @@ impl Prepared {
     }
 
     fn attempt(&self, images: &[Vec<f64>]) -> Result<Vec<Sample>> {
-        let program = &self.paper.lowered.program;
+        let program = &self.estimate.lowered.program;
         let (inputs, encrypt_ms) = timed(|| self.client.encrypt(images));
         let inputs = inputs?;
         let watch = Watch::start(rayon::current_num_threads());
         let (execution, run_ms) = timed(|| self.server.infer(inputs));
         let load = watch.stop();
         let execution =
-            execution.with_context(|| format!("running {}", self.paper.candidate.name))?;
+            execution.with_context(|| format!("running {}", self.estimate.candidate.name))?;
         let encode_ms = execution.encode_times.iter().copied().map(ms).sum();
         let (logits, decrypt_ms) = timed(|| self.client.decrypt(&execution.outputs));
         let mut layers_ms = vec![0.0; program.layers.len()];
@@ -243,6 +247,6 @@ impl Prepared {
         plain: Vec<Vec<f64>>,
         batch: Option<Batch>,
     ) -> Outcome {
-        Outcome { paper: self.paper, setup: self.setup, samples, plain, batch }
+        Outcome { estimate: self.estimate, setup: self.setup, samples, plain, batch }
     }
 }

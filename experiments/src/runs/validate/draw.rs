@@ -73,7 +73,7 @@ pub fn draw(asked: &Asked<'_>) -> Result<Vec<Drawn>> {
         };
         if !picked.is_empty() {
             left = left.saturating_sub(1);
-            papers(asked, variant, picked, &mut drawn)?;
+            estimates(asked, variant, picked, &mut drawn)?;
         }
     }
     Ok(drawn)
@@ -155,9 +155,9 @@ fn shares(sizes: &[usize], count: usize) -> Vec<usize> {
     shares
 }
 
-/// Puts configurations on paper, with the form that their plaintexts are to be kept in; leaves out those that do not fit the
+/// Estimates configurations, with the form that their plaintexts are to be kept in; leaves out those that do not fit the
 /// memory in any.
-fn papers(
+fn estimates(
     asked: &Asked<'_>,
     variant: &str,
     picked: Vec<Evaluated>,
@@ -168,18 +168,18 @@ fn papers(
         cancel::check()?;
         let Asked { source, wish, cost, .. } = asked;
         let (model, configuration) = (Arc::clone(&model), evaluated.configuration);
-        let paper =
+        let estimate =
             candidate::paper_with(source, model, configuration, "drawn", wish.insecure, cost)?;
         let limit = asked.wish.memory_limit;
-        let fits = |form: &PlaintextForm| paper.memory_with(*form).total_bytes <= limit;
+        let fits = |form: &PlaintextForm| estimate.memory_with(*form).total_bytes <= limit;
         let forms = asked.wish.plaintexts.forms();
         // Stored ones come first.
         let on_demand = !asked.fastest && drawn.len() % ON_DEMAND_EVERY == 1;
         let skipped = usize::from(forms.len() > 1 && on_demand);
         match forms.iter().skip(skipped).find(|form| fits(form)) {
             Some(&plaintexts) => {
-                let memory_bytes = paper.memory_with(plaintexts).total_bytes;
-                let configuration = paper.candidate.configuration;
+                let memory_bytes = estimate.memory_with(plaintexts).total_bytes;
+                let configuration = estimate.candidate.configuration;
                 drawn.push(Drawn { configuration, plaintexts, memory_bytes });
             }
             None => note(format_args!("a configuration of {variant} is over the memory limit")),

@@ -10,7 +10,7 @@ use simulator::precision::Demand;
 
 use super::{Drawn, Executed, Journal, KindTimes, Measured};
 use crate::design::candidate;
-use crate::design::candidate::{Latency, Paper, Prices};
+use crate::design::candidate::{Estimate, Latency, Prices};
 use crate::design::refine::Refiner;
 use crate::inputs::images::Pictures;
 use crate::inputs::networks::Source;
@@ -164,10 +164,10 @@ impl Job<'_> {
 
     /// Times the instructions of a group, but for configurations that fail later anyway.
     fn refine(&self, group: &[&Drawn], refiner: &mut Refiner, models: &mut Models) -> Result<()> {
-        let paper = |drawn: &&Drawn| self.paper(drawn, models).ok();
-        let papers: Vec<Paper> = group.iter().filter_map(paper).collect();
+        let estimate = |drawn: &&Drawn| self.estimate(drawn, models).ok();
+        let estimates: Vec<Estimate> = group.iter().filter_map(estimate).collect();
         let seconds = self.refine.unwrap_or_default();
-        self.costs.iter().try_for_each(|cost| refiner.time(&papers, cost.threads, seconds))
+        self.costs.iter().try_for_each(|cost| refiner.time(&estimates, cost.threads, seconds))
     }
 
     /// The network of a configuration.
@@ -177,8 +177,8 @@ impl Job<'_> {
         network.context("a configuration of another network")
     }
 
-    /// A configuration on paper, with the most threads. Weights of its group are in `models`.
-    fn paper(&self, drawn: &Drawn, models: &mut Models) -> Result<Paper> {
+    /// The estimate of a configuration, with the most threads. Weights of its group are in `models`.
+    fn estimate(&self, drawn: &Drawn, models: &mut Models) -> Result<Estimate> {
         let source = &self.network(drawn)?.source;
         let configuration = drawn.configuration.clone();
         let (name, variant) = (&configuration.network, &configuration.variant);
@@ -200,7 +200,7 @@ impl Job<'_> {
         };
         let cost = self.costs.iter().max_by_key(|cost| cost.threads);
         let cost = cost.context("there is no number of threads")?;
-        let mut paper = candidate::paper_with(
+        let mut estimate = candidate::paper_with(
             source,
             model,
             configuration,
@@ -208,8 +208,8 @@ impl Job<'_> {
             self.insecure,
             cost,
         )?;
-        paper.set_plaintexts(drawn.plaintexts);
-        Ok(paper)
+        estimate.set_plaintexts(drawn.plaintexts);
+        Ok(estimate)
     }
 
     /// Keys, plaintexts and a first inference of a configuration. Weights of its group are in `models`.
@@ -221,11 +221,11 @@ impl Job<'_> {
         models: &mut Models,
     ) -> Result<Ready<'a>> {
         let images = &self.network(drawn)?.images;
-        let paper = self.paper(drawn, models)?;
+        let estimate = self.estimate(drawn, models)?;
         let run = |cost: &Cost| -> Result<Run> {
-            let refined = refiner.map(|refiner| refiner.latency(&paper, cost.threads));
+            let refined = refiner.map(|refiner| refiner.latency(&estimate, cost.threads));
             Ok(Run {
-                prices: paper.prices(cost),
+                prices: estimate.prices(cost),
                 refined: refined.transpose()?.flatten(),
                 samples: Vec::new(),
                 repeats: images.len(),
@@ -237,8 +237,8 @@ impl Job<'_> {
         let widest = widest.context("there is no number of threads")?;
         memory::reserve(&drawn.name(), drawn.memory_bytes)?;
         let (prepared, _, plain) = widest.install(|| {
-            let plain = execute::plain_results(&paper.candidate, images)?;
-            execute::prepare(paper, plain, images)
+            let plain = execute::plain_results(&estimate.candidate, images)?;
+            execute::prepare(estimate, plain, images)
         })?;
         Ok(Ready { drawn, prepared, images, plain, runs })
     }
@@ -305,7 +305,7 @@ impl Job<'_> {
             measured.push(Measured {
                 network: drawn.configuration.network.clone(),
                 variant: drawn.configuration.variant.clone(),
-                ring_degree: prepared.paper().params.n(),
+                ring_degree: prepared.estimate().params.n(),
                 special: drawn.configuration.parameters.special,
                 plaintexts: drawn.plaintexts.name().into(),
                 threads: cost.threads,
