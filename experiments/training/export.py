@@ -22,6 +22,7 @@ from store import decode_all, encode_all, halve_inputs, read_weights, single, wr
 from units import FAMILIES, kept_shares
 
 CHECK_INPUTS = 8
+DENSE = "dense"  # the variant that patterns are chosen for
 KEPT = "kept_importance"  # in the record of a plan of the search: what its groups and units keep of the dense weights' squares
 EIGHT_BITS_FROM = 100_000  # fully connected weights from this size on are tried in 8 bits
 EIGHT_BITS_IMAGES = 10_000  # training images on which the two are compared
@@ -75,16 +76,21 @@ def pruning_record(trainer):
 
 
 def searched_record(trainer):
-    """What the record of a plan of the search says beside the others': the shares of importance that it keeps."""
+    """What the record of a plan of the search says beside the others': the shares of the dense network's importance that it keeps,
+    whichever network it was trained from."""
     if trainer.args.plan is None or trainer.given is None:
         return {}
-    shares = {}
+    variants = read_plan(trainer.args.network, searched=trainer.args.plan)
+    path = weight_folder(trainer.args, variants[DENSE]) / f"{DENSE}.safetensors"
+    if not path.exists():
+        return {}
+    dense, shares = single(read_weights(path)), {}
     for layer in trainer.description.pruned_layers():
         order = trainer.network.part(layer.name).order
         order = None if order is None else order.cpu()
         units = (pick.get(layer.name) for pick in (trainer.pruner.maps, trainer.pruner.keeps))
         units = [None if part is None else part.cpu() for part in units]
-        shares[layer.name] = kept_shares(trainer.given[f"{layer.name}.weight"], layer.groups, order, *units)
+        shares[layer.name] = kept_shares(dense[f"{layer.name}.weight"], layer.groups, order, *units)
     return {KEPT: shares}
 
 
