@@ -230,3 +230,37 @@ fn what_is_not_evaluated_would_not_matter() {
         }
     }
 }
+
+/// Work that takes longer the more bits keys have, or the fewer.
+struct ByKeys {
+    more_is_dearer: bool,
+}
+
+impl Pricer for ByKeys {
+    fn price_ms(&self, primitive: &costmodel::Primitive, setting: &costmodel::Setting) -> f64 {
+        let bits = f64::from(setting.keys.key_pair_bits);
+        let factor = if self.more_is_dearer { bits } else { 1.0 / bits };
+        factor * WorkPricer.price_ms(primitive, setting)
+    }
+}
+
+/// Layouts that were found are computed with the primes that cost least, and of those that cost the same with the largest.
+#[test]
+fn layouts_are_fitted_with_the_cheapest_primes() {
+    let m = model(lenet(8, 8, 8, 4));
+    let (log_n, special) = (vec![14], vec![1]);
+    let s = Space { activations: ActivationMethod::PairedSquare, log_n, special, ..space() };
+    let folded = Folded::new(&m, s.activations).unwrap();
+    let candidate = Candidate { variant: "g4".into(), folded, accuracy: None };
+    let found = search(&s, &ANY).run(&[candidate], &mut Journal::new()).unwrap().best.unwrap();
+    // Words of up to 48 bits are packed into six bytes.
+    for (more_is_dearer, bits) in [(true, 48), (false, 50)] {
+        let pricer = ByKeys { more_is_dearer };
+        let search = Search { pricer: &pricer, ..search(&s, &ANY) };
+        let (fit, _) = search.refit(&m, &found.configuration, None).unwrap();
+        let fit = fit.unwrap();
+        assert_eq!(fit.configuration.parameters.prime_bits, bits);
+        assert_eq!(fit.configuration.linear, found.configuration.linear);
+        check_clear(&m, &fit);
+    }
+}

@@ -302,7 +302,7 @@ impl Search<'_> {
         let candidate = Candidate { variant: PLAN.into(), folded, accuracy: None };
         let (images, statistics) = self.look(&candidate.folded)?;
         let about = About { candidate: &candidate, statistics: &statistics, images: &images };
-        let fit = self.first_fit(&about, (log_n, special), dense.levels(), &way.path)?;
+        let fit = self.cheapest_fit(&about, (log_n, special), dense.levels(), &way.path)?;
         let plan = fit.found.map(|evaluated| {
             let kept: Vec<_> = way.patterns.iter().map(|c| c.kept).collect();
             let expected_drop = request.accuracy.drop(&kept);
