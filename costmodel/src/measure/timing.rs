@@ -186,7 +186,6 @@ impl Ready<'_> {
         cancel: &AtomicBool,
         found: &mut Found,
     ) -> Result<()> {
-        let run = |repeats: &mut usize| load::repeat(repeats, cancel, || self.run(pool, cancel));
         let mut add = |(time, load): (f64, Option<load::Load>)| {
             found.add(vec![time], load.is_some_and(|load| load.is_disturbed()));
         };
@@ -201,7 +200,7 @@ impl Ready<'_> {
         };
         let mut repeats = MOST_REPEATS;
         for _ in 0..runs {
-            add(run(&mut repeats)?);
+            add(load::repeat(&mut repeats, cancel, || self.run(pool, cancel))?);
         }
         Ok(())
     }

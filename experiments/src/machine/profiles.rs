@@ -113,8 +113,10 @@ impl Calibration {
             None => None,
         };
         let corrected = drift.map(|d| raw.with_drift(d));
-        let Profile { machine, date, .. } = &self.profile;
-        let name = format!("{}, {}, {date}", machine.cpu, machine.isa);
+        let Profile { machine, date, refitted_by, .. } = &self.profile;
+        let refitted =
+            refitted_by.as_ref().map_or(String::new(), |by| format!(", refitted by {by}"));
+        let name = format!("{}, {}, {date}{refitted}", machine.cpu, machine.isa);
         Ok(Cost { raw, corrected, drift, threads, source: self.path.display().to_string(), name })
     }
 }
@@ -132,7 +134,7 @@ pub struct Cost {
     pub threads: usize,
     /// Where the profile came from.
     pub source: String,
-    /// What tells this profile from others wherever it is kept: machine and date.
+    /// What tells this profile from others wherever it is kept: machine, date, and who fitted it again.
     pub name: String,
 }
 
