@@ -9,7 +9,6 @@ mod points;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -93,7 +92,7 @@ impl Profile {
     /// contradicts itself, and for numbers that no measurement gives: infinite ones and those that are none, times above a
     /// day, unit costs above a second, counts above 2^24, more than 2^16 threads, and parameters beyond the engine's limits.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::read(path, VERSION..=VERSION)
+        Self::read(path, VERSION)
     }
 
     /// Reads a profile of this version or of an earlier one, and fits unit costs to its points as this program counts their
@@ -102,14 +101,14 @@ impl Profile {
     /// # Errors
     /// Those of [`Self::load`], [`Self::load_points`] and [`fit::fit`].
     pub fn refit(path: &Path, revision: &str) -> Result<(Self, Vec<Point>)> {
-        let old = Self::read(path, OLDEST_POINTS..=VERSION)?;
+        let old = Self::read(path, OLDEST_POINTS)?;
         let points = old.load_points(path)?;
         let fits = fit::fit(&points, &old.machine.caches)?;
         Ok((Self { version: VERSION, refitted_by: Some(revision.into()), fits, ..old }, points))
     }
 
-    /// Reads a profile of one of some versions.
-    fn read(path: &Path, versions: RangeInclusive<u32>) -> Result<Self> {
+    /// Reads a profile of this version, or of an earlier one from `oldest` on.
+    fn read(path: &Path, oldest: u32) -> Result<Self> {
         let format = |reason: String| Error::Format { path: path.into(), reason };
         let mut text = String::new();
         fs::File::open(path)
@@ -120,12 +119,12 @@ impl Profile {
         }
         // The version comes first: another version's fields may differ.
         let header: Header = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
-        if !versions.contains(&header.version) {
+        if !(oldest..=VERSION).contains(&header.version) {
             return Err(Error::Version {
                 path: path.into(),
                 found: header.version,
-                expected: *versions.end(),
-                refits: header.version >= OLDEST_POINTS && header.version < VERSION,
+                expected: VERSION,
+                refits: (OLDEST_POINTS..VERSION).contains(&header.version),
             });
         }
         let profile: Self = toml::from_str(&text).map_err(|e| format(e.to_string()))?;

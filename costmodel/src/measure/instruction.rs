@@ -148,20 +148,27 @@ impl Instruction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::params::ParametersLiteral;
+
+    fn shape() -> LinearShape {
+        LinearShape {
+            sources: 1,
+            decomposed: 0,
+            rotations: 0,
+            unrotated: 1,
+            terms: 1,
+            plaintexts: 1,
+            plaintext_words: 64,
+            outputs: 1,
+            rescale: false,
+            detail: None,
+        }
+    }
 
     #[test]
     fn batches_need_no_more_plaintexts_of_each_sort_than_they_have() {
-        let mut literal = ParametersLiteral::uniform(11, 40, 40, 2, (1, 46), 1).unwrap();
-        literal.allow_insecure = true;
-        let params = Parameters::new(&literal).unwrap();
-        let term = |k| LinearTerm { dst: 0, src: 0, shift: k, plaintext: Some(k) };
-        let terms: Vec<LinearTerm> = (0..5).map(term).collect();
-        let plan = LinearPlan::new(&params, 1, 1, &terms, true).unwrap();
-        let words = vec![2048, 64, 2048, 64, 2048];
         let counts = |batch| {
-            let shape = plan.shape().into();
-            let all = Instruction::linear(shape, 2, terms.clone(), words.clone(), batch).unwrap();
+            let words = vec![2048, 64, 2048, 64, 2048];
+            let all = Instruction::linear(shape(), 2, Vec::new(), words, batch).unwrap();
             all.plaintexts().into_iter().collect::<Vec<_>>()
         };
         assert_eq!(counts(None), [(64, 2), (2048, 3)]);
@@ -177,19 +184,7 @@ mod tests {
         assert!(rotations.contains("expected its rotations and terms"), "{rotations}");
         assert!(error(Primitive::AddPlain).contains("add-plain of 0 plaintexts, expected 1"));
         let term = LinearTerm { dst: 0, src: 0, shift: 0, plaintext: Some(1) };
-        let shape = LinearShape {
-            sources: 1,
-            decomposed: 0,
-            rotations: 0,
-            unrotated: 1,
-            terms: 1,
-            plaintexts: 1,
-            plaintext_words: 64,
-            outputs: 1,
-            rescale: false,
-            detail: None,
-        };
-        let error = Instruction::linear(shape, 1, vec![term], vec![64], None).unwrap_err();
+        let error = Instruction::linear(shape(), 1, vec![term], vec![64], None).unwrap_err();
         assert!(error.to_string().contains("plaintext 1, expected one of 1"), "{error}");
     }
 }

@@ -179,25 +179,18 @@ impl Ready<'_> {
 
     /// Adds the runs of a round. The very first run of a program takes working memory from the system, up to gigabytes: it never
     /// counts.
-    fn round(
-        &self,
-        first: bool,
-        pool: &ThreadPool,
-        cancel: &AtomicBool,
-        found: &mut Found,
-    ) -> Result<()> {
+    fn round(&self, pool: &ThreadPool, cancel: &AtomicBool, found: &mut Found) -> Result<()> {
+        let is_first = found.times.is_empty();
         let mut add = |(time, load): (f64, Option<load::Load>)| {
             found.add(vec![time], load.is_some_and(|load| load.is_disturbed()));
         };
         let before = self.run(pool, cancel)?;
-        let runs = match before.0 > LONG_NS {
-            false => RUNS,
-            true if first => 1,
-            true => {
-                add(before);
-                0
-            }
-        };
+        let is_long = before.0 > LONG_NS;
+        if is_long && !is_first {
+            add(before);
+            return Ok(());
+        }
+        let runs = if is_long { 1 } else { RUNS };
         let mut repeats = MOST_REPEATS;
         for _ in 0..runs {
             add(load::repeat(&mut repeats, cancel, || self.run(pool, cancel))?);
@@ -237,7 +230,7 @@ impl Part<'_> {
                 if (round > 0 && elapsed >= budget) || elapsed >= overdue {
                     break 'rounds;
                 }
-                program.round(round == 0, pool, cancel, found)?;
+                program.round(pool, cancel, found)?;
                 tell((start.elapsed().as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0));
             }
         }

@@ -215,9 +215,9 @@ impl Counter {
         ramp(bytes, self.caches.l2_bytes as f64 / 2.0, self.caches.l2_bytes as f64)
     }
 
-    /// The share, 0 to 1, of what the last-level cache takes for an access that one to the second level takes, for a working set
-    /// read in as many streams as it has rows: none up to the size of the first level, all from the size of the second on. Of half a
-    /// second level, measured, half.
+    /// What an access to a working set that is read row beside row takes, as a share, 0 to 1, of one to the last-level cache: nothing
+    /// up to the size of the first level, all from the size of the second on, linear between. For half a second level about half was
+    /// measured.
     fn beyond_nearest(&self, bytes: f64) -> f64 {
         ramp(bytes, self.caches.l1_bytes as f64, self.caches.l2_bytes as f64)
     }
