@@ -80,8 +80,7 @@ def searched_record(trainer):
     whichever network it was trained from."""
     if trainer.args.plan is None or trainer.given is None:
         return {}
-    variants = read_plan(trainer.args.network, searched=trainer.args.plan)
-    path = weight_folder(trainer.args, variants[DENSE]) / f"{DENSE}.safetensors"
+    path = weight_file(trainer.args, read_plan(trainer.args.network, searched=trainer.args.plan), DENSE)
     if not path.exists():
         return {}
     dense, shares = single(read_weights(path)), {}
@@ -138,6 +137,11 @@ def weight_folder(args, variant):
     if variant.folder is not None:
         return Path(variant.folder)
     return (args.weights if variant.shipped else args.work / "weights") / args.network
+
+
+def weight_file(args, plan, name):
+    """The weight file of a variant of a plan."""
+    return weight_folder(args, plan[name]) / f"{name}.safetensors"
 
 
 def record_folder(weights, network, shipped):

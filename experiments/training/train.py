@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from cyclic import patterns
 from datasets import dataset
 from description import NETWORKS, WEIGHTS, read_description
-from export import export_variant, git_revision, weight_folder
+from export import export_variant, git_revision, weight_file
 from files import replacing
 from fold import folded, start_from
 from images import BRIGHT, DARK, NOISE, mean_colour, normalise
@@ -242,7 +242,7 @@ class Trainer:
     def parent_files(self):
         """Weight files of the plan's parents."""
         plan = read_plan(self.args.network, searched=self.args.plan)
-        return [weight_folder(self.args, plan[name]) / f"{name}.safetensors" for name in self.variant.parents]
+        return [weight_file(self.args, plan, name) for name in self.variant.parents]
 
     def make_pruner(self):
         """What removes units: those of a file, else those that the plan defines; None if neither is asked for."""
