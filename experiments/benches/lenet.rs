@@ -26,7 +26,7 @@ fn layers(criterion: &mut Criterion) {
     let candidate =
         Candidate { name: "bench".into(), model, recorded_accuracy: None, configuration };
     let chain = Chain::from(&params);
-    let paper = lower_candidate(&candidate, &chain, false).expect("a program");
+    let lowered = lower_candidate(&candidate, &chain, false).expect("a program");
     let program = lower_candidate(&candidate, &chain, true).expect("a program").program;
     let image = sample::digits(1, 1).image(0).expect("an image");
     let image = candidate.model.network.normalise(&image).expect("an image of the right shape");
@@ -34,15 +34,15 @@ fn layers(criterion: &mut Criterion) {
     let (session, inputs) = pool.install(|| {
         let client = Client::new(&params);
         let keys = Arc::new(client.evaluation_keys(&program).expect("keys"));
-        let slots = paper.encode(&image).expect("slots");
+        let slots = lowered.encode(&image).expect("slots");
         let inputs = client.encrypt(&program, &slots).expect("ciphertexts");
         let session = Session::prepare(&params, keys, program, PlaintextForm::Stored);
         (session.expect("a session"), inputs)
     });
     let mut group = criterion.benchmark_group("lenet");
     group.sample_size(10);
-    for (index, layer) in paper.program.layers.iter().enumerate() {
-        let instructions = paper.program.instructions.iter().enumerate();
+    for (index, layer) in lowered.program.layers.iter().enumerate() {
+        let instructions = lowered.program.instructions.iter().enumerate();
         let here: Vec<usize> =
             instructions.filter(|(_, i)| i.layer == index).map(|(k, _)| k).collect();
         if here.is_empty() {

@@ -28,10 +28,10 @@ fn every_form_takes_what_is_predicted() {
     let candidate =
         Candidate { name: "test".into(), model, recorded_accuracy: None, configuration };
     let chain = Chain::from(&params);
-    let estimate = lower_candidate(&candidate, &chain, false).unwrap();
+    let lowered = lower_candidate(&candidate, &chain, false).unwrap();
     let image = sample::digits(1, 1).image(0).unwrap();
     let image = candidate.model.network.normalise(&image).unwrap();
-    let slots = estimate.encode(&image).unwrap();
+    let slots = lowered.encode(&image).unwrap();
     // Predictions are for two threads.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let form = |batch_bytes| PlaintextForm::OnDemand { batch_bytes };
@@ -45,17 +45,17 @@ fn every_form_takes_what_is_predicted() {
             let client = Client::new(&params);
             let keys = Arc::new(client.evaluation_keys(&program).unwrap());
             let session = Session::prepare(&params, keys, program, form).unwrap();
-            let inputs = client.encrypt(&estimate.program, &slots).unwrap();
+            let inputs = client.encrypt(&lowered.program, &slots).unwrap();
             let execution = session.run(inputs).unwrap();
-            execution.check(&estimate.program).unwrap();
+            execution.check(&lowered.program).unwrap();
             client.decrypt(&execution.outputs).unwrap()
         });
-        let own = estimate.decode(&outputs).unwrap();
+        let own = lowered.decode(&outputs).unwrap();
         let first = logits.get_or_insert_with(|| own.clone());
         // Fresh keys and encryptions each time: the same but for their noise.
         assert!(own.iter().zip(first).all(|(a, b)| (a - *b).abs() < 1e-2), "{own:?}");
         let measured = phase.peak_bytes() as f64;
-        let predicted = estimate.program.memory(&chain, form);
+        let predicted = lowered.program.memory(&chain, form);
         let error = predicted.total_bytes() as f64 / measured - 1.0;
         assert!(error.abs() < 0.1, "{form:?}: {error:+.3}, {measured} bytes, {predicted:?}");
         measured

@@ -10,9 +10,7 @@ use simulator::config::Configuration;
 
 use super::options::{MachineArgs, NetworkArgs, RefineArgs, ResourceArgs, SearchArgs};
 use crate::design::baseline_hear::Room;
-use crate::design::candidate;
-use crate::design::candidate::Estimate;
-use crate::design::candidate::LeftOut;
+use crate::design::candidate::{self, Estimate, LeftOut};
 use crate::design::choose::{self, Prices};
 use crate::design::plan::PlanFolder;
 use crate::design::refine::Refiner;

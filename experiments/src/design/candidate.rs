@@ -250,11 +250,11 @@ pub fn estimate(
     cost: &Cost,
 ) -> Result<Estimate> {
     let model = Arc::new(source.model(&configuration.variant)?);
-    paper_with(source, model, configuration, name, insecure, cost)
+    estimate_with(source, model, configuration, name, insecure, cost)
 }
 
 /// [`estimate`], given the network with those weights.
-pub fn paper_with(
+pub fn estimate_with(
     source: &Source,
     model: Arc<Model>,
     configuration: Configuration,

@@ -19,8 +19,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use simulator::search::Evaluated;
 
-use crate::design::candidate;
-use crate::design::candidate::{Estimate, Latency};
+use crate::design::candidate::{self, Estimate, Latency};
 use crate::design::wish::{Refine, Wish};
 use crate::inputs::networks::Source;
 use crate::machine::profiles::{self, Cost};
@@ -172,7 +171,7 @@ impl Refiner {
             };
             let name = variant.clone();
             let mut estimate =
-                candidate::paper_with(source, model, configuration, &name, wish.insecure, cost)?;
+                candidate::estimate_with(source, model, configuration, &name, wish.insecure, cost)?;
             wish.plaintexts.choose(std::slice::from_mut(&mut estimate), wish.memory_limit);
             // Those that do the same with other scales take the same time.
             if works.insert(estimate.sequence()?.key(&estimate.params, cost.threads)) {

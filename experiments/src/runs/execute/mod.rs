@@ -60,8 +60,9 @@ pub struct Outcome {
 
 /// Runs every candidate on every image with `threads` threads. If `interleaved`, all on the first image, then all on the
 /// second, and so on, so that a change of the machine's speed meets all alike; else one candidate after the other, so that
-/// one at a time is in memory. Then those run a batch whose estimates ask for one. An image that other work disturbed is run again, by each candidate at most as many times in all
-/// as there are images. Stops between images when cancelled; what was finished is returned.
+/// one at a time is in memory. Then those run a batch whose estimates ask for one. An image that other work disturbed is run
+/// again, by each candidate at most as many times in all as there are images. Stops between images when cancelled; what was
+/// finished is returned.
 ///
 /// # Errors
 /// Those of preparing and running a candidate; values that exceed their bounds, before anything is encrypted.

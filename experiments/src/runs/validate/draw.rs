@@ -169,7 +169,7 @@ fn estimates(
         let Asked { source, wish, cost, .. } = asked;
         let (model, configuration) = (Arc::clone(&model), evaluated.configuration);
         let estimate =
-            candidate::paper_with(source, model, configuration, "drawn", wish.insecure, cost)?;
+            candidate::estimate_with(source, model, configuration, "drawn", wish.insecure, cost)?;
         let limit = asked.wish.memory_limit;
         let fits = |form: &PlaintextForm| estimate.memory_with(*form).total_bytes <= limit;
         let forms = asked.wish.plaintexts.forms();

@@ -9,8 +9,7 @@ use simulator::network::Model;
 use simulator::precision::Demand;
 
 use super::{Drawn, Executed, Journal, KindTimes, Measured};
-use crate::design::candidate;
-use crate::design::candidate::{Estimate, Latency, Prices};
+use crate::design::candidate::{self, Estimate, Latency, Prices};
 use crate::design::refine::Refiner;
 use crate::inputs::images::Pictures;
 use crate::inputs::networks::Source;
@@ -200,7 +199,7 @@ impl Job<'_> {
         };
         let cost = self.costs.iter().max_by_key(|cost| cost.threads);
         let cost = cost.context("there is no number of threads")?;
-        let mut estimate = candidate::paper_with(
+        let mut estimate = candidate::estimate_with(
             source,
             model,
             configuration,
