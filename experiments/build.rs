@@ -54,8 +54,13 @@ fn weight_list(folder: &Path) -> io::Result<String> {
     for file in files {
         let name =
             file.strip_prefix(folder).unwrap_or(&file).display().to_string().replace('\\', "/");
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "    ({name:?}, include_bytes!({:?})),", file.display().to_string());
+        // Read from where the crate lies when it is compiled: a list made before the checkout was
+        // moved still holds. Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?}))),",
+            format!("/weights/{name}")
+        );
     }
     text.push_str("]\n");
     Ok(text)
