@@ -89,7 +89,8 @@ impl SetPlan {
 }
 
 impl Plan {
-    /// The ring degrees that networks use, a few levels and digit sizes each: a minute and a half on two cores for two thread counts.
+    /// The ring degrees that networks use, a few levels and digit sizes each: for two thread counts two minutes to six on two cores,
+    /// by how long it takes to read memory.
     pub fn quick() -> Self {
         let sets = vec![
             SetPlan::new(13, 5, 1, 1, &[5, 2]),

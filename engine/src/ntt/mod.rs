@@ -35,12 +35,18 @@ pub struct NttTable {
     table: TransformTable,
 }
 
-impl NttTable {
-    /// Tables for `N = 2^log_n` and a prime `q = 1 mod 2N`.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if `log_n` is outside 5..=17 or the modulus is not such a prime; [`Error::Isa`] when kernels are
-    /// forced that cannot be had.
+/// What a table is made from, checked: the roots of unity. Small, where a table has two constants a word.
+#[derive(Clone, Debug)]
+pub(crate) struct Roots {
+    modulus: Modulus,
+    log_n: u32,
+    psi: u64,
+    psi_inverse: u64,
+    n_inverse: u64,
+}
+
+impl Roots {
+    /// As [`NttTable::new`].
     pub fn new(modulus: Modulus, log_n: u32) -> Result<Self> {
         isa()?;
         if !(MIN_LOG_N..=MAX_LOG_N).contains(&log_n) {
@@ -55,8 +61,30 @@ impl NttTable {
         let not_invertible = || Error::argument("NTT prime", q, "a prime");
         let psi_inverse = modulus.inv(psi).ok_or_else(not_invertible)?;
         let n_inverse = modulus.inv(1 << log_n).ok_or_else(not_invertible)?;
-        let [forward, inverse] = [psi, psi_inverse].map(|root| powers(&modulus, root, log_n));
-        Ok(Self { table: TransformTable::new(modulus, forward, inverse, n_inverse) })
+        Ok(Self { modulus, log_n, psi, psi_inverse, n_inverse })
+    }
+
+    /// The prime.
+    pub const fn modulus(&self) -> &Modulus {
+        &self.modulus
+    }
+
+    /// The table.
+    pub fn table(&self) -> NttTable {
+        let Self { ref modulus, log_n, psi, psi_inverse, n_inverse } = *self;
+        let [forward, inverse] = [psi, psi_inverse].map(|root| powers(modulus, root, log_n));
+        NttTable { table: TransformTable::new(*modulus, forward, inverse, n_inverse) }
+    }
+}
+
+impl NttTable {
+    /// Tables for `N = 2^log_n` and a prime `q = 1 mod 2N`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `log_n` is outside 5..=17 or the modulus is not such a prime; [`Error::Isa`] when kernels are
+    /// forced that cannot be had.
+    pub fn new(modulus: Modulus, log_n: u32) -> Result<Self> {
+        Ok(Roots::new(modulus, log_n)?.table())
     }
 
     /// The table of degree `2^log_m`, at least 32 and at most N, whose root is the power of this one's by `N / 2^log_m`: its

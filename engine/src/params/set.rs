@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
 use super::literal::{Chain, ParametersLiteral};
 use super::{limits, max_log_qp};
 use crate::modulus::{Modulus, primes};
-use crate::ntt::NttTable;
+use crate::ntt::{NttTable, Roots};
 use crate::rns::RnsTables;
 use crate::{Error, Result};
 
@@ -55,11 +55,18 @@ pub struct Parameters {
 struct Inner {
     literal: ParametersLiteral,
     levels: usize,
-    /// NTT tables of q_0..q_L, then of the special primes.
-    tables: Vec<NttTable>,
+    /// Transforms of q_0..q_L, then of the special primes.
+    transforms: Vec<Transform>,
     scale: f64,
     fingerprint: Fingerprint,
     rns: RnsTables,
+}
+
+/// A transform whose table is made when it is first asked for: parameters from a file, a few hundred bytes, may ask for tables
+/// of a hundred megabytes that nobody then reads.
+struct Transform {
+    roots: Roots,
+    table: OnceLock<NttTable>,
 }
 
 impl Parameters {
@@ -74,13 +81,14 @@ impl Parameters {
         let (q, p) = resolve(literal)?;
         check(literal, &q, &p)?;
         let moduli = q.iter().chain(&p).map(|&m| Modulus::new(m)).collect::<Result<Vec<_>>>()?;
-        let tables = moduli.iter().map(|&m| NttTable::new(m, log_n)).collect::<Result<Vec<_>>>()?;
+        let transform = |&m| Ok(Transform { roots: Roots::new(m, log_n)?, table: OnceLock::new() });
+        let transforms = moduli.iter().map(transform).collect::<Result<Vec<_>>>()?;
         let rns = RnsTables::new(&moduli, q.len(), literal.digit_limbs)?;
         let fingerprint = fingerprint(literal, &q, &p);
         let inner = Inner {
             literal: literal.clone(),
             levels: q.len(),
-            tables,
+            transforms,
             scale: literal.log_scale.exp2(),
             fingerprint,
             rns,
@@ -115,7 +123,7 @@ impl Parameters {
 
     /// Number of special primes.
     pub fn special_count(&self) -> usize {
-        self.inner.tables.len() - self.inner.levels
+        self.inner.transforms.len() - self.inner.levels
     }
 
     /// The nominal scale.
@@ -123,14 +131,15 @@ impl Parameters {
         self.inner.scale
     }
 
-    /// NTT table of q_i for `i <= max_level`, then of the special primes.
+    /// NTT table of q_i for `i <= max_level`, then of the special primes; made at the first call.
     pub fn table(&self, limb: usize) -> &NttTable {
-        &self.inner.tables[limb]
+        let Transform { roots, table } = &self.inner.transforms[limb];
+        table.get_or_init(|| roots.table())
     }
 
     /// Modulus of a limb: q_i for `i <= max_level`, then the special primes.
     pub fn modulus(&self, limb: usize) -> &Modulus {
-        self.inner.tables[limb].modulus()
+        self.inner.transforms[limb].roots.modulus()
     }
 
     /// Index (for [`Self::table`]) of the limb stored at position `position` of a value at `level`:
@@ -146,7 +155,7 @@ impl Parameters {
 
     /// The special primes.
     pub fn p(&self) -> Vec<u64> {
-        (self.inner.levels..self.inner.tables.len()).map(|i| self.modulus(i).value()).collect()
+        (self.inner.levels..self.inner.transforms.len()).map(|i| self.modulus(i).value()).collect()
     }
 
     /// Limbs per key-switching digit.

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use engine::params::{Parameters, ParametersLiteral, limits};
+use engine::serial::write_parameters;
 use fuzz::format::{Bytes, Format};
 use fuzz::memory::Counting;
 use fuzz::run::{Fuzzer, Said};
@@ -20,6 +22,7 @@ const INPUTS: u64 = 1500;
 #[test]
 fn decoders_refuse_or_accept() {
     planted_faults_are_found();
+    largest_parameters_are_read_in_little_memory();
     let all = targets::all();
     assert!(all.len() >= 26, "{}", all.len());
     for target in all {
@@ -36,6 +39,21 @@ fn decoders_refuse_or_accept() {
         assert!(findings.is_empty(), "{name}: {findings:?}");
         assert!(fuzzer.accepted < INPUTS, "{name}: nothing is refused");
     }
+}
+
+/// Their file has 700 bytes, the tables of their transforms a quarter of a gigabyte.
+fn largest_parameters_are_read_in_little_memory() {
+    let (log_n, levels, special) = (limits::MAX_LOG_N, limits::MAX_LEVELS, limits::MAX_SPECIAL);
+    let mut literal =
+        ParametersLiteral::uniform(log_n, 50, 50, levels, (special, 50), special).unwrap();
+    literal.allow_insecure = true;
+    let mut input = Vec::new();
+    write_parameters(&mut input, &Parameters::new(&literal).unwrap()).unwrap();
+    let target = targets::all().into_iter().find(|t| t.name() == "parameters").unwrap();
+    let mut fuzzer = Fuzzer::new(target, 1, None);
+    assert_eq!(fuzzer.decode(0, &input), Said::Accepted);
+    let findings: Vec<_> = fuzzer.findings.iter().map(|f| &f.fault).collect();
+    assert!(findings.is_empty(), "{findings:?}");
 }
 
 /// A decoder that does something for inputs whose first byte is below 64.

@@ -26,7 +26,7 @@ use crate::report::table;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  spencnn calibrate --quick                       one to two minutes, enough for the demonstration
+  spencnn calibrate --quick                       two to six minutes, enough for the demonstration
   spencnn calibrate --full --threads 1,2,4        about fifteen minutes; goes on where it was interrupted
   spencnn calibrate --quick --out profiles/my-machine.toml
   spencnn calibrate --refit profiles/my-machine.toml
