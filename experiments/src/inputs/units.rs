@@ -1,6 +1,6 @@
 //! Units of a network's layers under a configuration: which weights go together, and which units to keep.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use safetensors::SafeTensors;
@@ -13,6 +13,8 @@ use simulator::lowering::{Placed, lower};
 use simulator::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Weights};
 use simulator::pattern::{Family, Pattern, UnitMap};
 use simulator::search::PatternUnits;
+
+use crate::inputs::tensors;
 
 /// Ending of the name of a layer's scores in a file of importance.
 const TAYLOR: &str = ".taylor";
@@ -264,7 +266,7 @@ impl NetworkUnits {
     /// # Errors
     /// A number that the format has no room for.
     pub fn to_safetensors(&self, network: &str, variant: &str) -> Result<Vec<u8>> {
-        let mut metadata = HashMap::from([
+        let mut metadata = BTreeMap::from([
             ("network".to_owned(), network.to_owned()),
             ("variant".to_owned(), variant.to_owned()),
         ]);
@@ -288,6 +290,6 @@ impl NetworkUnits {
                 Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(safetensors::serialize(views, Some(metadata))?)
+        tensors::serialize(views, metadata)
     }
 }

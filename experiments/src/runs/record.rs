@@ -9,6 +9,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 
+use crate::inputs::tensors;
 use crate::process::files::write_atomically;
 use crate::runs::evaluate::Evaluation;
 
@@ -45,7 +46,8 @@ pub fn write_bounds(path: &Path, bounds: &BTreeMap<String, f64>) -> Result<()> {
     for (name, value) in &values {
         views.insert(name.clone(), TensorView::new(Dtype::F64, vec![1], value).with_context(what)?);
     }
-    let written = safetensors::serialize(views, header.metadata().clone()).with_context(what)?;
+    let metadata = header.metadata().clone().into_iter().flatten().collect();
+    let written = tensors::serialize(views, metadata).with_context(what)?;
     write_atomically(path, &written)
 }
 
