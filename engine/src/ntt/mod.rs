@@ -28,13 +28,6 @@ pub const fn constant_bytes(words: usize) -> u64 {
     Twiddles::bytes_of(words)
 }
 
-/// The transform of one size modulo one prime.
-#[derive(Clone, Debug)]
-pub struct NttTable {
-    /// Constants are `psi^brv(k)` forward, `psi^-brv(k)` inverse.
-    table: TransformTable,
-}
-
 /// What a table is made from, checked: the roots of unity. Small, where a table has two constants a word.
 #[derive(Clone, Debug)]
 pub(crate) struct Roots {
@@ -75,6 +68,13 @@ impl Roots {
         let [forward, inverse] = [psi, psi_inverse].map(|root| powers(modulus, root, log_n));
         NttTable { table: TransformTable::new(*modulus, forward, inverse, n_inverse) }
     }
+}
+
+/// The transform of one size modulo one prime.
+#[derive(Clone, Debug)]
+pub struct NttTable {
+    /// Constants are `psi^brv(k)` forward, `psi^-brv(k)` inverse.
+    table: TransformTable,
 }
 
 impl NttTable {

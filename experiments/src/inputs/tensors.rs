@@ -24,18 +24,11 @@ pub fn serialize<S: AsRef<str> + Ord + std::fmt::Display, V: View>(
     let (length, rest) = file.split_first_chunk_mut::<LENGTH>().context("a file without length")?;
     let length = usize::try_from(u64::from_le_bytes(*length))?;
     let header = rest.get_mut(..length).context("a header that is cut off")?;
-    let entries: BTreeMap<String, Value> = serde_json::from_slice(header)?;
-    let mut ordered = Vec::with_capacity(length);
-    for (name, value) in &entries {
-        ordered.extend(if ordered.is_empty() { b"{" } else { b"," });
-        serde_json::to_writer(&mut ordered, name)?;
-        ordered.push(b':');
-        match &name[..] {
-            "__metadata__" => serde_json::to_writer(&mut ordered, &metadata)?,
-            _ => serde_json::to_writer(&mut ordered, value)?,
-        }
+    let mut entries: BTreeMap<String, Value> = serde_json::from_slice(header)?;
+    if let Some(found) = entries.get_mut("__metadata__") {
+        *found = serde_json::to_value(metadata)?;
     }
-    ordered.push(b'}');
+    let mut ordered = serde_json::to_vec(&entries)?;
     ensure!(
         ordered.len() <= length,
         "an ordered header of {} bytes, {length} before",
