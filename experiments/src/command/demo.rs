@@ -21,7 +21,7 @@ use crate::process::output::note;
 /// Ring degree that the demonstration looks at, as a base-2 logarithm, and how many variants: enough to be fast, and
 /// few enough to be quick. `search` looks at all.
 const RING: u32 = 14;
-const VARIANTS: usize = 3;
+const VARIANTS: usize = 2;
 /// Most ciphertexts that the client sends for an image, as by default in `search`.
 pub(super) const MAX_INPUTS: usize = 32;
 
