@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::probe::{Bound, Probe};
 use crate::record::Times;
 use crate::work::Work;
-use crate::{scaling, transforms};
+use crate::{QUICK_VARIABLE, SETS_VARIABLE, scaling, transforms};
 
 /// Names the file for the JSON; without it, it goes to the build folder.
 const FILE_VARIABLE: &str = "SPENCNN_BENCH_JSON";
@@ -68,7 +68,7 @@ struct Document<'a> {
     isa: &'a str,
     revision: String,
     unix_seconds: u64,
-    command: Vec<String>,
+    command: String,
     probe: &'a Probe,
     transforms: &'a [transforms::Row],
     primitives: &'a [Written<'a>],
@@ -112,7 +112,7 @@ impl Results {
             isa: engine::kernels::isa().map_err(std::io::Error::other)?,
             revision: revision(),
             unix_seconds: since_epoch.map_or(0, |d| d.as_secs()),
-            command: env::args().skip(1).collect(),
+            command: command(),
             probe,
             transforms: &self.transforms,
             primitives: &written,
@@ -125,6 +125,16 @@ impl Results {
         fs::write(&path, serde_json::to_string_pretty(&document)? + "\n")?;
         Ok(path)
     }
+}
+
+/// How this was started: cargo itself hands `--bench` to a bench.
+fn command() -> String {
+    let variables = [SETS_VARIABLE, QUICK_VARIABLE].into_iter();
+    let variables = variables.filter_map(|name| Some(format!("{name}={}", env::var(name).ok()?)));
+    let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
+    let arguments = (!arguments.is_empty()).then(|| format!("-- {}", arguments.join(" ")));
+    let command = std::iter::once("cargo bench -p spencnn-engine".to_owned());
+    variables.chain(command).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 impl Row {
