@@ -23,20 +23,6 @@ const US_PER_MS: f64 = 1e3;
 /// Longest time, in microseconds.
 const MAX_US: f64 = MAX_NS / 1e3;
 
-/// The product of a ciphertext and a plaintext, not rescaled.
-const TIMES_PLAINTEXT: LinearShape = LinearShape {
-    sources: 1,
-    decomposed: 0,
-    rotations: 0,
-    unrotated: 1,
-    terms: 1,
-    plaintexts: 1,
-    plaintext_words: 0,
-    outputs: 1,
-    rescale: false,
-    detail: None,
-};
-
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -119,7 +105,7 @@ impl OrbitModel {
                 add_ct_ct,
                 add_ct_pt: latencies(Primitive::AddPlain),
                 mul_ct_ct: latencies(Primitive::Multiply { rescale: false }),
-                mul_ct_pt: latencies(Primitive::Linear(TIMES_PLAINTEXT)),
+                mul_ct_pt: latencies(Primitive::Linear(LinearShape::TIMES_PLAINTEXT)),
                 rotate: latencies(Primitive::RotateHoisted { rotations: 1 }),
                 rescale: latencies(Primitive::Rescale),
                 bootstrap,

@@ -139,6 +139,20 @@ impl From<engine::eval::PlanShape> for LinearShape {
 }
 
 impl LinearShape {
+    /// The product of a ciphertext and a plaintext, not rescaled.
+    pub(crate) const TIMES_PLAINTEXT: Self = Self {
+        sources: 1,
+        decomposed: 0,
+        rotations: 0,
+        unrotated: 1,
+        terms: 1,
+        plaintexts: 1,
+        plaintext_words: 0,
+        outputs: 1,
+        rescale: false,
+        detail: None,
+    };
+
     /// Share of the ring's `n` words that a limb of a plaintext has, above 0 up to 1.
     pub fn plaintext_share(&self, n: f64) -> f64 {
         match self.plaintext_words {

@@ -149,26 +149,14 @@ impl Instruction {
 mod tests {
     use super::*;
 
-    fn shape() -> LinearShape {
-        LinearShape {
-            sources: 1,
-            decomposed: 0,
-            rotations: 0,
-            unrotated: 1,
-            terms: 1,
-            plaintexts: 1,
-            plaintext_words: 64,
-            outputs: 1,
-            rescale: false,
-            detail: None,
-        }
-    }
+    const PERIODIC: LinearShape =
+        LinearShape { plaintext_words: 64, ..LinearShape::TIMES_PLAINTEXT };
 
     #[test]
     fn batches_need_no_more_plaintexts_of_each_sort_than_they_have() {
         let counts = |batch| {
             let words = vec![2048, 64, 2048, 64, 2048];
-            let all = Instruction::linear(shape(), 2, Vec::new(), words, batch).unwrap();
+            let all = Instruction::linear(PERIODIC, 2, Vec::new(), words, batch).unwrap();
             all.plaintexts().into_iter().collect::<Vec<_>>()
         };
         assert_eq!(counts(None), [(64, 2), (2048, 3)]);
@@ -184,7 +172,7 @@ mod tests {
         assert!(rotations.contains("expected its rotations and terms"), "{rotations}");
         assert!(error(Primitive::AddPlain).contains("add-plain of 0 plaintexts, expected 1"));
         let term = LinearTerm { dst: 0, src: 0, shift: 0, plaintext: Some(1) };
-        let error = Instruction::linear(shape(), 1, vec![term], vec![64], None).unwrap_err();
+        let error = Instruction::linear(PERIODIC, 1, vec![term], vec![64], None).unwrap_err();
         assert!(error.to_string().contains("plaintext 1, expected one of 1"), "{error}");
     }
 }

@@ -63,7 +63,7 @@ struct Inner {
 }
 
 /// A transform whose table is made when it is first asked for: parameters from a file, a few hundred bytes, may ask for tables
-/// of a hundred megabytes that nobody then reads.
+/// of hundreds of megabytes that nobody then reads.
 struct Transform {
     roots: Roots,
     table: OnceLock<NttTable>,

@@ -1,6 +1,6 @@
 //! Units of a network's layers under a configuration: which weights go together, and which units to keep.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use safetensors::SafeTensors;
@@ -266,7 +266,7 @@ impl NetworkUnits {
     /// # Errors
     /// A number that the format has no room for.
     pub fn to_safetensors(&self, network: &str, variant: &str) -> Result<Vec<u8>> {
-        let mut metadata = BTreeMap::from([
+        let mut metadata = HashMap::from([
             ("network".to_owned(), network.to_owned()),
             ("variant".to_owned(), variant.to_owned()),
         ]);
@@ -290,6 +290,6 @@ impl NetworkUnits {
                 Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        tensors::serialize(views, metadata)
+        tensors::serialize(views, Some(metadata))
     }
 }

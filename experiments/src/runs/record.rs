@@ -46,8 +46,7 @@ pub fn write_bounds(path: &Path, bounds: &BTreeMap<String, f64>) -> Result<()> {
     for (name, value) in &values {
         views.insert(name.clone(), TensorView::new(Dtype::F64, vec![1], value).with_context(what)?);
     }
-    let metadata = header.metadata().clone().into_iter().flatten().collect();
-    let written = tensors::serialize(views, metadata).with_context(what)?;
+    let written = tensors::serialize(views, header.metadata().clone()).with_context(what)?;
     write_atomically(path, &written)
 }
 
