@@ -132,6 +132,7 @@ proptest! {
             period,
             margin: Margin { before, after: 0 },
             clean: true,
+            unread: Vec::new(),
         };
         match layout.check() {
             Ok(()) => holds_everything(&layout),

@@ -163,8 +163,9 @@ pub(crate) fn get_shape(source: &mut Source<impl Read>) -> Result<Shape> {
     Ok(shape)
 }
 
-/// A layout.
+/// A layout of what a client sends or receives: every channel of it is there.
 pub(crate) fn put_layout(sink: &mut Sink<impl Write>, layout: &Layout) -> Result<()> {
+    assert!(layout.unread.is_empty(), "images and results are read whole");
     put_shape(sink, layout.shape)?;
     put(sink, "channels", layout.channels.len())?;
     for place in &layout.channels {
@@ -200,6 +201,7 @@ pub(crate) fn get_layout(source: &mut Source<impl Read>, slots: usize) -> Result
         margin: Margin { before: get(source)?, after: get(source)? },
         inner: get_flag(source, "whether channels are innermost")?,
         clean: get_flag(source, "whether a layout is clean")?,
+        unread: Vec::new(),
     };
     layout.check().map_err(|e| source.error(e.to_string()))?;
     Ok(layout)

@@ -27,6 +27,7 @@ mod method;
 mod parts;
 mod statistics;
 mod transform;
+mod unread;
 
 use crate::network::Shape;
 

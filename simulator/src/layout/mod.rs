@@ -6,11 +6,12 @@
 //! the margin. Ciphertext number is `channel ciphertext * p * p + phase row * p + phase column`.
 //! Everything holds again at `slot + k * period`. Slots that hold nothing may contain anything, unless the
 //! layout is `clean`: then they are zero. Channels mostly have a tile each, with their positions in it; where channels are
-//! `inner`, positions have a tile each, with channels in it.
+//! `inner`, positions have a tile each, with channels in it. A channel ciphertext whose channels are all unread is not there.
 
 mod interleave;
 mod pack;
 mod spec;
+mod unread;
 
 use std::collections::BTreeSet;
 
@@ -50,7 +51,7 @@ impl Margin {
 /// Where a channel lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
-    /// Channel ciphertext.
+    /// Channel ciphertext, those that are not there counted.
     pub ct: usize,
     /// Base slot.
     pub base: usize,
@@ -90,6 +91,8 @@ pub struct Layout {
     pub margin: Margin,
     /// Whether every slot that holds nothing is zero.
     pub clean: bool,
+    /// Channels that nothing reads, ascending; not all of them.
+    pub unread: Vec<usize>,
 }
 
 impl Layout {
@@ -222,11 +225,6 @@ impl Layout {
         })
     }
 
-    /// Ciphertexts that hold channels, not counting phases.
-    pub fn channel_ciphertexts(&self) -> usize {
-        self.channels.iter().map(|p| p.ct + 1).max().unwrap_or(0)
-    }
-
     /// Ciphertexts in all.
     pub fn ciphertexts(&self) -> usize {
         self.channel_ciphertexts() * self.phases * self.phases
@@ -234,8 +232,8 @@ impl Layout {
 
     /// Slots of the fullest ciphertext that hold a value, copies included.
     pub(crate) fn filled(&self) -> usize {
-        let mut channels = vec![0; self.channel_ciphertexts()];
-        self.channels.iter().for_each(|place| channels[place.ct] += 1);
+        let mut channels = vec![0; self.all_channel_ciphertexts()];
+        self.read().for_each(|channel| channels[self.channels[channel].ct] += 1);
         let most = channels.into_iter().max().unwrap_or(0);
         let side = |extent: usize| extent.div_ceil(self.phases);
         let copies = self.slots / self.period.max(1);
@@ -261,17 +259,17 @@ impl Layout {
         }
     }
 
-    /// Ciphertext number for a channel ciphertext and two phases.
+    /// Ciphertext number for two phases of a channel ciphertext, numbered among those that are there.
     pub fn ciphertext(&self, channel_ct: usize, row_phase: usize, col_phase: usize) -> usize {
         (channel_ct * self.phases + row_phase) * self.phases + col_phase
     }
 
-    /// Ciphertext and slot (the first of its period) of a value.
+    /// Ciphertext and slot (the first of its period) of a value of a channel that is read.
     pub fn locate(&self, channel: usize, y: usize, x: usize) -> (usize, usize) {
         let (row, col) = (self.row_at(y as isize), self.col_at(x as isize));
         let place = self.channels[channel];
         let slot = place.base as isize + row.offset + col.offset;
-        (self.ciphertext(place.ct, row.phase, col.phase), slot as usize)
+        (self.ciphertext(self.number(place.ct), row.phase, col.phase), slot as usize)
     }
 
     /// Offsets within a channel's tile (within the period, of the first channel, where channels are innermost) that may hold

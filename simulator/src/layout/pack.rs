@@ -3,7 +3,8 @@
 use super::Layout;
 use crate::{Error, Result};
 
-/// Slot vectors of a map (`[channel][row][column]`), one per ciphertext, replicas included; zero elsewhere.
+/// Slot vectors of a map (`[channel][row][column]`), one per ciphertext, replicas included; zero elsewhere, and so is what
+/// nothing reads.
 ///
 /// # Errors
 /// Those of [`Layout::check`]; [`Error::Argument`] for another number of values than the map has.
@@ -16,6 +17,9 @@ pub fn pack(layout: &Layout, map: &[f64]) -> Result<Vec<Vec<f64>>> {
     for (k, v) in map.iter().enumerate() {
         let (x, rest) = (k % layout.shape.width, k / layout.shape.width);
         let (y, c) = (rest % layout.shape.height, rest / layout.shape.height);
+        if !layout.is_read(c) {
+            continue;
+        }
         let (ct, slot) = layout.locate(c, y, x);
         for replica in (slot..layout.slots).step_by(layout.period) {
             out[ct][replica] = *v;
@@ -24,7 +28,7 @@ pub fn pack(layout: &Layout, map: &[f64]) -> Result<Vec<Vec<f64>>> {
     Ok(out)
 }
 
-/// The map (`[channel][row][column]`) held by slot vectors.
+/// The map (`[channel][row][column]`) held by slot vectors; zero where nothing reads it.
 ///
 /// # Errors
 /// Those of [`Layout::check`]; [`Error::Argument`] for other numbers of vectors or slots than the layout has.
@@ -42,6 +46,10 @@ pub fn unpack(layout: &Layout, ciphertexts: &[Vec<f64>]) -> Result<Vec<f64>> {
     }
     let mut out = Vec::with_capacity(layout.shape.len());
     for c in 0..layout.shape.channels {
+        if !layout.is_read(c) {
+            out.resize(out.len() + layout.shape.area(), 0.0);
+            continue;
+        }
         for y in 0..layout.shape.height {
             for x in 0..layout.shape.width {
                 let (ct, slot) = layout.locate(c, y, x);

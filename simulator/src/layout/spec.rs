@@ -155,6 +155,7 @@ impl LayoutSpec {
             period,
             margin,
             clean: !matches!(self.order, ChannelOrder::Inner { clean: false, .. }),
+            unread: Vec::new(),
         };
         layout.check()?;
         Ok(layout)

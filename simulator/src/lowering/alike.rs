@@ -3,6 +3,7 @@
 //! In a layer without groups or zero weights, where its channels lie is all that decides which diagonals lead from one
 //! ciphertext to another, and which of them could share a plaintext. So ciphertexts that hold their channels at the same
 //! slots, in the same order, have the same diagonals with other weights: one of each kind is looked at, and stands for all.
+//! Only channels that something reads count.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,8 @@ use crate::layout::Layout;
 
 /// The channel ciphertexts of a layout by kind.
 pub(super) struct Alike {
+    /// Whether each ciphertext is there.
+    there: Vec<bool>,
     /// Of each ciphertext that is the first of its kind, all of that kind, itself included; of others, none.
     kinds: Vec<Vec<usize>>,
 }
@@ -17,15 +20,17 @@ pub(super) struct Alike {
 impl Alike {
     /// The kinds of a layout, or with `apart` each ciphertext as one of its own.
     pub(super) fn new(layout: &Layout, apart: bool) -> Self {
-        let mut bases: Vec<Vec<usize>> = vec![Vec::new(); layout.channel_ciphertexts()];
-        layout.channels.iter().for_each(|place| bases[place.ct].push(place.base));
+        let there: Vec<bool> = layout.numbers().iter().map(Option::is_some).collect();
+        let mut bases: Vec<Vec<usize>> = vec![Vec::new(); there.len()];
+        let read = layout.read().map(|channel| layout.channels[channel]);
+        read.for_each(|place| bases[place.ct].push(place.base));
         let mut kinds = vec![Vec::new(); bases.len()];
         let mut first: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
-        for (ct, bases) in bases.into_iter().enumerate() {
+        for (ct, bases) in bases.into_iter().enumerate().filter(|(ct, _)| there[*ct]) {
             let leader = if apart { ct } else { *first.entry(bases).or_insert(ct) };
             kinds[leader].push(ct);
         }
-        Self { kinds }
+        Self { there, kinds }
     }
 
     /// Whether a ciphertext is the first of its kind.
@@ -33,9 +38,10 @@ impl Alike {
         !self.kinds[ct].is_empty()
     }
 
-    /// How many each ciphertext stands for, those of every phase of one channel ciphertext after the other.
+    /// How many each ciphertext that is there stands for, those of every phase of one channel ciphertext after the other.
     pub(super) fn copies(&self, phases: usize) -> Vec<usize> {
-        let all = self.kinds.iter().map(Vec::len);
+        let all = self.kinds.iter().zip(&self.there).filter(|(_, there)| **there);
+        let all = all.map(|(kind, _)| kind.len());
         all.flat_map(|copies| std::iter::repeat_n(copies, phases * phases)).collect()
     }
 

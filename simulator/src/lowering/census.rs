@@ -62,6 +62,8 @@ impl Census {
         mask: usize,
         window: usize,
     ) -> Result<Self> {
+        let whole = inputs.iter().chain([&output]).all(|layout| layout.unread.is_empty());
+        assert!(whole, "a pattern is of all channels");
         let fill = Fill::Signatures;
         Sorting { name, stage, inputs, output, mask, fill, most: usize::MAX }.check()?;
         let period = inputs.iter().map(|input| input.period).fold(output.period, usize::max);

@@ -232,8 +232,9 @@ impl Diagonals {
         mask: usize,
         most: usize,
     ) -> Result<usize> {
-        let mut seen = vec![false; output.channel_ciphertexts()];
-        let some: Vec<usize> = (0..output.channels.len())
+        let mut seen = vec![false; output.all_channel_ciphertexts()];
+        let some: Vec<usize> = output
+            .read()
             .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true))
             .collect();
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);

@@ -163,8 +163,11 @@ impl LinearEmission<'_> {
         let mut lists: Vec<Vec<(usize, f64)>> = vec![Vec::new(); values.len()];
         for (k, bias) in self.bias.iter().enumerate().filter(|(_, v)| **v != 0.0) {
             let (x, rest) = (k % layout.shape.width, k / layout.shape.width);
-            let (ct, slot) =
-                layout.locate(rest / layout.shape.height, rest % layout.shape.height, x);
+            let (channel, y) = (rest / layout.shape.height, rest % layout.shape.height);
+            if !layout.is_read(channel) {
+                continue;
+            }
+            let (ct, slot) = layout.locate(channel, y, x);
             lists[ct].push((slot, *bias));
         }
         let mut known: KeyMap<Signature, PlaintextId> = KeyMap::default();

@@ -18,6 +18,8 @@ mod signature;
 mod sorting;
 mod stages;
 
+use std::collections::BTreeMap;
+
 use crate::chain::Chain;
 use crate::config::{Configuration, image_slots};
 use crate::fold::{Folded, Origin, StageKind, im2col};
@@ -220,6 +222,8 @@ pub fn lower(
     let image = State { values: (0..input.ciphertexts()).collect(), layout: input.clone() };
     let mut states: Vec<State> = Vec::with_capacity(pieces.len());
     let mut placed = Vec::new();
+    let unread: BTreeMap<&str, Vec<usize>> =
+        folded.stages.iter().map(|stage| stage.name.as_str()).zip(folded.unread()).collect();
     for (piece, &level) in pieces.iter().zip(&depths) {
         let sources: Vec<&State> =
             piece.sources.iter().map(|s| origin(&image, &states, *s)).collect();
@@ -233,6 +237,7 @@ pub fn lower(
                 let choice = repack.map_or_else(|| configuration.linear_choice(&stage.name), Ok)?;
                 let output = choice.layout.layout(slots, stage.output, Default::default());
                 let output = output.map_err(|e| fits(e.of_layer(&stage.name)))?;
+                let output = output.without(&unread[choice.layer.as_str()]);
                 let layouts: Vec<&Layout> = sources.iter().map(|s| &s.layout).collect();
                 let diagonals =
                     Diagonals::new(&stage.name, linear, &layouts, &output, choice.fold, values)?;

@@ -58,7 +58,7 @@ impl Sorting<'_> {
     pub(super) fn sorted(&self, channels: &[usize]) -> Result<Diagonals> {
         self.check()?;
         // Ciphertexts of the output have no diagonal in common.
-        let mut groups = vec![Vec::new(); self.output.channel_ciphertexts()];
+        let mut groups = vec![Vec::new(); self.output.all_channel_ciphertexts()];
         channels.iter().for_each(|o| groups[self.output.channels[*o].ct].push(*o));
         let groups: Vec<Diagonals> = groups.par_iter().map(|group| self.gathered(group)).collect();
         let count = groups.iter().map(|group| group.diagonals.len()).sum::<usize>();
@@ -173,6 +173,7 @@ impl Sorting<'_> {
         let area = g.kernel.0 * g.kernel.1;
         let per_out = g.input.channels / g.groups;
         let (in_phases, out_phases) = (input.phases * input.phases, output.phases * output.phases);
+        let (in_numbers, out_numbers) = (input.numbers(), output.numbers());
         // Spots of all kernel offsets in one list, so that each has a number.
         let mut starts = vec![0];
         starts.extend(reach.spots.iter().scan(0, |n, list| {
@@ -196,16 +197,23 @@ impl Sorting<'_> {
                 break;
             }
             let to = output.channels[o];
+            let Some(to_number) = out_numbers[to.ct].filter(|_| output.is_read(o)) else {
+                continue;
+            };
             if !outs.leads(to.ct) {
                 continue;
             }
             for k in 0..per_out {
                 let from = input.channels[g.input_channel(o, k)];
+                let weights = &part.weights[(o * per_out + k) * area..][..area];
+                let Some(from_number) = in_numbers[from.ct] else {
+                    assert!(weights.iter().all(|w| *w == 0.0), "an unread channel has no weights");
+                    continue;
+                };
                 if !ins.leads(from.ct) {
                     continue;
                 }
                 let copies = outs.of(to.ct).len() * ins.of(from.ct).len();
-                let weights = &part.weights[(o * per_out + k) * area..][..area];
                 // Reading them takes longer than all else where most numbers have been seen.
                 if !once && weights.iter().all(|w| *w == 0.0) {
                     continue;
@@ -230,8 +238,8 @@ impl Sorting<'_> {
                     let route = |found: &mut Found, spot: &Spot| {
                         let s = splitter.split(distance, spot.row, spot.col);
                         let key = Diagonal {
-                            output: to.ct * out_phases + spot.output_phase,
-                            input: first + from.ct * in_phases + spot.input_phase,
+                            output: to_number * out_phases + spot.output_phase,
+                            input: first + from_number * in_phases + spot.input_phase,
                             block: s.block,
                             row: s.row,
                             col: s.col,

@@ -78,6 +78,15 @@ impl Budget {
     }
 }
 
+/// What a linear stage does.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    linear: &'a LinearStage,
+    outline: Option<&'a Outline>,
+    /// Channels of the result that nothing reads.
+    unread: &'a [usize],
+}
+
 /// Targets that are worked out together.
 const TOGETHER: usize = 4;
 
@@ -143,7 +152,8 @@ impl Terms<'_> {
             budget,
             || self.targets(block, linear, inputs),
             |list| {
-                let weights = (linear, block.outline(form));
+                let weights =
+                    Weights { linear, outline: block.outline(form), unread: &block.unread };
                 self.all(&stage.name, weights, inputs, list, budget, |layout| {
                     self.tails(block, layout)
                 })
@@ -191,7 +201,8 @@ impl Terms<'_> {
             budget,
             || compact(input.shape, input, next.groups(), self.space),
             |list| {
-                self.all("repack", (&identity, None), &[input], list, budget, |layout| {
+                let weights = Weights { linear: &identity, outline: None, unread: &input.unread };
+                self.all("repack", weights, &[input], list, budget, |layout| {
                     let cost = vec![0.0; self.settings.len()];
                     vec![Tail {
                         pools: Vec::new(),
@@ -236,7 +247,7 @@ impl Terms<'_> {
     fn all(
         &self,
         name: &str,
-        (linear, outline): (&LinearStage, Option<&Outline>),
+        weights: Weights<'_>,
         inputs: &[&Layout],
         list: Vec<Target>,
         budget: &Budget,
@@ -245,7 +256,7 @@ impl Terms<'_> {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
         let mut budget = budget.clone();
-        let open = self.promising(name, (linear, outline), inputs, list, &budget);
+        let open = self.promising(name, weights, inputs, list, &budget);
         // Some at a time, under one budget: however many threads there are, the same.
         for some in open.chunks(TOGETHER) {
             // What is known by then is not used.
@@ -254,7 +265,6 @@ impl Terms<'_> {
             }
             let limit = budget.limit();
             let find = |Open { fold, layout, cost, .. }: &Open| {
-                let weights = (linear, outline);
                 (*cost <= limit)
                     .then(|| self.linear(name, weights, (inputs, layout), *fold, &budget))
             };
@@ -292,7 +302,7 @@ impl Terms<'_> {
     fn promising(
         &self,
         name: &str,
-        (linear, outline): (&LinearStage, Option<&Outline>),
+        Weights { linear, outline, unread }: Weights<'_>,
         inputs: &[&Layout],
         list: Vec<Target>,
         budget: &Budget,
@@ -304,7 +314,8 @@ impl Terms<'_> {
                     linear.geometry.output,
                     Default::default(),
                 )
-                .ok()?;
+                .ok()?
+                .without(unread);
             // Twice as many, so that it is not looked at again under a budget that is a little larger.
             let most = self.affordable(&layout, budget).saturating_mul(2);
             let few =

@@ -35,6 +35,8 @@ pub(crate) struct Block {
     pub(crate) next: Option<usize>,
     /// The last block that reads its value.
     pub(crate) last: Option<usize>,
+    /// Channels of its linear stage's result that nothing reads.
+    pub(crate) unread: Vec<usize>,
     /// Levels from its entry to the end of the network.
     pub(crate) levels: usize,
     /// Levels from what it gives to the end of the network.
@@ -96,7 +98,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
     let mut values: Vec<usize> = Vec::new();
     let image = |stage: &Stage| stage.sources.contains(&Origin::Image);
     let alone = folded.stages.iter().filter(|s| image(s)).count() == 1;
-    for stage in &folded.stages {
+    for (stage, unread) in folded.stages.iter().zip(folded.unread()) {
         let number = |source: &Origin| match source {
             Origin::Image => 0,
             Origin::Stage(k) => values[*k],
@@ -151,6 +153,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
             sources,
             next: None,
             last: None,
+            unread,
             levels: 0,
             after: 0,
             outlines,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Configuration;
 use crate::fold::ActivationMethod;
-use crate::network::{Model, Network};
+use crate::network::{LayerParameters, Model, Network};
 use crate::search::problem::blocks;
 use crate::search::space::Layouts;
 use crate::search::{WorkPricer, evaluate};
@@ -63,7 +63,11 @@ fn with(space: &Space, check: impl Fn(&mut LayoutSearch<'_>, &Folded)) {
 
 fn with_network(network: &str, space: &Space, check: impl Fn(&mut LayoutSearch<'_>, &Folded)) {
     let model = Model::random(Network::from_toml(network).unwrap(), 3);
-    let folded = Folded::new(&model, space.activations).unwrap();
+    with_model(&model, space, check);
+}
+
+fn with_model(model: &Model, space: &Space, check: impl Fn(&mut LayoutSearch<'_>, &Folded)) {
+    let folded = Folded::new(model, space.activations).unwrap();
     let blocks = blocks(&folded).unwrap();
     let memo = Memo::new(&WorkPricer);
     let mut programme = LayoutSearch::new(&folded, &blocks, space, &memo, Watch::default(), 10);
@@ -73,7 +77,13 @@ fn with_network(network: &str, space: &Space, check: impl Fn(&mut LayoutSearch<'
 /// What the programme adds up is what the lowered program costs.
 #[track_caller]
 fn prices_are_exact(space: &Space) {
-    with(space, |programme, folded| {
+    let model = Model::random(Network::from_toml(NETWORK).unwrap(), 3);
+    prices_of_a_model_are_exact(&model, space);
+}
+
+#[track_caller]
+fn prices_of_a_model_are_exact(model: &Model, space: &Space) {
+    with_model(model, space, |programme, folded| {
         for (k, special) in space.special.iter().enumerate() {
             for repacks in 0..=space.repacks {
                 let paths = programme.solve(k, repacks).unwrap();
@@ -136,6 +146,26 @@ fn prices_are_exact_for_the_paper_and_its_baseline() {
         activations: ActivationMethod::Quadratic,
         ..space()
     });
+}
+
+/// Of each group of c2, the first input channel is read by no output: of c1 and what follows it, half the ciphertexts are not
+/// there where a ciphertext holds one or two channels.
+#[test]
+fn prices_are_exact_where_channels_are_unread() {
+    let mut model = Model::random(Network::from_toml(NETWORK).unwrap(), 3);
+    let c2 = model.network.layers.iter().position(|l| l.name == "c2").unwrap();
+    let LayerParameters::Linear { weight, .. } = &mut model.parameters[c2] else { unreachable!() };
+    weight.chunks_exact_mut(2 * 9).for_each(|pair| pair[..9].fill(0.0));
+    let folded = Folded::new(&model, space().activations).unwrap();
+    assert_eq!(folded.unread()[0], [0, 2]);
+    let few = Space { max_ciphertexts: 64, ..space() };
+    prices_of_a_model_are_exact(&model, &few);
+    prices_of_a_model_are_exact(&model, &Space { repacks: 1, ..few.clone() });
+    let method = ActivationMethod::Quadratic;
+    prices_of_a_model_are_exact(
+        &model,
+        &Space { double_hoisting: false, activations: method, ..few },
+    );
 }
 
 #[test]

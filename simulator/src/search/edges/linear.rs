@@ -2,11 +2,11 @@
 
 use costmodel::{LinearShape, Primitive};
 
-use super::{Budget, Cheapest, Step, Terms, least};
+use super::{Budget, Cheapest, Step, Terms, Weights, least};
 use crate::Result;
 use crate::fold::LinearStage;
 use crate::layout::Layout;
-use crate::lowering::{Counter, Diagonals, LinearEmission, Outline, Shapes, State, fold};
+use crate::lowering::{Counter, Diagonals, LinearEmission, Shapes, State, fold};
 use crate::search::candidates::schedules;
 
 /// What came of a target.
@@ -23,7 +23,10 @@ pub(in crate::search) fn biased(linear: &LinearStage, output: &Layout) -> usize 
     let mut some = vec![false; output.ciphertexts()];
     for (k, _) in linear.bias.iter().enumerate().filter(|(_, b)| **b != 0.0) {
         let (x, rest) = (k % shape.width, k / shape.width);
-        some[output.locate(rest / shape.height, rest % shape.height, x).0] = true;
+        let channel = rest / shape.height;
+        if output.is_read(channel) {
+            some[output.locate(channel, rest % shape.height, x).0] = true;
+        }
     }
     some.into_iter().filter(|b| *b).count()
 }
@@ -52,7 +55,7 @@ impl Terms<'_> {
     pub(super) fn linear(
         &self,
         name: &str,
-        (linear, outline): (&LinearStage, Option<&Outline>),
+        Weights { linear, outline, .. }: Weights<'_>,
         (inputs, output): (&[&Layout], &Layout),
         fold: usize,
         budget: &Budget,

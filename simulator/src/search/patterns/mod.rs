@@ -191,7 +191,7 @@ impl Search<'_> {
             ));
         }
         let folded = Folded::new(request.model, self.space.activations)?;
-        let all = blocks(&folded)?;
+        let all = whole(blocks(&folded)?);
         let layered = request.layered(&all);
         if layered.iter().all(Option::is_none) {
             return Err(Error::Configuration(
@@ -245,7 +245,7 @@ impl Search<'_> {
                 fits.then(|| (block.plain.name.clone(), choice))
             });
             let folded = grouped(folded, &fitting.collect())?;
-            let blocks = blocks(&folded)?;
+            let blocks = whole(blocks(&folded)?);
             let mut search = LayoutSearch::new(&folded, &blocks, &space, memo, self.watch, log_n);
             if !only.inputs.is_empty() {
                 // The packings of the sparsest network, which is the quickest to look at, are those of the others.
@@ -312,6 +312,12 @@ impl Search<'_> {
         });
         Ok((plan, fit.refused))
     }
+}
+
+/// Blocks whose every channel is there: which of them a plan leaves unread, its patterns say.
+fn whole(mut blocks: Vec<Block>) -> Vec<Block> {
+    blocks.iter_mut().for_each(|block| block.unread.clear());
+    blocks
 }
 
 /// Name of the variant that a plan is to be trained as.

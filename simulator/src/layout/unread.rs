@@ -1,0 +1,90 @@
+//! Channels that nothing reads: a channel ciphertext that holds no others is not there.
+//!
+//! Where a pattern has no unit left of an input ciphertext, the layer before need not make it, nor the activation between
+//! them square it. Eight channels, two to a ciphertext, of which 2, 3 and 5 are unread:
+//!
+//! ```text
+//!   channels             0 1 | 2 3 | 4 5 | 6 7
+//!   channel ciphertext    0  |  1  |  2  |  3     as in `Place::ct`
+//!   number                0  |  -  |  1  |  2     among those that are there
+//! ```
+
+use super::Layout;
+
+impl Layout {
+    /// The same without some channels, ascending, unless they are all that there are.
+    #[must_use]
+    pub fn without(self, unread: &[usize]) -> Self {
+        assert!(unread.is_sorted() && unread.last().is_none_or(|c| *c < self.channels.len()));
+        let all = unread.len() == self.channels.len();
+        Self { unread: if all { Vec::new() } else { unread.to_vec() }, ..self }
+    }
+
+    /// Whether something reads a channel.
+    pub(crate) fn is_read(&self, channel: usize) -> bool {
+        self.unread.binary_search(&channel).is_err()
+    }
+
+    /// The channels that are read, ascending.
+    pub(crate) fn read(&self) -> impl Iterator<Item = usize> {
+        (0..self.channels.len()).filter(|channel| self.is_read(*channel))
+    }
+
+    /// Channel ciphertexts, whether they are there or not.
+    pub(crate) fn all_channel_ciphertexts(&self) -> usize {
+        self.channels.iter().map(|p| p.ct + 1).max().unwrap_or(0)
+    }
+
+    /// For each channel ciphertext, its number among those that are there; none for the others.
+    pub(crate) fn numbers(&self) -> Vec<Option<usize>> {
+        let mut there = vec![self.unread.is_empty(); self.all_channel_ciphertexts()];
+        if !self.unread.is_empty() {
+            self.read().for_each(|channel| there[self.channels[channel].ct] = true);
+        }
+        let mut next = 0..;
+        there.into_iter().map(|there| if there { next.next() } else { None }).collect()
+    }
+
+    /// The number of a channel ciphertext that is there.
+    pub(crate) fn number(&self, ct: usize) -> usize {
+        if self.unread.is_empty() {
+            return ct;
+        }
+        let Some(number) = self.numbers()[ct] else {
+            unreachable!("values are asked for of channels that something reads");
+        };
+        number
+    }
+
+    /// Channel ciphertexts that are there, not counting phases.
+    pub fn channel_ciphertexts(&self) -> usize {
+        self.numbers().iter().flatten().count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::layout::{ChannelOrder, LayoutSpec, pack, unpack};
+    use crate::network::Shape;
+
+    #[test]
+    fn ciphertexts_of_unread_channels_are_not_there() {
+        let spec =
+            LayoutSpec { blocks: 2, ..LayoutSpec::raster(ChannelOrder::Sequential, 4, 16, 32) };
+        let full = spec.layout(32, Shape::new(8, 4, 4), Default::default()).unwrap();
+        let some = full.clone().without(&[2, 3, 5]);
+        assert_eq!([full.channel_ciphertexts(), some.channel_ciphertexts()], [4, 3]);
+        assert_eq!(some.numbers(), [Some(0), None, Some(1), Some(2)]);
+        assert_eq!([full.locate(6, 1, 2), some.locate(6, 1, 2)], [(3, 6), (2, 6)]);
+        let map: Vec<f64> = (0..8 * 16).map(f64::from).collect();
+        let [all, packed] = [&full, &some].map(|layout| pack(layout, &map).unwrap());
+        assert_eq!(packed[0], all[0]);
+        assert_eq!(packed[1][..16], all[2][..16]);
+        assert!(packed[1][16..].iter().all(|v| *v == 0.0), "channel 5 is in no slot");
+        // Read back, unread channels are zero.
+        let back = unpack(&some, &packed).unwrap();
+        let read = |k: usize| ![2, 3, 5].contains(&(k / 16));
+        assert!(back.iter().enumerate().all(|(k, v)| *v == if read(k) { map[k] } else { 0.0 }));
+        assert_eq!(full.clone().without(&[0, 1, 2, 3, 4, 5, 6, 7]), full);
+    }
+}
