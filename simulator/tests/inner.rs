@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::found::encrypted;
 use common::layers::{act, add, conv, fc, pool, random};
 use common::lowered::check;
@@ -154,6 +156,7 @@ impl Small {
             let clean = rng.random_bool(0.3);
             specs[k + 1] = inner((groups, clean), phases[k + 1], (row, col), tile);
         }
+        specs[0].order = pick(rng, &[specs[0].order, ChannelOrder::Spread]);
         Some(specs)
     }
 
@@ -247,7 +250,7 @@ fn plaintexts_have_the_period_of_a_position() {
 #[test]
 fn small_networks_are_computed() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let mut seen = [0; 10];
+    let mut seen = [0; 11];
     let (mut done, mut tried) = (0, 0);
     while done < 150 || seen.iter().any(|n| *n < 5) {
         tried += 1;
@@ -294,10 +297,33 @@ fn small_networks_are_computed() {
             specs[1].phases > 1,
             specs[0].col > specs[0].tile,
             specs[2].tile > specs[1].tile,
+            specs[0].order == ChannelOrder::Spread,
         ];
         seen.iter_mut().zip(is).for_each(|(n, is)| *n += usize::from(is));
         done += 1;
     }
+}
+
+/// Each output channel meets a spread input channel where it is: a product for every weight of an output channel, and no
+/// rotations but those of the kernel.
+#[test]
+fn spread_channels_need_no_rotations_across_them() {
+    let (channels, tile) = (3, 8);
+    let model = random((channels, 6, 6), &[conv("c", tile, 2, "")], 1);
+    let output = inner((1, false), 1, (6 * tile, tile), tile);
+    let with = |order| {
+        let input = LayoutSpec { order, ..output };
+        let c = configuration(1, input, vec![choice("c", output)], vec![]);
+        let lowered = check(&model, &c);
+        let Op::Linear { terms, .. } = &lowered.program.instructions[0].op else { unreachable!() };
+        let shifts: BTreeSet<u32> = terms.iter().map(|t| t.shift).collect();
+        (lowered.program.inputs, terms.len(), shifts.into_iter().collect::<Vec<_>>())
+    };
+    let tile = tile as u32;
+    let kernel = vec![0, tile, 6 * tile, 7 * tile];
+    assert_eq!(with(ChannelOrder::Spread), (channels, channels * 4, kernel));
+    let (inputs, products, _) = with(ChannelOrder::Inner { groups: 1, clean: false });
+    assert!(inputs == 1 && products > channels * 4, "{products}");
 }
 
 /// A pool over the whole map sums up all positions, and so needs zeros at those that the map has not.

@@ -26,6 +26,7 @@ fn order() -> impl Strategy<Value = ChannelOrder> {
         number().prop_map(|groups| ChannelOrder::Interleaved { groups }),
         number().prop_map(|step| ChannelOrder::Spill { step }),
         number().prop_map(|groups| ChannelOrder::Inner { groups, clean: false }),
+        Just(ChannelOrder::Spread),
     ]
 }
 
@@ -48,6 +49,7 @@ prop_compose! {
             modest().prop_map(|groups| ChannelOrder::Interleaved { groups }),
             modest().prop_map(|step| ChannelOrder::Spill { step }),
             modest().prop_map(|groups| ChannelOrder::Inner { groups, clean: true }),
+            Just(ChannelOrder::Spread),
         ],
         f in prop::array::uniform5(modest()),
     ) -> LayoutSpec {
@@ -129,6 +131,7 @@ proptest! {
             col,
             tile,
             inner,
+            spread: inner && base % 2 == 0,
             period,
             margin: Margin { before, after: 0 },
             clean: true,

@@ -48,7 +48,7 @@ pub use sizes::{
 /// new version. Since the third there is no security flag in parameters; since
 /// the fourth keys expand chunk by chunk; since the fifth client specifications and models say how many images share a
 /// ciphertext.
-pub const FORMAT_VERSION: u16 = 5;
+pub const FORMAT_VERSION: u16 = 6;
 
 /// Kinds of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -177,6 +177,7 @@ pub(crate) fn put_layout(sink: &mut Sink<impl Write>, layout: &Layout) -> Result
         put(sink, "number of a layout", value)?;
     }
     sink.u8(u8::from(layout.inner))?;
+    sink.u8(u8::from(layout.spread))?;
     sink.u8(u8::from(layout.clean))
 }
 
@@ -200,6 +201,7 @@ pub(crate) fn get_layout(source: &mut Source<impl Read>, slots: usize) -> Result
         period: get(source)?,
         margin: Margin { before: get(source)?, after: get(source)? },
         inner: get_flag(source, "whether channels are innermost")?,
+        spread: get_flag(source, "whether channels are spread")?,
         clean: get_flag(source, "whether a layout is clean")?,
         unread: Vec::new(),
     };

@@ -6,7 +6,7 @@
 //! the margin. Ciphertext number is `channel ciphertext * p * p + phase row * p + phase column`.
 //! Everything holds again at `slot + k * period`. Slots that hold nothing may contain anything, unless the
 //! layout is `clean`: then they are zero. Channels mostly have a tile each, with their positions in it; where channels are
-//! `inner`, positions have a tile each, with channels in it. A channel ciphertext whose channels are all unread is not there.
+//! `inner`, positions have a tile each, with channels in it, or with copies of one channel where they are `spread`. A channel ciphertext whose channels are all unread is not there.
 
 mod interleave;
 mod pack;
@@ -85,6 +85,8 @@ pub struct Layout {
     pub tile: usize,
     /// Whether channels are innermost: bases are below the tile, and rows and columns multiples of it apart.
     pub inner: bool,
+    /// Whether each value fills the tile of its position, of an inner layout with a channel in a ciphertext.
+    pub spread: bool,
     /// Period of the contents, a power of two dividing the slots.
     pub period: usize,
     /// Zeros around the map.
@@ -156,6 +158,8 @@ impl Layout {
         let apart = places.len() == self.channels.len();
         if self.inner {
             self.check_inner()?;
+        } else if self.spread {
+            return Err(Error::layout("spread channels", "outermost", "innermost ones"));
         }
         if apart && (self.inner || (last < self.tile && self.is_aligned())) {
             return Ok(());
@@ -182,10 +186,18 @@ impl Layout {
                 return Err(Error::layout(what, distance, expected));
             }
         }
-        match self.channels.iter().find(|place| place.base >= self.tile) {
+        if self.spread && self.tile > self.period {
+            let expected = format!("at most the period, {}", self.period);
+            return Err(Error::layout("tile of spread channels", self.tile, expected));
+        }
+        let most = if self.spread { 1 } else { self.tile };
+        match self.channels.iter().find(|place| place.base >= most) {
             None => Ok(()),
             Some(place) => {
-                let expected = format!("less than the tile of a position, {}", self.tile);
+                let expected = match self.spread {
+                    true => "0, where a channel is spread over the tile of a position".into(),
+                    false => format!("less than the tile of a position, {}", self.tile),
+                };
                 Err(Error::layout("first slot of a channel", place.base, expected))
             }
         }
@@ -236,7 +248,7 @@ impl Layout {
         self.read().for_each(|channel| channels[self.channels[channel].ct] += 1);
         let most = channels.into_iter().max().unwrap_or(0);
         let side = |extent: usize| extent.div_ceil(self.phases);
-        let copies = self.slots / self.period.max(1);
+        let copies = self.slots / self.period.max(1) * self.copies();
         most * side(self.shape.height) * side(self.shape.width) * copies
     }
 
@@ -257,6 +269,11 @@ impl Layout {
             phase: at.rem_euclid(p) as usize,
             offset: at.div_euclid(p).saturating_mul(distance as isize),
         }
+    }
+
+    /// Adjacent slots that each value is in.
+    pub(crate) fn copies(&self) -> usize {
+        if self.spread { self.tile } else { 1 }
     }
 
     /// Ciphertext number for two phases of a channel ciphertext, numbered among those that are there.

@@ -22,7 +22,7 @@ pub fn pack(layout: &Layout, map: &[f64]) -> Result<Vec<Vec<f64>>> {
         }
         let (ct, slot) = layout.locate(c, y, x);
         for replica in (slot..layout.slots).step_by(layout.period) {
-            out[ct][replica] = *v;
+            out[ct][replica..][..layout.copies()].fill(*v);
         }
     }
     Ok(out)

@@ -39,6 +39,14 @@ pub enum ChannelOrder {
         #[serde(default)]
         clean: bool,
     },
+    /// One channel in a ciphertext, as often in each block as it has slots: what the client sends so that a layer whose channels
+    /// are innermost needs no rotations across them. Two channels, blocks of four slots:
+    ///
+    /// ```text
+    ///   ciphertext 0   channel 0 at 0,0, four times | channel 0 at 0,1, four times | ...
+    ///   ciphertext 1   channel 1 at 0,0, four times | channel 1 at 0,1, four times | ...
+    /// ```
+    Spread,
     /// For maps of one position: unit `o` in block `o % blocks` at slot `(o / blocks) * step` of the
     /// block; further ciphertexts when the blocks are full.
     Spill {
@@ -126,6 +134,7 @@ impl LayoutSpec {
             ChannelOrder::Sequential => grouped(1, blocks, self.tile)?,
             ChannelOrder::Interleaved { groups } => grouped(groups, blocks, self.tile)?,
             ChannelOrder::Inner { groups, .. } => grouped(groups, self.tile, 1)?,
+            ChannelOrder::Spread => grouped(1, 1, 0)?,
             ChannelOrder::Spill { step } => {
                 if step == 0 || step > self.tile || (shape.height, shape.width) != (1, 1) {
                     return Err(Error::layout(
@@ -152,6 +161,7 @@ impl LayoutSpec {
             col: self.col,
             tile: self.tile,
             inner: self.is_inner(),
+            spread: self.order == ChannelOrder::Spread,
             period,
             margin,
             clean: !matches!(self.order, ChannelOrder::Inner { clean: false, .. }),
@@ -163,7 +173,7 @@ impl LayoutSpec {
 
     /// Whether channels are innermost.
     pub fn is_inner(&self) -> bool {
-        matches!(self.order, ChannelOrder::Inner { .. })
+        matches!(self.order, ChannelOrder::Inner { .. } | ChannelOrder::Spread)
     }
 }
 

@@ -97,13 +97,15 @@ pub(crate) struct Split {
 ///   of kernel column     m | m + 1      |
 /// ```
 ///
-/// So the block part, across channels, is `d` from 0 to below the tile, and the column part whole positions.
+/// So the block part, across channels, is `d` from 0 to below the tile, and the column part whole positions. Where a channel is
+/// spread over the tile, each output channel meets it where it is, and there is no block part.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Splitter {
     mask: usize,
     tile: usize,
     period: usize,
     inner: bool,
+    spread: bool,
     /// Whether rows and columns have no part in a rotation: where outputs are single values.
     pub(super) lump: bool,
 }
@@ -111,7 +113,8 @@ pub(crate) struct Splitter {
 impl Splitter {
     pub(crate) fn new(input: &Layout, output: &Layout, mask: usize) -> Self {
         let lump = output.shape.area() == 1 || (input.inner && mask != 0);
-        Self { mask, tile: input.tile, period: input.period, inner: input.inner, lump }
+        let Layout { tile, period, inner, spread, .. } = *input;
+        Self { mask, tile, period, inner, spread, lump }
     }
 
     /// A power of two: base distances that differ by a multiple of it have the same rotations, and perhaps other folds.
@@ -133,7 +136,7 @@ impl Splitter {
             return Split { fold, block: delta - fold, row: 0, col: 0 };
         }
         if self.inner {
-            let across = base + col;
+            let across = if self.spread { col } else { base + col };
             let block = across.rem_euclid(self.tile as isize);
             return Split { fold: 0, block: block as usize, row, col: across - block };
         }
@@ -175,7 +178,7 @@ pub fn check_mask(name: &str, input: &Layout, output: &Layout, mask: usize) -> R
     }
     for y in 0..output.shape.height {
         for x in 0..output.shape.width {
-            for c in 0..output.shape.channels {
+            for c in output.read() {
                 let (_, slot) = output.locate(c, y, x);
                 if slot & mask != 0 {
                     return refuse(format!(

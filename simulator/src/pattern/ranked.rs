@@ -1,6 +1,6 @@
 //! The units of a layer between two layouts, ranked by importance, for every grouping and family.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Family, Grouping};
 use crate::layout::Layout;
@@ -28,7 +28,10 @@ pub(crate) struct Ranked<'a> {
 pub(crate) struct Grouped {
     /// Importance by unit, of those that there are.
     units: Vec<Option<f64>>,
+    /// Those of outputs that are read.
     links: Vec<u32>,
+    /// Input channels and the links by which outputs that are read reach them.
+    reads: Vec<(u32, u32)>,
     /// Share of the layer's importance that lies within the groups.
     pub(crate) kept: f64,
 }
@@ -42,6 +45,16 @@ pub(crate) struct Steps {
     pub(crate) units: [usize; STEPS],
     /// Share that these have of the importance within the groups.
     pub(crate) kept: [f64; STEPS],
+    /// For each input channel, the first share, in eighths less one, at which anything reads it.
+    pub(crate) inputs: Vec<u8>,
+}
+
+impl Steps {
+    /// The input channels that nothing reads at a step.
+    pub(crate) fn unread(&self, step: usize) -> Vec<usize> {
+        let unread = |channel: &usize| usize::from(self.inputs[*channel]) > step;
+        (0..self.inputs.len()).filter(unread).collect()
+    }
 }
 
 impl<'a> Ranked<'a> {
@@ -90,14 +103,16 @@ impl<'a> Ranked<'a> {
         Self { census, channels: (ins, outs), area, extents, scores, first_unit, links, of_pair }
     }
 
-    /// The units of a grouping.
-    pub(crate) fn grouped(&self, grouping: Grouping) -> Grouped {
+    /// The units of a grouping, and what outputs that `output` has reach of them.
+    pub(crate) fn grouped(&self, grouping: Grouping, output: &Layout) -> Grouped {
         let (ins, outs) = self.channels;
         let count = self.extents.iter().product::<usize>() * self.area;
         let mut units: Vec<Option<f64>> = vec![None; count];
         let mut seen = vec![false; self.links.len()];
         let mut kept = 0.0;
+        let mut reads: HashSet<(u32, u32)> = HashSet::new();
         for o in 0..outs {
+            let read = output.is_read(o);
             for i in grouping.reads((ins, outs), o) {
                 let pair = o * ins + i;
                 let scores = &self.scores[pair * self.area..][..self.area];
@@ -106,12 +121,16 @@ impl<'a> Ranked<'a> {
                     *unit.get_or_insert(0.0) += score;
                     kept += score;
                 }
-                seen[self.of_pair[pair] as usize] = true;
+                if read {
+                    seen[self.of_pair[pair] as usize] = true;
+                    reads.insert((i as u32, self.of_pair[pair]));
+                }
             }
         }
         let all: f64 = self.scores.iter().sum();
         let links = (0u32..).zip(seen).filter(|(_, seen)| *seen).map(|(link, _)| link).collect();
-        Grouped { units, links, kept: if all == 0.0 { 1.0 } else { kept / all } }
+        let reads = reads.into_iter().collect();
+        Grouped { units, links, reads, kept: if all == 0.0 { 1.0 } else { kept / all } }
     }
 
     /// The class of each unit: what is removed together, and how many classes there are.
@@ -180,6 +199,13 @@ impl<'a> Ranked<'a> {
                 *step = (*step).min(steps[class(unit as usize + at)]);
             }
         }
-        Steps { cells, units, kept }
+        let mut inputs = vec![NEVER; self.channels.0];
+        for (input, link) in &grouped.reads {
+            let (unit, _) = self.links[*link as usize];
+            let step = &mut inputs[*input as usize];
+            let own = (0..self.area).map(|at| steps[class(unit as usize + at)]);
+            *step = own.fold(*step, u8::min);
+        }
+        Steps { cells, units, kept, inputs }
     }
 }

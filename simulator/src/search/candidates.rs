@@ -104,14 +104,19 @@ fn inner_packings(
     let (height, width) = (map.height.div_ceil(phases), map.width.div_ceil(phases));
     let positions = (height * width).next_power_of_two();
     let most = slots / positions.min(slots);
-    let mut tile = 2;
-    while tile <= most && tile < 2 * map.channels.next_power_of_two() {
-        if map.channels.div_ceil(tile) * phases * phases <= space.max_inputs {
-            let order = ChannelOrder::Inner { groups: 1, clean: false };
+    let mut add = |order, tile: usize, each: usize| {
+        if map.channels.div_ceil(each) * phases * phases <= space.max_inputs {
             let row = width * tile;
             let layout = LayoutSpec { order, phases, row, col: tile, tile, blocks: slots / tile };
             found.insert(InputPacking { patches, padded: false, layout });
         }
+    };
+    let mut tile = 2;
+    while tile <= most {
+        if tile < 2 * map.channels.next_power_of_two() {
+            add(ChannelOrder::Inner { groups: 1, clean: false }, tile, tile);
+        }
+        add(ChannelOrder::Spread, tile, 1);
         tile *= 2;
     }
 }

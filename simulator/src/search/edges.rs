@@ -242,6 +242,23 @@ impl Terms<'_> {
             .any(|(_, least)| self.cost(&[(*least, 0)], budget.setting) <= budget.limit())
     }
 
+    /// The way of a block's linear stage to one target, whatever it costs, without some channels of the result.
+    pub(super) fn edge(
+        &self,
+        block: &Block,
+        form: Form,
+        inputs: &[&Layout],
+        target: Target,
+        unread: &[usize],
+    ) -> Option<Edge> {
+        let stage = block.stage(form)?;
+        let StageKind::Linear(linear) = &stage.kind else { return None };
+        let weights = Weights { linear, outline: block.outline(form), unread };
+        let all = Budget { setting: 0, most: f64::INFINITY, open: None };
+        let tails = |layout: &Layout| self.tails(block, layout);
+        self.all(&stage.name, weights, inputs, vec![target], &all, tails).edges.pop()
+    }
+
     /// Ways for a list of targets. Those that cost more than the budget, or more than twice the cheapest so
     /// far where there is no budget, are put aside with the reason.
     fn all(

@@ -5,17 +5,21 @@ use std::collections::HashSet;
 use costmodel::{LinearShape, Primitive};
 
 use super::table::{Split, Table};
-use super::{Census, NEVER, STEPS, step_of};
+use super::{Census, NEVER, STEPS, Visit, step_of};
 use crate::config::{BlockSplit, Schedule};
+use crate::layout::Layout;
 use crate::lowering::Shapes;
 use crate::lowering::found::KeyMap;
 use crate::program::shape_words;
 
 impl Census {
-    /// The steps of diagonals, given those of cells.
-    pub(crate) fn alive(&self, cells: &[u8]) -> Alive<'_> {
+    /// The steps of diagonals, given those of cells. Where `output` lacks ciphertexts, nothing leads to them.
+    pub(crate) fn alive(&self, cells: &[u8], output: &Layout) -> Alive<'_> {
+        let phases = output.phases * output.phases;
+        let there = output.numbers().into_iter().map(|number| number.is_some());
+        let there: Vec<bool> = there.flat_map(|t| std::iter::repeat_n(t, phases)).collect();
         let mut diagonals = vec![NEVER; self.frame.diagonals.len()];
-        for visit in &self.visits {
+        for visit in self.visits.iter().filter(|visit| there[self.output_of(visit)]) {
             let step = &mut diagonals[visit.diagonal as usize];
             *step = (*step).min(step_of(cells, visit));
         }
@@ -23,7 +27,8 @@ impl Census {
         let mut blocks: KeyMap<usize, u8> = KeyMap::default();
         let periods = self.frame.input_periods.iter().fold(0, |all, period| all | period);
         let (mut units, mut counts) = ([periods; STEPS], [0; STEPS]);
-        for ((d, _), step) in self.frame.diagonals.iter().zip(&diagonals) {
+        let of_diagonal = self.frame.diagonals.iter().zip(&diagonals);
+        for ((d, _), step) in of_diagonal.filter(|((d, _), _)| there[d.output]) {
             let known = blocks.entry(d.block).or_insert(NEVER);
             *known = (*known).min(*step);
         }
@@ -34,7 +39,20 @@ impl Census {
             }
         }
         let units = units.map(|all| all & all.wrapping_neg());
-        Alive { census: self, cells: cells.to_vec(), diagonals, units, blocks: counts }
+        let outputs = there.iter().filter(|there| **there).count();
+        Alive {
+            census: self,
+            cells: cells.to_vec(),
+            there,
+            outputs,
+            diagonals,
+            units,
+            blocks: counts,
+        }
+    }
+
+    fn output_of(&self, visit: &Visit) -> usize {
+        self.frame.diagonals[visit.diagonal as usize].0.output
     }
 }
 
@@ -42,6 +60,9 @@ impl Census {
 pub(crate) struct Alive<'a> {
     census: &'a Census,
     cells: Vec<u8>,
+    /// Whether each output ciphertext is there, and how many are.
+    there: Vec<bool>,
+    outputs: usize,
     diagonals: Vec<u8>,
     /// Largest power of two that divides every block rotation, and how many distinct ones there are, by step.
     units: [usize; STEPS],
@@ -148,7 +169,7 @@ impl Alive<'_> {
         let of_first = table.sources.iter().zip(&sources.steps).filter(|((ct, _), _)| *ct == 0);
         let of_first = of_first.map(|(_, step)| *step).min().unwrap_or(NEVER);
         std::array::from_fn(|k| {
-            let idle = frame.outputs - sums.ciphertexts.0[k];
+            let idle = self.outputs - sums.ciphertexts.0[k];
             let (turned, mut unturned) = (sums.turned.0[k], sums.unturned.0[k]);
             let (mut terms, mut plaintexts) = (terms.0[k], plaintexts[k]);
             let (mut unrotated, mut used) = (sources.unturned.0[k], sources.ciphertexts.0[k]);
@@ -172,7 +193,7 @@ impl Alive<'_> {
                 rescale: !folds,
                 detail: None,
             };
-            if frame.summed(outputs, turned) {
+            if outputs == self.outputs && turned == 0 {
                 return (Primitive::Linear(products), None);
             }
             let second = LinearShape {
@@ -183,7 +204,7 @@ impl Alive<'_> {
                 terms: outputs,
                 plaintexts: 0,
                 plaintext_words: 0,
-                outputs: frame.outputs,
+                outputs: self.outputs,
                 rescale: !folds,
                 detail: None,
             };
@@ -198,6 +219,7 @@ impl Alive<'_> {
         let mut parts: Vec<(u8, u32, u64)> = census
             .visits
             .iter()
+            .filter(|visit| self.there[census.output_of(visit)])
             .map(|visit| {
                 let product = table.of_diagonal[visit.diagonal as usize];
                 (step_of(&self.cells, visit), product, census.moved(table, visit))

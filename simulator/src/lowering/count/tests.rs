@@ -89,7 +89,8 @@ fn layout(rng: &mut ChaCha8Rng, shape: Shape) -> Option<Layout> {
     let width = shape.width.div_ceil(phases);
     let spec = if rng.random_bool(0.3) {
         let (groups, clean) = (pick(rng, &[1, 1, 2, 4]), rng.random());
-        let order = ChannelOrder::Inner { groups, clean };
+        let inner = ChannelOrder::Inner { groups, clean };
+        let order = pick(rng, &[inner, inner, ChannelOrder::Spread]);
         let col = tile * pick(rng, &[1, 1, 2]);
         LayoutSpec { order, phases, row: col * (width + rng.random_range(0..2)), col, tile, blocks }
     } else {

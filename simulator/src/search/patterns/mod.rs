@@ -205,7 +205,7 @@ impl Search<'_> {
             let only = self.layouts(request, (&folded, &all), &layered, log_n, &memo)?;
             let search = LayoutSearch::new(&folded, &all, self.space, &memo, self.watch, log_n);
             let search = search.among(only);
-            let mut edges = PatternEdges::new();
+            let mut edges = PatternEdges::default();
             for special in 0..self.space.special.len() {
                 let walked =
                     search.walk_patterns(&layered, special, request.budget(), &mut edges)?;
@@ -213,8 +213,7 @@ impl Search<'_> {
                 let special = self.space.special[special];
                 found.extend(walked.front.into_iter().map(|way| Found { log_n, special, way }));
             }
-            let ways = edges.values().flat_map(|list| list.iter()).map(|edge| edge.ways.len());
-            plans.priced += ways.sum::<usize>();
+            plans.priced += edges.priced();
         }
         self.lowered(request, &folded, found, plans)
     }

@@ -1,6 +1,6 @@
 //! Ways of a block whose layer may have any pattern.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -12,8 +12,10 @@ use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{Alive, Census, STEPS, Shapes, Table};
 use crate::pattern::{Family, Grouping, PatternChoice, Ranked, Steps};
 use crate::search::accuracy::KeptImportance;
+use crate::search::candidates::Target;
 use crate::search::edges::linear::biased;
-use crate::search::edges::{Budget, Tail, Terms};
+use crate::search::edges::{Edge, Tail, Terms};
+use crate::search::front::unbeaten;
 use crate::search::problem::{Block, Form};
 use costmodel::Primitive;
 
@@ -28,14 +30,18 @@ pub(crate) struct PatternWay {
     pub(crate) loss: Loss,
     /// The cheapest schedule and its price, in each setting.
     pub(crate) cheapest: Vec<(f64, Schedule, usize)>,
+    /// Number of the set of input channels that it does not read.
+    pub(crate) unread: u32,
 }
 
-/// A way through a block: a layout, and every pattern.
+/// A way through a block: a layout, and every pattern. Of the result some channels may be left out.
 #[derive(Debug, Clone)]
 pub(crate) struct PatternEdge {
     pub(crate) layout: LayoutSpec,
     pub(crate) fold: usize,
     pub(crate) ways: Vec<PatternWay>,
+    /// Sets of input channels that some way does not read, each ascending.
+    pub(crate) unread: Vec<Vec<usize>>,
     pub(crate) tails: Arc<Vec<Tail>>,
     /// In each setting, the ways that no other beats in price and loss, ascending by loss.
     pub(crate) front: Vec<Vec<u32>>,
@@ -55,15 +61,43 @@ pub(crate) fn front(mut all: Vec<(Loss, f64, u32)>) -> Vec<(Loss, f64, u32)> {
 }
 
 impl PatternEdge {
-    fn new(layout: LayoutSpec, fold: usize, ways: Vec<PatternWay>, tails: Arc<Vec<Tail>>) -> Self {
+    fn new(
+        (layout, fold): Target,
+        (ways, unread): (Vec<PatternWay>, Vec<Vec<usize>>),
+        tails: Arc<Vec<Tail>>,
+    ) -> Self {
         let settings = ways.first().map_or(0, |way| way.cheapest.len());
-        let of = |k: usize| {
-            let all = ways.iter().zip(0u32..).map(|(w, n)| (w.loss, w.cheapest[k].0, n)).collect();
-            front(all).into_iter().map(|(_, _, n)| n).collect()
-        };
-        let front = (0..settings).map(of).collect();
-        Self { layout, fold, ways, tails, front }
+        let mut edge = Self { layout, fold, ways, unread, tails, front: Vec::new() };
+        edge.front = (0..settings).map(|k| edge.front_without(&[], k)).collect();
+        edge
     }
+
+    /// The ways that read none of some channels and that no other of these beats in price and loss, ascending by loss.
+    pub(crate) fn front_without(&self, channels: &[usize], setting: usize) -> Vec<u32> {
+        let fits: Vec<bool> = self.unread.iter().map(|set| is_subset(channels, set)).collect();
+        let fits = |way: &PatternWay| fits[way.unread as usize];
+        let all = self.ways.iter().zip(0u32..).filter(|(way, _)| fits(way));
+        let all = all.map(|(way, n)| (way.loss, way.cheapest[setting].0, n)).collect();
+        front(all).into_iter().map(|(_, _, n)| n).collect()
+    }
+
+    /// The sets of channels that are worth leaving out of the input: those that a way does not read which no other beats in
+    /// price, loss and the number of channels.
+    pub(crate) fn worth_leaving_out(&self) -> BTreeSet<&[usize]> {
+        let set = |number: &usize| &self.unread[self.ways[*number].unread as usize][..];
+        let numbers: Vec<usize> = (0..self.ways.len()).collect();
+        let measures = |number: &usize, k: usize| {
+            let way = &self.ways[*number];
+            [f64::from(way.loss), way.cheapest[k].0, -(set(number).len() as f64)]
+        };
+        let all = (0..self.front.len()).flat_map(|k| unbeaten(&numbers, |n| measures(n, k)));
+        all.map(|number| set(&number)).filter(|set| !set.is_empty()).collect()
+    }
+}
+
+/// Whether an ascending list holds all of another.
+fn is_subset(some: &[usize], all: &[usize]) -> bool {
+    some.len() <= all.len() && some.iter().all(|channel| all.binary_search(channel).is_ok())
 }
 
 /// What the patterns between two layouts have in common: the tables of schedules, and what comes after the sums.
@@ -86,53 +120,51 @@ impl Terms<'_> {
     ) -> Vec<PatternEdge> {
         let Some(stage) = block.stage(form) else { return Vec::new() };
         let StageKind::Linear(linear) = &stage.kind else { return Vec::new() };
-        let window = layered.and_then(|layered| layered.window(linear));
-        let (Some(layered), Some(window)) = (layered, window) else {
-            return self.plain(block, form, inputs);
-        };
-        let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
-        let mut edges = Vec::new();
-        for (spec, fold) in self.targets(block, linear, inputs) {
-            let layout = spec.layout(self.chain.slots, linear.geometry.output, Default::default());
-            let Ok(layout) = layout else { continue };
-            let layouts = (inputs, &layout);
-            let Ok(census) = Census::new(&stage.name, linear, layouts, fold, window) else {
-                continue;
-            };
-            let Ok(ways) = self.pattern_ways(layered, linear, &census, (inputs[0], &layout), fold)
-            else {
-                continue;
-            };
-            let left = census.left(&layout, fold);
-            let tails =
-                known.entry(left).or_insert_with_key(|layout| Arc::new(self.tails(block, layout)));
-            if !tails.is_empty() {
-                edges.push(PatternEdge::new(spec, fold, ways, tails.clone()));
-            }
-        }
-        edges
-    }
-
-    /// The ways of a block whose layer stays as it is.
-    fn plain(&self, block: &Block, form: Form, inputs: &[&Layout]) -> Vec<PatternEdge> {
-        let budget = Budget { setting: 0, most: f64::INFINITY, open: None };
-        let edges = self.edges(block, form, inputs, &budget, None).edges;
-        edges
-            .into_iter()
-            .map(|edge| {
-                let cheapest = edge.cheapest.iter().map(|c| (c.cost, c.schedule, c.radix));
-                let way = PatternWay {
-                    choice: PatternChoice::DENSE,
-                    kept: KeptImportance::ALL,
-                    loss: 0,
-                    cheapest: cheapest.collect(),
-                };
-                PatternEdge::new(edge.layout, edge.fold, vec![way], edge.tails)
-            })
+        let targets = self.targets(block, linear, inputs).into_iter();
+        let whole = [Vec::new()];
+        targets
+            .flat_map(|target| self.patterned_without(block, layered, form, inputs, target, &whole))
             .collect()
     }
 
-    /// Every pattern between two layouts, each once.
+    /// Ways of a block to one target, for each of some sets of channels of the result that are left out. There are none where a
+    /// target does not fit.
+    pub(super) fn patterned_without(
+        &self,
+        block: &Block,
+        layered: Option<&Layered<'_>>,
+        form: Form,
+        inputs: &[&Layout],
+        target: Target,
+        unread: &[Vec<usize>],
+    ) -> Vec<PatternEdge> {
+        let Some(stage) = block.stage(form) else { return Vec::new() };
+        let StageKind::Linear(linear) = &stage.kind else { return Vec::new() };
+        let window = layered.and_then(|layered| layered.window(linear));
+        let (Some(layered), Some(window)) = (layered, window) else {
+            let plain = |unread: &Vec<usize>| {
+                let edge = self.edge(block, form, inputs, target, unread)?;
+                Some(plain(edge))
+            };
+            return unread.iter().filter_map(plain).collect();
+        };
+        let (spec, fold) = target;
+        let layout = spec.layout(self.chain.slots, linear.geometry.output, Default::default());
+        let Ok(whole) = layout else { return Vec::new() };
+        let Ok(census) = Census::new(&stage.name, linear, (inputs, &whole), fold, window) else {
+            return Vec::new();
+        };
+        let edge = |unread: &Vec<usize>| {
+            let layout = whole.clone().without(unread);
+            let layouts = (inputs[0], &layout);
+            let ways = self.pattern_ways(layered, linear, &census, layouts, fold).ok()?;
+            let tails = self.tails(block, &census.left(&layout, fold));
+            (!tails.is_empty()).then(|| PatternEdge::new(target, ways, Arc::new(tails)))
+        };
+        unread.iter().filter_map(edge).collect()
+    }
+
+    /// Every pattern between two layouts, each once, and sets of input channels that these do not read.
     fn pattern_ways(
         &self,
         layered: &Layered<'_>,
@@ -140,7 +172,7 @@ impl Terms<'_> {
         census: &Census,
         (input, output): (&Layout, &Layout),
         fold: usize,
-    ) -> Result<Vec<PatternWay>> {
+    ) -> Result<(Vec<PatternWay>, Vec<Vec<usize>>)> {
         let tables = census.tables();
         let counted = Counted {
             tables: &tables,
@@ -150,13 +182,14 @@ impl Terms<'_> {
         };
         let ranked = Ranked::new(census, &layered.geometry, layered.scores, (input, output), fold);
         let mut ways: Vec<PatternWay> = Vec::new();
+        let mut sets: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
         // What each pattern found so far keeps, by a digest of its cells.
         let mut seen: HashSet<u64> = HashSet::new();
         for grouping in &layered.groupings {
-            let grouped = ranked.grouped(*grouping);
+            let grouped = ranked.grouped(*grouping, output);
             for family in &layered.families {
                 let steps = ranked.steps(&grouped, *family);
-                let alive = census.alive(&steps.cells);
+                let alive = census.alive(&steps.cells, output);
                 let wanted: Vec<usize> = (0..STEPS)
                     .filter(|k| new_step(&steps, *k))
                     .filter(|k| seen.insert(digest(*grouping, &steps, *k)))
@@ -173,11 +206,15 @@ impl Terms<'_> {
                     let choice = PatternChoice { grouping: *grouping, family, eighths: k + 1 };
                     let kept = KeptImportance { groups: grouped.kept, units: steps.kept[k] };
                     let loss = layered.loss(kept);
-                    ways.push(PatternWay { choice, kept, loss, cheapest });
+                    let next = sets.len() as u32;
+                    let unread = *sets.entry(steps.unread(k)).or_insert(next);
+                    ways.push(PatternWay { choice, kept, loss, cheapest, unread });
                 }
             }
         }
-        Ok(ways)
+        let mut unread = vec![Vec::new(); sets.len()];
+        sets.into_iter().for_each(|(set, number)| unread[number as usize] = set);
+        Ok((ways, unread))
     }
 
     /// The cheapest radix of folding a result, in each setting.
@@ -233,6 +270,19 @@ impl Terms<'_> {
         let bias = self.cost(&[(Primitive::AddPlain, 1)], setting) * biased as f64;
         self.cost(&[(*products, 0)], setting) + sums + bias
     }
+}
+
+/// A way of a block whose layer stays as it is.
+fn plain(edge: Edge) -> PatternEdge {
+    let cheapest = edge.cheapest.iter().map(|c| (c.cost, c.schedule, c.radix));
+    let way = PatternWay {
+        choice: PatternChoice::DENSE,
+        kept: KeptImportance::ALL,
+        loss: 0,
+        cheapest: cheapest.collect(),
+        unread: 0,
+    };
+    PatternEdge::new((edge.layout, edge.fold), (vec![way], vec![Vec::new()]), edge.tails)
 }
 
 /// Whether a share keeps something, and other units than the share below.

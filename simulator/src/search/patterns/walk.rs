@@ -1,6 +1,11 @@
 //! The dynamic programme over layouts, levels and accuracy spent.
+//!
+//! A pattern may leave input channels unread, and then what comes before need not make them. So a state has layouts with and
+//! without some channels: into one without, the block before has a way that makes less, and out of it go the patterns that do
+//! not read them. Which channels are worth leaving out, the patterns of the next layer say; so edges are found block by block
+//! towards the result, and those that make less on the way back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -13,6 +18,7 @@ use crate::search::accuracy::KeptImportance;
 use crate::search::beam::{Held, Key};
 use crate::search::dynamic::held::Read;
 use crate::search::dynamic::{LayoutSearch, Path};
+use crate::search::edges::Tail;
 use crate::search::problem::Form;
 use crate::{Error, Result};
 
@@ -70,8 +76,29 @@ pub(crate) struct Walked {
 /// States, each with the ways to it and how many there are of them all.
 type Layer = BTreeMap<Key, (Vec<Spent>, f64)>;
 
-/// Edges by what is read; those of earlier key-switching shapes serve later ones.
-pub(crate) type PatternEdges = BTreeMap<Read, Arc<Vec<PatternEdge>>>;
+/// Edges by what is read, every channel of it; those of earlier key-switching shapes serve later ones.
+#[derive(Default)]
+pub(crate) struct PatternEdges {
+    all: BTreeMap<Read, Arc<Vec<PatternEdge>>>,
+    complete: bool,
+}
+
+impl PatternEdges {
+    /// Ways that were priced.
+    pub(crate) fn priced(&self) -> usize {
+        self.all.values().flat_map(|list| list.iter()).map(|edge| edge.ways.len()).sum()
+    }
+
+    /// The edges of what is read, and the channels of it that are left out.
+    pub(crate) fn of(
+        &self,
+        (block, form, mut layouts): Read,
+    ) -> (Arc<Vec<PatternEdge>>, Vec<usize>) {
+        // Only of what a block alone reads, and nothing else, anything is left out.
+        let unread = std::mem::take(&mut layouts[0].unread);
+        (Arc::clone(&self.all[&(block, form, layouts)]), unread)
+    }
+}
 
 /// Ways that end in a state: loss, cost and last step of each, and how many there are.
 type Open = (Vec<(Loss, f64, Node)>, f64);
@@ -90,6 +117,10 @@ impl LayoutSearch<'_> {
         edges: &mut PatternEdges,
     ) -> Result<Walked> {
         let setting = self.setting(special, 0);
+        if !edges.complete {
+            self.find_patterns(layered, edges)?;
+            edges.complete = true;
+        }
         let mut nodes: Vec<Node> = Vec::new();
         let mut layer = Layer::new();
         for (packing, form, layout) in self.packings(self.space) {
@@ -105,22 +136,27 @@ impl LayoutSearch<'_> {
         let mut reads: Vec<Vec<Arc<Vec<PatternEdge>>>> = Vec::new();
         for block in 0..self.blocks.len() {
             self.watch.check()?;
-            self.find_patterns(block, layered[block].as_ref(), &layer, edges);
-            self.watch.check()?;
             let mut met: Vec<Arc<Vec<PatternEdge>>> = Vec::new();
             let mut open: BTreeMap<Key, Open> = BTreeMap::new();
             for ((later, values), (ways, count)) in &layer {
                 let read = met.len() as u32;
-                let found = Arc::clone(&edges[&self.read(block, values)]);
+                let (found, unread) = edges.of(self.read(block, values));
                 met.push(Arc::clone(&found));
                 let extra = self.drops(block, *later, values, special);
                 for (e, edge) in (0u32..).zip(found.iter()) {
+                    let front = match unread.is_empty() {
+                        true => edge.front[setting].clone(),
+                        false => edge.front_without(&unread, setting),
+                    };
                     for (t, tail) in (0u32..).zip(edge.tails.iter()) {
                         let to = (*later, self.held_after(block, *later, values, tail));
                         let (target, total) = open.entry(to).or_default();
-                        *total += count * edge.ways.len() as f64;
+                        // What leaves channels out is the same configuration once more.
+                        if tail.layout.unread.is_empty() {
+                            *total += count * edge.ways.len() as f64;
+                        }
                         let after = tail.cost[setting] + extra;
-                        for w in &edge.front[setting] {
+                        for w in &front {
                             let way = &edge.ways[*w as usize];
                             let step = way.cheapest[setting].0 + after;
                             let spend = |(loss, cost, parent): &Spent| {
@@ -159,34 +195,86 @@ impl LayoutSearch<'_> {
         Ok(Walked { front: front(all).into_iter().filter_map(back).collect(), ways })
     }
 
-    /// Prices what is read at a block and was not before.
+    /// Prices everything that may be read at any block: towards the result the ways that make all of it, then, on the way back,
+    /// those that leave out channels that some pattern of the next layer does not read.
     fn find_patterns(
+        &self,
+        layered: &[Option<Layered<'_>>],
+        edges: &mut PatternEdges,
+    ) -> Result<()> {
+        let mut states: BTreeSet<Vec<Held>> = BTreeSet::new();
+        for (_, form, layout) in self.packings(self.space) {
+            states.insert(vec![Held { value: 0, form, later: 0, layout }]);
+        }
+        let mut reads: Vec<Vec<Read>> = Vec::new();
+        for (block, layered) in layered.iter().enumerate() {
+            self.watch.check()?;
+            let read: BTreeSet<Read> = states.iter().map(|s| self.read(block, s)).collect();
+            let read: Vec<Read> = read.into_iter().collect();
+            let name = &self.blocks[block].plain.name;
+            (self.watch.note)(&format!("patterns of {name} from {} layouts", read.len()));
+            let terms = self.terms(block);
+            let find = |(_, form, layouts): &Read| match self.watch.stopped() {
+                true => Vec::new(),
+                false => {
+                    let inputs: Vec<_> = layouts.iter().collect();
+                    terms.patterned(&self.blocks[block], layered.as_ref(), *form, &inputs)
+                }
+            };
+            let found: Vec<_> = read.par_iter().map(find).map(Arc::new).collect();
+            edges.all.extend(read.iter().cloned().zip(found));
+            let after = |state: &Vec<Held>| -> Vec<Vec<Held>> {
+                let found = edges.of(self.read(block, state)).0;
+                let tails = found.iter().flat_map(|edge| edge.tails.iter());
+                tails.map(|tail| self.held_after(block, 0, state, tail)).collect()
+            };
+            states = states.iter().flat_map(after).collect();
+            reads.push(read);
+        }
+        for (block, read) in reads.iter().enumerate().rev() {
+            self.watch.check()?;
+            let more: Vec<_> = read
+                .par_iter()
+                .map(|read| match self.watch.stopped() {
+                    true => Vec::new(),
+                    false => self.leaving_out(block, layered[block].as_ref(), read, edges),
+                })
+                .collect();
+            for (read, more) in read.iter().zip(more).filter(|(_, more)| !more.is_empty()) {
+                let known = edges.all.get_mut(read).map(Arc::make_mut);
+                known.into_iter().for_each(|known| known.extend(more.iter().cloned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Edges that leave out channels of a block's result which the next block alone reads, and some of its patterns do not.
+    fn leaving_out(
         &self,
         block: usize,
         layered: Option<&Layered<'_>>,
-        layer: &Layer,
-        edges: &mut PatternEdges,
-    ) {
-        let mut wanted: Vec<Read> =
-            layer.keys().map(|(_, values)| self.read(block, values)).collect();
-        wanted.sort();
-        wanted.dedup();
-        wanted.retain(|read| !edges.contains_key(read));
-        let name = &self.blocks[block].plain.name;
-        (self.watch.note)(&format!("patterns of {name} from {} layouts", wanted.len()));
-        let terms = self.terms(block);
-        let found: Vec<_> = wanted
-            .into_par_iter()
-            .map(|read| {
-                let inputs: Vec<_> = read.2.iter().collect();
-                let found = match self.watch.stopped() {
-                    true => Vec::new(),
-                    false => terms.patterned(&self.blocks[block], layered, read.1, &inputs),
-                };
-                (read, Arc::new(found))
-            })
-            .collect();
-        edges.extend(found);
+        read: &Read,
+        edges: &PatternEdges,
+    ) -> Vec<PatternEdge> {
+        let own = &self.blocks[block];
+        let Some(next) = own.next.filter(|_| own.next == own.last && own.sources.len() == 1) else {
+            return Vec::new();
+        };
+        if self.blocks[next].sources.len() != 1 {
+            return Vec::new();
+        }
+        let (terms, inputs) = (self.terms(block), read.2.iter().collect::<Vec<_>>());
+        let without = |edge: &PatternEdge| {
+            let next = |tail: &Tail| edges.all.get(&(next, tail.form, vec![tail.layout.clone()]));
+            let after: Vec<_> = edge.tails.iter().filter_map(next).collect();
+            let sets =
+                after.iter().flat_map(|list| list.iter()).flat_map(|e| e.worth_leaving_out());
+            let sets: BTreeSet<&[usize]> = sets.collect();
+            let sets: Vec<Vec<usize>> = sets.into_iter().map(<[usize]>::to_vec).collect();
+            let target = (edge.layout, edge.fold);
+            terms.patterned_without(own, layered, read.1, &inputs, target, &sets)
+        };
+        edges.all[read].iter().flat_map(without).collect()
     }
 
     /// Follows a way back to the image.
