@@ -176,7 +176,7 @@ pub struct SearchArgs {
     /// longer then, and all together less
     #[arg(long, value_name = "K|auto", default_value = "1", value_parser = ImagesArg::parse)]
     pub images_per_ciphertext: ImagesArg,
-    /// Most ciphertexts that the client sends for an image
+    /// Most ciphertexts that the client sends for an image: few keep the upload small, many save the first layer's rotations
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_inputs: u16,
     /// Most layers that only bring a map into another layout, at a level each: they can pay where pools and strides have
@@ -208,6 +208,8 @@ pub enum FamilyArg {
     DiagonalSelection,
     /// Kernel positions, for all channels
     KernelPosition,
+    /// Input ciphertexts, for all outputs: the layer before need not make them
+    InputCiphertext,
 }
 
 impl FamilyArg {
@@ -218,6 +220,7 @@ impl FamilyArg {
             Self::RotationAligned => Family::RotationAligned,
             Self::DiagonalSelection => Family::DiagonalSelection,
             Self::KernelPosition => Family::KernelPosition,
+            Self::InputCiphertext => Family::InputCiphertext,
         }
     }
 }
@@ -238,7 +241,8 @@ pub struct PatternArgs {
     /// No shuffled groups
     #[arg(long, requires = "patterns")]
     pub no_shuffle: bool,
-    /// Scores of the dense weights (safetensors): `<layer>.taylor`, of their shape [default: their squares]
+    /// Scores of the dense weights (safetensors), or of a variant's with groups, outside of which there are none then:
+    /// `<layer>.taylor`, of the weights' shape [default: squares of the dense weights]
     #[arg(long, value_name = "FILE", requires = "patterns")]
     pub importance: Option<PathBuf>,
     /// Most plans that are lowered and shown

@@ -2,6 +2,7 @@
 //! folder, and read from it.
 
 mod folder;
+mod importance;
 mod untrained;
 
 use std::collections::BTreeMap;
@@ -19,14 +20,13 @@ use simulator::search::{
 use crate::inputs::networks::Source;
 
 pub use folder::{PlanFolder, write};
+pub use importance::read_scores;
 
 /// What the trained networks of the tree keep, and lose ([`../training/kept.py`] writes it).
 const TRAINED: &str = include_str!("../../accuracy/trained.json");
 /// Most groups that a trained network has had, and one with residual blocks.
 const TRAINED_GROUPS: usize = 8;
 const TRAINED_GROUPS_RESIDUAL: usize = 1;
-/// Ending of the name of a layer's scores in a file of importance.
-const TAYLOR: &str = ".taylor";
 
 #[derive(Deserialize)]
 struct Trained {
@@ -51,7 +51,7 @@ pub struct PatternWish {
     pub max_groups: Option<usize>,
     /// Whether groups may be shuffled.
     pub shuffles: bool,
-    /// Scores of the dense weights; their squares if none are given.
+    /// Scores of the dense weights, or of those within groups; squares of the dense ones if none are given.
     pub scores: Option<Weights>,
     /// Largest loss of accuracy against the dense variant, as a fraction.
     pub max_drop: f64,
@@ -93,7 +93,7 @@ impl Planned {
         let residual = source.network.layers.iter().any(|l| matches!(l.kind, LayerKind::Add));
         let usual = if residual { TRAINED_GROUPS_RESIDUAL } else { TRAINED_GROUPS };
         Ok(Self {
-            importance: importance(&trained, wish.scores.as_ref())?,
+            importance: importance::of(&trained, wish.scores.as_ref())?,
             model: trained,
             accuracy: fit.model.scaled(100.0 * (1.0 - dense_accuracy)),
             max_groups: wish.max_groups.unwrap_or(usual),
@@ -127,33 +127,6 @@ impl Planned {
     pub fn folded(&self) -> Result<Folded> {
         Ok(Folded::new(&self.model, ActivationMethod::PairedSquare)?)
     }
-}
-
-/// Importance of the weights of all convolutions but the first layer, which stays dense.
-fn importance(model: &Model, scores: Option<&Weights>) -> Result<Importance> {
-    let mut all = BTreeMap::new();
-    for (layer, parameters) in model.network.layers.iter().zip(&model.parameters).skip(1) {
-        let LayerParameters::Linear { weight, .. } = parameters else { continue };
-        let Some(g) = layer.convolution().filter(|g| g.groups == 1) else { continue };
-        let values = match scores {
-            None => weight.iter().map(|w| w * w).collect(),
-            Some(file) => {
-                let shape = [g.output.channels, g.input.channels, g.kernel.0, g.kernel.1];
-                file.expect_shape(&format!("{}{TAYLOR}", layer.name), &shape)?.to_vec()
-            }
-        };
-        all.insert(layer.name.clone(), values);
-    }
-    Ok(all)
-}
-
-/// Reads scores of a network's dense weights.
-///
-/// # Errors
-/// A file that cannot be read.
-pub fn read_scores(source: &Source, path: &Path) -> Result<Weights> {
-    Weights::read_for(&source.network, path)
-        .with_context(|| format!("reading scores {}", path.display()))
 }
 
 /// What a search for plans found, as it is told.

@@ -50,12 +50,19 @@ pub enum Family {
     DiagonalSelection,
     /// Kernel positions removed for all channels.
     KernelPosition,
+    /// Input ciphertexts removed: what makes them saves as much.
+    InputCiphertext,
 }
 
 impl Family {
     /// Those that remove something, in the order of a search.
-    pub const REMOVING: [Self; 4] =
-        [Self::SubBlock, Self::RotationAligned, Self::DiagonalSelection, Self::KernelPosition];
+    pub const REMOVING: [Self; 5] = [
+        Self::SubBlock,
+        Self::RotationAligned,
+        Self::DiagonalSelection,
+        Self::KernelPosition,
+        Self::InputCiphertext,
+    ];
 }
 
 impl std::fmt::Display for Family {
@@ -67,6 +74,7 @@ impl std::fmt::Display for Family {
             Self::RotationAligned => "rotation-aligned",
             Self::DiagonalSelection => "diagonal-selection",
             Self::KernelPosition => "kernel-position",
+            Self::InputCiphertext => "input-ciphertext",
         })
     }
 }
@@ -151,6 +159,7 @@ impl Pattern {
             Family::RotationAligned => Unit { output: 0, ..*u },
             Family::DiagonalSelection => Unit { kernel: 0, ..*u },
             Family::KernelPosition => Unit { output: 0, input: 0, diagonal: 0, ..*u },
+            Family::InputCiphertext => Unit { output: 0, diagonal: 0, kernel: 0, ..*u },
             Family::Dense | Family::Grouped | Family::SubBlock => *u,
         };
         let mut classes: BTreeMap<Unit, (f64, usize)> = BTreeMap::new();

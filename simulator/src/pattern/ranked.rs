@@ -82,7 +82,8 @@ impl<'a> Ranked<'a> {
             of_pair.push(block);
         }
         blocks.values_mut().enumerate().for_each(|(k, number)| *number = k);
-        let extents = [output.channel_ciphertexts(), input.channel_ciphertexts(), blocks.len()];
+        let extents = [output, input].map(Layout::all_channel_ciphertexts);
+        let extents = [extents[0], extents[1], blocks.len()];
         let first_unit: Vec<u32> = pairs()
             .zip(of_pair)
             .map(|((o, i), block)| {
@@ -143,6 +144,7 @@ impl<'a> Ranked<'a> {
                 Family::RotationAligned => pair % (ins * blocks) * area + at,
                 Family::DiagonalSelection => pair,
                 Family::KernelPosition => at,
+                Family::InputCiphertext => pair / blocks % ins,
                 Family::Dense | Family::Grouped | Family::SubBlock => unit,
             }
         };
@@ -150,6 +152,7 @@ impl<'a> Ranked<'a> {
             Family::RotationAligned => ins * blocks * area,
             Family::DiagonalSelection => outs * ins * blocks,
             Family::KernelPosition => area,
+            Family::InputCiphertext => ins,
             Family::Dense | Family::Grouped | Family::SubBlock => outs * ins * blocks * area,
         };
         (class, count)

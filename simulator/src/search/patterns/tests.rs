@@ -110,8 +110,9 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
         let model = random_network(&mut rng);
         let importance = importance(&model);
         let accuracy = AccuracyModel { groups: 0.7, units: 3.0, power: 1.5, margin: 0.0 };
-        let first = rng.random_range(0..4);
-        let families = vec![Family::REMOVING[first], Family::REMOVING[(first + 1) % 4]];
+        let families = Family::REMOVING;
+        let first = rng.random_range(0..families.len());
+        let families = vec![families[first], families[(first + 1) % families.len()]];
         let request = Request {
             model: &model,
             importance: &importance,

@@ -1,0 +1,100 @@
+//! Importance of the weights that a plan may remove.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use simulator::network::{ConvGeometry, LayerParameters, Model, Weights};
+use simulator::search::Importance;
+
+use crate::inputs::networks::Source;
+
+/// Ending of the name of a layer's scores in a file of importance.
+const TAYLOR: &str = ".taylor";
+
+/// Importance of the weights of all convolutions but the first layer, which stays dense: their squares, or `scores`.
+///
+/// # Errors
+/// Scores that are missing, or neither of the shape of the weights nor of those of a group convolution.
+pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> {
+    let mut all = BTreeMap::new();
+    for (layer, parameters) in model.network.layers.iter().zip(&model.parameters).skip(1) {
+        let LayerParameters::Linear { weight, .. } = parameters else { continue };
+        let Some(g) = layer.convolution().filter(|g| g.groups == 1) else { continue };
+        let values = match scores {
+            None => weight.iter().map(|w| w * w).collect(),
+            Some(file) => dense(&g, file, &format!("{}{TAYLOR}", layer.name))?,
+        };
+        all.insert(layer.name.clone(), values);
+    }
+    Ok(all)
+}
+
+/// Scores of a convolution of one group, `[out][in][kernel row][kernel column]`. Of those of a group convolution, weights
+/// outside of the groups have none: zero.
+fn dense(g: &ConvGeometry, file: &Weights, name: &str) -> Result<Vec<f64>> {
+    let (outs, ins, area) = (g.output.channels, g.input.channels, g.kernel.0 * g.kernel.1);
+    let shape = |per_out| [outs, per_out, g.kernel.0, g.kernel.1];
+    let divides = |per_out: &usize| *per_out > 0 && ins.is_multiple_of(*per_out);
+    let per_out = file.get(name).and_then(|tensor| tensor.shape.get(1).copied());
+    let per_out = per_out.filter(divides).unwrap_or(ins);
+    if !outs.is_multiple_of(ins / per_out) {
+        file.expect_shape(name, &shape(ins))?;
+    }
+    let scores = file.expect_shape(name, &shape(per_out))?;
+    let per_group = outs / (ins / per_out);
+    let mut all = vec![0.0; outs * ins * area];
+    for (o, row) in scores.chunks_exact(per_out * area).enumerate() {
+        let first = o * ins + o / per_group * per_out;
+        all[first * area..][..row.len()].copy_from_slice(row);
+    }
+    Ok(all)
+}
+
+/// Reads scores of a network's weights.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read_scores(source: &Source, path: &Path) -> Result<Weights> {
+    Weights::read_for(&source.network, path)
+        .with_context(|| format!("reading scores {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use simulator::network::Network;
+
+    #[test]
+    fn scores_may_be_of_a_group_convolution() {
+        let network = Network::from_toml(
+            "name = \"n\"\n[input]\nchannels = 1\nheight = 4\nwidth = 4\n\
+             [[layer]]\nname = \"c\"\nkind = \"conv\"\nout = 4\nkernel = 1\n\
+             [[layer]]\nname = \"d\"\nkind = \"conv\"\nout = 6\nkernel = 1\n",
+        );
+        let model = Model::random(network.unwrap(), 1);
+        let with = |shape: &[usize]| {
+            let mut scores = Weights::default();
+            let count = shape.iter().product::<usize>();
+            let data = (1..=count).map(|k| k as f64).collect();
+            scores.insert("d.taylor", shape, data).unwrap();
+            of(&model, Some(&scores)).map(|found| found["d"].clone())
+        };
+        let dense: Vec<f64> = (1..=24).map(f64::from).collect();
+        assert_eq!(with(&[6, 4, 1, 1]).unwrap(), dense);
+        let halves: Vec<f64> = (0..24)
+            .map(|k| {
+                let (o, i) = (k / 4, k % 4);
+                if i / 2 == o / 3 { (o * 2 + i % 2 + 1) as f64 } else { 0.0 }
+            })
+            .collect();
+        assert_eq!(with(&[6, 2, 1, 1]).unwrap(), halves);
+        // Four groups do not divide six outputs, and three inputs no four.
+        for shape in [[6, 1, 1, 1], [6, 3, 1, 1], [4, 6, 1, 1]] {
+            let error = with(&shape).unwrap_err().to_string();
+            assert!(error.contains("d.taylor"), "{error}");
+        }
+        let squares = of(&model, None).unwrap();
+        assert_eq!(squares.keys().collect::<Vec<_>>(), ["d"]);
+    }
+}
