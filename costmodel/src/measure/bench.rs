@@ -1,16 +1,12 @@
 //! A parameter set made ready: keys, operands, and one measurement at a time.
+//!
+//! Every measurement reads other keys and plaintexts than the ones before it, as instructions of a program do, so that
+//! they come from memory without the caches being cleared: see [`Windows`].
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
-
-use engine::cipher::{Ciphertext, Plaintext};
-use engine::encoding::Encoder;
-use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
-use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
-use engine::params::Parameters;
-use rayon::ThreadPool;
 
 use super::instruction::{Instruction, Parts};
 use super::needs::{Needs, Supply};
@@ -19,28 +15,38 @@ use super::plan::{Case, Kind};
 use super::sequence::Sequence;
 use super::shapes::LinearSpec;
 use crate::error::Result;
-use crate::machine::Machine;
-use crate::operation::{Client, Operation, Residency};
+use crate::operation::{Client, Operation};
 use crate::primitive::Primitive;
-use crate::probe::{read_all, thread_pool};
+use crate::probe::read_all;
+use engine::cipher::{Ciphertext, Plaintext};
+use engine::encoding::Encoder;
+use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
+use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
+use engine::params::Parameters;
 
-/// Clears the caches, by reading.
-pub(super) struct Eviction {
-    buffer: Vec<u64>,
-    /// All threads read, whatever is measured: the buffer is large.
-    pool: ThreadPool,
+/// Where the keys and plaintexts of the next measurement begin. They are used in turn: after the last comes the first, and
+/// what does not fit before the end begins there.
+///
+/// ```text
+/// keys         1 2 3 4 5 6 7
+/// first case   x x x
+/// second case        x x          the third, which needs three, begins at 1
+/// ```
+///
+/// Before a key comes again, most others of its set and the plaintexts of some cases are read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Windows {
+    keys: usize,
+    /// By level.
+    plaintexts: BTreeMap<usize, usize>,
 }
 
-impl Eviction {
-    /// With a buffer that holds half as much again as the last level of caches, so that little of what was there survives; 256 MiB
-    /// at most, after which what was there comes at 95 % of the time from memory on a machine with 260 MiB of shared cache.
-    pub fn new(machine: &Machine) -> Result<Self> {
-        let words = (machine.caches.l3_bytes / 2).saturating_mul(3).clamp(8 << 20, 256 << 20) / 8;
-        Ok(Self { buffer: vec![1; words as usize], pool: thread_pool(machine.threads)? })
-    }
-
-    fn evict(&self) {
-        black_box(self.pool.install(|| read_all(&self.buffer)));
+impl Windows {
+    /// The first of `used` that come next among `all`, and goes on behind them.
+    fn advance(next: &mut usize, used: usize, all: usize) -> usize {
+        let start = if *next + used <= all { *next } else { 0 };
+        *next = start + used;
+        start
     }
 }
 
@@ -55,8 +61,6 @@ pub(super) struct Bench {
     levels: BTreeMap<usize, Operands>,
     /// Keys of rotations.
     rotations: usize,
-    /// None where nothing is measured after clearing the caches.
-    eviction: Option<Arc<Eviction>>,
 }
 
 /// A measurement made ready.
@@ -64,15 +68,12 @@ pub(super) struct Prepared {
     /// The operation as the engine executes it.
     pub operation: Operation,
     level: usize,
-    residency: Residency,
     /// Words of a limb of each plaintext.
     words: Vec<usize>,
-    /// Plaintexts of each number of words that those after it read.
+    /// Plaintexts of each number of words that are passed over: others read them.
     taken: BTreeMap<usize, usize>,
     linear: Option<Linear>,
     shifts: Vec<usize>,
-    /// What is executed before it, if that is known.
-    before: Vec<Prepared>,
 }
 
 /// A linear operation made ready.
@@ -100,11 +101,7 @@ impl PlaintextSource for Batches<'_> {
 
 impl Bench {
     /// Generates keys and operands, in the current pool.
-    pub fn new(
-        params: &Parameters,
-        needs: &Needs,
-        eviction: Option<&Arc<Eviction>>,
-    ) -> Result<Self> {
+    pub fn new(params: &Parameters, needs: &Needs) -> Result<Self> {
         let secret = SecretKey::from_seed(params, [42; 32]);
         let keys = Arc::new(EvaluationKeys::generate(&secret, &needs.keys())?);
         let evaluator = Evaluator::new(params, keys)?;
@@ -123,43 +120,27 @@ impl Bench {
             public,
             levels,
             rotations: needs.keys().rotations.len(),
-            eviction: eviction.cloned(),
         })
     }
 
-    /// Makes a case of a calibration ready.
+    /// Makes a case of a calibration ready, with the keys and plaintexts that come next.
     ///
     /// # Errors
     /// Engine errors.
-    pub fn prepare(&self, case: &Case) -> Result<Prepared> {
-        let before = match case.kind {
-            // There is one key for each, so that something else comes before it.
-            Kind::SumSquares { .. } | Kind::Multiply { .. } | Kind::Conjugate | Kind::Client(_) => {
-                Vec::new()
-            }
-            _ => vec![self.prepare_case(case, true)?],
-        };
-        Ok(Prepared { before, ..self.prepare_case(case, false)? })
-    }
-
-    /// Makes a case ready, or the same operation on `others`: other keys and plaintexts, as far as there are enough.
-    fn prepare_case(&self, case: &Case, others: bool) -> Result<Prepared> {
-        let Case { level, residency, .. } = *case;
+    pub fn prepare(&self, case: &Case, windows: &mut Windows) -> Result<Prepared> {
+        let level = case.level;
         let (mut linear, mut words) = (None, Vec::new());
-        let mut taken = BTreeMap::new();
-        let moved = |shifts: usize| match others {
-            true => self.rotations.saturating_sub(shifts).min(shifts),
-            false => 0,
-        };
+        let mut shifts = Vec::new();
         let operation: Operation = match case.kind {
-            Kind::RotateHoisted(rotations) => Primitive::RotateHoisted { rotations }.into(),
+            Kind::RotateHoisted(rotations) => {
+                let moved = Windows::advance(&mut windows.keys, rotations, self.rotations);
+                shifts = (1..=rotations).map(|shift| shift + moved).collect();
+                Primitive::RotateHoisted { rotations }.into()
+            }
             Kind::Linear(spec) => {
-                let plan = self.linear_plan(&spec, level, moved(spec.distinct_shifts()))?;
-                let full = |o: &Operands| o.of_words(self.params.n()).len();
-                let (used, all) = (plan.plaintexts(), self.levels.get(&level).map_or(0, full));
-                if others && 2 * used <= all {
-                    taken.insert(self.params.n(), used);
-                }
+                let used = spec.distinct_shifts();
+                let moved = Windows::advance(&mut windows.keys, used, self.rotations);
+                let plan = self.linear_plan(&spec, level, moved)?;
                 let shape = plan.shape();
                 words = vec![self.params.n(); plan.plaintexts()];
                 linear = Some(Linear { plan, batch: None });
@@ -177,14 +158,15 @@ impl Bench {
             Kind::Conjugate => Primitive::Conjugate.into(),
             Kind::Client(client) => client.into(),
         };
-        let shifts = match case.kind {
-            Kind::RotateHoisted(rotations) => {
-                (1..=rotations).map(|shift| shift + moved(rotations)).collect()
-            }
-            _ => Vec::new(),
-        };
-        let before = Vec::new();
-        Ok(Prepared { operation, level, residency, words, taken, linear, shifts, before })
+        let next = windows.plaintexts.entry(level).or_insert(0);
+        let passed = Windows::advance(next, words.len(), self.plaintexts(level));
+        let taken = BTreeMap::from([(self.params.n(), passed)]);
+        Ok(Prepared { operation, level, words, taken, linear, shifts })
+    }
+
+    /// Plaintexts in full at a level.
+    fn plaintexts(&self, level: usize) -> usize {
+        self.levels.get(&level).map_or(0, |o| o.of_words(self.params.n()).len())
     }
 
     /// Makes the instructions of a program ready.
@@ -214,7 +196,6 @@ impl Bench {
         Ok(Prepared {
             operation: instruction.primitive().into(),
             level,
-            residency: Residency::Cold,
             words: instruction.words.clone(),
             taken: own,
             linear,
@@ -222,19 +203,19 @@ impl Bench {
                 Parts::Rotations(shifts) => shifts.clone(),
                 _ => Vec::new(),
             },
-            before: Vec::new(),
         })
     }
 
     /// The plan of a pattern, its shifts moved by so many.
     fn linear_plan(&self, spec: &LinearSpec, level: usize, moved: usize) -> Result<LinearPlan> {
-        let full = |o: &Operands| o.of_words(self.params.n()).len();
-        let mut terms = spec.build(self.levels.get(&level).map_or(0, full));
+        let mut terms = spec.build(self.plaintexts(level));
         terms.iter_mut().filter(|term| term.shift != 0).for_each(|term| term.shift += moved);
         Ok(LinearPlan::new(&self.params, spec.sources, spec.outputs, &terms, spec.rescale)?)
     }
 
-    /// Times an instruction of a program once in the current pool, in nanoseconds, as those before it left the caches.
+    /// Times an operation once in the current pool, in nanoseconds, as what came before it left the caches.
+    ///
+    /// The time includes giving back the memory of the result: a program does so, too.
     ///
     /// # Errors
     /// Engine errors.
@@ -242,49 +223,27 @@ impl Bench {
         self.levels.get(&prepared.level).map_or(Ok(0.0), |o| self.execute(prepared, o))
     }
 
-    /// Times a measurement once in the current pool, in nanoseconds.
-    ///
-    /// The time includes giving back the memory of the result: a program does so, too.
+    /// Brings what an operation finds in the caches in a program there: the operands that were computed just before, the key
+    /// that all products share, and what a client's step uses again and again.
     ///
     /// # Errors
     /// Engine errors.
-    pub fn time(&self, prepared: &Prepared) -> Result<f64> {
-        let Some(operands) = self.levels.get(&prepared.level) else { return Ok(0.0) };
-        match (prepared.residency, prepared.operation) {
-            (Residency::Warm, Operation::Client(_) | Operation::Unit(_)) => {
+    pub fn approach(&self, prepared: &Prepared) -> Result<()> {
+        let Some(operands) = self.levels.get(&prepared.level) else { return Ok(()) };
+        match prepared.operation {
+            Operation::Client(_) | Operation::Unit(_) => {
                 self.execute(prepared, operands)?;
             }
-            _ => {
-                if let Some(eviction) = &self.eviction {
-                    eviction.evict();
+            Operation::Primitive(primitive) => {
+                if let Primitive::SumSquares { .. } | Primitive::Multiply { .. } = primitive {
+                    // Other sources, the same key.
+                    let last = operands.ciphertexts.last();
+                    let last: Vec<&Ciphertext> = last.into_iter().collect();
+                    drop(black_box(self.evaluator.sum_squares(&last, false)?));
                 }
-                if prepared.before.is_empty() {
-                    self.precede(prepared, operands)?;
-                }
-                for before in &prepared.before {
-                    if let Some(operands) = self.levels.get(&before.level) {
-                        self.execute(before, operands)?;
-                    }
-                }
-                touch_sources(prepared, operands);
+                touch_sources(primitive, operands);
             }
         }
-        self.execute(prepared, operands)
-    }
-
-    /// Brings the caches to where the preceding instruction of a program leaves them: with code, constants and working
-    /// memory of a similar operation.
-    fn precede(&self, prepared: &Prepared, operands: &Operands) -> Result<()> {
-        let cts = &operands.ciphertexts;
-        drop(black_box(match prepared.operation {
-            // A key that the operation itself does not use.
-            Operation::Primitive(Primitive::Conjugate) => self.evaluator.rotate(&cts[0], 1)?,
-            Operation::Primitive(Primitive::SumSquares { .. } | Primitive::Multiply { .. }) => {
-                // Other sources, the same key.
-                self.evaluator.sum_squares(&[&cts[cts.len() - 1]], false)?
-            }
-            _ => self.evaluator.add(&cts[0], &cts[1])?,
-        }));
         Ok(())
     }
 
@@ -354,15 +313,26 @@ impl Bench {
 }
 
 /// Reads the operand ciphertexts, as if they were computed just before.
-fn touch_sources(prepared: &Prepared, operands: &Operands) {
+fn touch_sources(primitive: Primitive, operands: &Operands) {
     let touch = |ciphertext: &Ciphertext| {
         black_box(read_all(ciphertext.c0.words()));
         black_box(read_all(ciphertext.c1.words()));
     };
-    let count = match prepared.operation {
-        Operation::Primitive(Primitive::AddPlain) => return touch(&operands.accumulator()),
-        Operation::Primitive(primitive) => primitive.sources(),
-        Operation::Client(_) | Operation::Unit(_) => 1,
-    };
-    operands.ciphertexts.iter().take(count).for_each(touch);
+    match primitive {
+        Primitive::AddPlain => touch(&operands.accumulator()),
+        _ => operands.ciphertexts.iter().take(primitive.sources()).for_each(touch),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_used_in_turn() {
+        let mut next = 0;
+        let starts = [3, 2, 3, 4, 7].map(|used| Windows::advance(&mut next, used, 7));
+        assert_eq!(starts, [0, 3, 0, 3, 0]);
+        assert_eq!(next, 7);
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! A plan has several parameter sets; each is visited in several passes, so that a slow minute of the machine does not
 //! hit one set alone. A visit generates the keys and operands of its set, and then measures all cases in rounds, in a
-//! different order each round and for each thread count in turn, until its share of the time is spent. Before a cold
-//! measurement the caches are cleared by reading a large buffer, and the operand ciphertexts are read once.
+//! different order each round and for each thread count in turn, until its share of the time is spent. Every measurement
+//! reads other keys and plaintexts than those before it, and its operand ciphertexts are read once just before.
 //!
 //! Instructions of programs are timed in the same way ([`time`]), with the programs' own parameters.
 
@@ -23,7 +23,6 @@ mod units;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -39,7 +38,7 @@ use crate::operation::Operation;
 use crate::point::{Point, Timing};
 use crate::primitive::Setting;
 use crate::probe::{Probe, thread_pool};
-use bench::{Bench, Eviction};
+use bench::Bench;
 use journal::{Journal, Visit};
 use needs::Needs;
 use rounds::Rounds;
@@ -110,7 +109,6 @@ pub fn run(
         .filter(|&(pass, set)| !visits.iter().any(|v| (v.pass, v.set) == (pass, set)))
         .collect();
     let mut clock = Clock::new(plan, &visits);
-    let eviction = Arc::new(Eviction::new(&machine)?);
     for (i, &(pass, set)) in todo.iter().enumerate() {
         let left: f64 = todo[i..].iter().map(|&(_, s)| weights[s]).sum();
         clock.done = 1.0 - left / (plan.passes as f64 * weights.iter().sum::<f64>());
@@ -130,8 +128,8 @@ pub fn run(
         let widest = pools.iter().max_by_key(|p| p.current_num_threads());
         let Some(widest) = widest else { continue };
         let (params, needs) = (description.parameters()?, Needs::of_set(plan, description));
-        let bench = widest.install(|| Bench::new(&params, &needs, Some(&eviction)))?;
-        let mut rounds = Rounds::of_set(plan, description, &bench, &pools, pass)?;
+        let bench = widest.install(|| Bench::new(&params, &needs))?;
+        let mut rounds = Rounds::of_set(plan, description, &bench, &pools, pass, cancel)?;
         let mut tell = || progress(&clock.progress(&activity));
         let samples_ns = rounds.run(start + slot, cancel, &mut tell)?;
         let operations = rounds.operations();

@@ -15,8 +15,6 @@ use crate::primitive::{KeyStorage, Primitive};
 const SOURCES: usize = 25;
 /// Fewest and most plaintexts kept at each level of a calibration.
 const PLAINTEXTS: [usize; 2] = [24, 512];
-/// Ciphertexts that are there in any case: what precedes a measurement adds two.
-const LEAST_SOURCES: usize = 2;
 
 /// Operands at one level.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,10 +80,6 @@ impl Needs {
     /// [`Error::Plan`] for a level or a number of rotations that these parameters do not have; engine errors.
     pub fn with(&self, sequence: &Sequence, params: &Parameters) -> Result<Self> {
         let mut all = self.clone();
-        // What precedes a measurement may rotate.
-        if all.rotations.is_empty() {
-            all.rotations.push(0);
-        }
         let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         for instruction in sequence.instructions() {
             let (level, most) = (instruction.level(), params.max_level());
@@ -107,14 +101,13 @@ impl Needs {
                 *key = level.max(*key);
             }
             let supply = all.levels.entry(level).or_default();
-            let sources = instruction.primitive().sources().max(LEAST_SOURCES);
+            let sources = instruction.primitive().sources();
             supply.ciphertexts = supply.ciphertexts.max(sources);
             for (words, count) in instruction.plaintexts() {
                 *counts.entry((level, words)).or_insert(0) += count;
             }
             all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
         }
-        all.rotations[0] = all.rotations[0].max(all.top);
         for ((level, words), count) in counts {
             let kept = all.levels.entry(level).or_default().plaintexts.entry(words).or_insert(0);
             *kept = count.max(*kept);

@@ -1,12 +1,12 @@
-//! Rounds of measurements: all of them in turn, again and again.
+//! Rounds of measurements: all cases of a set in turn, in another order each round, again and again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rayon::ThreadPool;
 
-use super::bench::{Bench, Prepared};
-use super::plan::{Kind, Plan, SetPlan};
+use super::bench::{Bench, Windows};
+use super::plan::{Case, Kind, Plan, SetPlan};
 use crate::error::{Error, Result};
 use crate::load::{self, Watch};
 use crate::operation::Operation;
@@ -20,16 +20,25 @@ const SHORT_REPEATS: usize = 3;
 /// How often a disturbed measurement is made again in a round, at most.
 pub(super) const MOST_REPEATS: usize = 2;
 
+/// A round makes one measurement again for so many cases, at most.
+const CASES_PER_REPEAT: usize = 4;
+
 /// What counts as short, in nanoseconds.
 const SHORT_NS: f64 = 2e6;
 
 /// Times in nanoseconds, by thread count and case.
 pub(super) type Samples = Vec<Vec<Vec<f64>>>;
 
-/// Measurements that are made in turn.
+/// Measurements of the cases of a set, which are made in turn.
 pub(super) struct Rounds<'a> {
     pools: &'a [ThreadPool],
-    cases: Vec<(&'a Bench, Prepared)>,
+    bench: &'a Bench,
+    cases: Vec<Case>,
+    /// Of each case: what it is, as the engine executes it.
+    operations: Vec<Operation>,
+    /// Of each case: whether it is short.
+    short: Vec<bool>,
+    windows: Windows,
     /// State of the generator that orders the rounds.
     state: u64,
 }
@@ -43,12 +52,12 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Adds times of a round. Disturbed ones count while there are no others.
-    pub fn add(&mut self, times: Vec<f64>, disturbed: bool) {
+    /// Adds a time. Disturbed ones count while there are no others.
+    pub fn add(&mut self, time: f64, disturbed: bool) {
         if self.times.is_empty() || (self.disturbed && !disturbed) {
-            *self = Self { times, disturbed };
+            *self = Self { times: vec![time], disturbed };
         } else if disturbed == self.disturbed {
-            self.times.extend(times);
+            self.times.push(time);
         }
     }
 }
@@ -58,26 +67,39 @@ fn samples(found: Vec<Vec<Found>>) -> Samples {
 }
 
 impl<'a> Rounds<'a> {
-    /// Makes every case of a set ready.
+    /// Makes the cases of a set ready, and executes each once with the most threads: the first time meets cold code and
+    /// takes memory from the system.
     ///
     /// # Errors
-    /// Engine errors.
+    /// [`Error::Cancelled`]; engine errors.
     pub fn of_set(
         plan: &Plan,
         set: &SetPlan,
         bench: &'a Bench,
         pools: &'a [ThreadPool],
         pass: usize,
+        cancel: &AtomicBool,
     ) -> Result<Self> {
         let cases = plan.cases(set);
-        let cases = cases.iter().map(|case| Ok((bench, bench.prepare(case)?)));
-        let cases = cases.collect::<Result<_>>()?;
-        Ok(Self { pools, cases, state: pass as u64 + 1 })
+        let widest = pools.iter().max_by_key(|pool| pool.current_num_threads());
+        let mut windows = Windows::default();
+        let (mut operations, mut short) = (Vec::new(), Vec::new());
+        for case in &cases {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            let prepared = bench.prepare(case, &mut windows)?;
+            let first =
+                widest.map_or(Ok(0.0), |pool| pool.install(|| bench.time_next(&prepared)))?;
+            operations.push(prepared.operation);
+            short.push(first < SHORT_NS);
+        }
+        Ok(Self { pools, bench, cases, operations, short, windows, state: pass as u64 + 1 })
     }
 
     /// What the cases are, as the engine executes them.
     pub fn operations(&self) -> Vec<Operation> {
-        self.cases.iter().map(|(_, prepared)| prepared.operation).collect()
+        self.operations.clone()
     }
 
     /// Measures until the deadline, and again what other work disturbs; each case at least once.
@@ -93,6 +115,7 @@ impl<'a> Rounds<'a> {
         let mut found = vec![vec![Found::default(); self.cases.len()]; self.pools.len()];
         for round in 0..MAX_ROUNDS {
             for pool in 0..self.pools.len() {
+                let mut repeats_left = self.cases.len() / CASES_PER_REPEAT;
                 for case in self.order() {
                     if cancel.load(Ordering::Relaxed) {
                         return Err(Error::Cancelled);
@@ -100,11 +123,14 @@ impl<'a> Rounds<'a> {
                     if round > 0 && Instant::now() >= deadline {
                         return Ok(samples(found));
                     }
-                    let mut repeats = MOST_REPEATS;
-                    let attempt = || self.watched(pool, case, round);
-                    let (times, load) = load::repeat(&mut repeats, cancel, attempt)?;
+                    // A short case comes again in any case.
+                    let most = if self.short[case] { 0 } else { MOST_REPEATS.min(repeats_left) };
+                    let mut repeats = most;
+                    let (time, load) =
+                        load::repeat(&mut repeats, cancel, || self.measure(pool, case))?;
+                    repeats_left -= most - repeats;
                     let disturbed = load.is_some_and(|load| load.is_disturbed());
-                    found[pool][case].add(times, disturbed);
+                    found[pool][case].add(time, disturbed);
                     tell();
                 }
             }
@@ -112,39 +138,21 @@ impl<'a> Rounds<'a> {
         Ok(samples(found))
     }
 
-    /// Times of a case in a round, and what they had of the processor.
-    fn watched(
-        &self,
-        pool: usize,
-        case: usize,
-        round: usize,
-    ) -> Result<(Vec<f64>, Option<load::Load>)> {
-        let threads = self.pools[pool].current_num_threads();
-        let watch = Watch::start(threads);
-        let times = self.measure(pool, case, round)?;
-        Ok((times, watch.stop()))
+    /// Time of a case, and what it had of the processor.
+    fn measure(&mut self, pool: usize, case: usize) -> Result<(f64, Option<load::Load>)> {
+        let (pool, bench) = (&self.pools[pool], self.bench);
+        let prepared = bench.prepare(&self.cases[case], &mut self.windows)?;
+        pool.install(|| bench.approach(&prepared))?;
+        let watch = Watch::start(pool.current_num_threads());
+        let time = pool.install(|| bench.time_next(&prepared))?;
+        Ok((time, watch.stop()))
     }
 
-    fn measure(&self, pool: usize, case: usize, round: usize) -> Result<Vec<f64>> {
-        let (bench, prepared) = &self.cases[case];
-        let once = || self.pools[pool].install(|| bench.time(prepared));
-        let first = once()?;
-        let mut times = Vec::new();
-        // The very first execution of a short case meets cold code and fresh memory, and does not count.
-        if round > 0 || first >= SHORT_NS {
-            times.push(first);
-        }
-        if first < SHORT_NS {
-            for _ in 1..SHORT_REPEATS {
-                times.push(once()?);
-            }
-        }
-        Ok(times)
-    }
-
-    /// The cases in a fresh order (Fisher and Yates).
+    /// The cases of a round in a fresh order (Fisher and Yates).
     fn order(&mut self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.cases.len()).collect();
+        let often = |case: usize| if self.short[case] { SHORT_REPEATS } else { 1 };
+        let mut order: Vec<usize> =
+            (0..self.cases.len()).flat_map(|case| std::iter::repeat_n(case, often(case))).collect();
         for i in (1..order.len()).rev() {
             self.state = self
                 .state
@@ -160,8 +168,8 @@ impl<'a> Rounds<'a> {
 pub(super) fn weight(plan: &Plan, set: &SetPlan) -> f64 {
     let n = f64::from(set.log_n).exp2();
     let key = set.bytes_per_key() as f64;
-    // Rough unit costs in nanoseconds: a byte of memory, a word through an NTT, a measurement's own overhead.
-    let (byte, word, overhead) = (0.15, 30.0, 8e6);
+    // Rough unit costs in nanoseconds: a byte of memory, a word through an NTT, the short measurements of a case.
+    let (byte, word, overhead) = (0.15, 30.0, 2e6);
     let cases: f64 = plan
         .cases(set)
         .iter()
@@ -190,7 +198,7 @@ mod tests {
     fn disturbed_times_count_only_where_there_are_no_others() {
         let of = |rounds: &[(f64, bool)]| {
             let mut found = Found::default();
-            rounds.iter().for_each(|(time, disturbed)| found.add(vec![*time], *disturbed));
+            rounds.iter().for_each(|(time, disturbed)| found.add(*time, *disturbed));
             found.times
         };
         assert_eq!(of(&[(9.0, true), (8.0, true)]), [9.0, 8.0]);

@@ -182,7 +182,7 @@ impl Ready<'_> {
     fn round(&self, pool: &ThreadPool, cancel: &AtomicBool, found: &mut Found) -> Result<()> {
         let is_first = found.times.is_empty();
         let mut add = |(time, load): (f64, Option<load::Load>)| {
-            found.add(vec![time], load.is_some_and(|load| load.is_disturbed()));
+            found.add(time, load.is_some_and(|load| load.is_disturbed()));
         };
         let before = self.run(pool, cancel)?;
         let is_long = before.0 > LONG_NS;
@@ -210,7 +210,7 @@ impl Part<'_> {
         tell: &mut dyn FnMut(f64),
     ) -> Result<Vec<(usize, Vec<f64>)>> {
         let bench = |(params, needs, _): &(&Parameters, Needs, Vec<usize>)| {
-            pool.install(|| Bench::new(params, needs, None))
+            pool.install(|| Bench::new(params, needs))
         };
         let benches = self.sets.iter().map(bench).collect::<Result<Vec<_>>>()?;
         let numbers = self.sets.iter().zip(&benches).flat_map(|((_, _, numbers), bench)| {
