@@ -26,7 +26,7 @@ use crate::report::table;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  spencnn calibrate --quick                       two to six minutes, enough for the demonstration
+  spencnn calibrate --quick                       a minute and a half, enough for the demonstration
   spencnn calibrate --full --threads 1,2,4        about fifteen minutes; goes on where it was interrupted
   spencnn calibrate --quick --out profiles/my-machine.toml
   spencnn calibrate --refit profiles/my-machine.toml
@@ -34,7 +34,7 @@ Examples:
   spencnn calibrate --profile --export heir-orbit latencies.json --log-n 15 --levels 12
                                                   measure nothing; what HEIR reads, from this machine's profile")]
 pub struct CalibrateArgs {
-    /// One to two minutes [default]
+    /// About a minute and a half: each operation at one level of a parameter set [default]
     #[arg(long, conflicts_with = "full")]
     quick: bool,
     /// More ring degrees and levels, about fifteen minutes; resumable

@@ -63,7 +63,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   spencnn demo                                     everything, on LeNet and generated digits
-  spencnn calibrate --quick                        measure this machine (two to six minutes)
+  spencnn calibrate --quick                        measure this machine (a minute and a half)
   spencnn search --network lenet --out best.toml   find the fastest configuration and keep it
   spencnn run --config best.toml --data ~/data --images 100
   spencnn compare --json > comparison.json         dense, grouped and pruned networks side by side
