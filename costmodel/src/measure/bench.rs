@@ -8,6 +8,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+use engine::cipher::{Ciphertext, Plaintext};
+use engine::encoding::Encoder;
+use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
+use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
+use engine::params::Parameters;
+
 use super::instruction::{Instruction, Parts};
 use super::needs::{Needs, Supply};
 use super::operands::Operands;
@@ -18,11 +24,6 @@ use crate::error::Result;
 use crate::operation::{Client, Operation};
 use crate::primitive::Primitive;
 use crate::probe::read_all;
-use engine::cipher::{Ciphertext, Plaintext};
-use engine::encoding::Encoder;
-use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
-use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
-use engine::params::Parameters;
 
 /// Where the keys and plaintexts of the next measurement begin. They are used in turn: after the last comes the first, and
 /// what does not fit before the end begins there.
