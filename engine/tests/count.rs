@@ -53,7 +53,7 @@ fn a_product_is_counted_on_any_threads() {
     // Decomposition 5 limbs, mod-down 2 of either component.
     let inverse = counts.of(Kernel::NttInverse);
     assert_eq!((inverse.calls, inverse.products), (9, 9 * n / 2 * 12));
-    // Every constant is read with its quotient.
+    // Every constant counts with its quotient.
     assert_eq!(inverse.constant_bytes, 9 * 2 * 8 * n);
     // Digits of 2, 2 and 1 limbs in 7 limbs, mod-down 5 of either component.
     assert_eq!(counts.of(Kernel::NttForward).calls, 3 * 7 - 5 + 10);

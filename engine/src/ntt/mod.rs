@@ -23,7 +23,8 @@ pub fn corrects(prime: f64, log_n: u32) -> bool {
     (kernels().corrects)((prime as u64).clamp(3, 1 << MAX_BITS), log_n.min(MAX_LOG_N))
 }
 
-/// Bytes of constants that a transform of so many words reads; each prime has its own, and either direction.
+/// Bytes of the constants of a transform of so many words; each prime has its own, and either direction. What kernels read is
+/// in proportion to it.
 pub const fn constant_bytes(words: usize) -> u64 {
     Twiddles::bytes_of(words)
 }

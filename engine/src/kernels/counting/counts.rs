@@ -83,7 +83,8 @@ pub struct Amount {
     pub key_bytes: u64,
     /// Bytes of factors of pairs read: of plaintexts, as far as these are kept.
     pub factor_bytes: u64,
-    /// Bytes of constants read: of transforms and conversions.
+    /// Bytes of constants: those of transforms with their quotients, of which kernels may read fewer, and those that conversions
+    /// read.
     pub constant_bytes: u64,
     /// Bytes written.
     pub written_bytes: u64,

@@ -130,6 +130,16 @@ impl Prime {
         _mm512_min_epu64(_mm512_sub_epi64(x, self.two_q), x)
     }
 
+    /// The factors that have these quotients; none is 0.
+    ///
+    /// The quotient of `0 < w < q` is `(w * 2^52 - r) / q` with `0 < r < q`, as q divides neither w nor 2^52. So
+    /// `quotient * q / 2^52 = w - r / 2^52` is below `w` by less than 1.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    pub(super) fn factor(&self, quotient: V) -> Factor {
+        Factor { value: _mm512_madd52hi_epu64(splat(1), quotient, self.q), quotient }
+    }
+
     /// `start + x * w` modulo q, right modulo 2^52 only; what is added to `start` is in `[0, 2q)`.
     /// `x` is taken modulo 2^52.
     #[inline]
@@ -252,3 +262,34 @@ pub(super) fn is_wide(terms: usize, product_bits: u32) -> bool {
 
 /// Products that a [`Sum`] can hold beside one word: low halves are below 2^52 each, their sum below 2^63.
 pub(super) const MAX_TERMS: usize = 2046;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::run_or_skip;
+    use crate::modulus::MAX_BITS;
+    use crate::modulus::primes::ntt_primes;
+
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+    fn factors(modulus: &Modulus, quotients: &[u64; 8]) -> [u64; 8] {
+        let mut values = [0; 8];
+        store_block(&mut values, Prime::new(modulus).factor(load_block(quotients)).value);
+        values
+    }
+
+    #[test]
+    fn quotients_tell_their_factors() {
+        run_or_skip("quotients_tell_their_factors", "avx512ifma", |_| {
+            let near = [20, 40, 46, MAX_BITS].map(|bits| ntt_primes(bits, 8, 4, &[]).unwrap());
+            let primes = near.into_iter().flatten().filter(|&q| q < 1 << MAX_BITS);
+            for q in primes.chain([3, 5, 7, (1 << MAX_BITS) - 27]) {
+                let modulus = Modulus::new(q).unwrap();
+                let values = [1, 2, q / 3, q / 2, q / 2 + 1, q - 2, q - 1, 0x1234_5678_9abc % q]
+                    .map(|value: u64| value.max(1));
+                let quotients = values.map(|value| modulus.shoup(value).quotient);
+                // SAFETY: these kernels are there.
+                assert_eq!(unsafe { factors(&modulus, &quotients) }, values, "{q}");
+            }
+        });
+    }
+}

@@ -3,13 +3,25 @@
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
-use super::arith::{Factor, V, load, splat};
+use super::arith::{Factor, Prime, V, load, splat};
 use crate::kernels::tables::twiddles::Twiddles;
 
 /// Butterfly constants, read without checks.
-pub(super) struct Constants<'a>(pub(super) &'a Twiddles);
+///
+/// Where a constant serves one vector or less, transforms of large rings take longer to read constants than to multiply
+/// by them. Of those only the quotients are read, half the bytes, and the values are made from them.
+pub(super) struct Constants<'a> {
+    twiddles: &'a Twiddles,
+    prime: Prime,
+}
 
-impl Constants<'_> {
+impl<'a> Constants<'a> {
+    /// Constants modulo this prime.
+    #[inline]
+    pub(super) fn new(twiddles: &'a Twiddles, prime: Prime) -> Self {
+        Self { twiddles, prime }
+    }
+
     /// Constant `k` in all lanes.
     ///
     /// # Safety
@@ -20,8 +32,8 @@ impl Constants<'_> {
         // SAFETY: promised by the caller; both arrays have N words.
         unsafe {
             Factor {
-                value: splat(*self.0.values().as_ptr().add(k)),
-                quotient: splat(*self.0.quotients().as_ptr().add(k)),
+                value: splat(*self.twiddles.values().as_ptr().add(k)),
+                quotient: splat(*self.twiddles.quotients().as_ptr().add(k)),
             }
         }
     }
@@ -33,8 +45,9 @@ impl Constants<'_> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     pub(super) unsafe fn two(&self, k: usize, lanes: [i64; 8]) -> Factor {
-        // SAFETY: promised by the caller.
-        unsafe { self.eight(k / 8 * 8) }.permuted(lanes.map(|lane| lane + (k % 8) as i64))
+        // SAFETY: promised by the caller; the array has N words.
+        let quotients = unsafe { load(self.twiddles.quotients().as_ptr().add(k / 8 * 8)) };
+        self.prime.factor(permuted(quotients, lanes.map(|lane| lane + (k % 8) as i64)))
     }
 
     /// Constants `k` to `k + 3`; lane `t` gets `k + lanes[t]`.
@@ -44,18 +57,10 @@ impl Constants<'_> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     pub(super) unsafe fn four(&self, k: usize, lanes: [i64; 8]) -> Factor {
-        // SAFETY: promised by the caller; both arrays have N words.
-        let (values, quotients) = unsafe {
-            (
-                _mm256_loadu_si256(self.0.values().as_ptr().add(k).cast()),
-                _mm256_loadu_si256(self.0.quotients().as_ptr().add(k).cast()),
-            )
-        };
-        Factor {
-            value: _mm512_castsi256_si512(values),
-            quotient: _mm512_castsi256_si512(quotients),
-        }
-        .permuted(lanes)
+        // SAFETY: promised by the caller; the array has N words.
+        let quotients =
+            unsafe { _mm256_loadu_si256(self.twiddles.quotients().as_ptr().add(k).cast()) };
+        self.prime.factor(permuted(_mm512_castsi256_si512(quotients), lanes))
     }
 
     /// Constants `k` to `k + 7`.
@@ -65,28 +70,17 @@ impl Constants<'_> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
     pub(super) unsafe fn eight(&self, k: usize) -> Factor {
-        // SAFETY: promised by the caller; both arrays have N words.
-        unsafe {
-            Factor {
-                value: load(self.0.values().as_ptr().add(k)),
-                quotient: load(self.0.quotients().as_ptr().add(k)),
-            }
-        }
+        // SAFETY: promised by the caller; the array has N words.
+        self.prime.factor(unsafe { load(self.twiddles.quotients().as_ptr().add(k)) })
     }
 }
 
-impl Factor {
-    /// Lane `t` gets what was in lane `lanes[t]`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-    fn permuted(self, lanes: [i64; 8]) -> Self {
-        let [a, b, c, d, e, f, g, h] = lanes;
-        let lanes: V = _mm512_setr_epi64(a, b, c, d, e, f, g, h);
-        Self {
-            value: _mm512_permutexvar_epi64(lanes, self.value),
-            quotient: _mm512_permutexvar_epi64(lanes, self.quotient),
-        }
-    }
+/// Lane `t` gets what was in lane `lanes[t]`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
+fn permuted(words: V, lanes: [i64; 8]) -> V {
+    let [a, b, c, d, e, f, g, h] = lanes;
+    _mm512_permutexvar_epi64(_mm512_setr_epi64(a, b, c, d, e, f, g, h), words)
 }
 
 /// Rearrangements of the words of two vectors.

@@ -56,12 +56,13 @@ pub(super) fn forward(table: &TransformTable, a: &mut [u64]) {
     if table.log_n() <= TAIL_STAGES {
         return (scalar::KERNELS.ntt_forward)(table, a);
     }
+    let prime = Prime::new(table.modulus());
     let context = Context {
-        prime: Prime::new(table.modulus()),
+        prime,
         one_quotient: splat(table.modulus().one().quotient),
         offset: splat(table.forward_offset().unwrap_or(0)),
         lanes: Lanes::new(),
-        twiddles: Constants(table.forward_twiddles()),
+        twiddles: Constants::new(table.forward_twiddles(), prime),
     };
     let (words, len) = (a.as_mut_ptr(), a.len());
     // SAFETY: `a` has N words and the tables have N words each.

@@ -54,13 +54,14 @@ pub(super) fn inverse(table: &TransformTable, a: &mut [u64]) {
     }
     let q = table.modulus().value();
     let (sums, differences) = table.last_inverse_stage();
+    let prime = Prime::new(table.modulus());
     let context = Context {
-        prime: Prime::new(table.modulus()),
+        prime,
         one_quotient: splat(table.modulus().one().quotient),
         multiples: [splat(q), splat(2 * q), splat(4 * q), splat(8 * q), splat(16 * q)],
         last: (Factor::new(sums), Factor::new(differences)),
         lanes: Lanes::new(),
-        twiddles: Constants(table.inverse_twiddles()),
+        twiddles: Constants::new(table.inverse_twiddles(), prime),
     };
     let plan = plan(table.log_n());
     let (words, len) = (a.as_mut_ptr(), a.len());

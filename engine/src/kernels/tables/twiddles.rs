@@ -5,7 +5,8 @@ use crate::modulus::{Modulus, ShoupScalar};
 
 /// Butterfly constants of one direction with their quotients, as parallel arrays of `N` words.
 ///
-/// Word `h + i` serves block `i` of the stage that has `h` blocks; word 0 is not used.
+/// Word `h + i` serves block `i` of the stage that has `h` blocks; word 0 is not used. All are powers of a root of unity,
+/// so that none is 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Twiddles {
     values: AlignedBuf,
@@ -34,8 +35,8 @@ impl Twiddles {
         self.values.len()
     }
 
-    /// Bytes that a transform reads of them, whatever the instruction set: two words for each of its own. (Those with doubles read
-    /// as many that are derived from them.)
+    /// Bytes of them, for whatever instruction set: two words for each of a transform's own. Kernels with doubles read as many that
+    /// are derived from them; those with 52-bit multiply-adds read nine sixteenths, as they make most values from the quotients.
     pub(crate) fn bytes(&self) -> u64 {
         Self::bytes_of(self.len())
     }
