@@ -27,12 +27,19 @@ pub struct Diagonal {
     pub col: isize,
 }
 
-impl Hash for Diagonal {
-    /// In two words: maps are asked for diagonals once for every weight.
-    fn hash<H: Hasher>(&self, state: &mut H) {
+impl Diagonal {
+    /// In two words: maps are asked for diagonals once for every weight, and small ones answer sooner. Ciphertexts and slots are
+    /// fewer than 2^20.
+    pub(super) fn words(&self) -> (u64, u64) {
         let [output, input, block] = [self.output, self.input, self.block].map(|n| n as u64);
-        state.write_u64(output << 40 ^ input << 20 ^ block);
-        state.write_u64((self.row as u64) << 32 ^ self.col as u64);
+        let [row, col] = [self.row, self.col].map(|n| u64::from(n as u32));
+        (output << 40 | input << 20 | block, row << 32 | col)
+    }
+}
+
+impl Hash for Diagonal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.words().hash(state);
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Found {
     pub(super) entries: Vec<Vec<Entry>>,
     /// What those without any have in common.
     no_entries: Arc<Vec<Entry>>,
-    numbers: KeyMap<Diagonal, u32>,
+    numbers: KeyMap<(u64, u64), u32>,
     /// In place of `numbers`, where all diagonals are of one output and turn blocks only: those of each input by block.
     by_block: Vec<u32>,
     period: usize,
@@ -82,7 +82,7 @@ impl Found {
                 *known = if *known == NONE { next } else { *known };
                 *known
             }
-            None => *self.numbers.entry(key).or_insert(next),
+            None => *self.numbers.entry(key.words()).or_insert(next),
         };
         if number == next {
             let mut signature = Signature::default();

@@ -186,7 +186,7 @@ impl Sorting<'_> {
         // Pairs are numbered in the order of their first channels. An outline looks at one weight of a number and kernel
         // position. Else the routes of a number are worth remembering, unless there could be as many of them as weights: in
         // a fully connected layer, whose channel pairs seldom share a number.
-        let mut pairs: KeyMap<(usize, usize, usize), usize> = KeyMap::default();
+        let mut pairs: KeyMap<u64, u32> = KeyMap::default();
         let mut routes: Vec<Routes> = Vec::new();
         let mut unseen = Unseen::new(area);
         let (once, full) = (matches!(fill, Fill::Outline(_)), self.is_full());
@@ -225,7 +225,9 @@ impl Sorting<'_> {
                     let mut pair = 0;
                     if once || remember {
                         let new = pairs.len();
-                        pair = *pairs.entry((to.ct, from.ct, apart)).or_insert(new);
+                        // Below 2^16 ciphertexts and 2^32 slots.
+                        let key = (to.ct as u64) << 48 | (from.ct as u64) << 32 | apart as u64;
+                        pair = *pairs.entry(key).or_insert(new as u32) as usize;
                         if pair == new && remember {
                             routes.push(vec![None; spots.len()]);
                         } else if pair == new {
