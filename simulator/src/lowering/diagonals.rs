@@ -28,8 +28,8 @@ pub struct Diagonal {
 }
 
 impl Diagonal {
-    /// In two words: maps are asked for diagonals once for every weight, and small ones answer sooner. Ciphertexts and slots are
-    /// fewer than 2^20.
+    /// In two words: maps are asked for diagonals once for every weight, and small ones answer sooner. Ciphertexts, of which a map
+    /// has 2^16 for channels in up to 16 phases each, and slots have numbers below 2^20.
     pub(super) fn words(&self) -> (u64, u64) {
         let [output, input, block] = [self.output, self.input, self.block].map(|n| n as u64);
         let [row, col] = [self.row, self.col].map(|n| u64::from(n as u32));

@@ -26,6 +26,9 @@ pub(super) enum Fill<'a> {
     Outline(&'a Outline),
 }
 
+/// Most channel ciphertexts of a map: keys of diagonals and of channel pairs have as many bits for them.
+const MOST_CIPHERTEXTS: usize = 1 << 16;
+
 /// Where the spots of a (channel pair, replica) go: diagonal and fold offset of each, found when first asked for.
 type Routes = Vec<Option<(u32, u32)>>;
 
@@ -142,6 +145,16 @@ impl Sorting<'_> {
                 format!("{} to {}", list(&wanted), self.stage.geometry.output),
             ));
         }
+        let read = self.inputs.iter().map(|input| input.all_channel_ciphertexts()).sum::<usize>();
+        let most = read.max(self.output.all_channel_ciphertexts());
+        if most > MOST_CIPHERTEXTS {
+            return Err(Error::layer(
+                self.name,
+                "ciphertexts of a map",
+                most,
+                format!("at most {MOST_CIPHERTEXTS}; put more channels into each"),
+            ));
+        }
         if self.mask != 0 {
             let first = self.inputs[0];
             if self.inputs.iter().any(|input| input.period != first.period) {
@@ -225,7 +238,7 @@ impl Sorting<'_> {
                     let mut pair = 0;
                     if once || remember {
                         let new = pairs.len();
-                        // Below 2^16 ciphertexts and 2^32 slots.
+                        // Of `MOST_CIPHERTEXTS` and fewer than 2^32 slots.
                         let key = (to.ct as u64) << 48 | (from.ct as u64) << 32 | apart as u64;
                         pair = *pairs.entry(key).or_insert(new as u32) as usize;
                         if pair == new && remember {
