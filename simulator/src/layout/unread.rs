@@ -30,6 +30,12 @@ impl Layout {
         (0..self.channels.len()).filter(|channel| self.is_read(*channel))
     }
 
+    /// The channels of ciphertexts that would not be there without some channels, ascending.
+    pub(crate) fn left_out(&self, unread: &[usize]) -> Vec<usize> {
+        let numbers = self.clone().without(unread).numbers();
+        unread.iter().copied().filter(|c| numbers[self.channels[*c].ct].is_none()).collect()
+    }
+
     /// Channel ciphertexts, whether they are there or not.
     pub(crate) fn all_channel_ciphertexts(&self) -> usize {
         self.channels.iter().map(|p| p.ct + 1).max().unwrap_or(0)
@@ -85,6 +91,7 @@ mod tests {
         let back = unpack(&some, &packed).unwrap();
         let read = |k: usize| ![2, 3, 5].contains(&(k / 16));
         assert!(back.iter().enumerate().all(|(k, v)| *v == if read(k) { map[k] } else { 0.0 }));
+        assert_eq!(full.left_out(&[2, 3, 5]), [2, 3]);
         assert_eq!(full.clone().without(&[0, 1, 2, 3, 4, 5, 6, 7]), full);
     }
 }

@@ -81,17 +81,18 @@ impl PatternEdge {
         front(all).into_iter().map(|(_, _, n)| n).collect()
     }
 
-    /// The sets of channels that are worth leaving out of the input: those that a way does not read which no other beats in
-    /// price, loss and the number of channels.
-    pub(crate) fn worth_leaving_out(&self) -> BTreeSet<&[usize]> {
+    /// The sets of channels that are worth leaving out of the input: those that a way within the budget does not read which no
+    /// other beats in price, loss and the number of channels.
+    pub(crate) fn worth_leaving_out(&self, budget: Loss) -> BTreeSet<&[usize]> {
         let set = |number: &usize| &self.unread[self.ways[*number].unread as usize][..];
-        let numbers: Vec<usize> = (0..self.ways.len()).collect();
+        let within = |number: &usize| self.ways[*number].loss <= budget && !set(number).is_empty();
+        let numbers: Vec<usize> = (0..self.ways.len()).filter(within).collect();
         let measures = |number: &usize, k: usize| {
             let way = &self.ways[*number];
             [f64::from(way.loss), way.cheapest[k].0, -(set(number).len() as f64)]
         };
         let all = (0..self.front.len()).flat_map(|k| unbeaten(&numbers, |n| measures(n, k)));
-        all.map(|number| set(&number)).filter(|set| !set.is_empty()).collect()
+        all.map(|number| set(&number)).collect()
     }
 }
 

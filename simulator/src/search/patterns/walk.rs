@@ -2,8 +2,8 @@
 //!
 //! A pattern may leave input channels unread, and then what comes before need not make them. So a state has layouts with and
 //! without some channels: into one without, the block before has a way that makes less, and out of it go the patterns that do
-//! not read them. Which channels are worth leaving out, the patterns of the next layer say; so edges are found block by block
-//! towards the result, and those that make less on the way back.
+//! not read them. Which channels are worth leaving out, the patterns of the next layer say, whole ciphertexts of them; so edges
+//! are found block by block towards the result, and those that make less on the way back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,6 @@ use crate::search::accuracy::KeptImportance;
 use crate::search::beam::{Held, Key};
 use crate::search::dynamic::held::Read;
 use crate::search::dynamic::{LayoutSearch, Path};
-use crate::search::edges::Tail;
 use crate::search::problem::Form;
 use crate::{Error, Result};
 
@@ -100,6 +99,9 @@ impl PatternEdges {
     }
 }
 
+/// Most sets of channels that are left out of one result.
+const MOST_LEFT_OUT: usize = 6;
+
 /// Ways that end in a state: loss, cost and last step of each, and how many there are.
 type Open = (Vec<(Loss, f64, Node)>, f64);
 
@@ -118,7 +120,7 @@ impl LayoutSearch<'_> {
     ) -> Result<Walked> {
         let setting = self.setting(special, 0);
         if !edges.complete {
-            self.find_patterns(layered, edges)?;
+            self.find_patterns(layered, budget, edges)?;
             edges.complete = true;
         }
         let mut nodes: Vec<Node> = Vec::new();
@@ -200,6 +202,7 @@ impl LayoutSearch<'_> {
     fn find_patterns(
         &self,
         layered: &[Option<Layered<'_>>],
+        budget: Loss,
         edges: &mut PatternEdges,
     ) -> Result<()> {
         let mut states: BTreeSet<Vec<Held>> = BTreeSet::new();
@@ -233,11 +236,13 @@ impl LayoutSearch<'_> {
         }
         for (block, read) in reads.iter().enumerate().rev() {
             self.watch.check()?;
+            let name = &self.blocks[block].plain.name;
+            (self.watch.note)(&format!("{name} without what patterns leave unread"));
             let more: Vec<_> = read
                 .par_iter()
                 .map(|read| match self.watch.stopped() {
                     true => Vec::new(),
-                    false => self.leaving_out(block, layered[block].as_ref(), read, edges),
+                    false => self.leaving_out(block, layered[block].as_ref(), read, budget, edges),
                 })
                 .collect();
             for (read, more) in read.iter().zip(more).filter(|(_, more)| !more.is_empty()) {
@@ -254,6 +259,7 @@ impl LayoutSearch<'_> {
         block: usize,
         layered: Option<&Layered<'_>>,
         read: &Read,
+        budget: Loss,
         edges: &PatternEdges,
     ) -> Vec<PatternEdge> {
         let own = &self.blocks[block];
@@ -265,12 +271,21 @@ impl LayoutSearch<'_> {
         }
         let (terms, inputs) = (self.terms(block), read.2.iter().collect::<Vec<_>>());
         let without = |edge: &PatternEdge| {
-            let next = |tail: &Tail| edges.all.get(&(next, tail.form, vec![tail.layout.clone()]));
-            let after: Vec<_> = edge.tails.iter().filter_map(next).collect();
-            let sets =
-                after.iter().flat_map(|list| list.iter()).flat_map(|e| e.worth_leaving_out());
-            let sets: BTreeSet<&[usize]> = sets.collect();
-            let sets: Vec<Vec<usize>> = sets.into_iter().map(<[usize]>::to_vec).collect();
+            let mut sets: BTreeSet<Vec<usize>> = BTreeSet::new();
+            for tail in edge.tails.iter() {
+                let after = edges.all.get(&(next, tail.form, vec![tail.layout.clone()]));
+                let after = after.iter().flat_map(|list| list.iter());
+                let unread = after.flat_map(|edge| edge.worth_leaving_out(budget));
+                sets.extend(unread.map(|set| tail.layout.left_out(set)));
+            }
+            let mut sets: Vec<Vec<usize>> = sets.into_iter().filter(|s| !s.is_empty()).collect();
+            sets.sort_by_key(Vec::len);
+            // Of many, some as far apart as they are.
+            let last = sets.len().saturating_sub(1);
+            let some: BTreeSet<usize> =
+                (0..MOST_LEFT_OUT).map(|k| last - last * k / (MOST_LEFT_OUT - 1)).collect();
+            let sets: Vec<Vec<usize>> =
+                some.into_iter().filter_map(|k| sets.get(k).cloned()).collect();
             let target = (edge.layout, edge.fold);
             terms.patterned_without(own, layered, read.1, &inputs, target, &sets)
         };
