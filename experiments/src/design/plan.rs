@@ -5,13 +5,10 @@ mod folder;
 mod importance;
 mod untrained;
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use simulator::fold::{ActivationMethod, Folded};
-use simulator::network::{LayerKind, LayerParameters, Model, Weights};
+use simulator::network::{LayerKind, Model, Weights};
 use simulator::pattern::Family;
 use simulator::search::{
     AccuracyFit, AccuracyModel, Importance, Plan, Plans, Request, TrainedPattern,

@@ -6,7 +6,8 @@
 //! the margin. Ciphertext number is `channel ciphertext * p * p + phase row * p + phase column`.
 //! Everything holds again at `slot + k * period`. Slots that hold nothing may contain anything, unless the
 //! layout is `clean`: then they are zero. Channels mostly have a tile each, with their positions in it; where channels are
-//! `inner`, positions have a tile each, with channels in it, or with copies of one channel where they are `spread`. A channel ciphertext whose channels are all unread is not there.
+//! `inner`, positions have a tile each, with channels in it, or with copies of one channel where they are `spread`. A channel
+//! ciphertext whose channels are all unread is not there.
 
 mod interleave;
 mod pack;
