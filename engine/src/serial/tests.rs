@@ -322,7 +322,7 @@ fn errors_say_what_the_object_is() {
     // flag, and the fourth, whose models said nothing of several images in a ciphertext.
     for old in [1, 2, 3, 4] {
         file[8] = old;
-        let expected = format!("decoding a ciphertext: format version is {old}, expected 5");
+        let expected = format!("decoding a ciphertext: format version is {old}, expected 6");
         assert_eq!(message(&file, &params), expected);
     }
     file[0] = b'X';
