@@ -105,7 +105,7 @@ pub(crate) struct Split {
 /// ```
 ///
 /// So the block part, across channels, is `d` from 0 to below the tile, and the column part whole positions. Where a channel is
-/// spread over the tile, each output channel meets it where it is, and there is no block part.
+/// spread over the tile, each output channel meets a copy a whole number of positions away, and there is no block part.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Splitter {
     mask: usize,
@@ -143,7 +143,10 @@ impl Splitter {
             return Split { fold, block: delta - fold, row: 0, col: 0 };
         }
         if self.inner {
-            let across = if self.spread { col } else { base + col };
+            // The first copy at a whole number of tiles from the output.
+            let tile = self.tile as isize;
+            let base = if self.spread { -(-base).div_euclid(tile) * tile } else { base };
+            let across = base + col;
             let block = across.rem_euclid(self.tile as isize);
             return Split { fold: 0, block: block as usize, row, col: across - block };
         }

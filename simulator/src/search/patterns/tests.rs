@@ -18,8 +18,10 @@ fn pick<T: Copy>(rng: &mut ChaCha8Rng, list: &[T]) -> T {
 
 /// Two or three convolutions, of which all but the first may have patterns, with or without pools, and a fully connected one.
 fn random_network(rng: &mut ChaCha8Rng) -> Model {
-    let mut text = "name = \"n\"\n[input]\nchannels = 2\nheight = 6\nwidth = 6\n".to_owned();
-    let mut extent = 6;
+    // Of the wider maps, a ciphertext holds two channels.
+    let mut extent = pick(rng, &[6, 6, 10]);
+    let mut text =
+        format!("name = \"n\"\n[input]\nchannels = 2\nheight = {extent}\nwidth = {extent}\n");
     let count = pick(rng, &[2, 2, 3]);
     for k in 0..count {
         let kernel = if extent > 3 { pick(rng, &[1, 3]) } else { 1 };
@@ -197,5 +199,5 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
     assert!(total > 5e5 && removed > 200, "{total} ways, {removed} with units removed");
     // Of those that leave something unread, few cost less than was thought.
     let [_, [less, same]] = seen;
-    assert!(left_out > 1000 && same > 50 && less * 5 < same, "{left_out} {seen:?}");
+    assert!(left_out > 1000 && same > 30 && less * 5 < same, "{left_out} {seen:?}");
 }
