@@ -135,7 +135,7 @@ proptest! {
             period,
             margin: Margin { before, after: 0 },
             clean: true,
-            unread: Vec::new(),
+            unread: Default::default(),
         };
         match layout.check() {
             Ok(()) => holds_everything(&layout),

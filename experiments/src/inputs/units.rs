@@ -17,7 +17,7 @@ use simulator::search::PatternUnits;
 use crate::inputs::tensors;
 
 /// Ending of the name of a layer's scores in a file of importance.
-const TAYLOR: &str = ".taylor";
+pub const TAYLOR: &str = ".taylor";
 
 /// How to choose the units to keep.
 #[derive(Debug, Clone, Copy)]

@@ -203,7 +203,7 @@ pub(crate) fn get_layout(source: &mut Source<impl Read>, slots: usize) -> Result
         inner: get_flag(source, "whether channels are innermost")?,
         spread: get_flag(source, "whether channels are spread")?,
         clean: get_flag(source, "whether a layout is clean")?,
-        unread: Vec::new(),
+        unread: Default::default(),
     };
     layout.check().map_err(|e| source.error(e.to_string()))?;
     Ok(layout)

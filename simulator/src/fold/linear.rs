@@ -93,7 +93,7 @@ impl LinearPart {
     }
 
     /// The same with one group: weights between channels of different groups are zero.
-    pub(super) fn ungrouped(self) -> Self {
+    pub fn ungrouped(self) -> Self {
         let g = self.geometry;
         if g.groups == 1 {
             return self;

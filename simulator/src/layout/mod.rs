@@ -24,6 +24,7 @@ use crate::{Error, Result};
 pub use interleave::{interleave, of_image};
 pub use pack::{pack, unpack};
 pub use spec::{ChannelOrder, LayoutSpec};
+pub use unread::Unread;
 
 /// Most slots of a ciphertext, and the largest distance between rows or columns.
 pub const MAX_SLOTS: usize = 1 << (limits::MAX_LOG_N - 1);
@@ -94,8 +95,8 @@ pub struct Layout {
     pub margin: Margin,
     /// Whether every slot that holds nothing is zero.
     pub clean: bool,
-    /// Channels that nothing reads, ascending; not all of them.
-    pub unread: Vec<usize>,
+    /// What nothing reads.
+    pub unread: Unread,
 }
 
 impl Layout {
@@ -287,7 +288,10 @@ impl Layout {
         let (row, col) = (self.row_at(y as isize), self.col_at(x as isize));
         let place = self.channels[channel];
         let slot = place.base as isize + row.offset + col.offset;
-        (self.ciphertext(self.number(place.ct), row.phase, col.phase), slot as usize)
+        let Some(number) = self.number(place.ct) else {
+            unreachable!("channel {channel} is read by nothing");
+        };
+        (self.ciphertext(number, row.phase, col.phase), slot as usize)
     }
 
     /// Offsets within a channel's tile (within the period, of the first channel, where channels are innermost) that may hold

@@ -165,7 +165,7 @@ impl LayoutSpec {
             period,
             margin,
             clean: !matches!(self.order, ChannelOrder::Inner { clean: false, .. }),
-            unread: Vec::new(),
+            unread: Default::default(),
         };
         layout.check()?;
         Ok(layout)

@@ -11,18 +11,46 @@
 
 use super::Layout;
 
+/// The channels of a layout that nothing reads, not all of them, and the ciphertexts that are not there for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Unread {
+    /// Ascending.
+    channels: Vec<usize>,
+    /// Channel ciphertexts that hold no other channels, ascending: they follow from those.
+    ciphertexts: Vec<usize>,
+}
+
+impl Unread {
+    /// The channels, ascending.
+    pub fn channels(&self) -> &[usize] {
+        &self.channels
+    }
+
+    /// Whether every channel is read.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+}
+
 impl Layout {
     /// The same without some channels, ascending, unless they are all that there are.
     #[must_use]
     pub fn without(self, unread: &[usize]) -> Self {
         assert!(unread.is_sorted() && unread.last().is_none_or(|c| *c < self.channels.len()));
-        let all = unread.len() == self.channels.len();
-        Self { unread: if all { Vec::new() } else { unread.to_vec() }, ..self }
+        if unread.is_empty() || unread.len() == self.channels.len() {
+            return Self { unread: Unread::default(), ..self };
+        }
+        let mut there = vec![false; self.all_channel_ciphertexts()];
+        let read =
+            (0..self.channels.len()).filter(|channel| unread.binary_search(channel).is_err());
+        read.for_each(|channel| there[self.channels[channel].ct] = true);
+        let ciphertexts = (0..there.len()).filter(|ct| !there[*ct]).collect();
+        Self { unread: Unread { channels: unread.to_vec(), ciphertexts }, ..self }
     }
 
     /// Whether something reads a channel.
     pub(crate) fn is_read(&self, channel: usize) -> bool {
-        self.unread.binary_search(&channel).is_err()
+        self.unread.channels.binary_search(&channel).is_err()
     }
 
     /// The channels that are read, ascending.
@@ -32,8 +60,9 @@ impl Layout {
 
     /// The channels of ciphertexts that would not be there without some channels, ascending.
     pub(crate) fn left_out(&self, unread: &[usize]) -> Vec<usize> {
-        let numbers = self.clone().without(unread).numbers();
-        unread.iter().copied().filter(|c| numbers[self.channels[*c].ct].is_none()).collect()
+        let without = self.clone().without(unread);
+        let is_gone = |channel: &usize| without.number(self.channels[*channel].ct).is_none();
+        unread.iter().copied().filter(is_gone).collect()
     }
 
     /// Channel ciphertexts, whether they are there or not.
@@ -41,30 +70,19 @@ impl Layout {
         self.channels.iter().map(|p| p.ct + 1).max().unwrap_or(0)
     }
 
-    /// For each channel ciphertext, its number among those that are there; none for the others.
-    pub(crate) fn numbers(&self) -> Vec<Option<usize>> {
-        let mut there = vec![self.unread.is_empty(); self.all_channel_ciphertexts()];
-        if !self.unread.is_empty() {
-            self.read().for_each(|channel| there[self.channels[channel].ct] = true);
-        }
-        let mut next = 0..;
-        there.into_iter().map(|there| if there { next.next() } else { None }).collect()
+    /// The number of a channel ciphertext among those that are there; none if it is not.
+    pub(crate) fn number(&self, ct: usize) -> Option<usize> {
+        self.unread.ciphertexts.binary_search(&ct).err().map(|before| ct - before)
     }
 
-    /// The number of a channel ciphertext that is there.
-    pub(crate) fn number(&self, ct: usize) -> usize {
-        if self.unread.is_empty() {
-            return ct;
-        }
-        let Some(number) = self.numbers()[ct] else {
-            unreachable!("values are asked for of channels that something reads");
-        };
-        number
+    /// The number of each channel ciphertext.
+    pub(crate) fn numbers(&self) -> Vec<Option<usize>> {
+        (0..self.all_channel_ciphertexts()).map(|ct| self.number(ct)).collect()
     }
 
     /// Channel ciphertexts that are there, not counting phases.
     pub fn channel_ciphertexts(&self) -> usize {
-        self.numbers().iter().flatten().count()
+        self.all_channel_ciphertexts() - self.unread.ciphertexts.len()
     }
 }
 

@@ -67,11 +67,10 @@ impl<'a> Coefficients<'a> {
     ) -> Result<PlaintextId> {
         let layout = self.layout;
         let phases = layout.phases * layout.phases;
-        let numbers = layout.numbers();
         let mut key: Vec<(usize, u64)> = layout
             .read()
             .map(|channel| (layout.channels[channel], list[channel]))
-            .filter(|(p, _)| numbers[p.ct] == Some(ct / phases))
+            .filter(|(p, _)| layout.number(p.ct) == Some(ct / phases))
             .map(|(p, v)| (p.base, v.to_bits()))
             .collect();
         // Phases hold different positions where the map is no multiple of them.

@@ -199,7 +199,7 @@ impl<'a> Counter<'a> {
             rescale: !folds,
             detail: None,
         };
-        if diagonals.summed(sums, turned) {
+        if Diagonals::summed(diagonals.outputs, sums, turned) {
             return (Primitive::Linear(first), None);
         }
         let first = LinearShape { rescale: false, ..first };

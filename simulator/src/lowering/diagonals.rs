@@ -262,8 +262,8 @@ impl Diagonals {
     }
 
     /// Whether so many partial sums, of which `turned` are to be rotated, are the outputs already: one unrotated sum for each.
-    pub(crate) fn summed(&self, sums: usize, turned: usize) -> bool {
-        sums == self.outputs && turned == 0
+    pub(crate) fn summed(outputs: usize, sums: usize, turned: usize) -> bool {
+        sums == outputs && turned == 0
     }
 
     /// The output's layout once it is written and the bits of `mask` are folded.

@@ -92,7 +92,7 @@ impl LinearEmission<'_> {
         }
         let srcs = used.keys().map(|k| inputs[*k]).collect();
         let turned = plan.partials.iter().filter(|p| p.giant != 0).count();
-        let finished = self.diagonals.summed(plan.partials.len(), turned);
+        let finished = Diagonals::summed(self.diagonals.outputs, plan.partials.len(), turned);
         let partials = b.linear(srcs, &products, rescale && finished)?;
         if finished {
             return Ok(partials);

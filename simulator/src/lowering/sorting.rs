@@ -186,7 +186,6 @@ impl Sorting<'_> {
         let area = g.kernel.0 * g.kernel.1;
         let per_out = g.input.channels / g.groups;
         let (in_phases, out_phases) = (input.phases * input.phases, output.phases * output.phases);
-        let (in_numbers, out_numbers) = (input.numbers(), output.numbers());
         // Spots of all kernel offsets in one list, so that each has a number.
         let mut starts = vec![0];
         starts.extend(reach.spots.iter().scan(0, |n, list| {
@@ -210,7 +209,7 @@ impl Sorting<'_> {
                 break;
             }
             let to = output.channels[o];
-            let Some(to_number) = out_numbers[to.ct].filter(|_| output.is_read(o)) else {
+            let Some(to_number) = output.number(to.ct).filter(|_| output.is_read(o)) else {
                 continue;
             };
             if !outs.leads(to.ct) {
@@ -219,7 +218,7 @@ impl Sorting<'_> {
             for k in 0..per_out {
                 let from = input.channels[g.input_channel(o, k)];
                 let weights = &part.weights[(o * per_out + k) * area..][..area];
-                let Some(from_number) = in_numbers[from.ct] else {
+                let Some(from_number) = input.number(from.ct) else {
                     assert!(weights.iter().all(|w| *w == 0.0), "an unread channel has no weights");
                     continue;
                 };

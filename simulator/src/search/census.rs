@@ -174,7 +174,7 @@ fn counts_are_those_of_lowering_the_pruned_layer() {
                 };
                 let unread: Vec<usize> = (0..own.input.channels).filter(|i| !reads(*i)).collect();
                 assert_eq!(steps.unread(step), unread, "{family} {step}");
-                fewer += usize::from(!unread.is_empty() || some.unread.len() > 1);
+                fewer += usize::from(!unread.is_empty() || some.unread.channels().len() > 1);
                 let mut counter = Counter::new(&diagonals, 1);
                 for schedule in schedules(&diagonals, &Space::default()) {
                     let same = tables

@@ -17,7 +17,7 @@ use super::watch::Watch;
 use crate::Result;
 use crate::chain::Chain;
 use crate::config::{PoolChoice, Schedule};
-use crate::fold::{LinearStage, StageKind, depthwise_identity};
+use crate::fold::{LinearStage, depthwise_identity};
 use crate::layout::{ChannelOrder, Layout, LayoutSpec};
 use crate::lowering::{Builder, Diagonals, Outline, State};
 use crate::program::{Program, ValueId, ValueInfo};
@@ -145,8 +145,7 @@ impl Terms<'_> {
         budget: &Budget,
         known: Option<&Edges>,
     ) -> Edges {
-        let Some(stage) = block.stage(form) else { return Edges::default() };
-        let StageKind::Linear(linear) = &stage.kind else { return Edges::default() };
+        let Some((name, linear)) = block.linear(form) else { return Edges::default() };
         self.more(
             known,
             budget,
@@ -154,9 +153,7 @@ impl Terms<'_> {
             |list| {
                 let weights =
                     Weights { linear, outline: block.outline(form), unread: &block.unread };
-                self.all(&stage.name, weights, inputs, list, budget, |layout| {
-                    self.tails(block, layout)
-                })
+                self.all(name, weights, inputs, list, budget, |layout| self.tails(block, layout))
             },
         )
     }
@@ -201,7 +198,8 @@ impl Terms<'_> {
             budget,
             || compact(input.shape, input, next.groups(), self.space),
             |list| {
-                let weights = Weights { linear: &identity, outline: None, unread: &input.unread };
+                let weights =
+                    Weights { linear: &identity, outline: None, unread: input.unread.channels() };
                 self.all("repack", weights, &[input], list, budget, |layout| {
                     let cost = vec![0.0; self.settings.len()];
                     vec![Tail {
@@ -251,12 +249,11 @@ impl Terms<'_> {
         target: Target,
         unread: &[usize],
     ) -> Option<Edge> {
-        let stage = block.stage(form)?;
-        let StageKind::Linear(linear) = &stage.kind else { return None };
+        let (name, linear) = block.linear(form)?;
         let weights = Weights { linear, outline: block.outline(form), unread };
         let all = Budget { setting: 0, most: f64::INFINITY, open: None };
         let tails = |layout: &Layout| self.tails(block, layout);
-        self.all(&stage.name, weights, inputs, vec![target], &all, tails).edges.pop()
+        self.all(name, weights, inputs, vec![target], &all, tails).edges.pop()
     }
 
     /// Ways for a list of targets. Those that cost more than the budget, or more than twice the cheapest so

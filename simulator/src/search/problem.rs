@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::fold::{Folded, Origin, Stage, StageKind, merge_pool, to_patches};
+use crate::fold::{Folded, LinearStage, Origin, Stage, StageKind, merge_pool, to_patches};
 use crate::lowering::{Outline, readers};
 use crate::{Error, Result};
 
@@ -53,6 +53,14 @@ impl Block {
             Form::Plain => Some(&self.plain),
             Form::Merged => self.merged.as_ref(),
             Form::Patches => self.patches.as_ref(),
+        }
+    }
+
+    /// The name and the linear stage of a form; none if it has not that form.
+    pub(crate) fn linear(&self, form: Form) -> Option<(&str, &LinearStage)> {
+        match &self.stage(form)?.kind {
+            StageKind::Linear(linear) => Some((&self.plain.name, linear)),
+            _ => None,
         }
     }
 

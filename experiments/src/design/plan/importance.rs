@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use simulator::fold::LinearPart;
 use simulator::network::{ConvGeometry, LayerParameters, Model, Weights};
 use simulator::search::Importance;
 
 use crate::inputs::networks::Source;
-
-/// Ending of the name of a layer's scores in a file of importance.
-const TAYLOR: &str = ".taylor";
+use crate::inputs::units::TAYLOR;
 
 /// Importance of the weights of all convolutions but the first layer, which stays dense: their squares, or `scores`.
 ///
@@ -33,22 +32,17 @@ pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> 
 /// Scores of a convolution of one group, `[out][in][kernel row][kernel column]`. Of those of a group convolution, weights
 /// outside of the groups have none: zero.
 fn dense(g: &ConvGeometry, file: &Weights, name: &str) -> Result<Vec<f64>> {
-    let (outs, ins, area) = (g.output.channels, g.input.channels, g.kernel.0 * g.kernel.1);
+    let (outs, ins) = (g.output.channels, g.input.channels);
     let shape = |per_out| [outs, per_out, g.kernel.0, g.kernel.1];
     let divides = |per_out: &usize| *per_out > 0 && ins.is_multiple_of(*per_out);
     let per_out = file.get(name).and_then(|tensor| tensor.shape.get(1).copied());
     let per_out = per_out.filter(divides).unwrap_or(ins);
-    if !outs.is_multiple_of(ins / per_out) {
+    let groups = ins / per_out;
+    if !outs.is_multiple_of(groups) {
         file.expect_shape(name, &shape(ins))?;
     }
-    let scores = file.expect_shape(name, &shape(per_out))?;
-    let per_group = outs / (ins / per_out);
-    let mut all = vec![0.0; outs * ins * area];
-    for (o, row) in scores.chunks_exact(per_out * area).enumerate() {
-        let first = o * ins + o / per_group * per_out;
-        all[first * area..][..row.len()].copy_from_slice(row);
-    }
-    Ok(all)
+    let scores = file.expect_shape(name, &shape(per_out))?.to_vec();
+    Ok(LinearPart::new(ConvGeometry { groups, ..*g }, scores).ungrouped().weights)
 }
 
 /// Reads scores of a network's weights.

@@ -9,6 +9,7 @@ use super::{Census, NEVER, STEPS, Visit, step_of};
 use crate::config::{BlockSplit, Schedule};
 use crate::layout::Layout;
 use crate::lowering::Shapes;
+use crate::lowering::diagonals::Diagonals;
 use crate::lowering::found::KeyMap;
 use crate::program::shape_words;
 
@@ -193,7 +194,7 @@ impl Alive<'_> {
                 rescale: !folds,
                 detail: None,
             };
-            if outputs == self.outputs && turned == 0 {
+            if Diagonals::summed(self.outputs, outputs, turned) {
                 return (Primitive::Linear(products), None);
             }
             let second = LinearShape {

@@ -4,7 +4,6 @@ use costmodel::{Primitive, Setting};
 
 use super::LayoutSearch;
 use crate::config::InputPacking;
-use crate::fold::StageKind;
 use crate::layout::{Layout, Margin};
 use crate::network::ConvGeometry;
 use crate::search::beam::Held;
@@ -99,10 +98,7 @@ impl LayoutSearch<'_> {
     /// Packings of the image for the first block, with the form in which it reads them.
     pub(in crate::search) fn packings(&self, space: &Space) -> Vec<(InputPacking, Form, Layout)> {
         let geometry = |form: Form| -> Option<ConvGeometry> {
-            match &self.blocks.first()?.stage(form)?.kind {
-                StageKind::Linear(l) => Some(l.geometry),
-                _ => None,
-            }
+            Some(self.blocks.first()?.linear(form)?.1.geometry)
         };
         let Some(plain) = geometry(Form::Plain) else { return Vec::new() };
         let patches = geometry(Form::Patches);

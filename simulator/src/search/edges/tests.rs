@@ -57,7 +57,7 @@ fn layouts_are_those_that_the_lowering_leaves() {
     let order = ChannelOrder::Inner { groups: 1, clean: true };
     let inner = LayoutSpec { order, phases: 1, row: 48, col: 8, tile: 8, blocks: 64 };
     let outer = LayoutSpec::raster(ChannelOrder::Sequential, 8, 64, 512);
-    let StageKind::Linear(linear) = &blocks[0].plain.kind else { unreachable!() };
+    let (_, linear) = blocks[0].linear(Form::Plain).unwrap();
     let mut seen = [[0; 2]; 2];
     for spec in [inner, outer] {
         let input = spec.layout(512, folded.input, Margin::default()).unwrap();

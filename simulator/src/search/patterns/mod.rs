@@ -18,6 +18,7 @@ use self::walk::{Chosen, PatternEdges, PatternPath};
 use super::accuracy::{AccuracyModel, KeptImportance};
 use super::dynamic::{LayoutSearch, Only};
 use super::evaluate::Evaluated;
+use super::front::spaced;
 use super::obstacle::Obstacle;
 use super::price::Memo;
 use super::problem::{Block, blocks};
@@ -267,9 +268,7 @@ impl Search<'_> {
         let keys = found.iter().zip(0u32..).map(|(f, n)| (f.way.loss, f.way.path.cost, n));
         let front = price::front(keys.collect());
         // The fastest, and some of the others, as far apart as they are.
-        let last = front.len().saturating_sub(1);
-        let most = request.most.max(2) - 1;
-        let chosen: BTreeSet<usize> = (0..=most).map(|k| last - last * k / most).collect();
+        let chosen = spaced(front.len(), request.most.max(2));
         for k in chosen.into_iter().rev() {
             self.watch.check()?;
             let Found { log_n, special, way } = &found[front[k].2 as usize];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Layered;
 use crate::Result;
 use crate::config::Schedule;
-use crate::fold::{LinearStage, StageKind};
+use crate::fold::LinearStage;
 use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{Alive, Census, STEPS, Shapes, Table};
 use crate::pattern::{Family, Grouping, PatternChoice, Ranked, Steps};
@@ -119,8 +119,7 @@ impl Terms<'_> {
         form: Form,
         inputs: &[&Layout],
     ) -> Vec<PatternEdge> {
-        let Some(stage) = block.stage(form) else { return Vec::new() };
-        let StageKind::Linear(linear) = &stage.kind else { return Vec::new() };
+        let Some((_, linear)) = block.linear(form) else { return Vec::new() };
         let targets = self.targets(block, linear, inputs).into_iter();
         let whole = [Vec::new()];
         targets
@@ -139,8 +138,7 @@ impl Terms<'_> {
         target: Target,
         unread: &[Vec<usize>],
     ) -> Vec<PatternEdge> {
-        let Some(stage) = block.stage(form) else { return Vec::new() };
-        let StageKind::Linear(linear) = &stage.kind else { return Vec::new() };
+        let Some((name, linear)) = block.linear(form) else { return Vec::new() };
         let window = layered.and_then(|layered| layered.window(linear));
         let (Some(layered), Some(window)) = (layered, window) else {
             let plain = |unread: &Vec<usize>| {
@@ -152,7 +150,7 @@ impl Terms<'_> {
         let (spec, fold) = target;
         let layout = spec.layout(self.chain.slots, linear.geometry.output, Default::default());
         let Ok(whole) = layout else { return Vec::new() };
-        let Ok(census) = Census::new(&stage.name, linear, (inputs, &whole), fold, window) else {
+        let Ok(census) = Census::new(name, linear, (inputs, &whole), fold, window) else {
             return Vec::new();
         };
         let edge = |unread: &Vec<usize>| {

@@ -18,6 +18,7 @@ use crate::search::accuracy::KeptImportance;
 use crate::search::beam::{Held, Key};
 use crate::search::dynamic::held::Read;
 use crate::search::dynamic::{LayoutSearch, Path};
+use crate::search::front::spaced;
 use crate::search::problem::Form;
 use crate::{Error, Result};
 
@@ -95,7 +96,7 @@ impl PatternEdges {
     ) -> (Arc<Vec<PatternEdge>>, Vec<usize>) {
         // Only of what a block alone reads, and nothing else, anything is left out.
         let unread = std::mem::take(&mut layouts[0].unread);
-        (Arc::clone(&self.all[&(block, form, layouts)]), unread)
+        (Arc::clone(&self.all[&(block, form, layouts)]), unread.channels().to_vec())
     }
 }
 
@@ -280,12 +281,8 @@ impl LayoutSearch<'_> {
             }
             let mut sets: Vec<Vec<usize>> = sets.into_iter().filter(|s| !s.is_empty()).collect();
             sets.sort_by_key(Vec::len);
-            // Of many, some as far apart as they are.
-            let last = sets.len().saturating_sub(1);
-            let some: BTreeSet<usize> =
-                (0..MOST_LEFT_OUT).map(|k| last - last * k / (MOST_LEFT_OUT - 1)).collect();
-            let sets: Vec<Vec<usize>> =
-                some.into_iter().filter_map(|k| sets.get(k).cloned()).collect();
+            let some = spaced(sets.len(), MOST_LEFT_OUT).into_iter();
+            let sets: Vec<Vec<usize>> = some.map(|k| sets[k].clone()).collect();
             let target = (edge.layout, edge.fold);
             terms.patterned_without(own, layered, read.1, &inputs, target, &sets)
         };
