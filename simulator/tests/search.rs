@@ -231,6 +231,24 @@ fn what_is_not_evaluated_would_not_matter() {
     }
 }
 
+/// Layouts of other variants and smaller rings shorten a search, whose results are the same.
+#[test]
+fn a_search_finds_the_same_after_others() {
+    let activations = ActivationMethod::PairedSquare;
+    let s = Space { log_n: vec![13, 14], activations, ..space() };
+    let candidates = [1, 4].map(|groups| {
+        let folded = Folded::new(&model(lenet(8, 8, 8, groups)), activations).unwrap();
+        Candidate { variant: format!("g{groups}"), folded, accuracy: None }
+    });
+    let mut shared = Journal::new();
+    for candidate in candidates {
+        let of = |journal: &mut Journal| {
+            search(&s, &ANY).run(std::slice::from_ref(&candidate), journal).unwrap().all
+        };
+        assert_eq!(of(&mut shared), of(&mut Journal::new()));
+    }
+}
+
 /// Work that takes longer the more bits keys have, or the fewer.
 struct ByKeys {
     more_is_dearer: bool,

@@ -246,12 +246,16 @@ impl Layout {
 
     /// Slots of the fullest ciphertext that hold a value, copies included.
     pub(crate) fn filled(&self) -> usize {
+        self.distinct() * (self.slots / self.period.max(1) * self.copies())
+    }
+
+    /// How many values the fullest ciphertext holds, or more.
+    pub(crate) fn distinct(&self) -> usize {
         let mut channels = vec![0; self.all_channel_ciphertexts()];
         self.read().for_each(|channel| channels[self.channels[channel].ct] += 1);
         let most = channels.into_iter().max().unwrap_or(0);
         let side = |extent: usize| extent.div_ceil(self.phases);
-        let copies = self.slots / self.period.max(1) * self.copies();
-        most * side(self.shape.height) * side(self.shape.width) * copies
+        most * side(self.shape.height) * side(self.shape.width)
     }
 
     /// Where a row lies; `y` may be in the margin or outside of everything.

@@ -55,6 +55,18 @@ pub enum ChannelOrder {
     },
 }
 
+impl ChannelOrder {
+    /// The same for channels of so many groups.
+    pub(crate) fn with_groups(self, groups: usize) -> Self {
+        match self {
+            Self::Sequential | Self::Interleaved { .. } if groups == 1 => Self::Sequential,
+            Self::Sequential | Self::Interleaved { .. } => Self::Interleaved { groups },
+            Self::Inner { clean, .. } => Self::Inner { groups, clean },
+            Self::Spread | Self::Spill { .. } => self,
+        }
+    }
+}
+
 fn one() -> usize {
     1
 }

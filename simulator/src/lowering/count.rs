@@ -65,6 +65,8 @@ pub(crate) struct Counter<'a> {
     unit: usize,
     /// No schedule has fewer products, nor fewer plaintexts.
     least: (usize, usize),
+    /// Whether there are more diagonals than these.
+    some: bool,
     sources: Rotated,
     sums: Rotated,
     products: KeyMap<u64, Signature>,
@@ -79,12 +81,21 @@ impl<'a> Counter<'a> {
             images,
             unit: diagonals.unit(),
             least: (0, 0),
+            some: false,
             sources: Rotated::default(),
             sums: Rotated::default(),
             products: KeyMap::default(),
             plaintexts: KeyMap::default(),
         };
         counter.least = counter.least();
+        counter
+    }
+
+    /// Of some of the diagonals: [`Self::at_least`] tells shapes that cost no more than those of all.
+    pub(crate) fn of_some(diagonals: &'a Diagonals, images: usize) -> Self {
+        let mut counter = Self { some: true, ..Self::new(diagonals, images) };
+        // What differs in some of the channels may be the same, moved, in all of them; not so the products.
+        counter.least.1 = counter.least.1.min(1);
         counter
     }
 
@@ -178,9 +189,12 @@ impl<'a> Counter<'a> {
         let idle: usize = reached.zip(outs).filter(|(reached, _)| !reached).map(|(_, o)| o).sum();
         if idle > 0 {
             self.sums.unturned += idle;
+            terms += idle;
+        }
+        // Of some, others may reach it.
+        if idle > 0 && !self.some {
             self.sources.add(0, 0, 1);
             plaintexts += 1;
-            terms += idle;
         }
         let (turned, unturned) = (self.sums.turned, self.sums.unturned);
         let sums = turned + unturned;
@@ -200,7 +214,9 @@ impl<'a> Counter<'a> {
             detail: None,
         };
         if Diagonals::summed(diagonals.outputs, sums, turned) {
-            return (Primitive::Linear(first), None);
+            // Of some, there may be more sums, which the second one rescales.
+            let rescale = first.rescale && !self.some;
+            return (Primitive::Linear(LinearShape { rescale, ..first }), None);
         }
         let first = LinearShape { rescale: false, ..first };
         let second = Some(Primitive::Linear(LinearShape {

@@ -235,24 +235,22 @@ impl Diagonals {
         Sorting { name, stage, inputs, output, mask, fill, most }.of(&all)
     }
 
-    /// A number that the diagonals are no fewer than: those of one output channel per ciphertext. Gives up, with those found
-    /// by then, beyond `most`.
-    pub(crate) fn at_least(
+    /// Some of them: those of one output channel per ciphertext. Gives up, with those found by then, beyond `most`.
+    pub(crate) fn of_some(
         name: &str,
         stage: &LinearStage,
         outline: Option<&Outline>,
         (inputs, output): (&[&Layout], &Layout),
         mask: usize,
         most: usize,
-    ) -> Result<usize> {
+    ) -> Result<Self> {
         let mut seen = vec![false; output.all_channel_ciphertexts()];
         let some: Vec<usize> = output
             .read()
             .filter(|o| !std::mem::replace(&mut seen[output.channels[*o].ct], true))
             .collect();
         let fill = outline.map_or(Fill::Signatures, Fill::Outline);
-        let sorting = Sorting { name, stage, inputs, output, mask, fill, most };
-        Ok(sorting.of(&some)?.total())
+        Sorting { name, stage, inputs, output, mask, fill, most }.of(&some)
     }
 
     /// How many there are, those of ciphertexts that others stand for included.

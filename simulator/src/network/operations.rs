@@ -88,12 +88,14 @@ impl ConvGeometry {
         }
     }
 
-    /// Products of a weight that is not zero and an input that is not padding, over all outputs. `weights` is
-    /// `[out][in / groups][kernel rows][kernel columns]`.
-    pub fn products(&self, weights: &[f64]) -> usize {
+    /// Products of a weight that is not zero and an input that is not padding, over all outputs but those of some channels.
+    /// `weights` is `[out][in / groups][kernel rows][kernel columns]`.
+    pub fn products(&self, weights: &[f64], without: &[usize]) -> usize {
         let area = self.kernel.0 * self.kernel.1;
         let mut present = vec![0; area];
-        for kernel in weights.chunks(area) {
+        let channels = weights.chunks(self.fan_in()).enumerate();
+        let kept = channels.filter(|(channel, _)| !without.contains(channel));
+        for kernel in kept.flat_map(|(_, weights)| weights.chunks(area)) {
             present.iter_mut().zip(kernel).for_each(|(n, w)| *n += usize::from(*w != 0.0));
         }
         let places = |at: usize| {
@@ -349,8 +351,11 @@ mod tests {
             let g = ConvGeometry { input, output, kernel: (3, 3), stride, padding, groups };
             let ones = |k: usize| f64::from(u8::from(k % 5 != 2));
             let weights: Vec<f64> = (0..g.weights()).map(ones).collect();
-            let sum: f64 = convolve(&g, &weights, &vec![1.0; input.len()]).iter().sum();
-            assert_eq!(g.products(&weights), sum as usize);
+            let all = convolve(&g, &weights, &vec![1.0; input.len()]);
+            let sum = |all: &[f64]| all.iter().sum::<f64>() as usize;
+            assert_eq!(g.products(&weights, &[]), sum(&all));
+            let area = g.output.area();
+            assert_eq!(g.products(&weights, &[0, 5]), sum(&all[area..5 * area]));
         }
     }
 }

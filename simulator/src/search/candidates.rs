@@ -215,10 +215,7 @@ fn map_layouts(
     found: &mut BTreeSet<Target>,
 ) {
     let smallest = footprint(shape.height, shape.width, phases, row, col).next_power_of_two();
-    let order = |groups| match groups {
-        1 => ChannelOrder::Sequential,
-        groups => ChannelOrder::Interleaved { groups },
-    };
+    let order = |groups| ChannelOrder::Sequential.with_groups(groups);
     let orders: Vec<_> = interleavable(shape, groups).into_iter().map(order).collect();
     for tile in BTreeSet::from([smallest, 2 * smallest, input.tile.max(smallest)]) {
         if tile > input.slots {
@@ -285,14 +282,32 @@ fn insert(spec: LayoutSpec, masks: Vec<usize>, input: &Layout, found: &mut BTree
 pub(crate) fn schedules(diagonals: &Diagonals, space: &Space) -> Vec<Schedule> {
     let blocks = diagonals.blocks().len();
     let mut splits = vec![BlockSplit::None];
-    let mut baby = 2;
-    while baby < blocks {
-        splits.push(BlockSplit::Baby(baby));
-        baby *= 2;
-    }
+    splits.extend(babies(blocks));
     if blocks > 1 {
         splits.push(BlockSplit::All);
     }
+    cuts(splits, diagonals, space)
+}
+
+/// Schedules of some diagonals: any that is worth trying for all of them cuts these as one of these does. Steps below their
+/// common divisor leave nothing to the baby steps, and those beyond their largest rotation nothing to the giant ones.
+pub(crate) fn schedules_of_some(diagonals: &Diagonals, space: &Space) -> Vec<Schedule> {
+    let largest = diagonals.blocks().last().copied().unwrap_or(0);
+    let mut splits = vec![BlockSplit::None];
+    splits.extend(babies(largest / diagonals.unit().max(1) + 1));
+    splits.push(BlockSplit::All);
+    cuts(splits, diagonals, space)
+}
+
+/// Powers of two below a number of steps.
+fn babies(steps: usize) -> impl Iterator<Item = BlockSplit> {
+    std::iter::successors(Some(2), |baby| Some(2 * baby))
+        .take_while(move |baby| *baby < steps)
+        .map(BlockSplit::Baby)
+}
+
+/// Each way of cutting rotations across blocks with each of cutting those within.
+fn cuts(splits: Vec<BlockSplit>, diagonals: &Diagonals, space: &Space) -> Vec<Schedule> {
     // Where no rotation has a part across rows, or across columns, cutting it off changes nothing.
     let cuts = |any: bool| if any { &[false, true][..] } else { &[false] };
     let rows = cuts(diagonals.diagonals.iter().any(|(d, _)| d.row != 0));

@@ -17,7 +17,7 @@ use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::chain::Chain;
-use crate::config::{InputPacking, LinearChoice};
+use crate::config::{Configuration, InputPacking, LinearChoice};
 use crate::fold::Folded;
 use crate::layout::{Layout, LayoutSpec};
 use crate::{Error, Result};
@@ -64,6 +64,35 @@ pub(crate) struct Only {
 }
 
 impl Only {
+    /// The layouts of configurations of a network of these blocks, with their channels in any order that these have.
+    pub(crate) fn like<'c>(
+        known: impl Iterator<Item = &'c Configuration>,
+        blocks: &[Block],
+        slots: usize,
+    ) -> Self {
+        let mut only = Self::default();
+        for configuration in known {
+            let names = configuration.linear.iter().map(|choice| &choice.layer);
+            if names.eq(blocks.iter().map(|block| &block.plain.name)) {
+                only.add(&Path::of(configuration), slots);
+                let InputPacking { layout, .. } = configuration.input;
+                let layout = LayoutSpec { blocks: slots / layout.tile, ..layout };
+                only.inputs.insert(InputPacking { layout, ..configuration.input });
+            }
+        }
+        for (set, block) in only.targets.iter_mut().zip(blocks) {
+            let groups = [1, block.groups(), block.next.map_or(1, |next| blocks[next].groups())];
+            let of = |(layout, fold): &Target| {
+                let (layout, fold) = (*layout, *fold);
+                groups.map(|groups| {
+                    (LayoutSpec { order: layout.order.with_groups(groups), ..layout }, fold)
+                })
+            };
+            *set = set.iter().flat_map(of).collect();
+        }
+        only
+    }
+
     /// Adds the layouts of a way, and for each that repeats within so many slots one that does not.
     pub(crate) fn add(&mut self, path: &Path, slots: usize) {
         self.inputs.insert(path.input);
@@ -108,14 +137,32 @@ impl<'a> LayoutSearch<'a> {
     }
 
     /// The best ways with `space.special[special]` special primes and exactly `repacks` repacks, cheapest first; good
-    /// ones if the search is a quick one.
-    pub(crate) fn solve(&mut self, special: usize, repacks: usize) -> Result<Vec<Path>> {
-        let good = self.walk(special, repacks, Some(BEAM), f64::INFINITY)?;
+    /// ones if the search is a quick one. It is the sooner done the less a way costs that is `known`, and finds the same.
+    pub(crate) fn solve(
+        &mut self,
+        special: usize,
+        repacks: usize,
+        known: Option<f64>,
+    ) -> Result<Vec<Path>> {
+        let known = known.filter(|_| !self.space.quick).unwrap_or(f64::INFINITY);
+        let good = self.walk(special, repacks, Some(BEAM), known * SLACK)?;
         if self.space.quick {
             return Ok(good);
         }
-        let bound = good.first().map_or(f64::INFINITY, |p| p.cost * SLACK);
-        self.walk(special, repacks, None, bound)
+        let least = good.first().map_or(known, |p| p.cost.min(known));
+        let mut best = self.walk(special, repacks, None, least * SLACK)?;
+        let most = best.first().map_or(0.0, |p| p.cost * SLACK);
+        best.retain(|p| p.cost <= most);
+        Ok(best)
+    }
+
+    /// What the cheapest way costs that is soon found: among the layouts of this search, if it has any.
+    pub(crate) fn glance(&mut self, special: usize, repacks: usize) -> Result<Option<f64>> {
+        if self.only.as_ref().is_none_or(|only| only.inputs.is_empty()) {
+            return Ok(None);
+        }
+        let good = self.walk(special, repacks, Some(BEAM), f64::INFINITY)?;
+        Ok(good.first().map(|path| path.cost))
     }
 
     /// Settings of a block's entry: for every key-switching shape, for every number of repacks still to come.

@@ -1,15 +1,16 @@
 //! What one block can do with a map in a given layout, and what each way costs.
 
+mod floor;
 pub(super) mod linear;
 mod tail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use costmodel::{LinearShape, Primitive, Setting};
+use costmodel::{Primitive, Setting};
 use rayon::prelude::*;
 
-use super::candidates::{Target, compact, targets};
+use super::candidates::{Target, compact, schedules_of_some, targets};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
@@ -19,8 +20,9 @@ use crate::chain::Chain;
 use crate::config::{PoolChoice, Schedule};
 use crate::fold::{LinearStage, depthwise_identity};
 use crate::layout::{ChannelOrder, Layout, LayoutSpec};
-use crate::lowering::{Builder, Diagonals, Outline, State};
+use crate::lowering::{Builder, Counter, Diagonals, Outline, Shapes, State};
 use crate::program::{Program, ValueId, ValueInfo};
+use floor::Floor;
 use linear::Found;
 
 /// Cheapest schedule and radix of a linear stage in one setting.
@@ -57,8 +59,8 @@ pub(crate) struct Tail {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edges {
     pub(crate) edges: Vec<Edge>,
-    /// Targets not worked out, each with an instruction that is part of, or cheaper than, whatever it takes.
-    pub(crate) aside: Vec<(Target, Primitive)>,
+    /// Targets not worked out, each with what it takes at least.
+    pub(crate) aside: Vec<(Target, Floor)>,
 }
 
 /// What a way may cost to be of interest.
@@ -83,39 +85,25 @@ impl Budget {
 pub(super) struct Weights<'a> {
     linear: &'a LinearStage,
     outline: Option<&'a Outline>,
+    /// Products of a weight and an input.
+    products: usize,
     /// Channels of the result that nothing reads.
     unread: &'a [usize],
 }
 
 /// Targets that are worked out together.
 const TOGETHER: usize = 4;
+/// How far above the cheapest linear stage another is of interest in a first look: what follows it may make up for that.
+const OPEN: f64 = 1.5;
 
 /// A target to look at.
 struct Open {
     spec: LayoutSpec,
     fold: usize,
     layout: Layout,
-    /// Part of whatever it takes, or cheaper.
-    least: Primitive,
+    floor: Floor,
     /// What that costs.
     cost: f64,
-}
-
-/// The products of a stage as if nothing had to be rotated: no schedule costs less, for a pricer that asks no
-/// less for more.
-fn least(diagonals: usize, outputs: usize) -> Primitive {
-    Primitive::Linear(LinearShape {
-        sources: 1,
-        decomposed: 0,
-        rotations: 0,
-        unrotated: 1,
-        terms: diagonals,
-        plaintexts: 1,
-        plaintext_words: 1,
-        outputs,
-        rescale: false,
-        detail: None,
-    })
 }
 
 /// What edges are made under. The levels of `settings` are those at the block's entry.
@@ -151,8 +139,8 @@ impl Terms<'_> {
             budget,
             || self.targets(block, linear, inputs),
             |list| {
-                let weights =
-                    Weights { linear, outline: block.outline(form), unread: &block.unread };
+                let (outline, unread) = (block.outline(form), &block.unread[..]);
+                let weights = Weights { linear, outline, products: block.products(form), unread };
                 self.all(name, weights, inputs, list, budget, |layout| self.tails(block, layout))
             },
         )
@@ -181,7 +169,7 @@ impl Terms<'_> {
     /// slots: each product uses so many weights and no more.
     pub(crate) fn least_ms(&self, block: &Block, form: Form, filled: usize, setting: usize) -> f64 {
         let terms = block.products(form).div_ceil(filled.max(1));
-        self.cost(&[(least(terms, 1), 0)], setting)
+        self.floor_ms(&Floor::products(terms, 1), setting)
     }
 
     /// Every way of bringing a map into a compact layout by an identity stage.
@@ -198,8 +186,12 @@ impl Terms<'_> {
             budget,
             || compact(input.shape, input, next.groups(), self.space),
             |list| {
-                let weights =
-                    Weights { linear: &identity, outline: None, unread: input.unread.channels() };
+                let weights = Weights {
+                    linear: &identity,
+                    outline: None,
+                    products: input.read().count() * input.shape.area(),
+                    unread: input.unread.channels(),
+                };
                 self.all("repack", weights, &[input], list, budget, |layout| {
                     let cost = vec![0.0; self.settings.len()];
                     vec![Tail {
@@ -223,21 +215,22 @@ impl Terms<'_> {
     ) -> Edges {
         let Some(known) = known else { return find(all()) };
         let (again, aside): (Vec<_>, Vec<_>) =
-            known.aside.iter().copied().partition(|(_, least)| {
-                self.cost(&[(*least, 0)], budget.setting) <= budget.limit()
-            });
+            known.aside.iter().cloned().partition(|(_, floor)| self.affords(floor, budget));
         let mut found = find(again.into_iter().map(|(target, _)| target).collect());
-        found.edges.splice(0..0, known.edges.iter().cloned());
+        found.edges.extend(known.edges.iter().cloned());
         found.aside.extend(aside);
+        // Of ways with one price the first is taken, whatever was looked at before.
+        found.edges.sort_by_key(|edge| (edge.layout, edge.fold));
         found
+    }
+
+    fn affords(&self, floor: &Floor, budget: &Budget) -> bool {
+        self.floor_ms(floor, budget.setting) <= budget.limit()
     }
 
     /// Whether anything put aside is within the budget.
     pub(crate) fn wants_more(&self, known: &Edges, budget: &Budget) -> bool {
-        known
-            .aside
-            .iter()
-            .any(|(_, least)| self.cost(&[(*least, 0)], budget.setting) <= budget.limit())
+        known.aside.iter().any(|(_, floor)| self.affords(floor, budget))
     }
 
     /// The way of a block's linear stage to one target, whatever it costs, without some channels of the result.
@@ -250,14 +243,15 @@ impl Terms<'_> {
         unread: &[usize],
     ) -> Option<Edge> {
         let (name, linear) = block.linear(form)?;
-        let weights = Weights { linear, outline: block.outline(form), unread };
+        // Whatever it costs, no product need be counted.
+        let weights = Weights { linear, outline: block.outline(form), products: 0, unread };
         let all = Budget { setting: 0, most: f64::INFINITY, open: None };
         let tails = |layout: &Layout| self.tails(block, layout);
         self.all(name, weights, inputs, vec![target], &all, tails).edges.pop()
     }
 
-    /// Ways for a list of targets. Those that cost more than the budget, or more than twice the cheapest so
-    /// far where there is no budget, are put aside with the reason.
+    /// Ways for a list of targets. Those that cost more than the budget, or more than `OPEN` times the cheapest so far where
+    /// there is no budget, are put aside with the reason.
     fn all(
         &self,
         name: &str,
@@ -270,77 +264,114 @@ impl Terms<'_> {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
         let mut budget = budget.clone();
-        let open = self.promising(name, weights, inputs, list, &budget);
+        let mut open: Vec<Open> =
+            list.into_iter().filter_map(|target| self.open(weights, target, &budget)).collect();
+        open.sort_by(|a, b| a.cost.total_cmp(&b.cost));
         // Some at a time, under one budget: however many threads there are, the same.
         for some in open.chunks(TOGETHER) {
             // What is known by then is not used.
             if self.watch.stopped() {
                 break;
             }
-            let limit = budget.limit();
-            let find = |Open { fold, layout, cost, .. }: &Open| {
-                (*cost <= limit)
-                    .then(|| self.linear(name, weights, (inputs, layout), *fold, &budget))
-            };
-            let found: Vec<_> = some.par_iter().map(find).collect();
-            for (&Open { spec, fold, least, .. }, found) in some.iter().zip(found) {
-                let (found, left) = match found {
-                    None => {
-                        done.aside.push(((spec, fold), least));
-                        continue;
-                    }
-                    Some(Err(_)) => continue,
-                    Some(Ok(found)) => found,
-                };
+            let look = |open: &Open| self.look(name, weights, inputs, open, &budget);
+            let found: Vec<_> = some.par_iter().map(look).collect();
+            for (Open { spec, fold, .. }, found) in some.iter().zip(found) {
+                // What does not fit is not an error, only no candidate.
+                let Ok((found, left)) = found else { continue };
                 let cheapest = match found {
-                    Found::TooMuch(least) => {
-                        done.aside.push(((spec, fold), least));
+                    Found::TooMuch(floor) => {
+                        done.aside.push(((*spec, *fold), floor));
                         continue;
                     }
                     Found::Ways(cheapest) => cheapest,
                 };
                 if let Some(open) = &mut budget.open {
-                    *open = open.min(2.0 * cheapest[budget.setting].cost);
+                    *open = open.min(OPEN * cheapest[budget.setting].cost);
                 }
                 let tails = known.entry(left).or_insert_with_key(|layout| Arc::new(tails(layout)));
                 if !tails.is_empty() {
-                    done.edges.push(Edge { layout: spec, fold, cheapest, tails: tails.clone() });
+                    let (layout, fold, tails) = (*spec, *fold, tails.clone());
+                    done.edges.push(Edge { layout, fold, cheapest, tails });
                 }
             }
         }
         done
     }
 
-    /// The targets that fit, those first that may be cheap; those beyond the budget are not looked at to the end. One that does
-    /// not fit is not an error, only no candidate.
-    fn promising(
+    /// A target, with the products that it takes at least: each has room for so many weights as its output has slots, and as
+    /// many times more as there are places that a fold sums.
+    fn open(&self, weights: Weights<'_>, (spec, fold): Target, budget: &Budget) -> Option<Open> {
+        let slots = self.space.image_slots(self.chain.slots);
+        let shape = weights.linear.geometry.output;
+        let layout = spec.layout(slots, shape, Default::default()).ok()?.without(weights.unread);
+        let room = layout.distinct() << fold.count_ones();
+        let floor = Floor::products(weights.products.div_ceil(room.max(1)), layout.ciphertexts());
+        let cost = self.floor_ms(&floor, budget.setting);
+        Some(Open { spec, fold, layout, floor, cost })
+    }
+
+    /// Looks at a target, as far as it is within the budget: first at some of its diagonals, which are soon found.
+    fn look(
         &self,
         name: &str,
-        Weights { linear, outline, unread }: Weights<'_>,
+        weights: Weights<'_>,
         inputs: &[&Layout],
-        list: Vec<Target>,
+        Open { fold, layout, floor, cost, .. }: &Open,
         budget: &Budget,
-    ) -> Vec<Open> {
-        let open = |(spec, fold): Target| {
-            let layout = spec
-                .layout(
-                    self.space.image_slots(self.chain.slots),
-                    linear.geometry.output,
-                    Default::default(),
-                )
-                .ok()?
-                .without(unread);
-            // Twice as many, so that it is not looked at again under a budget that is a little larger.
-            let most = self.affordable(&layout, budget).saturating_mul(2);
-            let few =
-                Diagonals::at_least(name, linear, outline, (inputs, &layout), fold, most).ok()?;
-            let least = least(few, layout.ciphertexts());
-            let cost = self.cost(&[(least, 0)], budget.setting);
-            Some(Open { spec, fold, layout, least, cost })
-        };
-        let mut all: Vec<Open> = list.into_par_iter().filter_map(open).collect();
-        all.sort_by(|a, b| a.cost.total_cmp(&b.cost));
-        all
+    ) -> Result<(Found, Layout)> {
+        let limit = budget.limit();
+        if *cost > limit {
+            return Ok((Found::TooMuch(floor.clone()), layout.clone()));
+        }
+        if limit.is_finite() {
+            let Weights { linear, outline, .. } = weights;
+            let most = self.affordable(layout, budget);
+            let some = Diagonals::of_some(name, linear, outline, (inputs, layout), *fold, most)?;
+            if let Some(floor) = self.too_much(&some, layout, *fold != 0, budget) {
+                return Ok((Found::TooMuch(floor), layout.clone()));
+            }
+        }
+        self.linear(name, weights, (inputs, layout), *fold, budget)
+    }
+
+    /// What all diagonals take at least, by some of them, if that is too much.
+    fn too_much(
+        &self,
+        some: &Diagonals,
+        output: &Layout,
+        folds: bool,
+        budget: &Budget,
+    ) -> Option<Floor> {
+        let products = Floor::products(some.total(), output.ciphertexts());
+        if !self.affords(&products, budget) {
+            return Some(products);
+        }
+        // Of stages that are not fused, only the products are known.
+        if !self.space.double_hoisting {
+            return None;
+        }
+        let mut counter = Counter::of_some(some, self.space.images);
+        let mut all = Vec::new();
+        for schedule in schedules_of_some(some, self.space) {
+            let shapes = counter.at_least(&schedule, folds);
+            if self.shapes_ms(&shapes, budget.setting) <= budget.limit() {
+                return None;
+            }
+            all.push(shapes);
+        }
+        Some(Floor::of_schedules(all))
+    }
+
+    /// What a floor costs.
+    fn floor_ms(&self, floor: &Floor, setting: usize) -> f64 {
+        let cost = |shapes| self.shapes_ms(shapes, setting);
+        floor.choices().iter().map(cost).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What the one or two instructions of a stage cost.
+    pub(super) fn shapes_ms(&self, (products, sums): &Shapes, setting: usize) -> f64 {
+        let sums = sums.map_or(0.0, |sums| self.cost(&[(sums, 0)], setting));
+        self.cost(&[(*products, 0)], setting) + sums
     }
 
     /// Instructions of a piece of program on so many ciphertexts, and the layout it leaves.

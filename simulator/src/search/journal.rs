@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::Evaluated;
 use super::obstacle::Obstacle;
+use crate::config::Configuration;
 use crate::{Error, Result};
 
 /// What was found at a point.
@@ -59,6 +60,11 @@ impl Journal {
     /// What was found at a point, if it has been evaluated.
     pub fn get(&self, key: &str) -> Option<&Point> {
         self.records.get(key)
+    }
+
+    /// The configurations found, at whatever point.
+    pub(super) fn configurations(&self) -> impl Iterator<Item = &Configuration> {
+        self.records.values().flat_map(|point| &point.found).map(|found| &found.configuration)
     }
 
     /// Number of points.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::fold::{Folded, LinearStage, Origin, Stage, StageKind, merge_pool, to_patches};
+use crate::fold::{
+    Folded, LinearPart, LinearStage, Origin, Stage, StageKind, merge_pool, to_patches,
+};
 use crate::lowering::{Outline, readers};
 use crate::{Error, Result};
 
@@ -139,7 +141,8 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
         };
         let products = |stage: Option<&Stage>| match stage.map(|stage| &stage.kind) {
             Some(StageKind::Linear(linear)) => {
-                linear.parts().map(|p| p.geometry.products(&p.weights)).sum()
+                let part = |p: &LinearPart| p.geometry.products(&p.weights, &unread);
+                linear.parts().map(part).sum()
             }
             _ => 0,
         };

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use engine::params::limits::MAX_LOG_N;
 
-use super::dynamic::{LayoutSearch, Path};
+use super::dynamic::{LayoutSearch, Only, Path};
 use super::evaluate::{Evaluated, priced};
 use super::front::pareto_front;
 use super::journal::{Journal, Point};
 use super::obstacle::Obstacle;
 use super::price::{Memo, Pricer};
-use super::problem::blocks;
+use super::problem::{Block, blocks};
 use super::space::{Limits, Space};
 use super::survey::{Survey, looked_at};
 use super::watch::Watch;
@@ -25,7 +25,7 @@ use crate::{Error, Result};
 const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
-const KEYS: u32 = 8;
+const KEYS: u32 = 9;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]
@@ -156,9 +156,14 @@ impl Search<'_> {
                 obstacles.push(Obstacle::Layouts { log_n });
                 continue;
             }
-            let folded = &candidate.folded;
-            let mut layouts =
-                LayoutSearch::new(folded, &blocks, self.space, memo, self.watch, log_n);
+            let search = || {
+                let folded = &candidate.folded;
+                LayoutSearch::new(folded, &blocks, self.space, memo, self.watch, log_n)
+            };
+            let mut layouts = search();
+            // Layouts found elsewhere are good ones, seldom the best.
+            let elsewhere = self.elsewhere(candidate, &blocks, log_n, journal);
+            let mut elsewhere = search().among(elsewhere);
             if let Some(needed) = layouts.too_many_inputs() {
                 let allowed = self.space.max_inputs;
                 obstacles.push(Obstacle::Inputs { log_n, needed, allowed });
@@ -166,7 +171,7 @@ impl Search<'_> {
             }
             for (k, &special) in self.space.special.iter().enumerate() {
                 for repacks in 0..=self.space.repacks {
-                    let levels = folded.levels() + repacks;
+                    let levels = candidate.folded.levels() + repacks;
                     let choices = self.space.parameters(log_n, special, levels);
                     if choices.is_empty() {
                         obstacles.push(self.insecure(log_n, special, levels));
@@ -181,7 +186,10 @@ impl Search<'_> {
                                 // Layouts are chosen for one size of primes, and then priced for each.
                                 let paths = match &mut paths {
                                     Some(known) => known,
-                                    none => none.insert(layouts.solve(k, repacks)?),
+                                    none => {
+                                        let known = elsewhere.glance(k, repacks)?;
+                                        none.insert(layouts.solve(k, repacks, known)?)
+                                    }
                                 };
                                 let point = self.price(candidate, &parameters, paths, looks)?;
                                 journal.insert(key.clone(), point.clone())?;
@@ -195,6 +203,23 @@ impl Search<'_> {
             }
         }
         Ok(ways)
+    }
+
+    /// Layouts that were found for the network's other variants, and in smaller rings.
+    fn elsewhere(
+        &self,
+        candidate: &Candidate,
+        blocks: &[Block],
+        log_n: u32,
+        journal: &Journal,
+    ) -> Only {
+        let like = |configuration: &&Configuration| {
+            configuration.network == candidate.folded.name
+                && configuration.images == self.space.images
+                && configuration.parameters.log_n <= log_n
+        };
+        let slots = self.space.image_slots(1 << (log_n - 1));
+        Only::like(journal.configurations().filter(like), blocks, slots)
     }
 
     /// The images that a network is looked at on, and the sizes of its values on the first of them.

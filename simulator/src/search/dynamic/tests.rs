@@ -86,7 +86,7 @@ fn prices_of_a_model_are_exact(model: &Model, space: &Space) {
     with_model(model, space, |programme, folded| {
         for (k, special) in space.special.iter().enumerate() {
             for repacks in 0..=space.repacks {
-                let paths = programme.solve(k, repacks).unwrap();
+                let paths = programme.solve(k, repacks, None).unwrap();
                 assert!(!paths.is_empty());
                 for path in paths {
                     let levels = folded.levels() + repacks;
@@ -172,7 +172,7 @@ fn prices_are_exact_where_channels_are_unread() {
 fn cutting_by_a_bound_loses_nothing() {
     let space = space();
     with(&space, |programme, _| {
-        let quick = programme.solve(0, 0).unwrap();
+        let quick = programme.solve(0, 0, None).unwrap();
         programme.edges.clear();
         let full = programme.walk(0, 0, None, 1e9).unwrap();
         assert!((quick[0].cost / full[0].cost - 1.0).abs() < 1e-12);
@@ -185,14 +185,29 @@ fn cutting_by_a_bound_loses_nothing() {
     });
 }
 
+/// A way that is known makes a search shorter; even a bad one, or the best, changes nothing.
+#[test]
+fn what_is_known_changes_nothing() {
+    let space = space();
+    with(&space, |programme, _| {
+        let alone = programme.solve(0, 0, None).unwrap();
+        for known in [alone[0].cost, 1.02 * alone[0].cost, 2.0 * alone[0].cost] {
+            programme.edges.clear();
+            assert_eq!(programme.solve(0, 0, Some(known)).unwrap(), alone);
+            // With what has been looked at by then.
+            assert_eq!(programme.solve(0, 0, Some(known)).unwrap(), alone);
+        }
+    });
+}
+
 #[test]
 fn a_quick_search_finds_ways_that_are_no_better() {
     let space = space();
     with(&space, |programme, _| {
-        let best = programme.solve(0, 0).unwrap()[0].cost;
+        let best = programme.solve(0, 0, None).unwrap()[0].cost;
         let quick = Space { quick: true, ..space.clone() };
         with(&quick, |programme, _| {
-            let ways = programme.solve(0, 0).unwrap();
+            let ways = programme.solve(0, 0, None).unwrap();
             assert!(!ways.is_empty());
             assert!(ways.iter().all(|way| way.cost >= best * (1.0 - 1e-12)));
         });
@@ -205,7 +220,7 @@ fn reserves_are_below_every_way() {
     with(&space(), |programme, _| {
         let reserves = programme.reserves(1);
         assert!(reserves.windows(2).all(|w| w[0] > w[1]));
-        let ways = programme.solve(1, 0).unwrap();
+        let ways = programme.solve(1, 0, None).unwrap();
         assert!(ways.iter().all(|way| way.cost > reserves[0]), "{reserves:?}");
     });
 }
@@ -262,7 +277,7 @@ fn a_quick_search_sees_that_gaps_cost_later() {
     let space = Space { max_inputs: 16, special: vec![1], quick: true, ..space() };
     for network in [TWO_POOLS.to_owned(), TWO_POOLS.replace("groups = 8", "groups = 1")] {
         with_network(&network, &space, |programme, _| {
-            let quick = programme.solve(0, 0).unwrap()[0].cost;
+            let quick = programme.solve(0, 0, None).unwrap()[0].cost;
             let best = programme.walk(0, 0, None, quick).unwrap()[0].cost;
             assert!(quick <= 1.1 * best, "{quick} ms found, {best} ms possible");
         });

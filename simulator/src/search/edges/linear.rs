@@ -1,8 +1,8 @@
 //! Ways through a linear stage between two layouts.
 
-use costmodel::{LinearShape, Primitive};
+use costmodel::Primitive;
 
-use super::{Budget, Cheapest, Step, Terms, Weights, least};
+use super::{Budget, Cheapest, Floor, Step, Terms, Weights};
 use crate::Result;
 use crate::fold::LinearStage;
 use crate::layout::Layout;
@@ -14,7 +14,7 @@ pub(super) enum Found {
     /// Its ways: the cheapest in each setting.
     Ways(Vec<Cheapest>),
     /// None within the budget: each takes no less than this.
-    TooMuch(Primitive),
+    TooMuch(Floor),
 }
 
 /// Ciphertexts that get a bias.
@@ -31,25 +31,6 @@ pub(in crate::search) fn biased(linear: &LinearStage, output: &Layout) -> usize 
     some.into_iter().filter(|b| *b).count()
 }
 
-/// What two sums have in common: it costs no more than either, for a pricer that asks no less for more.
-fn in_both(a: Primitive, b: Primitive) -> Primitive {
-    let (Primitive::Linear(a), Primitive::Linear(b)) = (a, b) else {
-        unreachable!("products are linear: {a:?}, {b:?}")
-    };
-    Primitive::Linear(LinearShape {
-        sources: a.sources.min(b.sources),
-        decomposed: a.decomposed.min(b.decomposed),
-        rotations: a.rotations.min(b.rotations),
-        unrotated: a.unrotated.min(b.unrotated),
-        terms: a.terms.min(b.terms),
-        plaintexts: a.plaintexts.min(b.plaintexts),
-        plaintext_words: a.plaintext_words.min(b.plaintext_words),
-        outputs: a.outputs.min(b.outputs),
-        rescale: a.rescale && b.rescale,
-        detail: None,
-    })
-}
-
 impl Terms<'_> {
     /// The cheapest ways into a layout, if they are within the budget, and the layout that they leave.
     pub(super) fn linear(
@@ -64,8 +45,8 @@ impl Terms<'_> {
         let outline = outline.filter(|_| self.space.double_hoisting);
         let most = self.affordable(output, budget);
         let diagonals = Diagonals::counted(name, linear, outline, (inputs, output), fold, most)?;
-        let all = least(diagonals.total(), output.ciphertexts());
-        if self.cost(&[(all, 0)], budget.setting) > budget.limit() {
+        let all = Floor::products(diagonals.total(), output.ciphertexts());
+        if self.floor_ms(&all, budget.setting) > budget.limit() {
             return Ok((Found::TooMuch(all), output.clone()));
         }
         let biased = biased(linear, output);
@@ -109,9 +90,8 @@ impl Terms<'_> {
         let mut open: Vec<(Vec<f64>, usize)> =
             least.iter().enumerate().map(|(order, shapes)| (costs(*shapes), order)).collect();
         let too_much = open.iter().all(|(costs, _)| costs[budget.setting] > budget.limit());
-        let in_all = least.into_iter().map(|(products, _)| products).reduce(in_both);
-        if let Some(in_all) = in_all.filter(|_| too_much) {
-            return Found::TooMuch(in_all);
+        if too_much {
+            return Found::TooMuch(Floor::of_schedules(least));
         }
         let total = |costs: &[f64]| costs.iter().sum::<f64>();
         open.sort_by(|a, b| total(&a.0).total_cmp(&total(&b.0)).then(a.1.cmp(&b.1)));
@@ -165,8 +145,9 @@ impl Terms<'_> {
     /// The fewest diagonals, or hardly more, that are too much for the budget.
     pub(super) fn affordable(&self, output: &Layout, budget: &Budget) -> usize {
         let outputs = output.ciphertexts();
-        let fits =
-            |many: usize| self.cost(&[(least(many, outputs), 0)], budget.setting) <= budget.limit();
+        let fits = |many: usize| {
+            self.floor_ms(&Floor::products(many, outputs), budget.setting) <= budget.limit()
+        };
         let (mut some, mut too_many) = (0, 1);
         while fits(too_many) {
             if too_many >= 1 << 30 {

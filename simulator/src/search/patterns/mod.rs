@@ -252,7 +252,7 @@ impl Search<'_> {
                 search = search.among(Only { inputs: only.inputs.clone(), targets: Vec::new() });
             }
             let slots = 1 << (log_n - 1);
-            search.solve(0, 0)?.iter().for_each(|path| only.add(path, slots));
+            search.solve(0, 0, None)?.iter().for_each(|path| only.add(path, slots));
         }
         Ok(only)
     }

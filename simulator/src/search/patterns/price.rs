@@ -253,7 +253,7 @@ impl Terms<'_> {
                 let Some(schedule) = schedule else { continue };
                 for (k, best) in best.iter_mut().enumerate() {
                     let (fold, radix) = counted.folds[k];
-                    let cost = self.shapes_ms(&counts[*step], counted.biased, k) + fold;
+                    let cost = self.biased_ms(&counts[*step], counted.biased, k) + fold;
                     if best.is_none_or(|(known, ..)| cost < known) {
                         *best = Some((cost, schedule, radix));
                     }
@@ -264,10 +264,9 @@ impl Terms<'_> {
     }
 
     /// Price of a stage's instructions before any fold, and of its biases.
-    fn shapes_ms(&self, (products, sums): &Shapes, biased: usize, setting: usize) -> f64 {
-        let sums = sums.map_or(0.0, |sums| self.cost(&[(sums, 0)], setting));
+    fn biased_ms(&self, shapes: &Shapes, biased: usize, setting: usize) -> f64 {
         let bias = self.cost(&[(Primitive::AddPlain, 1)], setting) * biased as f64;
-        self.cost(&[(*products, 0)], setting) + sums + bias
+        self.shapes_ms(shapes, setting) + bias
     }
 }
 
