@@ -13,7 +13,6 @@ use engine::unit::Unit;
 use crate::operation::Operation;
 use crate::point::{Point, Timing};
 use crate::primitive::{Primitive, Setting};
-use crate::probe::Probe;
 use crate::work::Feature;
 
 /// The result of a check.
@@ -35,8 +34,6 @@ const MAX_UNIT_NS: f64 = 1e9;
 const MAX_RELATIVE: f64 = 1e12;
 /// Largest cache, in bytes.
 const MAX_CACHE: u64 = 1 << 40;
-/// Largest buffer of a probe, in bytes.
-const MAX_STREAM: u64 = 1 << 32;
 
 /// A number in a range; never one that is not a number.
 pub(crate) fn within<T: PartialOrd + std::fmt::Display>(
@@ -134,16 +131,6 @@ impl Point {
         self.setting.check()?;
         at("operation", self.operation.check())?;
         at(format!("time of {:?}", self.operation), self.time.check())
-    }
-}
-
-impl Probe {
-    /// Checks that there are positive times.
-    pub(crate) fn check(&self) -> Checked {
-        within("threads", self.threads, 1..=MAX_THREADS)?;
-        within("stream_bytes", self.stream_bytes, 1..=MAX_STREAM)?;
-        time("ntt_median_ns", self.ntt_median_ns)?;
-        time("stream_median_ns", self.stream_median_ns)
     }
 }
 

@@ -4,7 +4,6 @@
 //! - [`work`]: how much work of which sort an operation is, counted from its algorithm;
 //! - [`measure`]: times of the real engine on this machine;
 //! - [`fit`]: what a unit of each sort of work costs here;
-//! - [`probe`]: a short test of how fast the machine is just now;
 //! - [`load`]: whether work had the processor for itself while it was timed;
 //! - [`profile`]: all of that in a file;
 //! - [`orbit`]: a table of latencies for the HEIR compiler;
@@ -26,7 +25,6 @@ pub mod operation;
 pub mod orbit;
 pub mod point;
 pub mod primitive;
-pub mod probe;
 pub mod profile;
 pub mod timings;
 pub mod work;

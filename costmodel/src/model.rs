@@ -7,7 +7,6 @@ use crate::fit::{Fit, Spread};
 use crate::machine::Caches;
 use crate::operation::{Client, Operation, Residency};
 use crate::primitive::{Primitive, Setting};
-use crate::probe::Drift;
 use crate::profile::Profile;
 use crate::work::{Class, Feature, Work};
 
@@ -46,7 +45,6 @@ pub struct CostModel {
     caches: Caches,
     /// By thread count, not empty.
     fits: Vec<Unit>,
-    drift: Drift,
 }
 
 /// A fit, ready for use.
@@ -76,12 +74,7 @@ impl CostModel {
         if fits.is_empty() {
             return Err(Error::Inconsistent("no fit to predict from".into()));
         }
-        Ok(Self { caches: *caches, fits, drift: Drift::NONE })
-    }
-
-    /// The same model for a machine that runs faster or slower than at calibration.
-    pub fn with_drift(&self, drift: Drift) -> Self {
-        Self { drift, ..self.clone() }
+        Ok(Self { caches: *caches, fits })
     }
 
     /// Thread counts that were measured.
@@ -166,7 +159,7 @@ impl CostModel {
         let work = Work::count(operation, &Setting { keys, ..*setting }, &caches, residency);
         let mut terms: Vec<(&'static str, f64)> = Feature::ALL
             .into_iter()
-            .map(|f| (f.label(), work.get(f) * costs[f.index()] * self.drift_of(f) / 1e6))
+            .map(|f| (f.label(), work.get(f) * costs[f.index()] / 1e6))
             .filter(|&(_, ms)| ms > 0.0)
             .collect();
         terms.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -179,13 +172,6 @@ impl CostModel {
     fn makes_masks(&self) -> bool {
         let name = Feature::MaskWords.unit_name();
         self.fits.iter().any(|unit| unit.fit.unit_costs.contains_key(name))
-    }
-
-    fn drift_of(&self, feature: Feature) -> f64 {
-        match feature.class() {
-            Class::Compute => self.drift.compute,
-            Class::Bandwidth => self.drift.bandwidth,
-        }
     }
 
     /// Unit costs for a thread count, and the size of the last-level cache.

@@ -23,7 +23,6 @@ use crate::fit::{self, Fit};
 use crate::machine::Machine;
 use crate::measure::Measurements;
 use crate::point::Point;
-use crate::probe::Probe;
 
 /// Version of the format; it changes when the meaning of a field or of the work counts does.
 pub const VERSION: u32 = 3;
@@ -57,8 +56,6 @@ pub struct Profile {
     /// Where the measurements are: none until the profile is saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<PointsFile>,
-    /// The probe at calibration, one for each thread count.
-    pub probes: Vec<Probe>,
     /// Unit costs, one set for each thread count.
     pub fits: Vec<Fit>,
 }
@@ -80,7 +77,6 @@ impl Profile {
             duration_seconds: measurements.duration.as_secs_f64(),
             machine: measurements.machine.clone(),
             points: None,
-            probes: measurements.probes.clone(),
             fits,
         })
     }
@@ -191,9 +187,6 @@ impl Profile {
         within("load_average", self.load_average, 0.0..=MAX_LOAD)?;
         within("duration_seconds", self.duration_seconds, 0.0..=MAX_SECONDS)?;
         at("machine", self.machine.check())?;
-        for (i, probe) in self.probes.iter().enumerate() {
-            at(format!("probes[{i}]"), probe.check())?;
-        }
         if self.fits.is_empty() {
             return Err("no fit".into());
         }
@@ -207,11 +200,6 @@ impl Profile {
             Some(file) => at("points", file.check()),
             None => Err("no points: expected a table with file, lines and sha256".into()),
         }
-    }
-
-    /// The probe made at calibration with a number of threads.
-    pub fn probe(&self, threads: usize) -> Option<&Probe> {
-        self.probes.iter().find(|p| p.threads == threads)
     }
 }
 

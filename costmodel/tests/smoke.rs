@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use costmodel::measure::{Measurements, Plan, run};
 use costmodel::point::Point;
-use costmodel::probe::{Drift, Probe};
 use costmodel::profile::VERSION;
 use costmodel::{CostModel, Error, KeyStorage, Operation, Primitive, Profile, Setting};
 
@@ -23,7 +22,6 @@ fn calibrate_store_and_predict() {
     let measured =
         run(&plan, &[1, 2], &mut progress, &AtomicBool::new(false), Some(&journal)).unwrap();
     assert!(calls > 10);
-    assert_eq!(measured.probes.len(), 2);
     assert!(measured.points.iter().all(|p| p.time.median_ns > 0.0 && p.time.samples > 0));
     assert!(measured.points.iter().any(|p| p.setting.threads == 2));
 
@@ -69,9 +67,6 @@ fn calibrate_store_and_predict() {
     assert!(one.median_ms > 0.0 && one.low_ms < one.median_ms && one.median_ms < one.high_ms);
     assert!(rotate(8).median_ms > one.median_ms);
     assert!(model.predict_encode(&setting, true).median_ms > 0.0);
-    let now = Probe::run(2, &loaded.machine.caches).unwrap();
-    let drift = Drift::between(loaded.probe(2).unwrap(), &now).unwrap();
-    assert!(drift.compute > 0.05 && drift.compute < 20.0, "{drift:?}");
 }
 
 #[test]

@@ -276,7 +276,7 @@ fn shares_of_the_time_are_told() {
         let chain = ParameterChoice { special, alpha: special, ..own }.ideal_chain();
         let chain = chain.unwrap();
         let primitives = estimate.lowered.program.primitives();
-        let ms = |(_, p, level)| cost.raw.predict(&p, &chain.setting(level, 1)).median_ms;
+        let ms = |(_, p, level)| cost.model.predict(&p, &chain.setting(level, 1)).median_ms;
         primitives.map(ms).sum::<f64>()
     };
     let own = estimate.candidate.configuration.parameters;

@@ -9,8 +9,8 @@ use simulator::config::{Configuration, PoolMethod, Schedule};
 use simulator::fold::{ActivationMethod, Folded, StageKind};
 use simulator::layout::{ChannelOrder, Layout};
 use simulator::lowering::{Diagonals, LinearForm, LinearPlan, Lowered, lower};
-use simulator::network::{LayerParameters, Model};
-use simulator::pattern::{Family, Pattern, UnitMap};
+use simulator::network::{ConvGeometry, LayerParameters, Model, Shape};
+use simulator::pattern::{Family, Grouping, Pattern, UnitMap};
 
 fn counts(stage: &simulator::fold::LinearStage, i: &Layout, o: &Layout) -> (usize, usize) {
     let d = Diagonals::new("conv2", stage, &[i], o, 0, false).unwrap();
@@ -196,4 +196,21 @@ fn scores_decide_what_goes() {
     assert!(error(&scores[1..]).contains("number of scores"));
     assert!(error(&vec![-1.0; scores.len()]).contains("a score is -1"));
     assert!(error(&vec![f64::NAN; scores.len()]).contains("a score is NaN"));
+}
+
+#[test]
+fn groups_keep_the_importance_of_what_they_reach() {
+    let map = Shape::new(4, 3, 3);
+    let (kernel, stride, padding) = ((1, 1), (1, 1), (0, 0));
+    let g = ConvGeometry { input: map, output: map, kernel, stride, padding, groups: 1 };
+    // One within two groups, three outside of them.
+    let scores: Vec<f64> =
+        (0..16).map(|k| if k / 4 / 2 == k % 4 / 2 { 1.0 } else { 3.0 }).collect();
+    let kept = |groups, shuffled| Grouping { groups, shuffled }.kept(&g, &scores);
+    assert_eq!(kept(1, false), 1.0);
+    assert_eq!(kept(2, false), 0.25);
+    // Each output reads one channel of its own group and one of the other.
+    assert_eq!(kept(2, true), 0.5);
+    assert_eq!(kept(4, false), 4.0 / 32.0);
+    assert_eq!(Grouping { groups: 2, shuffled: false }.kept(&g, &[0.0; 16]), 1.0);
 }

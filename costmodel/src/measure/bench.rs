@@ -13,6 +13,7 @@ use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
 use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
 use engine::params::Parameters;
+use rayon::prelude::*;
 
 use super::instruction::{Instruction, Parts};
 use super::needs::{Needs, Supply};
@@ -23,7 +24,6 @@ use super::shapes::LinearSpec;
 use crate::error::Result;
 use crate::operation::{Client, Operation};
 use crate::primitive::Primitive;
-use crate::probe::read_all;
 
 /// Where the keys and plaintexts of the next measurement begin. They are used in turn: after the last comes the first, and
 /// what does not fit before the end begins there.
@@ -311,6 +311,14 @@ impl Bench {
         }
         Ok(start.elapsed().as_nanos() as f64)
     }
+}
+
+/// Reads a buffer in the current pool.
+fn read_all(buffer: &[u64]) -> u64 {
+    buffer
+        .par_chunks(1 << 15)
+        .map(|chunk| chunk.iter().fold(0, |sum: u64, &x| sum.wrapping_add(x)))
+        .reduce(|| 0, u64::wrapping_add)
 }
 
 /// Reads the operand ciphertexts, as if they were computed just before.

@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::lines::Lines;
 use crate::machine::Machine;
 use crate::operation::Operation;
-use crate::probe::Probe;
 
 /// What must agree for a journal to be resumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +21,6 @@ struct Header {
     /// The plan and the thread counts, written out.
     plan: String,
     machine: Machine,
-    probes: Vec<Probe>,
 }
 
 /// The measurements of one visit to a set.
@@ -58,26 +56,17 @@ impl Visit {
 /// An open journal.
 pub(super) struct Journal {
     lines: Lines,
-    /// The probes at the start of the calibration.
-    pub probes: Vec<Probe>,
     /// Visits finished before, each once.
     pub finished: Vec<Visit>,
 }
 
 impl Journal {
-    /// Opens a journal, or starts it when there is none: `probe` is called then, while other processes wait. What has no
-    /// complete header is none yet, and its visits are nobody's.
+    /// Opens a journal, or starts it when there is none. What has no complete header is none yet, and its visits are nobody's.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a file that is no journal of this plan on this machine, with times of at most a
-    /// day and visits of at most a year; whatever `probe` says.
-    pub fn open(
-        path: &Path,
-        plan: &Plan,
-        threads: &[usize],
-        machine: &Machine,
-        probe: impl FnOnce() -> Result<Vec<Probe>>,
-    ) -> Result<Self> {
+    /// day and visits of at most a year.
+    pub fn open(path: &Path, plan: &Plan, threads: &[usize], machine: &Machine) -> Result<Self> {
         let description = format!("{plan:?} threads {threads:?}");
         let format = |reason: String| Error::Format { path: path.into(), reason };
         let mut lines = Lines::open(path)?;
@@ -93,7 +82,6 @@ impl Journal {
                             .into(),
                     ));
                 }
-                found.probes.iter().try_for_each(Probe::check).map_err(at)?;
                 header.get_or_insert(found);
                 continue;
             }
@@ -107,16 +95,11 @@ impl Journal {
                 finished.push(visit);
             }
         }
-        let probes = match header {
-            Some(header) => header.probes,
-            None => {
-                let (machine, probes) = (machine.clone(), probe()?);
-                locked.append(&Header { plan: description, machine, probes: probes.clone() })?;
-                probes
-            }
-        };
+        if header.is_none() {
+            locked.append(&Header { plan: description, machine: machine.clone() })?;
+        }
         drop(locked);
-        Ok(Self { lines, probes, finished })
+        Ok(Self { lines, finished })
     }
 
     /// Records a finished visit.

@@ -37,7 +37,6 @@ use crate::machine::{Machine, load_average};
 use crate::operation::Operation;
 use crate::point::{Point, Timing};
 use crate::primitive::Setting;
-use crate::probe::{Probe, thread_pool};
 use bench::Bench;
 use journal::{Journal, Visit};
 use needs::Needs;
@@ -65,8 +64,6 @@ pub struct Measurements {
     pub load_average: f64,
     /// How long it took, interruptions left out.
     pub duration: Duration,
-    /// The probe at the start, one for each thread count.
-    pub probes: Vec<Probe>,
     /// One for each case and thread count.
     pub points: Vec<Point>,
 }
@@ -93,14 +90,8 @@ pub fn run(
     }
     let machine = Machine::detect();
     let load_average = load_average();
-    let probe =
-        || threads.iter().map(|&t| Probe::run(t, &machine.caches)).collect::<Result<Vec<_>>>();
     let mut journal =
-        journal.map(|path| Journal::open(path, plan, threads, &machine, probe)).transpose()?;
-    let probes = match &journal {
-        Some(journal) => journal.probes.clone(),
-        None => probe()?,
-    };
+        journal.map(|path| Journal::open(path, plan, threads, &machine)).transpose()?;
     let mut visits = journal.as_mut().map(|j| std::mem::take(&mut j.finished)).unwrap_or_default();
     let pools = threads.iter().map(|&t| thread_pool(t)).collect::<Result<Vec<_>>>()?;
     let weights: Vec<f64> = plan.sets.iter().map(|set| rounds::weight(plan, set)).collect();
@@ -151,9 +142,16 @@ pub fn run(
         machine,
         load_average,
         duration: clock.elapsed(),
-        probes,
         points,
     })
+}
+
+/// Starts a pool.
+fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| Error::Threads { threads, reason: e.to_string() })
 }
 
 /// Joins the visits of each set.

@@ -11,10 +11,10 @@ use super::bench::{Bench, Prepared};
 use super::needs::Needs;
 use super::rounds::{Found, MAX_ROUNDS, MOST_REPEATS};
 use super::sequence::Sequence;
+use super::thread_pool;
 use crate::error::{Error, Result};
 use crate::load::{self, Watch};
 use crate::point::Timing;
-use crate::probe::thread_pool;
 
 /// How often a program runs in a round so that it counts: after a run that does not, which leaves the caches as the image
 /// before does.

@@ -126,23 +126,6 @@ fn intervals_widen_beyond_what_was_measured() {
 }
 
 #[test]
-fn drift_scales_its_part() {
-    let model = model(&[1]);
-    let setting = at(14, 6, 1);
-    let before = model.predict(&shape(72), &setting);
-    let slower =
-        model.with_drift(Drift { compute: 1.0, bandwidth: 2.0 }).predict(&shape(72), &setting);
-    let memory: f64 = [
-        "reading keys",
-        "reading plaintexts",
-        "ciphertexts in memory",
-        "allocating memory",
-        "copying ciphertexts",
-    ]
-    .iter()
-    .flat_map(|name| before.terms.iter().filter(move |t| t.0 == *name))
-    .map(|t| t.1)
-    .sum();
-    assert!((slower.median_ms - before.median_ms - memory).abs() < 1e-9 * before.median_ms);
+fn a_model_needs_a_fit() {
     assert!(CostModel::from_fits(&[], &CACHES).is_err());
 }

@@ -241,8 +241,8 @@ pub struct PatternArgs {
     /// No shuffled groups
     #[arg(long, requires = "patterns")]
     pub no_shuffle: bool,
-    /// Scores of the dense weights (safetensors), or of a variant's with groups, outside of which there are none then:
-    /// `<layer>.taylor`, of the weights' shape [default: squares of the dense weights]
+    /// Scores of the dense weights (safetensors), or of a variant's with groups, which say nothing of what groups cost (the
+    /// squares of the dense weights do then): `<layer>.taylor`, of the weights' shape [default: squares of the dense weights]
     #[arg(long, value_name = "FILE", requires = "patterns")]
     pub importance: Option<PathBuf>,
     /// Most plans that are lowered and shown

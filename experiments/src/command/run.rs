@@ -135,7 +135,7 @@ impl RunArgs {
         let wish = Wish { refine, ..self.search.wish(&self.resources, threads) };
         let configuration = match (configuration, &plan) {
             (Some(found), Some(_)) => {
-                let prices = Prices { pricer: &cost.raw, name: &cost.name };
+                let prices = Prices { pricer: &cost.model, name: &cost.name };
                 Some(choose::trained(&source, &found, &wish, prices)?)
             }
             (given, _) => given,

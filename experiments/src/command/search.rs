@@ -134,7 +134,7 @@ impl SearchCommandArgs {
         let patterns = self.patterns.wish(&source, self.search.max_drop)?;
         let cost = self.machine.calibration(&machine)?.cost(threads)?;
         let wish = self.search.wish(&self.resources, threads);
-        let prices = Prices { pricer: &cost.raw, name: &cost.name };
+        let prices = Prices { pricer: &cost.model, name: &cost.name };
         let (planned, found) = choose::plans(&source, &wish, &patterns, prices)?;
         let best = found.fastest()?;
         let network = &source.network.name;

@@ -222,7 +222,7 @@ impl Attempt<'_> {
         for schedules in &uniform {
             let cost = self.cost;
             let program = self.program(raster, parameters, chain, schedules)?;
-            let layers = price_program(program, chain, cost.threads, &cost.raw);
+            let layers = price_program(program, chain, cost.threads, &cost.model);
             let named = program.layers.iter().cloned().zip(layers);
             times.push(named.collect::<HashMap<String, f64>>());
         }

@@ -37,7 +37,7 @@ impl Estimate {
         let inferences = images.div_ceil(self.lowered.images);
         let at_once = cost.threads.max(1);
         let round = |at_once| {
-            inference(&self.lowered.program, &self.params, self.plaintexts, &cost.raw, at_once)
+            inference(&self.lowered.program, &self.params, self.plaintexts, &cost.model, at_once)
         };
         let (full, last) = (inferences / at_once, inferences % at_once);
         let (inference, rest) =

@@ -123,8 +123,6 @@ pub struct Estimate {
     pub layers: Vec<EstimatedLayer>,
     /// Prediction for an inference, of all images of a ciphertext.
     pub latency: Latency,
-    /// The same, corrected for the machine's speed now.
-    pub corrected: Option<Latency>,
     /// Its program's own time, with random operands: median and quartiles, where it is known.
     pub refined: Option<Latency>,
     /// Many images that it is to run at once, as predicted, if it is.
@@ -152,9 +150,7 @@ impl Estimate {
         let chain = Chain::from(&params);
         let lowered = lower_candidate(&candidate, &chain, false).with_context(what)?;
         let program = &lowered.program;
-        let Prices { layers_ms, latency, .. } = price(program, &chain, &cost.raw, cost.threads);
-        let corrected =
-            cost.corrected.as_ref().map(|m| price(program, &chain, m, cost.threads).latency);
+        let Prices { layers_ms, latency, .. } = price(program, &chain, &cost.model, cost.threads);
         let layers = program
             .layers
             .iter()
@@ -177,8 +173,8 @@ impl Estimate {
         let once = program.plaintexts.iter();
         let read = program.instructions.iter().flat_map(|i| program.facts(i).plaintexts);
         let encode_ms = [
-            encode_ms(once, &chain, &cost.raw, cost.threads),
-            encode_ms(read.map(|p| &program.plaintexts[p]), &chain, &cost.raw, cost.threads),
+            encode_ms(once, &chain, &cost.model, cost.threads),
+            encode_ms(read.map(|p| &program.plaintexts[p]), &chain, &cost.model, cost.threads),
         ];
         Ok(Self {
             candidate,
@@ -186,7 +182,6 @@ impl Estimate {
             lowered,
             layers,
             latency,
-            corrected,
             refined: None,
             batch: None,
             plaintexts,
@@ -199,7 +194,7 @@ impl Estimate {
 
     /// Predicted times with the model and the threads of `cost`, as calibrated.
     pub fn prices(&self, cost: &Cost) -> Prices {
-        price(&self.lowered.program, &Chain::from(&self.params), &cost.raw, cost.threads)
+        price(&self.lowered.program, &Chain::from(&self.params), &cost.model, cost.threads)
     }
 
     /// Its instructions, as they are executed with plaintexts in their form.

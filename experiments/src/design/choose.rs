@@ -101,7 +101,7 @@ pub struct Prices<'a> {
 /// Searches, one variant and ring degree after the other, and refines what was found if that is wished; stops between them
 /// when cancelled.
 pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
-    let mut found = search_by(source, wish, Prices { pricer: &cost.raw, name: &cost.name })?;
+    let mut found = search_by(source, wish, Prices { pricer: &cost.model, name: &cost.name })?;
     if let Some(refine) = wish.refine {
         let mut refiner = Refiner::open(wish.memory_limit)?;
         found.refined = refiner.rank(source, &found.within, wish, refine, cost)?;

@@ -62,6 +62,8 @@ pub struct Planned {
     pub model: Model,
     /// Importance of the trained dense weights.
     pub importance: Importance,
+    /// That which says what groups cost: the same, but for scores of a network that has groups.
+    pub group_importance: Importance,
     /// The model of accuracy, for this network.
     pub accuracy: AccuracyModel,
     /// Most groups of a layer.
@@ -89,8 +91,11 @@ impl Planned {
         let fit = accuracy()?;
         let residual = source.network.layers.iter().any(|l| matches!(l.kind, LayerKind::Add));
         let usual = if residual { TRAINED_GROUPS_RESIDUAL } else { TRAINED_GROUPS };
+        let of_groups =
+            wish.scores.as_ref().filter(|scores| !importance::has_groups(&trained, scores));
         Ok(Self {
             importance: importance::of(&trained, wish.scores.as_ref())?,
+            group_importance: importance::of(&trained, of_groups)?,
             model: trained,
             accuracy: fit.model.scaled(100.0 * (1.0 - dense_accuracy)),
             max_groups: wish.max_groups.unwrap_or(usual),
@@ -108,6 +113,7 @@ impl Planned {
         Request {
             model: &self.model,
             importance: &self.importance,
+            group_importance: &self.group_importance,
             families,
             shuffles: wish.shuffles,
             max_groups: self.max_groups,

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use costmodel::probe::{Drift, Probe};
 use costmodel::{CostModel, Machine, Profile};
 
 use crate::process::output::note;
@@ -101,35 +100,22 @@ impl Calibration {
         })
     }
 
-    /// What predicts: as calibrated, and corrected for how fast the machine is now. The correction needs a probe
-    /// made at calibration with as many threads; without one it is left out.
+    /// What predicts, as calibrated.
     pub fn cost(&self, threads: usize) -> Result<Cost> {
-        let raw = CostModel::from_profile(&self.profile)?;
-        let drift = match self.profile.probe(threads) {
-            Some(then) => {
-                let now = Probe::run(threads, &self.profile.machine.caches)?;
-                Some(Drift::between(then, &now)?)
-            }
-            None => None,
-        };
-        let corrected = drift.map(|d| raw.with_drift(d));
+        let model = CostModel::from_profile(&self.profile)?;
         let Profile { machine, date, refitted_by, .. } = &self.profile;
         let refitted =
             refitted_by.as_ref().map_or(String::new(), |by| format!(", refitted by {by}"));
         let name = format!("{}, {}, {date}{refitted}", machine.cpu, machine.isa);
-        Ok(Cost { raw, corrected, drift, threads, source: self.path.display().to_string(), name })
+        Ok(Cost { model, threads, source: self.path.display().to_string(), name })
     }
 }
 
 /// Predictions for one thread count.
 #[derive(Debug, Clone)]
 pub struct Cost {
-    /// The model as calibrated.
-    pub raw: CostModel,
-    /// The model corrected for the machine's speed just before the run.
-    pub corrected: Option<CostModel>,
-    /// That correction.
-    pub drift: Option<Drift>,
+    /// The model.
+    pub model: CostModel,
     /// Threads.
     pub threads: usize,
     /// Where the profile came from.

@@ -90,10 +90,6 @@ pub struct CandidateReport {
     pub predicted_interval_ms: [f64; 2],
     /// Predicted over measured, less one.
     pub prediction_error: f64,
-    /// Predicted latency, corrected by a probe of the machine's speed just before the run.
-    pub corrected_latency_ms: Option<f64>,
-    /// Its error.
-    pub corrected_prediction_error: Option<f64>,
     /// Predicted latency by times of its instructions, where they are known.
     pub refined_latency_ms: Option<f64>,
     /// Its error.
@@ -283,8 +279,6 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         predicted_latency_ms: estimate.latency.median_ms,
         predicted_interval_ms: [estimate.latency.low_ms, estimate.latency.high_ms],
         prediction_error: error(estimate.latency),
-        corrected_latency_ms: estimate.corrected.map(|l| l.median_ms),
-        corrected_prediction_error: estimate.corrected.map(error),
         refined_latency_ms: estimate.refined.map(|l| l.median_ms),
         refined_prediction_error: estimate.refined.map(error),
         batch: batch

@@ -101,12 +101,6 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
     let p = &report.provenance;
     let [low, high] = c.predicted_interval_ms;
     let [first, third] = c.measured_quartiles_ms;
-    let corrected = match (c.corrected_latency_ms, c.corrected_prediction_error) {
-        (Some(ms), Some(error)) => {
-            format!("; {ms:.1} ms ({}) corrected for the machine's speed now", percent(error))
-        }
-        _ => String::new(),
-    };
     let refined = match (c.refined_latency_ms, c.refined_prediction_error) {
         (Some(ms), Some(error)) => {
             format!("; {ms:.1} ms ({}) by timing its instructions", percent(error))
@@ -128,7 +122,7 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
         (
             "predicted",
             format!(
-                "{:.1} ms ({low:.1} to {high:.1}), error {}{corrected}{refined}",
+                "{:.1} ms ({low:.1} to {high:.1}), error {}{refined}",
                 c.predicted_latency_ms,
                 percent(c.prediction_error)
             ),

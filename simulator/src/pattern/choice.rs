@@ -42,6 +42,16 @@ impl Grouping {
             from * depth + place
         })
     }
+
+    /// Share of the importance of a convolution of one group, `[out][in][kernel row][kernel column]`, that lies within the
+    /// groups: 0 to 1, and 1 where there is none at all.
+    pub fn kept(self, g: &ConvGeometry, scores: &[f64]) -> f64 {
+        let (ins, outs, area) = (g.input.channels, g.output.channels, g.kernel.0 * g.kernel.1);
+        let pair = |o: usize, i: usize| scores[(o * ins + i) * area..][..area].iter().sum::<f64>();
+        let of = |o: usize| self.reads((ins, outs), o).map(move |i| pair(o, i)).sum::<f64>();
+        let (kept, all) = ((0..outs).map(of).sum::<f64>(), scores.iter().sum::<f64>());
+        if all == 0.0 { 1.0 } else { kept / all }
+    }
 }
 
 /// Which of a layer's weights are kept.

@@ -32,8 +32,6 @@ pub(crate) struct Grouped {
     links: Vec<u32>,
     /// Input channels and the links by which outputs that are read reach them.
     reads: Vec<(u32, u32)>,
-    /// Share of the layer's importance that lies within the groups.
-    pub(crate) kept: f64,
 }
 
 /// What a family keeps of a grouping at each of eight shares.
@@ -110,7 +108,6 @@ impl<'a> Ranked<'a> {
         let count = self.extents.iter().product::<usize>() * self.area;
         let mut units: Vec<Option<f64>> = vec![None; count];
         let mut seen = vec![false; self.links.len()];
-        let mut kept = 0.0;
         let mut reads: HashSet<(u32, u32)> = HashSet::new();
         for o in 0..outs {
             let read = output.is_read(o);
@@ -120,7 +117,6 @@ impl<'a> Ranked<'a> {
                 let units = &mut units[self.first_unit[pair] as usize..][..self.area];
                 for (unit, score) in units.iter_mut().zip(scores) {
                     *unit.get_or_insert(0.0) += score;
-                    kept += score;
                 }
                 if read {
                     seen[self.of_pair[pair] as usize] = true;
@@ -128,10 +124,9 @@ impl<'a> Ranked<'a> {
                 }
             }
         }
-        let all: f64 = self.scores.iter().sum();
         let links = (0u32..).zip(seen).filter(|(_, seen)| *seen).map(|(link, _)| link).collect();
         let reads = reads.into_iter().collect();
-        Grouped { units, links, reads, kept: if all == 0.0 { 1.0 } else { kept / all } }
+        Grouped { units, links, reads }
     }
 
     /// The class of each unit: what is removed together, and how many classes there are.

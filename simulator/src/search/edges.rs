@@ -10,7 +10,7 @@ use std::sync::Arc;
 use costmodel::{Primitive, Setting};
 use rayon::prelude::*;
 
-use super::candidates::{Target, compact, schedules_of_some, targets};
+use super::candidates::{Target, compact, targets};
 use super::price::Memo;
 use super::problem::{Block, Form};
 use super::space::Space;
@@ -20,7 +20,7 @@ use crate::chain::Chain;
 use crate::config::{PoolChoice, Schedule};
 use crate::fold::{LinearStage, depthwise_identity};
 use crate::layout::{ChannelOrder, Layout, LayoutSpec};
-use crate::lowering::{Builder, Counter, Diagonals, Outline, Shapes, State};
+use crate::lowering::{Builder, Diagonals, Outline, State};
 use crate::program::{Program, ValueId, ValueInfo};
 use floor::Floor;
 use linear::Found;
@@ -224,10 +224,6 @@ impl Terms<'_> {
         found
     }
 
-    fn affords(&self, floor: &Floor, budget: &Budget) -> bool {
-        self.floor_ms(floor, budget.setting) <= budget.limit()
-    }
-
     /// Whether anything put aside is within the budget.
     pub(crate) fn wants_more(&self, known: &Edges, budget: &Budget) -> bool {
         known.aside.iter().any(|(_, floor)| self.affords(floor, budget))
@@ -332,46 +328,6 @@ impl Terms<'_> {
             }
         }
         self.linear(name, weights, (inputs, layout), *fold, budget)
-    }
-
-    /// What all diagonals take at least, by some of them, if that is too much.
-    fn too_much(
-        &self,
-        some: &Diagonals,
-        output: &Layout,
-        folds: bool,
-        budget: &Budget,
-    ) -> Option<Floor> {
-        let products = Floor::products(some.total(), output.ciphertexts());
-        if !self.affords(&products, budget) {
-            return Some(products);
-        }
-        // Of stages that are not fused, only the products are known.
-        if !self.space.double_hoisting {
-            return None;
-        }
-        let mut counter = Counter::of_some(some, self.space.images);
-        let mut all = Vec::new();
-        for schedule in schedules_of_some(some, self.space) {
-            let shapes = counter.at_least(&schedule, folds);
-            if self.shapes_ms(&shapes, budget.setting) <= budget.limit() {
-                return None;
-            }
-            all.push(shapes);
-        }
-        Some(Floor::of_schedules(all))
-    }
-
-    /// What a floor costs.
-    fn floor_ms(&self, floor: &Floor, setting: usize) -> f64 {
-        let cost = |shapes| self.shapes_ms(shapes, setting);
-        floor.choices().iter().map(cost).fold(f64::INFINITY, f64::min)
-    }
-
-    /// What the one or two instructions of a stage cost.
-    pub(super) fn shapes_ms(&self, (products, sums): &Shapes, setting: usize) -> f64 {
-        let sums = sums.map_or(0.0, |sums| self.cost(&[(sums, 0)], setting));
-        self.cost(&[(*products, 0)], setting) + sums
     }
 
     /// Instructions of a piece of program on so many ciphertexts, and the layout it leaves.

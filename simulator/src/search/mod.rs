@@ -28,8 +28,6 @@ mod watch;
 mod ways;
 
 pub use accuracy::{AccuracyFit, AccuracyModel, KeptImportance, LeftOutPattern, TrainedPattern};
-#[cfg(test)]
-pub(crate) use candidates::{schedules, schedules_of_some};
 pub use evaluate::{Evaluated, LayerPrice, evaluate};
 pub use front::pareto_front;
 pub use journal::{Journal, MergedJournal, Point, Record};

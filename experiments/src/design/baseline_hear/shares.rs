@@ -37,7 +37,7 @@ fn predicted(estimate: &Estimate, chain: &Chain, cost: &Cost) -> (f64, Shares) {
     let mut shares =
         Shares { digit_choice_ms: 0.0, plaintext_reading_ms: 0.0, plaintext_products_ms: 0.0 };
     for (_, primitive, level) in estimate.lowered.program.primitives() {
-        let prediction = cost.raw.predict(&primitive, &chain.setting(level, cost.threads));
+        let prediction = cost.model.predict(&primitive, &chain.setting(level, cost.threads));
         let term = |feature: Feature| {
             let found = prediction.terms.iter().find(|(label, _)| *label == feature.label());
             found.map_or(0.0, |(_, ms)| *ms)

@@ -29,19 +29,33 @@ pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> 
     Ok(all)
 }
 
+/// Whether scores are of a network that has groups already.
+pub(super) fn has_groups(model: &Model, scores: &Weights) -> bool {
+    let layers = model.network.layers.iter();
+    let convolutions = layers.filter_map(|l| Some((l, l.convolution()?)));
+    convolutions
+        .filter(|(_, g)| g.groups == 1)
+        .any(|(layer, g)| groups(&g, scores, &format!("{}{TAYLOR}", layer.name)) > 1)
+}
+
+/// How many groups the scores of a convolution of one group are of, by their shape.
+fn groups(g: &ConvGeometry, file: &Weights, name: &str) -> usize {
+    let ins = g.input.channels;
+    let divides = |per_out: &usize| *per_out > 0 && ins.is_multiple_of(*per_out);
+    let per_out = file.get(name).and_then(|tensor| tensor.shape.get(1).copied());
+    ins / per_out.filter(divides).unwrap_or(ins)
+}
+
 /// Scores of a convolution of one group, `[out][in][kernel row][kernel column]`. Of those of a group convolution, weights
 /// outside of the groups have none: zero.
 fn dense(g: &ConvGeometry, file: &Weights, name: &str) -> Result<Vec<f64>> {
     let (outs, ins) = (g.output.channels, g.input.channels);
     let shape = |per_out| [outs, per_out, g.kernel.0, g.kernel.1];
-    let divides = |per_out: &usize| *per_out > 0 && ins.is_multiple_of(*per_out);
-    let per_out = file.get(name).and_then(|tensor| tensor.shape.get(1).copied());
-    let per_out = per_out.filter(divides).unwrap_or(ins);
-    let groups = ins / per_out;
+    let groups = groups(g, file, name);
     if !outs.is_multiple_of(groups) {
         file.expect_shape(name, &shape(ins))?;
     }
-    let scores = file.expect_shape(name, &shape(per_out))?.to_vec();
+    let scores = file.expect_shape(name, &shape(ins / groups))?.to_vec();
     Ok(LinearPart::new(ConvGeometry { groups, ..*g }, scores).ungrouped().weights)
 }
 
@@ -74,6 +88,12 @@ mod tests {
             scores.insert("d.taylor", shape, data).unwrap();
             of(&model, Some(&scores)).map(|found| found["d"].clone())
         };
+        let groups = |shape: &[usize]| {
+            let mut scores = Weights::default();
+            scores.insert("d.taylor", shape, vec![1.0; shape.iter().product()]).unwrap();
+            has_groups(&model, &scores)
+        };
+        assert!(!groups(&[6, 4, 1, 1]) && groups(&[6, 2, 1, 1]) && groups(&[6, 1, 1, 1]));
         let dense: Vec<f64> = (1..=24).map(f64::from).collect();
         assert_eq!(with(&[6, 4, 1, 1]).unwrap(), dense);
         let halves: Vec<f64> = (0..24)

@@ -81,7 +81,7 @@ pub fn draw(asked: &Asked<'_>) -> Result<Vec<Drawn>> {
 
 /// The configurations of a variant that are predicted to be fastest, of all ring degrees: at most `count`, the fastest first.
 fn fastest(asked: &Asked<'_>, variant: &str, count: usize) -> Result<Vec<Evaluated>> {
-    let prices = Prices { pricer: &asked.cost.raw, name: &asked.cost.name };
+    let prices = Prices { pricer: &asked.cost.model, name: &asked.cost.name };
     let mut found = Vec::new();
     for &ring in &asked.log_n {
         let wish = Wish { log_n: vec![ring], ..asked.wish.only(variant) };
@@ -110,7 +110,7 @@ fn pools(
     let mut seen = HashSet::new();
     for (ring, seed) in rings.into_iter().zip(seeds) {
         let before = pools.len();
-        let model = &asked.cost.raw;
+        let model = &asked.cost.model;
         let name = format!("{}, bent by {seed}", asked.cost.name);
         let fast = Prices { pricer: model, name: &asked.cost.name };
         let astray = Prices { pricer: &Bent { model, seed }, name: &name };

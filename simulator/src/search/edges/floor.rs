@@ -2,7 +2,10 @@
 
 use costmodel::{LinearShape, Primitive};
 
-use crate::lowering::Shapes;
+use super::{Budget, Terms};
+use crate::layout::Layout;
+use crate::lowering::{Counter, Diagonals, Shapes};
+use crate::search::candidates::schedules_of_some;
 
 /// Instructions of which any way to a target takes one choice, or more than it: for a pricer that asks no less for more, no way
 /// costs less than the cheapest of them.
@@ -39,10 +42,52 @@ impl Floor {
         }
         Self(kept)
     }
+}
 
-    /// The choices.
-    pub(super) fn choices(&self) -> &[Shapes] {
-        &self.0
+impl Terms<'_> {
+    /// Whether a floor is within a budget.
+    pub(super) fn affords(&self, floor: &Floor, budget: &Budget) -> bool {
+        self.floor_ms(floor, budget.setting) <= budget.limit()
+    }
+
+    /// What all diagonals take at least, by some of them, if that is too much.
+    pub(super) fn too_much(
+        &self,
+        some: &Diagonals,
+        output: &Layout,
+        folds: bool,
+        budget: &Budget,
+    ) -> Option<Floor> {
+        let products = Floor::products(some.total(), output.ciphertexts());
+        if !self.affords(&products, budget) {
+            return Some(products);
+        }
+        // Of stages that are not fused, only the products are known.
+        if !self.space.double_hoisting {
+            return None;
+        }
+        let mut counter = Counter::of_some(some, self.space.images);
+        let mut all = Vec::new();
+        for schedule in schedules_of_some(some, self.space) {
+            let shapes = counter.at_least(&schedule, folds);
+            if self.shapes_ms(&shapes, budget.setting) <= budget.limit() {
+                return None;
+            }
+            all.push(shapes);
+        }
+        Some(Floor::of_schedules(all))
+    }
+
+    /// What a floor costs.
+    pub(super) fn floor_ms(&self, floor: &Floor, setting: usize) -> f64 {
+        let cost = |shapes| self.shapes_ms(shapes, setting);
+        floor.0.iter().map(cost).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What the one or two instructions of a stage cost.
+    pub(in crate::search) fn shapes_ms(&self, (products, sums): &Shapes, setting: usize) -> f64 {
+        let sums = sums.map_or(0.0, |sums| self.cost(&[(sums, 0)], setting));
+        self.cost(&[(*products, 0)], setting) + sums
     }
 }
 

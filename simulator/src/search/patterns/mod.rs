@@ -40,8 +40,11 @@ pub type Importance = BTreeMap<String, Vec<f64>>;
 pub struct Request<'a> {
     /// The dense network. Its weights only say what values are like: those of a plan are yet to be trained.
     pub model: &'a Model,
-    /// Importance of the weights of the layers that may have patterns.
+    /// Importance of the weights of the layers that may have patterns: which units go.
     pub importance: &'a Importance,
+    /// Importance of the same weights that says what groups cost. Scores of a network that has groups already do not: they
+    /// know of no weight outside of them.
+    pub group_importance: &'a Importance,
     /// What may be removed together.
     pub families: Vec<Family>,
     /// Whether groups may be shuffled.
@@ -119,7 +122,8 @@ pub struct Plans {
 pub(crate) struct Layered<'a> {
     pub(crate) geometry: ConvGeometry,
     pub(crate) scores: &'a [f64],
-    pub(crate) groupings: Vec<Grouping>,
+    /// Each with the share of importance that lies within its groups.
+    pub(crate) groupings: Vec<(Grouping, f64)>,
     pub(crate) families: Vec<Family>,
     pub(crate) accuracy: AccuracyModel,
     /// Layers that may have patterns.
@@ -134,19 +138,21 @@ impl<'a> Request<'a> {
             let layer = self.model.network.layers.iter().find(|l| l.name == block.plain.name)?;
             let geometry = layer.convolution().filter(|g| g.groups == 1 && g.output.area() > 1)?;
             let scores = self.importance.get(&layer.name)?;
+            let of_groups = self.group_importance.get(&layer.name)?;
             let own = match &block.plain.kind {
                 StageKind::Linear(linear) => linear.geometry,
                 _ => return None,
             };
-            let usable = own == geometry && scores.len() == geometry.weights();
-            usable.then_some((geometry, &scores[..]))
+            let fits = |scores: &[f64]| scores.len() == geometry.weights();
+            let usable = own == geometry && fits(scores) && fits(of_groups);
+            usable.then_some((geometry, &scores[..], &of_groups[..]))
         };
         let found: Vec<_> = blocks.iter().map(find).collect();
         let layers = found.iter().flatten().count();
-        let layered = |(geometry, scores)| Layered {
+        let layered = |(geometry, scores, of_groups)| Layered {
             geometry,
             scores,
-            groupings: self.groupings(&geometry),
+            groupings: self.groupings(&geometry, of_groups),
             families: self.families.clone(),
             accuracy: self.accuracy,
             layers,
@@ -154,9 +160,10 @@ impl<'a> Request<'a> {
         found.into_iter().map(|f| f.map(layered)).collect()
     }
 
-    fn groupings(&self, g: &ConvGeometry) -> Vec<Grouping> {
+    fn groupings(&self, g: &ConvGeometry, scores: &[f64]) -> Vec<(Grouping, f64)> {
         let wanted = |g: &Grouping| g.groups <= self.max_groups && (self.shuffles || !g.shuffled);
-        Grouping::all(g).into_iter().filter(wanted).collect()
+        let kept = |grouping: Grouping| (grouping, grouping.kept(g, scores));
+        Grouping::all(g).into_iter().filter(wanted).map(kept).collect()
     }
 
     /// The most that may be expected to be lost, in hundredths of a point.
@@ -167,7 +174,7 @@ impl<'a> Request<'a> {
     /// Numbers of groups to look at everywhere, for layouts: powers of two that fit any layer that may have patterns.
     fn uniform(&self, layered: &[Option<Layered<'_>>]) -> BTreeSet<usize> {
         let all = layered.iter().flatten().flat_map(|l| &l.groupings);
-        all.map(|g| g.groups).filter(|n| n.is_power_of_two()).collect()
+        all.map(|(g, _)| g.groups).filter(|n| n.is_power_of_two()).collect()
     }
 }
 
@@ -241,7 +248,7 @@ impl Search<'_> {
             let grouping = Grouping { groups, shuffled: false };
             let choice = PatternChoice { grouping, ..PatternChoice::DENSE };
             let fitting = layered.iter().zip(all).filter_map(|(layered, block)| {
-                let fits = layered.as_ref()?.groupings.contains(&grouping);
+                let fits = layered.as_ref()?.groupings.iter().any(|(known, _)| *known == grouping);
                 fits.then(|| (block.plain.name.clone(), choice))
             });
             let folded = grouped(folded, &fitting.collect())?;

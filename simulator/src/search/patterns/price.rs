@@ -184,7 +184,7 @@ impl Terms<'_> {
         let mut sets: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
         // What each pattern found so far keeps, by a digest of its cells.
         let mut seen: HashSet<u64> = HashSet::new();
-        for grouping in &layered.groupings {
+        for (grouping, groups) in &layered.groupings {
             let grouped = ranked.grouped(*grouping, output);
             for family in &layered.families {
                 let steps = ranked.steps(&grouped, *family);
@@ -203,7 +203,7 @@ impl Terms<'_> {
                         _ => *family,
                     };
                     let choice = PatternChoice { grouping: *grouping, family, eighths: k + 1 };
-                    let kept = KeptImportance { groups: grouped.kept, units: steps.kept[k] };
+                    let kept = KeptImportance { groups: *groups, units: steps.kept[k] };
                     let loss = layered.loss(kept);
                     let next = sets.len() as u32;
                     let unread = *sets.entry(steps.unread(k)).or_insert(next);
