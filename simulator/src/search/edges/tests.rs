@@ -64,7 +64,7 @@ fn inputs(linear: &LinearStage) -> [Layout; 2] {
 /// What is left in slots that hold nothing decides what may follow: a sum over all slots, or padding.
 #[test]
 fn layouts_are_those_that_the_lowering_leaves() {
-    with_terms(|terms| layouts_are_left(terms));
+    with_terms(layouts_are_left);
 }
 
 fn layouts_are_left(terms: &Terms<'_>) {
