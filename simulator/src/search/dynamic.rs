@@ -93,7 +93,7 @@ impl<'a> LayoutSearch<'a> {
         repacks: usize,
         known: Option<f64>,
     ) -> Result<Vec<Path>> {
-        let known = known.filter(|_| !self.space.quick).unwrap_or(f64::INFINITY);
+        let known = known.unwrap_or(f64::INFINITY);
         let good = self.walk(special, repacks, Some(BEAM), known * SLACK)?;
         if self.space.quick {
             return Ok(good);
@@ -105,9 +105,10 @@ impl<'a> LayoutSearch<'a> {
         Ok(best)
     }
 
-    /// What the cheapest way costs that is soon found: among the layouts of this search, if it has any.
+    /// What the cheapest way costs that is soon found: among the layouts of this search, if it has any. A quick search does
+    /// without, as what it finds would depend on it.
     pub(crate) fn glance(&mut self, special: usize, repacks: usize) -> Result<Option<f64>> {
-        if self.only.as_ref().is_none_or(|only| only.inputs.is_empty()) {
+        if self.space.quick || self.only.as_ref().is_none_or(|only| only.inputs.is_empty()) {
             return Ok(None);
         }
         let good = self.walk(special, repacks, Some(BEAM), f64::INFINITY)?;

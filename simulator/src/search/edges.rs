@@ -213,12 +213,17 @@ impl Terms<'_> {
         all: impl FnOnce() -> Vec<Target>,
         find: impl FnOnce(Vec<Target>) -> Edges,
     ) -> Edges {
-        let Some(known) = known else { return find(all()) };
-        let (again, aside): (Vec<_>, Vec<_>) =
-            known.aside.iter().cloned().partition(|(_, floor)| self.affords(floor, budget));
-        let mut found = find(again.into_iter().map(|(target, _)| target).collect());
-        found.edges.extend(known.edges.iter().cloned());
-        found.aside.extend(aside);
+        let mut found = match known {
+            None => find(all()),
+            Some(known) => {
+                let (again, aside): (Vec<_>, Vec<_>) =
+                    known.aside.iter().cloned().partition(|(_, floor)| self.affords(floor, budget));
+                let mut found = find(again.into_iter().map(|(target, _)| target).collect());
+                found.edges.extend(known.edges.iter().cloned());
+                found.aside.extend(aside);
+                found
+            }
+        };
         // Of ways with one price the first is taken, whatever was looked at before.
         found.edges.sort_by_key(|edge| (edge.layout, edge.fold));
         found

@@ -161,14 +161,13 @@ impl Search<'_> {
                 LayoutSearch::new(folded, &blocks, self.space, memo, self.watch, log_n)
             };
             let mut layouts = search();
-            // Layouts found elsewhere are good ones, seldom the best.
-            let elsewhere = self.elsewhere(candidate, &blocks, log_n, journal);
-            let mut elsewhere = search().among(elsewhere);
             if let Some(needed) = layouts.too_many_inputs() {
                 let allowed = self.space.max_inputs;
                 obstacles.push(Obstacle::Inputs { log_n, needed, allowed });
                 continue;
             }
+            // Layouts found elsewhere are good ones, seldom the best.
+            let mut elsewhere = search().among(self.elsewhere(candidate, &blocks, log_n, journal));
             for (k, &special) in self.space.special.iter().enumerate() {
                 for repacks in 0..=self.space.repacks {
                     let levels = candidate.folded.levels() + repacks;

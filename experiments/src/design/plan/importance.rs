@@ -1,6 +1,5 @@
 //! Importance of the weights that a plan may remove.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -16,26 +15,34 @@ use crate::inputs::units::TAYLOR;
 /// # Errors
 /// Scores that are missing, or neither of the shape of the weights nor of those of a group convolution.
 pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> {
-    let mut all = BTreeMap::new();
-    for (layer, parameters) in model.network.layers.iter().zip(&model.parameters).skip(1) {
-        let LayerParameters::Linear { weight, .. } = parameters else { continue };
-        let Some(g) = layer.convolution().filter(|g| g.groups == 1) else { continue };
+    let values = |(layer, g, weight): (&str, ConvGeometry, &[f64])| {
         let values = match scores {
             None => weight.iter().map(|w| w * w).collect(),
-            Some(file) => dense(&g, file, &format!("{}{TAYLOR}", layer.name))?,
+            Some(file) => dense(&g, file, &name_of(layer))?,
         };
-        all.insert(layer.name.clone(), values);
-    }
-    Ok(all)
+        Ok((layer.to_owned(), values))
+    };
+    convolutions(model).map(values).collect()
 }
 
 /// Whether scores are of a network that has groups already.
 pub(super) fn has_groups(model: &Model, scores: &Weights) -> bool {
-    let layers = model.network.layers.iter();
-    let convolutions = layers.filter_map(|l| Some((l, l.convolution()?)));
-    convolutions
-        .filter(|(_, g)| g.groups == 1)
-        .any(|(layer, g)| groups(&g, scores, &format!("{}{TAYLOR}", layer.name)) > 1)
+    convolutions(model).any(|(layer, g, _)| groups(&g, scores, &name_of(layer)) > 1)
+}
+
+/// The convolutions of one group but the first layer: name, geometry and weights.
+fn convolutions(model: &Model) -> impl Iterator<Item = (&str, ConvGeometry, &[f64])> {
+    let layers = model.network.layers.iter().zip(&model.parameters).skip(1);
+    layers.filter_map(|(layer, parameters)| {
+        let LayerParameters::Linear { weight, .. } = parameters else { return None };
+        let g = layer.convolution().filter(|g| g.groups == 1)?;
+        Some((&layer.name[..], g, &weight[..]))
+    })
+}
+
+/// Name of a layer's scores in a file.
+fn name_of(layer: &str) -> String {
+    format!("{layer}{TAYLOR}")
 }
 
 /// How many groups the scores of a convolution of one group are of, by their shape.

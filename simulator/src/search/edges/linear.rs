@@ -46,7 +46,7 @@ impl Terms<'_> {
         let most = self.affordable(output, budget);
         let diagonals = Diagonals::counted(name, linear, outline, (inputs, output), fold, most)?;
         let all = Floor::products(diagonals.total(), output.ciphertexts());
-        if self.floor_ms(&all, budget.setting) > budget.limit() {
+        if !self.affords(&all, budget) {
             return Ok((Found::TooMuch(all), output.clone()));
         }
         let biased = biased(linear, output);
@@ -145,9 +145,7 @@ impl Terms<'_> {
     /// The fewest diagonals, or hardly more, that are too much for the budget.
     pub(super) fn affordable(&self, output: &Layout, budget: &Budget) -> usize {
         let outputs = output.ciphertexts();
-        let fits = |many: usize| {
-            self.floor_ms(&Floor::products(many, outputs), budget.setting) <= budget.limit()
-        };
+        let fits = |many: usize| self.affords(&Floor::products(many, outputs), budget);
         let (mut some, mut too_many) = (0, 1);
         while fits(too_many) {
             if too_many >= 1 << 30 {
