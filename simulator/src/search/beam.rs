@@ -26,6 +26,15 @@ pub(super) type Ways = Vec<(f64, usize)>;
 /// The states before a block.
 pub(super) type Layer = BTreeMap<Key, Ways>;
 
+/// How many of the cheapest states are followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Beam {
+    /// So many in all.
+    Narrow(usize),
+    /// So many of each spread.
+    Wide(usize),
+}
+
 /// Adds a way, keeping the `most` cheapest. Of ways with one price, as symmetric layouts have, the earliest stays.
 pub(super) fn keep(ways: &mut Ways, way: (f64, usize), most: usize) {
     let same = |w: &(f64, usize)| (w.0 - way.0).abs() <= 1e-9 * way.0.abs();
@@ -38,8 +47,8 @@ pub(super) fn keep(ways: &mut Ways, way: (f64, usize), most: usize) {
 }
 
 /// Drops ways that cannot pass the next block within the bound, which costs at least what `ahead` says, and all but the
-/// `beam` cheapest states of each spread, that cost included.
-pub(super) fn cut(layer: &mut Layer, beam: Option<usize>, bound: f64, ahead: impl Fn(&Key) -> f64) {
+/// cheapest states of the `beam`, that cost included.
+pub(super) fn cut(layer: &mut Layer, beam: Option<Beam>, bound: f64, ahead: impl Fn(&Key) -> f64) {
     let mut costs = Vec::new();
     layer.retain(|key, ways| {
         let ahead = ahead(key);
@@ -47,24 +56,32 @@ pub(super) fn cut(layer: &mut Layer, beam: Option<usize>, bound: f64, ahead: imp
         ways.first().inspect(|w| costs.push((w.0 + ahead, key.clone()))).is_some()
     });
     // The packed images all cost nothing: a beam over them would be blind.
-    if let Some(beam) = beam.filter(|b| layer.len() > *b && layer.values().any(|w| w[0].0 > 0.0)) {
+    if let Some(beam) = beam.filter(|_| layer.values().any(|w| w[0].0 > 0.0)) {
         costs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
         let mut kept: BTreeMap<_, usize> = BTreeMap::new();
         for (_, key) in costs {
-            let kept = kept.entry(spread(&key)).or_default();
+            let (most, of) = match beam {
+                Beam::Narrow(most) => (most, None),
+                Beam::Wide(most) => (most, Some(spread(&key))),
+            };
+            let kept = kept.entry(of).or_default();
             *kept += 1;
-            if *kept > beam {
+            if *kept > most {
                 layer.remove(&key);
             }
         }
     }
 }
 
-/// How far apart the values of a state's maps lie, whatever their phases: in quarters of a slot between columns. A
-/// convolution leaves it as it is and a pool doubles it, so that a state that is cheap now may leave most slots of all
-/// later maps empty; only a repack brings values together again. States of different spread are therefore no rivals yet.
-fn spread((later, values): &Key) -> (usize, Vec<(Form, usize)>) {
-    let quarters = |held: &Held| (held.form, 4 * held.layout.col / held.layout.phases);
+/// How far apart the values of a state's maps lie, whatever their phases: in quarters of a slot between columns, of a tile where
+/// channels are innermost. A convolution leaves it as it is and a pool doubles it, so that a state that is cheap now may leave
+/// most slots of all later maps empty; only a repack brings values together again. States of different spread are therefore no
+/// rivals yet, nor are those whose channels are innermost and others, as no convolution makes one of the other.
+fn spread((later, values): &Key) -> (usize, Vec<(Form, bool, usize)>) {
+    let quarters = |held: &Held| {
+        let Layout { inner, col, tile, phases, .. } = held.layout;
+        (held.form, inner, 4 * col / if inner { tile } else { 1 } / phases)
+    };
     (*later, values.iter().map(quarters).collect())
 }
 
@@ -100,9 +117,11 @@ mod tests {
         };
         let tile = |key: &Key| key.1[0].layout.tile as f64;
         // Two columns apart in two phases are as one in one.
-        assert_eq!(left(Some(1), 100.0, |_| 0.0), [1.0, 9.0]);
-        assert_eq!(left(Some(2), 100.0, |_| 0.0), [1.0, 2.0, 9.0]);
-        assert_eq!(left(Some(2), 100.0, tile), [3.0, 8.0, 9.0]);
+        let wide = |most| Some(Beam::Wide(most));
+        assert_eq!(left(wide(1), 100.0, |_| 0.0), [1.0, 9.0]);
+        assert_eq!(left(wide(2), 100.0, |_| 0.0), [1.0, 2.0, 9.0]);
+        assert_eq!(left(wide(2), 100.0, tile), [3.0, 8.0, 9.0]);
+        assert_eq!(left(Some(Beam::Narrow(2)), 100.0, |_| 0.0), [1.0, 2.0]);
         assert_eq!(left(None, 34.0, tile), [2.0, 3.0, 8.0]);
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use costmodel::Setting;
 use rayon::prelude::*;
 
-use super::beam::{Held, Key, Layer, Ways, cut, keep};
+use super::beam::{Beam, Held, Key, Layer, Ways, cut, keep};
 use super::edges::{Budget, Edge, Edges, Terms};
 use super::price::Memo;
 use super::problem::{Block, Form};
@@ -26,8 +26,10 @@ pub(crate) use only::Only;
 pub(crate) use path::Path;
 use path::{Choice, Node};
 
-/// States kept per layer in the pass that finds the bound.
-const BEAM: usize = 3;
+/// States followed in the passes that find the bound: first the cheapest of all, which are soon done with, then those of each
+/// spread.
+const NARROW: Beam = Beam::Narrow(6);
+const WIDE: Beam = Beam::Wide(3);
 /// How far above the best cost the other kept ways may lie.
 const SLACK: f64 = 1.05;
 
@@ -94,12 +96,13 @@ impl<'a> LayoutSearch<'a> {
         known: Option<f64>,
     ) -> Result<Vec<Path>> {
         let known = known.unwrap_or(f64::INFINITY);
-        let good = self.walk(special, repacks, Some(BEAM), known * SLACK)?;
+        let least = |paths: &[Path]| paths.first().map_or(known, |p| p.cost.min(known));
+        let some = self.walk(special, repacks, Some(NARROW), known * SLACK)?;
+        let good = self.walk(special, repacks, Some(WIDE), least(&some) * SLACK)?;
         if self.space.quick {
             return Ok(good);
         }
-        let least = good.first().map_or(known, |p| p.cost.min(known));
-        let mut best = self.walk(special, repacks, None, least * SLACK)?;
+        let mut best = self.walk(special, repacks, None, least(&good) * SLACK)?;
         let most = best.first().map_or(0.0, |p| p.cost * SLACK);
         best.retain(|p| p.cost <= most);
         Ok(best)
@@ -111,7 +114,7 @@ impl<'a> LayoutSearch<'a> {
         if self.space.quick || self.only.as_ref().is_none_or(|only| only.inputs.is_empty()) {
             return Ok(None);
         }
-        let good = self.walk(special, repacks, Some(BEAM), f64::INFINITY)?;
+        let good = self.walk(special, repacks, Some(WIDE), f64::INFINITY)?;
         Ok(good.first().map(|path| path.cost))
     }
 
@@ -156,7 +159,7 @@ impl<'a> LayoutSearch<'a> {
         &mut self,
         special: usize,
         repacks: usize,
-        beam: Option<usize>,
+        beam: Option<Beam>,
         bound: f64,
     ) -> Result<Vec<Path>> {
         let mut arena: Vec<Node> = Vec::new();
@@ -168,7 +171,7 @@ impl<'a> LayoutSearch<'a> {
             if block > 0 {
                 let ahead = |key: &Key| self.ahead(block, special, key, true);
                 cut(&mut layer, beam, through_it, ahead);
-                self.find_repacks(block, &layer, special, before_it);
+                self.find_repacks(block, &layer, special, before_it, beam.is_some());
                 let before = layer.clone();
                 let after = self.blocks[block - 1].last_name();
                 for ((later, values), ways) in before {
@@ -194,7 +197,7 @@ impl<'a> LayoutSearch<'a> {
             let ahead = |key: &Key| self.ahead(block, special, key, false);
             cut(&mut layer, beam, through_it, ahead);
             self.note(block, special, layer.len(), beam.is_some());
-            self.find_edges(block, &layer, special, through_it);
+            self.find_edges(block, &layer, special, through_it, beam.is_some());
             self.watch.check()?;
             let mut next = Layer::new();
             let name = &self.blocks[block].plain.name;
@@ -270,21 +273,22 @@ impl<'a> LayoutSearch<'a> {
         Ok(layer)
     }
 
-    /// What each state may still spend, in its setting. Without a bound, a first look.
-    fn budget(&self, special: usize, later: usize, ways: &Ways, bound: f64) -> Budget {
+    /// What each state may still spend, in its setting; less in a first look.
+    fn budget(&self, special: usize, later: usize, ways: &Ways, bound: f64, first: bool) -> Budget {
         let spent = ways.first().map_or(0.0, |w| w.0);
-        let open = bound.is_infinite().then_some(f64::INFINITY);
+        let open = first.then_some(f64::INFINITY);
         Budget { setting: self.setting(special, later), most: bound - spent, open }
     }
 
-    /// Computes the edges of states not met before, and those that were put aside and are affordable now.
-    fn find_edges(&mut self, block: usize, layer: &Layer, special: usize, bound: f64) {
+    /// Computes the edges of states not met before, and those that were put aside and are affordable now; in a first look, what
+    /// has been put aside stays there.
+    fn find_edges(&mut self, block: usize, layer: &Layer, special: usize, bound: f64, first: bool) {
         let terms = self.terms(block);
         let mut wanted: BTreeMap<Read, Budget> = BTreeMap::new();
         for ((later, values), ways) in layer {
-            let budget = self.budget(special, *later, ways, bound);
+            let budget = self.budget(special, *later, ways, bound, first);
             let key = self.read(block, values);
-            let more = |known: &Arc<Edges>| bound.is_finite() && terms.wants_more(known, &budget);
+            let more = |known: &Arc<Edges>| !first && terms.wants_more(known, &budget);
             if self.edges.get(&key).is_none_or(more) {
                 // Of several with the same maps, the one that comes with the most repacks decides.
                 wanted.insert(key, budget);
@@ -302,14 +306,21 @@ impl<'a> LayoutSearch<'a> {
         self.edges.extend(wanted.into_iter().map(|w| w.0).zip(found));
     }
 
-    fn find_repacks(&mut self, block: usize, layer: &Layer, special: usize, bound: f64) {
+    fn find_repacks(
+        &mut self,
+        block: usize,
+        layer: &Layer,
+        special: usize,
+        bound: f64,
+        first: bool,
+    ) {
         let terms = self.terms(block);
         let mut wanted: BTreeMap<(usize, Layout), Budget> = BTreeMap::new();
         for ((later, values), ways) in layer {
             let Some((_, held)) = self.repackable(block, *later, values) else { continue };
-            let budget = self.budget(special, *later, ways, bound);
+            let budget = self.budget(special, *later, ways, bound, first);
             let key = (block, held.layout.clone());
-            let more = |known: &Arc<Edges>| bound.is_finite() && terms.wants_more(known, &budget);
+            let more = |known: &Arc<Edges>| !first && terms.wants_more(known, &budget);
             if self.repacks.get(&key).is_none_or(more) {
                 wanted.insert(key, budget);
             }

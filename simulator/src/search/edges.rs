@@ -70,7 +70,7 @@ pub(crate) struct Budget {
     pub(crate) setting: usize,
     /// The most, in milliseconds.
     pub(crate) most: f64,
-    /// A tighter limit that follows the cheapest way found, for a first look.
+    /// A tighter limit for a first look, which then follows the cheapest way found of each number of phases.
     pub(crate) open: Option<f64>,
 }
 
@@ -251,8 +251,8 @@ impl Terms<'_> {
         self.all(name, weights, inputs, vec![target], &all, tails).edges.pop()
     }
 
-    /// Ways for a list of targets. Those that cost more than the budget, or more than `OPEN` times the cheapest so far where
-    /// there is no budget, are put aside with the reason.
+    /// Ways for a list of targets. Those that cost more than the budget are put aside with the reason, in a first look also those
+    /// that cost more than `OPEN` times the cheapest so far with as many phases: what a pool costs next depends on these.
     fn all(
         &self,
         name: &str,
@@ -264,9 +264,9 @@ impl Terms<'_> {
     ) -> Edges {
         let mut known: BTreeMap<Layout, Arc<Vec<Tail>>> = BTreeMap::new();
         let mut done = Edges::default();
-        let mut budget = budget.clone();
+        let mut limits: BTreeMap<usize, f64> = BTreeMap::new();
         let mut open: Vec<Open> =
-            list.into_iter().filter_map(|target| self.open(weights, target, &budget)).collect();
+            list.into_iter().filter_map(|target| self.open(weights, target, budget)).collect();
         open.sort_by(|a, b| a.cost.total_cmp(&b.cost));
         // Some at a time, under one budget: however many threads there are, the same.
         for some in open.chunks(TOGETHER) {
@@ -274,7 +274,11 @@ impl Terms<'_> {
             if self.watch.stopped() {
                 break;
             }
-            let look = |open: &Open| self.look(name, weights, inputs, open, &budget);
+            let look = |open: &Open| {
+                let limit = limits.get(&open.layout.phases).copied().or(budget.open);
+                let budget = Budget { open: limit, ..budget.clone() };
+                self.look(name, weights, inputs, open, &budget)
+            };
             let found: Vec<_> = some.par_iter().map(look).collect();
             for (Open { spec, fold, .. }, found) in some.iter().zip(found) {
                 // What does not fit is not an error, only no candidate.
@@ -286,8 +290,9 @@ impl Terms<'_> {
                     }
                     Found::Ways(cheapest) => cheapest,
                 };
-                if let Some(open) = &mut budget.open {
-                    *open = open.min(OPEN * cheapest[budget.setting].cost);
+                if budget.open.is_some() {
+                    let limit = limits.entry(spec.phases).or_insert(f64::INFINITY);
+                    *limit = limit.min(OPEN * cheapest[budget.setting].cost);
                 }
                 let tails = known.entry(left).or_insert_with_key(|layout| Arc::new(tails(layout)));
                 if !tails.is_empty() {
