@@ -136,6 +136,7 @@ proptest! {
             margin: Margin { before, after: 0 },
             clean: true,
             unread: Default::default(),
+            shared: Vec::new(),
         };
         match layout.check() {
             Ok(()) => holds_everything(&layout),

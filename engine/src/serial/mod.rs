@@ -47,8 +47,9 @@ pub use sizes::{
 /// Version of the format that is written, and the only one that is read. A change of what a stored seed expands to is a
 /// new version. Since the third there is no security flag in parameters; since
 /// the fourth keys expand chunk by chunk; since the fifth client specifications and models say how many images share a
-/// ciphertext.
-pub const FORMAT_VERSION: u16 = 6;
+/// ciphertext; since the sixth layouts say whether channels are spread; since the seventh patches that phases have in common
+/// are sent once.
+pub const FORMAT_VERSION: u16 = 7;
 
 /// Kinds of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

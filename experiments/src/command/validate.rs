@@ -286,7 +286,7 @@ impl ValidateArgs {
             space: SpaceArg::Full,
             log_n: Vec::new(),
             images: vec![1],
-            max_inputs: MAX_INPUTS,
+            max_inputs: usize::from(MAX_INPUTS),
             repacks: 0,
             precision: Demand::Relative(self.min_precision),
             plaintexts: self.plaintexts,

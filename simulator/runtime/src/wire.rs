@@ -204,6 +204,7 @@ pub(crate) fn get_layout(source: &mut Source<impl Read>, slots: usize) -> Result
         spread: get_flag(source, "whether channels are spread")?,
         clean: get_flag(source, "whether a layout is clean")?,
         unread: Default::default(),
+        shared: Vec::new(),
     };
     layout.check().map_err(|e| source.error(e.to_string()))?;
     Ok(layout)

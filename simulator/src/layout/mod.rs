@@ -7,10 +7,12 @@
 //! Everything holds again at `slot + k * period`. Slots that hold nothing may contain anything, unless the
 //! layout is `clean`: then they are zero. Channels mostly have a tile each, with their positions in it; where channels are
 //! `inner`, positions have a tile each, with channels in it, or with copies of one channel where they are `spread`. A channel
-//! ciphertext whose channels are all unread is not there.
+//! ciphertext whose channels are all unread is not there, and [of patches](Layout::of_patches) one stands for all that hold
+//! the same.
 
 mod interleave;
 mod pack;
+mod shared;
 mod spec;
 mod unread;
 
@@ -97,6 +99,9 @@ pub struct Layout {
     pub clean: bool,
     /// What nothing reads.
     pub unread: Unread,
+    /// Where ciphertexts would hold the same: the number of the one that does, for each, in the order of channel ciphertexts and
+    /// phases. Empty where all differ.
+    pub shared: Vec<usize>,
 }
 
 impl Layout {
@@ -241,7 +246,10 @@ impl Layout {
 
     /// Ciphertexts in all.
     pub fn ciphertexts(&self) -> usize {
-        self.channel_ciphertexts() * self.phases * self.phases
+        match self.shared.iter().max() {
+            Some(last) => last + 1,
+            None => self.channel_ciphertexts() * self.phases * self.phases,
+        }
     }
 
     /// Slots of the fullest ciphertext that hold a value, copies included.
@@ -284,7 +292,7 @@ impl Layout {
 
     /// Ciphertext number for two phases of a channel ciphertext, numbered among those that are there.
     pub fn ciphertext(&self, channel_ct: usize, row_phase: usize, col_phase: usize) -> usize {
-        (channel_ct * self.phases + row_phase) * self.phases + col_phase
+        self.sent((channel_ct * self.phases + row_phase) * self.phases + col_phase)
     }
 
     /// Ciphertext and slot (the first of its period) of a value of a channel that is read.

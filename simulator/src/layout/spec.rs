@@ -178,6 +178,7 @@ impl LayoutSpec {
             margin,
             clean: !matches!(self.order, ChannelOrder::Inner { clean: false, .. }),
             unread: Default::default(),
+            shared: Vec::new(),
         };
         layout.check()?;
         Ok(layout)

@@ -143,7 +143,7 @@ impl Census {
                             let s = splitter.split(distance, spot.row, spot.col);
                             let key = Diagonal {
                                 output: to.ct * out_phases + spot.output_phase,
-                                input: first + from.ct * in_phases + spot.input_phase,
+                                input: first + input.sent(from.ct * in_phases + spot.input_phase),
                                 block: s.block,
                                 row: s.row,
                                 col: s.col,

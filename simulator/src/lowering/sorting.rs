@@ -104,8 +104,14 @@ impl Sorting<'_> {
         let parts = self.stage.parts().zip(self.inputs).zip(reaches).enumerate();
         for (number, ((part, input), reach)) in parts {
             let first = ins.len();
-            let part = Part { number, part, input, first, ins: Alike::new(input, apart), reach };
-            ins.extend(part.ins.copies(input.phases));
+            // Ciphertexts that phases share are read by some as one channel's, by others as another's.
+            let shared = !input.shared.is_empty();
+            let kinds = Alike::new(input, apart || shared);
+            let part = Part { number, part, input, first, ins: kinds, reach };
+            match shared {
+                true => ins.resize(first + input.ciphertexts(), 1),
+                false => ins.extend(part.ins.copies(input.phases)),
+            }
             self.part(part, &outs, plaintext_period, channels, &mut found, &mut sets);
         }
         for ((_, contents), mut entries) in found.diagonals.iter_mut().zip(found.entries) {
@@ -253,7 +259,7 @@ impl Sorting<'_> {
                         let s = splitter.split(distance, spot.row, spot.col);
                         let key = Diagonal {
                             output: to_number * out_phases + spot.output_phase,
-                            input: first + from_number * in_phases + spot.input_phase,
+                            input: first + input.sent(from_number * in_phases + spot.input_phase),
                             block: s.block,
                             row: s.row,
                             col: s.col,

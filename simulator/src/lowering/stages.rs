@@ -140,6 +140,10 @@ pub(crate) fn prepare<'a>(
         }
     }
     let input = c.input.layout.packed(slots, shape, margin).map_err(|e| e.of_layer("input"))?;
+    let input = match &patches {
+        Some(g) => input.of_patches(g),
+        None => input,
+    };
     let pieces = pieces(stages);
     let depths = depths(&pieces);
     Ok(Prepared { pieces, depths, forms, input, patches })

@@ -27,7 +27,7 @@ fn footprint(height: usize, width: usize, phases: usize, row: usize, col: usize)
     (height.div_ceil(phases) - 1) * row + (width.div_ceil(phases) - 1) * col + 1
 }
 
-/// Packings of the image for the first stage, `geometry`; patches have `patches` for theirs.
+/// Packings of the image for the first stage, `geometry`, of any number of ciphertexts; patches have `patches` for theirs.
 pub(crate) fn inputs(
     geometry: &ConvGeometry,
     patches: Option<&ConvGeometry>,
@@ -36,7 +36,7 @@ pub(crate) fn inputs(
 ) -> Vec<InputPacking> {
     let mut found = BTreeSet::new();
     // Weights that are zero at the border depend on the position, and channels innermost then gain nothing.
-    let inner = space.layouts == Layouts::All && !geometry.is_padded();
+    let inner = |g: &ConvGeometry| space.layouts == Layouts::All && !g.is_padded();
     for &p in phases(space) {
         for padded in [false, true] {
             if padded && !geometry.is_padded() {
@@ -49,15 +49,15 @@ pub(crate) fn inputs(
                 geometry.input.height + extra,
                 geometry.input.width + extra,
             );
-            packings(map, p, slots, space, &mut found, (false, padded));
-            if inner {
-                inner_packings(map, p, slots, space, &mut found, false);
+            packings(map, p, slots, &mut found, (false, padded));
+            if inner(geometry) {
+                inner_packings(map, p, slots, &mut found, false);
             }
         }
         if let Some(g) = patches.filter(|_| space.patches) {
-            packings(g.input, p, slots, space, &mut found, (true, false));
-            if inner {
-                inner_packings(g.input, p, slots, space, &mut found, true);
+            packings(g.input, p, slots, &mut found, (true, false));
+            if inner(g) {
+                inner_packings(g.input, p, slots, &mut found, true);
             }
         }
     }
@@ -68,7 +68,6 @@ fn packings(
     map: Shape,
     phases: usize,
     slots: usize,
-    space: &Space,
     found: &mut BTreeSet<InputPacking>,
     (patches, padded): (bool, bool),
 ) {
@@ -81,12 +80,9 @@ fn packings(
         let tile = tile_of(row);
         let mut blocks = 1;
         while blocks * tile <= slots && blocks < 2 * map.channels {
-            let cts = map.channels.div_ceil(blocks) * phases * phases;
-            if cts <= space.max_inputs {
-                let order = ChannelOrder::Sequential;
-                let layout = LayoutSpec { order, phases, row, col: 1, tile, blocks };
-                found.insert(InputPacking { patches, padded, layout });
-            }
+            let order = ChannelOrder::Sequential;
+            let layout = LayoutSpec { order, phases, row, col: 1, tile, blocks };
+            found.insert(InputPacking { patches, padded, layout });
             blocks *= 2;
         }
     }
@@ -97,26 +93,23 @@ fn inner_packings(
     map: Shape,
     phases: usize,
     slots: usize,
-    space: &Space,
     found: &mut BTreeSet<InputPacking>,
     patches: bool,
 ) {
     let (height, width) = (map.height.div_ceil(phases), map.width.div_ceil(phases));
     let positions = (height * width).next_power_of_two();
     let most = slots / positions.min(slots);
-    let mut add = |order, tile: usize, each: usize| {
-        if map.channels.div_ceil(each) * phases * phases <= space.max_inputs {
-            let row = width * tile;
-            let layout = LayoutSpec { order, phases, row, col: tile, tile, blocks: slots / tile };
-            found.insert(InputPacking { patches, padded: false, layout });
-        }
+    let mut add = |order, tile: usize| {
+        let row = width * tile;
+        let layout = LayoutSpec { order, phases, row, col: tile, tile, blocks: slots / tile };
+        found.insert(InputPacking { patches, padded: false, layout });
     };
     let mut tile = 2;
     while tile <= most {
         if tile < 2 * map.channels.next_power_of_two() {
-            add(ChannelOrder::Inner { groups: 1, clean: false }, tile, tile);
+            add(ChannelOrder::Inner { groups: 1, clean: false }, tile);
         }
-        add(ChannelOrder::Spread, tile, 1);
+        add(ChannelOrder::Spread, tile);
         tile *= 2;
     }
 }

@@ -91,7 +91,7 @@ impl ClientSpec {
         };
         source.finish()?;
         let normalisation = Normalisation { shape, mean, std, contrast };
-        let spec = Self {
+        let mut spec = Self {
             params,
             network,
             normalisation,
@@ -105,6 +105,12 @@ impl ClientSpec {
             result,
             errors,
         };
+        // What phases have in common follows from the rest.
+        spec.input.check()?;
+        spec.check_patches()?;
+        if let Some(g) = &spec.patches {
+            spec.input = spec.input.of_patches(g);
+        }
         spec.check()?;
         Ok(spec)
     }

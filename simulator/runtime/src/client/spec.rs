@@ -88,6 +88,12 @@ impl ClientSpec {
             }
         }
         self.check_patches()?;
+        if let Some(g) = &self.patches {
+            let shared = input.clone().of_patches(g).ciphertexts();
+            if input.ciphertexts() != shared {
+                return Err(Error::argument("ciphertexts of patches", input.ciphertexts(), shared));
+            }
+        }
         if let Some(bound) = self.bound.filter(|b| !(b.is_finite() && *b > 0.0)) {
             return Err(Error::argument("bound of an image", bound, "a positive number"));
         }
@@ -122,7 +128,7 @@ impl ClientSpec {
     }
 
     /// Checks the shapes of images and patches against the layout's map.
-    fn check_patches(&self) -> Result<()> {
+    pub(super) fn check_patches(&self) -> Result<()> {
         let (image, map) = (self.normalisation.shape, self.input.shape);
         let Some(g) = &self.patches else {
             return match image == map {

@@ -110,7 +110,11 @@ impl LayoutSearch<'_> {
             };
             let margin = if packing.padded { Margin::of(&g) } else { Margin::default() };
             let layout = packing.layout.packed(slots, g.input, margin).ok()?;
-            Some((packing, form, layout))
+            let layout = match form {
+                Form::Patches => layout.of_patches(&plain),
+                _ => layout,
+            };
+            (layout.ciphertexts() <= space.max_inputs).then_some((packing, form, layout))
         };
         let wanted = |p: &InputPacking| self.only.as_ref().is_none_or(|o| o.inputs.contains(p));
         let all = inputs(&plain, patches.as_ref(), slots, space).into_iter();
