@@ -31,25 +31,39 @@ fn search(out: &Path) -> Value {
 fn untrained(plan: &Path) -> Vec<u8> {
     let units = fs::read(plan.join("units.safetensors")).unwrap();
     let units = SafeTensors::deserialize(&units).unwrap();
-    let (ids, keep) = (units.tensor("conv2.units").unwrap(), units.tensor("conv2.keep").unwrap());
     let words = |view: &TensorView<'_>| -> Vec<[u8; 4]> {
         view.data().chunks_exact(4).map(|w| w.try_into().unwrap()).collect()
     };
-    let unit = words(&ids).into_iter().map(|w| i32::from_le_bytes(w) as usize);
     let dense = SafeTensors::deserialize(DENSE).unwrap();
+    // The fully connected layer's weights as they are, but for units that go.
+    let kept_of = |layer: &str, weights: Vec<[u8; 4]>| -> (Vec<usize>, Vec<u8>) {
+        let ids = units.tensor(&format!("{layer}.units")).unwrap();
+        let keep = units.tensor(&format!("{layer}.keep")).unwrap();
+        let unit = words(&ids).into_iter().map(|w| i32::from_le_bytes(w) as usize);
+        assert_eq!(ids.shape().iter().product::<usize>(), weights.len());
+        let kept =
+            unit.zip(weights).map(|(unit, w)| if keep.data()[unit] == 1 { w } else { [0; 4] });
+        (ids.shape().to_vec(), kept.flatten().collect())
+    };
+    let fc1 = kept_of("fc1", words(&dense.tensor("fc1.weight").unwrap()));
+    assert_eq!(fc1.0, dense.tensor("fc1.weight").unwrap().shape());
     let whole = words(&dense.tensor("conv2.weight").unwrap());
+    let ids = units.tensor("conv2.units").unwrap();
     let [out, depth, area] = [ids.shape()[0], ids.shape()[1], 25];
     let groups = 64 / depth;
     let read = (0..out).flat_map(|o| {
         let first = (o * 64 + o * groups / out * depth) * area;
         whole[first..][..depth * area].iter().copied()
     });
-    let kept = unit.zip(read).map(|(unit, w)| if keep.data()[unit] == 1 { w } else { [0; 4] });
-    let kept: Vec<u8> = kept.flatten().collect();
-    assert_eq!(kept.len(), 4 * out * depth * area);
-    let own = TensorView::new(Dtype::F32, ids.shape().to_vec(), &kept).unwrap();
-    let others = dense.tensors().into_iter().filter(|(name, _)| name != "conv2.weight");
-    let all = others.chain(std::iter::once(("conv2.weight".to_owned(), own)));
+    let conv2 = kept_of("conv2", read.collect());
+    assert_eq!(conv2.1.len(), 4 * out * depth * area);
+    let pruned = [("conv2.weight", &conv2), ("fc1.weight", &fc1)];
+    let own = pruned.map(|(name, (shape, kept))| {
+        (name.to_owned(), TensorView::new(Dtype::F32, shape.clone(), kept).unwrap())
+    });
+    let others =
+        dense.tensors().into_iter().filter(|(name, _)| !pruned.iter().any(|p| p.0 == name));
+    let all = others.chain(own);
     safetensors::serialize(all, None).unwrap()
 }
 

@@ -84,8 +84,10 @@ def searched_record(trainer):
     if not path.exists():
         return {}
     dense, shares = single(read_weights(path)), {}
-    for layer in trainer.description.pruned_layers():
-        order = trainer.network.part(layer.name).order
+    found = trainer.pruner.maps
+    pruned = {layer.name for layer in trainer.description.pruned_layers()}
+    for layer in (layer for layer in trainer.description.linear() if layer.name in pruned | set(found)):
+        order = getattr(trainer.network.part(layer.name), "order", None)
         order = None if order is None else order.cpu()
         units = (pick.get(layer.name) for pick in (trainer.pruner.maps, trainer.pruner.keeps))
         units = [None if part is None else part.cpu() for part in units]

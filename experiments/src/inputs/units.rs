@@ -10,7 +10,9 @@ use simulator::Error;
 use simulator::config::Configuration;
 use simulator::fold::Folded;
 use simulator::lowering::{Placed, lower};
-use simulator::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Weights};
+use simulator::network::{
+    ConvGeometry, Layer, LayerKind, LayerParameters, Model, Network, Weights,
+};
 use simulator::pattern::{Family, Pattern, UnitMap};
 use simulator::search::PatternUnits;
 
@@ -163,9 +165,8 @@ fn own<'a>(layer: &Layer, placed: &'a [Placed]) -> simulator::Result<&'a Placed>
     ))
 }
 
-/// Shape of a layer's weights in a file.
-fn shape(layer: &Layer, placed: &Placed) -> Vec<usize> {
-    let g = &placed.geometry;
+/// Shape of a layer's weights in a file, `g` being its convolution.
+fn shape(layer: &Layer, g: &ConvGeometry) -> Vec<usize> {
     match layer.kind {
         LayerKind::Fc { out, .. } => vec![out, layer.input.len()],
         _ => vec![g.output.channels, g.input.channels / g.groups, g.kernel.0, g.kernel.1],
@@ -180,7 +181,7 @@ fn scores(
 ) -> Result<Vec<f64>> {
     let Some(file) = importance else { return Ok(weight.iter().map(|w| w * w).collect()) };
     let name = format!("{}{TAYLOR}", layer.name);
-    Ok(file.expect_shape(&name, &shape(layer, placed))?.to_vec())
+    Ok(file.expect_shape(&name, &shape(layer, &placed.geometry))?.to_vec())
 }
 
 fn of_layer(
@@ -203,7 +204,7 @@ fn of_layer(
         kept_importance: kept.kept_energy(&all),
         keep: map.units.iter().map(|u| kept.units.contains_key(u)).collect(),
         of_weight: map.of_weight,
-        shape: shape(layer, placed),
+        shape: shape(layer, &placed.geometry),
     })
 }
 
@@ -237,25 +238,29 @@ pub fn kept_weights(file: &[u8], layer: &str, weights: usize) -> Result<Vec<bool
 
 impl NetworkUnits {
     /// The units of a plan's layers, with those that it keeps.
-    pub fn planned(layers: Vec<PatternUnits>) -> Self {
+    ///
+    /// # Errors
+    /// A layer that the network does not have.
+    pub fn planned(network: &Network, layers: Vec<PatternUnits>) -> Result<Self> {
         let of_layer = |units: PatternUnits| {
-            let g = &units.geometry;
-            LayerUnits {
+            let layer = network.layers.iter().find(|layer| layer.name == units.layer);
+            let layer = layer.with_context(|| format!("there is no layer {}", units.layer))?;
+            Ok(LayerUnits {
                 units: units.map.units.len(),
                 present: units.present.units.len(),
                 kept: units.kept.units.len(),
                 kept_importance: units.kept.kept_energy(&units.present),
                 keep: units.keep(),
-                shape: vec![g.output.channels, g.input.channels / g.groups, g.kernel.0, g.kernel.1],
+                shape: shape(layer, &units.geometry),
                 of_weight: units.map.of_weight,
                 layer: units.layer,
-            }
+            })
         };
-        Self {
-            layers: layers.into_iter().map(of_layer).collect(),
+        Ok(Self {
+            layers: layers.into_iter().map(of_layer).collect::<Result<_>>()?,
             without: Vec::new(),
             pruned: true,
-        }
+        })
     }
 
     /// A safetensors file: for each layer `<layer>.units` (I32, of its weights' shape: the number of each weight's unit)

@@ -154,6 +154,22 @@ impl Layer {
             groups,
         })
     }
+
+    /// Shape of the convolution that has its weights in the same order: its own, or for a fully connected layer one that reads
+    /// every value of the map as a channel; none for a layer without weights.
+    pub fn as_convolution(&self) -> Option<ConvGeometry> {
+        match self.kind {
+            LayerKind::Fc { .. } => Some(ConvGeometry {
+                input: Shape::new(self.input.len(), 1, 1),
+                output: self.output,
+                kernel: (1, 1),
+                stride: (1, 1),
+                padding: (0, 0),
+                groups: 1,
+            }),
+            _ => self.convolution(),
+        }
+    }
 }
 
 /// A trained set of weights of a network, with its group counts and its accuracy.

@@ -18,6 +18,7 @@ use crate::{Error, Result};
 
 pub use choice::{Grouping, PatternChoice};
 pub use units::UnitMap;
+pub(crate) use units::has_units;
 
 pub(crate) use ranked::{Ranked, Steps};
 

@@ -1,6 +1,6 @@
 //! Which unit each weight of a layer belongs to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Unit;
 use crate::layout::Layout;
@@ -63,6 +63,27 @@ impl UnitMap {
             }
         }
     }
+}
+
+/// Whether every weight of a convolution belongs to one unit when a layer does a pool of so many rows and columns before it,
+/// without overlap, as well.
+pub(crate) fn has_units(
+    g: &ConvGeometry,
+    (input, output): (&Layout, &Layout),
+    fold: usize,
+    window: usize,
+) -> bool {
+    if window == 1 || g.output.area() > 1 {
+        return true;
+    }
+    let finder = Finder::new(g, input, output, fold, ((window, window), (window, window)));
+    let area = g.kernel.0 * g.kernel.1;
+    let mut known = HashSet::new();
+    let ins = 0..g.input.channels;
+    (0..g.output.channels).flat_map(|o| ins.clone().map(move |i| (o, i))).all(|(o, i)| {
+        let apart = input.channels[i].base as isize - output.channels[o].base as isize;
+        !known.insert(apart) || (0..area).all(|at| finder.unit(o, i, at).is_some())
+    })
 }
 
 fn check_maps(found: (Shape, Shape), wanted: (Shape, Shape)) -> Result<()> {

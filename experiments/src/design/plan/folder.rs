@@ -99,7 +99,8 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
     let configuration = &plan.evaluated.configuration;
     let units =
         pattern_units(&planned.folded()?, configuration, &plan.patterns(), &planned.importance)?;
-    let units = NetworkUnits::planned(units).to_safetensors(&source.network.name, PLAN)?;
+    let units = NetworkUnits::planned(&source.network, units)?;
+    let units = units.to_safetensors(&source.network.name, PLAN)?;
     let head = format!(
         "# Predicted by the profile: {:.2} ms. Expected to lose {:.2} points of accuracy, {:.2} at most.\n",
         plan.evaluated.latency_ms, plan.expected_drop, plan.upper_drop

@@ -4,45 +4,53 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use simulator::fold::LinearPart;
-use simulator::network::{ConvGeometry, LayerParameters, Model, Weights};
+use simulator::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model, Weights};
 use simulator::search::Importance;
 
 use crate::inputs::networks::Source;
 use crate::inputs::units::TAYLOR;
 
-/// Importance of the weights of all convolutions but the first layer, which stays dense: their squares, or `scores`.
+/// Importance of the weights of all convolutions and fully connected layers but the first and the last layer, which stay dense:
+/// their squares, or `scores`.
 ///
 /// # Errors
 /// Scores that are missing, or neither of the shape of the weights nor of those of a group convolution.
 pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> {
-    let values = |(layer, g, weight): (&str, ConvGeometry, &[f64])| {
-        let values = match scores {
-            None => weight.iter().map(|w| w * w).collect(),
-            Some(file) => dense(&g, file, &name_of(layer))?,
+    let values = |(layer, g, weight): (&Layer, ConvGeometry, &[f64])| {
+        let values = match (scores, &layer.kind) {
+            (None, _) => weight.iter().map(|w| w * w).collect(),
+            (Some(file), LayerKind::Fc { out, .. }) => {
+                file.expect_shape(&name_of(layer), &[*out, layer.input.len()])?.to_vec()
+            }
+            (Some(file), _) => dense(&g, file, &name_of(layer))?,
         };
-        Ok((layer.to_owned(), values))
+        Ok((layer.name.clone(), values))
     };
     convolutions(model).map(values).collect()
 }
 
 /// Whether scores are of a network that has groups already.
 pub(super) fn has_groups(model: &Model, scores: &Weights) -> bool {
-    convolutions(model).any(|(layer, g, _)| groups(&g, scores, &name_of(layer)) > 1)
+    convolutions(model).any(|(layer, g, _)| {
+        layer.convolution().is_some() && groups(&g, scores, &name_of(layer)) > 1
+    })
 }
 
-/// The convolutions of one group but the first layer: name, geometry and weights.
-fn convolutions(model: &Model) -> impl Iterator<Item = (&str, ConvGeometry, &[f64])> {
+/// The convolutions of one group and fully connected layers between the first and the last one: name, geometry and weights.
+fn convolutions(model: &Model) -> impl Iterator<Item = (&Layer, ConvGeometry, &[f64])> {
     let layers = model.network.layers.iter().zip(&model.parameters).skip(1);
-    layers.filter_map(|(layer, parameters)| {
+    let last = layers.clone().rposition(|(_, p)| matches!(p, LayerParameters::Linear { .. }));
+    layers.enumerate().filter_map(move |(k, (layer, parameters))| {
         let LayerParameters::Linear { weight, .. } = parameters else { return None };
-        let g = layer.convolution().filter(|g| g.groups == 1)?;
-        Some((&layer.name[..], g, &weight[..]))
+        let is_classifier = Some(k) == last && matches!(layer.kind, LayerKind::Fc { .. });
+        let g = layer.as_convolution().filter(|g| g.groups == 1 && !is_classifier)?;
+        Some((layer, g, &weight[..]))
     })
 }
 
 /// Name of a layer's scores in a file.
-fn name_of(layer: &str) -> String {
-    format!("{layer}{TAYLOR}")
+fn name_of(layer: &Layer) -> String {
+    format!("{}{TAYLOR}", layer.name)
 }
 
 /// How many groups the scores of a convolution of one group are of, by their shape.

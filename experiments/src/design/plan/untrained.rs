@@ -34,11 +34,14 @@ impl PlanFolder {
             let place =
                 found.with_context(|| format!("network {} has no such layer", network.name));
             let place = place.with_context(what)?;
-            let geometry = source.network.layers[place].convolution();
+            let geometry = source.network.layers[place].as_convolution();
             let (Some(geometry), LayerParameters::Linear { weight, .. }) =
                 (geometry, &mut parameters[place])
             else {
-                bail!("layer {} of the plan is no convolution of {name}", planned.layer);
+                bail!(
+                    "layer {} of the plan is no convolution or fully connected layer of {name}",
+                    planned.layer
+                );
             };
             let grouping = planned.choice.grouping;
             if geometry.input.channels % grouping.groups != 0 {

@@ -131,12 +131,15 @@ pub(crate) struct Layered<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The layer of each block, if it may have patterns: a convolution of several output positions whose importance is known,
-    /// which folding has left as it is.
+    /// The layer of each block, if it may have patterns: a convolution of several output positions, or a fully connected layer that
+    /// reads a map of one, whose importance is known and which folding has left as it is.
     pub(crate) fn layered(&'a self, blocks: &[Block]) -> Vec<Option<Layered<'a>>> {
         let find = |block: &Block| {
             let layer = self.model.network.layers.iter().find(|l| l.name == block.plain.name)?;
-            let geometry = layer.convolution().filter(|g| g.groups == 1 && g.output.area() > 1)?;
+            let geometry = layer.as_convolution().filter(|g| g.groups == 1)?;
+            if geometry.output.area() == 1 && geometry.kernel != (1, 1) {
+                return None;
+            }
             let scores = self.importance.get(&layer.name)?;
             let of_groups = self.group_importance.get(&layer.name)?;
             let own = match &block.plain.kind {
@@ -163,7 +166,11 @@ impl<'a> Request<'a> {
     fn groupings(&self, g: &ConvGeometry, scores: &[f64]) -> Vec<(Grouping, f64)> {
         let wanted = |g: &Grouping| g.groups <= self.max_groups && (self.shuffles || !g.shuffled);
         let kept = |grouping: Grouping| (grouping, grouping.kept(g, scores));
-        Grouping::all(g).into_iter().filter(wanted).map(kept).collect()
+        match g.output.area() {
+            // The layouts of single positions have no order by groups.
+            1 => vec![kept(Grouping::NONE)],
+            _ => Grouping::all(g).into_iter().filter(wanted).map(kept).collect(),
+        }
     }
 
     /// The most that may be expected to be lost, in hundredths of a point.
@@ -203,7 +210,7 @@ impl Search<'_> {
         let layered = request.layered(&all);
         if layered.iter().all(Option::is_none) {
             return Err(Error::Configuration(
-                "no layer may have patterns: a convolution of several output positions with importance is needed".into(),
+                "no layer may have patterns: a convolution of several output positions, or a fully connected layer of a map of one, with importance is needed".into(),
             ));
         }
         let memo = Memo::new(self.pricer);

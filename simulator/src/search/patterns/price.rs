@@ -10,7 +10,7 @@ use crate::config::Schedule;
 use crate::fold::LinearStage;
 use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{Alive, Census, STEPS, Shapes, Table};
-use crate::pattern::{Family, Grouping, PatternChoice, Ranked, Steps};
+use crate::pattern::{Family, Grouping, PatternChoice, Ranked, Steps, has_units};
 use crate::search::accuracy::KeptImportance;
 use crate::search::candidates::Target;
 use crate::search::edges::linear::biased;
@@ -139,26 +139,31 @@ impl Terms<'_> {
         unread: &[Vec<usize>],
     ) -> Vec<PatternEdge> {
         let Some((name, linear)) = block.linear(form) else { return Vec::new() };
-        let window = layered.and_then(|layered| layered.window(linear));
-        let (Some(layered), Some(window)) = (layered, window) else {
-            let plain = |unread: &Vec<usize>| {
-                let edge = self.edge(block, form, inputs, target, unread)?;
-                Some(plain(edge))
-            };
-            return unread.iter().filter_map(plain).collect();
+        let as_it_is = || {
+            let edge = |unread| Some(plain(self.edge(block, form, inputs, target, unread)?));
+            unread.iter().filter_map(|unread| edge(unread)).collect()
         };
+        let window = layered.and_then(|layered| layered.window(linear));
+        let (Some(layered), Some(window)) = (layered, window) else { return as_it_is() };
         let (spec, fold) = target;
         let layout = spec.layout(self.chain.slots, linear.geometry.output, Default::default());
         let Ok(whole) = layout else { return Vec::new() };
-        let Ok(census) = Census::new(name, linear, (inputs, &whole), fold, window) else {
-            return Vec::new();
+        if !has_units(&layered.geometry, (inputs[0], &whole), fold, window) {
+            return as_it_is();
+        }
+        let census = match Census::new(name, linear, (inputs, &whole), fold, window) {
+            Ok(census) => census,
+            // Of units there are layouts whose copies are written one by one, which no pattern is counted for.
+            Err(_) if layered.geometry.output.area() == 1 => return as_it_is(),
+            Err(_) => return Vec::new(),
         };
         let edge = |unread: &Vec<usize>| {
             let layout = whole.clone().without(unread);
             let layouts = (inputs[0], &layout);
             let ways = self.pattern_ways(layered, linear, &census, layouts, fold).ok()?;
             let tails = self.tails(block, &census.left(&layout, fold));
-            (!tails.is_empty()).then(|| PatternEdge::new(target, ways, Arc::new(tails)))
+            (!ways.0.is_empty() && !tails.is_empty())
+                .then(|| PatternEdge::new(target, ways, Arc::new(tails)))
         };
         unread.iter().filter_map(edge).collect()
     }
@@ -205,8 +210,13 @@ impl Terms<'_> {
                     let choice = PatternChoice { grouping: *grouping, family, eighths: k + 1 };
                     let kept = KeptImportance { groups: *groups, units: steps.kept[k] };
                     let loss = layered.loss(kept);
+                    let unread = steps.unread(k);
+                    if unread.len() == layered.geometry.input.channels {
+                        // All that is kept is of outputs that nothing reads.
+                        continue;
+                    }
                     let next = sets.len() as u32;
-                    let unread = *sets.entry(steps.unread(k)).or_insert(next);
+                    let unread = *sets.entry(unread).or_insert(next);
                     ways.push(PatternWay { choice, kept, loss, cheapest, unread });
                 }
             }

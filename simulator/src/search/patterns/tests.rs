@@ -16,7 +16,8 @@ fn pick<T: Copy>(rng: &mut ChaCha8Rng, list: &[T]) -> T {
     list[rng.random_range(0..list.len())]
 }
 
-/// Two or three convolutions, of which all but the first may have patterns, with or without pools, and a fully connected one.
+/// Two or three convolutions, with or without pools, perhaps a fully connected layer over means of the maps, and a last one:
+/// all but the first and the last may have patterns.
 fn random_network(rng: &mut ChaCha8Rng) -> Model {
     // Of the wider maps, a ciphertext holds two channels.
     let mut extent = pick(rng, &[6, 6, 10]);
@@ -37,15 +38,26 @@ fn random_network(rng: &mut ChaCha8Rng) -> Model {
             text += &format!("[[layer]]\nname = \"p{k}\"\nkind = \"avgpool\"\nkernel = 2\n");
         }
     }
+    if count == 2 && rng.random_bool(0.5) {
+        let out = pick(rng, &[4, 6]);
+        text += &format!(
+            "[[layer]]\nname = \"mean\"\nkind = \"avgpool\"\nkernel = {extent}\n\
+             [[layer]]\nname = \"f0\"\nkind = \"fc\"\nout = {out}\n[[layer]]\nname = \"b0\"\nkind = \"activation\"\n"
+        );
+    }
     text += "[[layer]]\nname = \"fc\"\nkind = \"fc\"\nout = 3\n";
     Model::random(Network::from_toml(&text).unwrap(), rng.random())
 }
 
-/// Magnitudes of all convolutions but the first.
+/// Magnitudes of all layers between the first and the last.
 fn importance(model: &Model) -> Importance {
-    let layers = model.network.layers.iter().zip(&model.parameters).filter(|(l, _)| l.name != "c0");
+    let layers = model
+        .network
+        .layers
+        .iter()
+        .zip(&model.parameters)
+        .filter(|(l, _)| l.name != "c0" && l.name != "fc");
     layers
-        .filter(|(l, _)| l.convolution().is_some())
         .filter_map(|(l, p)| match p {
             LayerParameters::Linear { weight, .. } => {
                 Some((l.name.clone(), weight.iter().map(|w| w * w).collect()))
