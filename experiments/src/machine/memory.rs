@@ -4,8 +4,6 @@
 //! [`resident_peak_bytes`] tells what the system counted for the whole life of the process (Linux).
 
 mod limits;
-#[cfg(target_os = "linux")]
-mod mapped;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,66 +13,8 @@ pub use limits::available_bytes;
 static CURRENT: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, counting bytes, and on Linux mapping large blocks by themselves. Install with `#[global_allocator]`.
+/// The system's allocator, counting bytes. Install with `#[global_allocator]`.
 pub struct CountingAllocator;
-
-/// Memory for a block; null if there is none.
-///
-/// # Safety
-/// That of [`GlobalAlloc::alloc`].
-unsafe fn take(layout: Layout, zeroed: bool) -> *mut u8 {
-    #[cfg(target_os = "linux")]
-    if mapped::is_mapped(&layout) {
-        return mapped::map(layout.size());
-    }
-    // SAFETY: the caller keeps the contract, which is the system's.
-    unsafe { if zeroed { System.alloc_zeroed(layout) } else { System.alloc(layout) } }
-}
-
-/// Gives a block back.
-///
-/// # Safety
-/// `pointer` came from [`take`] or [`resize`] with this layout, and nothing uses the block any more.
-unsafe fn give(pointer: *mut u8, layout: Layout) {
-    #[cfg(target_os = "linux")]
-    if mapped::is_mapped(&layout) {
-        // SAFETY: a block of this layout was mapped.
-        return unsafe { mapped::unmap(pointer, layout.size()) };
-    }
-    // SAFETY: a block of this layout came from the system's allocator.
-    unsafe { System.dealloc(pointer, layout) }
-}
-
-/// Makes a block larger or smaller; null if there is no memory, and the block then stays.
-///
-/// # Safety
-/// That of [`GlobalAlloc::realloc`], the pointer being of [`take`] or of this.
-unsafe fn resize(pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: the caller vouches for the size with the alignment of the block.
-        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        match (mapped::is_mapped(&layout), mapped::is_mapped(&wanted)) {
-            (false, false) => {}
-            // SAFETY: a block of this layout was mapped, and the caller uses its old place no more.
-            (true, true) => return unsafe { mapped::remap(pointer, layout.size(), size) },
-            _ => {
-                // SAFETY: the caller vouches for the new size; both blocks have the bytes that are copied, and the old one
-                // is given back once.
-                unsafe {
-                    let moved = take(wanted, false);
-                    if !moved.is_null() {
-                        moved.copy_from_nonoverlapping(pointer, layout.size().min(size));
-                        give(pointer, layout);
-                    }
-                    return moved;
-                }
-            }
-        }
-    }
-    // SAFETY: the block came from the system's allocator with this layout; the caller vouches for the new size.
-    unsafe { System.realloc(pointer, layout, size) }
-}
 
 fn grow(bytes: usize) {
     let now = CURRENT.fetch_add(bytes, Relaxed) + bytes;
@@ -85,12 +25,11 @@ fn shrink(bytes: usize) {
     CURRENT.fetch_sub(bytes, Relaxed);
 }
 
-// SAFETY: every call goes to the system's allocator or maps a block of its own, which one by the layout alone; the counters touch
-// no memory of the caller.
+// SAFETY: every call goes to the system's allocator unchanged; the counters touch no memory of the caller.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the contract of `alloc`.
-        let pointer = unsafe { take(layout, false) };
+        // SAFETY: the caller keeps the contract of `alloc`, which is the system's.
+        let pointer = unsafe { System.alloc(layout) };
         if !pointer.is_null() {
             grow(layout.size());
         }
@@ -99,7 +38,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as in `alloc`.
-        let pointer = unsafe { take(layout, true) };
+        let pointer = unsafe { System.alloc_zeroed(layout) };
         if !pointer.is_null() {
             grow(layout.size());
         }
@@ -107,14 +46,14 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from this allocator with this layout.
-        unsafe { give(pointer, layout) };
+        // SAFETY: the pointer came from this allocator, hence from the system's, with this layout.
+        unsafe { System.dealloc(pointer, layout) };
         shrink(layout.size());
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as in `dealloc`; the caller vouches for the new size.
-        let moved = unsafe { resize(pointer, layout, size) };
+        let moved = unsafe { System.realloc(pointer, layout, size) };
         if !moved.is_null() {
             shrink(layout.size());
             grow(size);
@@ -228,55 +167,6 @@ mod tests {
         assert!(parse_bytes("-1GB").is_err());
         assert_eq!(show_bytes(1_210_000_000), "1.21 GB");
         assert_eq!(show_bytes(999), "999 B");
-    }
-
-    #[test]
-    fn large_blocks_keep_their_contents_when_they_grow_and_shrink() {
-        // SAFETY: every block is used within its size, and given back once under the layout that it was last given.
-        unsafe {
-            let layout = |size| Layout::from_size_align(size, 16).unwrap();
-            let sizes = [1000, 900_000, 3 << 20, 40 << 20, 5 << 20, 1 << 20, 2000];
-            let mut block = CountingAllocator.alloc_zeroed(layout(sizes[0]));
-            block.write_bytes(7, 100);
-            for pair in sizes.windows(2) {
-                block = CountingAllocator.realloc(block, layout(pair[0]), pair[1]);
-                assert!(!block.is_null() && block.addr() % 16 == 0);
-                assert!(std::slice::from_raw_parts(block, 100).iter().all(|byte| *byte == 7));
-                block.add(pair[1] - 1).write(1);
-            }
-            CountingAllocator.dealloc(block, layout(2000));
-            let zeroed = CountingAllocator.alloc_zeroed(layout(2 << 20));
-            assert!(std::slice::from_raw_parts(zeroed, 2 << 20).iter().all(|byte| *byte == 0));
-            CountingAllocator.dealloc(zeroed, layout(2 << 20));
-        }
-    }
-
-    /// Memory of large blocks is the system's again once they are freed, in whatever order.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn large_blocks_go_back_to_the_system() {
-        let resident = || {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap();
-            limits::kibibytes(&status, "VmRSS:").unwrap()
-        };
-        let layout = Layout::from_size_align(3 << 19, 16).unwrap();
-        // SAFETY: every block is written within its size and given back once, under its layout.
-        let make = || unsafe {
-            let block = CountingAllocator.alloc(layout);
-            block.write_bytes(1, layout.size());
-            block
-        };
-        let before = resident();
-        let blocks: Vec<*mut u8> = (0..200).map(|_| make()).collect();
-        let held = 200 * layout.size() as u64;
-        assert!(resident() > before + held * 9 / 10);
-        // All but the last, on top of which the C library's heap would keep the rest.
-        // SAFETY: as above.
-        blocks[..199].iter().for_each(|block| unsafe { CountingAllocator.dealloc(*block, layout) });
-        let after = resident();
-        // SAFETY: as above.
-        unsafe { CountingAllocator.dealloc(blocks[199], layout) };
-        assert!(after < before + held / 4, "{before} bytes before, {after} after");
     }
 
     #[test]
