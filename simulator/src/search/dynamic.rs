@@ -96,13 +96,15 @@ impl<'a> LayoutSearch<'a> {
         known: Option<f64>,
     ) -> Result<Vec<Path>> {
         let known = known.unwrap_or(f64::INFINITY);
-        let least = |paths: &[Path]| paths.first().map_or(known, |p| p.cost.min(known));
-        let some = self.walk(special, repacks, Some(NARROW), known * SLACK)?;
-        let good = self.walk(special, repacks, Some(WIDE), least(&some) * SLACK)?;
+        let cost = |paths: &[Path]| paths.first().map_or(f64::INFINITY, |p| p.cost);
+        let narrow = self.walk(special, repacks, Some(NARROW), known * SLACK)?;
+        let wide = self.walk(special, repacks, Some(WIDE), known.min(cost(&narrow)) * SLACK)?;
+        // Of a spread, the wide one may follow none of those that the narrow one does.
+        let good = if cost(&narrow) < cost(&wide) { narrow } else { wide };
         if self.space.quick {
             return Ok(good);
         }
-        let mut best = self.walk(special, repacks, None, least(&good) * SLACK)?;
+        let mut best = self.walk(special, repacks, None, known.min(cost(&good)) * SLACK)?;
         let most = best.first().map_or(0.0, |p| p.cost * SLACK);
         best.retain(|p| p.cost <= most);
         Ok(best)

@@ -26,18 +26,18 @@ pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> 
         };
         Ok((layer.name.clone(), values))
     };
-    convolutions(model).map(values).collect()
+    prunable(model).map(values).collect()
 }
 
 /// Whether scores are of a network that has groups already.
 pub(super) fn has_groups(model: &Model, scores: &Weights) -> bool {
-    convolutions(model).any(|(layer, g, _)| {
+    prunable(model).any(|(layer, g, _)| {
         layer.convolution().is_some() && groups(&g, scores, &name_of(layer)) > 1
     })
 }
 
 /// The convolutions of one group and fully connected layers between the first and the last one: name, geometry and weights.
-fn convolutions(model: &Model) -> impl Iterator<Item = (&Layer, ConvGeometry, &[f64])> {
+fn prunable(model: &Model) -> impl Iterator<Item = (&Layer, ConvGeometry, &[f64])> {
     let layers = model.network.layers.iter().zip(&model.parameters).skip(1);
     let last = layers.clone().rposition(|(_, p)| matches!(p, LayerParameters::Linear { .. }));
     layers.enumerate().filter_map(move |(k, (layer, parameters))| {
