@@ -319,11 +319,11 @@ fn errors_say_what_the_object_is() {
         "decoding a ciphertext: the object is of unknown kind 77, expected a ciphertext"
     );
     // The first version and the third, whose seeds expanded in another way, the second, whose parameters had a security
-    // flag, the fourth, whose models said nothing of several images in a ciphertext, and the fifth, whose layouts said nothing
-    // of spread channels.
-    for old in [1, 2, 3, 4, 5] {
+    // flag, the fourth, whose models said nothing of several images in a ciphertext, the fifth, whose layouts said nothing of
+    // spread channels, and the sixth, whose clients made patches for each phase.
+    for old in [1, 2, 3, 4, 5, 6] {
         file[8] = old;
-        let expected = format!("decoding a ciphertext: format version is {old}, expected 6");
+        let expected = format!("decoding a ciphertext: format version is {old}, expected 7");
         assert_eq!(message(&file, &params), expected);
     }
     file[0] = b'X';
