@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::Chain;
 use crate::fold::{ActivationChoice, ActivationMethod, Activations};
-use crate::layout::LayoutSpec;
+use crate::layout::{Layout, LayoutSpec, Margin};
+use crate::network::{ConvGeometry, Shape};
 use crate::{Error, Result};
 
 pub(crate) use scales::SCALES_MILLIBITS;
@@ -130,6 +131,28 @@ pub struct InputPacking {
     pub padded: bool,
     /// Layout of the image, or of the patches.
     pub layout: LayoutSpec,
+}
+
+impl InputPacking {
+    /// The layout of what the client sends of an image; `first` is the convolution that reads it, if one does.
+    ///
+    /// # Errors
+    /// Those of [`LayoutSpec::packed`].
+    pub(crate) fn packed(
+        &self,
+        slots: usize,
+        image: Shape,
+        first: Option<&ConvGeometry>,
+    ) -> Result<Layout> {
+        let none = Margin::default();
+        match first {
+            Some(g) if self.patches => {
+                Ok(self.layout.packed(slots, g.over_patches().input, none)?.of_patches(g))
+            }
+            Some(g) if self.padded => self.layout.packed(slots, image, Margin::of(g)),
+            _ => self.layout.packed(slots, image, none),
+        }
+    }
 }
 
 /// How one linear layer is computed.

@@ -22,8 +22,6 @@ use crate::process::output::note;
 /// few enough to be quick. `search` looks at all.
 const RING: u32 = 14;
 const VARIANTS: usize = 2;
-/// Most ciphertexts that the client sends for an image, as by default in `search`.
-pub(super) const MAX_INPUTS: u16 = 48;
 
 /// Everything on a small network: calibrate if need be, search, run on encrypted digits, report
 ///
@@ -70,7 +68,7 @@ impl DemoArgs {
             space: SpaceArg::Full,
             log_n: vec![RING],
             images: vec![1],
-            max_inputs: usize::from(MAX_INPUTS),
+            max_inputs: usize::from(wish::MAX_INPUTS),
             repacks: 0,
             precision: Demand::Relative(wish::MIN_BITS),
             plaintexts: PlaintextsArg::Auto,

@@ -10,7 +10,6 @@ use simulator::network::Network;
 use simulator::pattern::Family;
 use simulator::precision::Demand;
 
-use super::demo::MAX_INPUTS;
 use crate::design::plan::{PatternWish, read_scores};
 use crate::design::wish;
 use crate::design::wish::{ImagesArg, PlaintextsArg, Refine, SpaceArg, Wish};
@@ -178,7 +177,7 @@ pub struct SearchArgs {
     #[arg(long, value_name = "K|auto", default_value = "1", value_parser = ImagesArg::parse)]
     pub images_per_ciphertext: ImagesArg,
     /// Most ciphertexts that the client sends for an image: few keep the upload small, many save the first layer's rotations
-    #[arg(long, value_name = "N", default_value_t = MAX_INPUTS, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value_t = wish::MAX_INPUTS, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_inputs: u16,
     /// Most layers that only bring a map into another layout, at a level each: they can pay where pools and strides have
     /// left gaps, and make the search slower

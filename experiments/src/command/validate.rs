@@ -8,11 +8,9 @@ use clap::Args;
 use costmodel::Machine;
 use simulator::precision::Demand;
 
-use super::demo::MAX_INPUTS;
 use super::options::{ResourceArgs, finite, seconds};
 use crate::design::candidate::LeftOut;
-use crate::design::wish::Wish;
-use crate::design::wish::{PlaintextsArg, SpaceArg};
+use crate::design::wish::{self, PlaintextsArg, SpaceArg, Wish};
 use crate::inputs::images;
 use crate::inputs::networks::{self, Source};
 use crate::machine::profiles;
@@ -286,7 +284,7 @@ impl ValidateArgs {
             space: SpaceArg::Full,
             log_n: Vec::new(),
             images: vec![1],
-            max_inputs: usize::from(MAX_INPUTS),
+            max_inputs: usize::from(wish::MAX_INPUTS),
             repacks: 0,
             precision: Demand::Relative(self.min_precision),
             plaintexts: self.plaintexts,

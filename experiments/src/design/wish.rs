@@ -17,6 +17,8 @@ use crate::inputs::networks::Source;
 
 /// Bits of precision that logits must have, relative to the largest of an image: an error of 0.4 % of that.
 pub const MIN_BITS: f64 = 8.0;
+/// Most ciphertexts that the client sends for an image, if nothing else is asked for.
+pub const MAX_INPUTS: u16 = 48;
 /// Bits by which a prediction of precision must exceed them. Three of four runs on the images that it is made on are that
 /// precise; of others, with errors of their encodings and keys that they happen to have, few are less so by more than half a
 /// bit (see the simulator's test of random networks). And the largest of a thousand Gaussian errors, ten logits of a hundred

@@ -19,7 +19,7 @@ use simulator::search::PatternUnits;
 use crate::inputs::tensors;
 
 /// Ending of the name of a layer's scores in a file of importance.
-pub const TAYLOR: &str = ".taylor";
+const TAYLOR: &str = ".taylor";
 
 /// How to choose the units to keep.
 #[derive(Debug, Clone, Copy)]
@@ -165,8 +165,13 @@ fn own<'a>(layer: &Layer, placed: &'a [Placed]) -> simulator::Result<&'a Placed>
     ))
 }
 
+/// Name of a layer's scores in a file.
+pub fn scores_of(layer: &Layer) -> String {
+    format!("{}{TAYLOR}", layer.name)
+}
+
 /// Shape of a layer's weights in a file, `g` being its convolution.
-fn shape(layer: &Layer, g: &ConvGeometry) -> Vec<usize> {
+pub fn shape(layer: &Layer, g: &ConvGeometry) -> Vec<usize> {
     match layer.kind {
         LayerKind::Fc { out, .. } => vec![out, layer.input.len()],
         _ => vec![g.output.channels, g.input.channels / g.groups, g.kernel.0, g.kernel.1],
@@ -180,8 +185,7 @@ fn scores(
     importance: Option<&Weights>,
 ) -> Result<Vec<f64>> {
     let Some(file) = importance else { return Ok(weight.iter().map(|w| w * w).collect()) };
-    let name = format!("{}{TAYLOR}", layer.name);
-    Ok(file.expect_shape(&name, &shape(layer, &placed.geometry))?.to_vec())
+    Ok(file.expect_shape(&scores_of(layer), &shape(layer, &placed.geometry))?.to_vec())
 }
 
 fn of_layer(

@@ -18,8 +18,10 @@ pub(super) struct Alike {
 }
 
 impl Alike {
-    /// The kinds of a layout, or with `apart` each ciphertext as one of its own.
+    /// The kinds of a layout, or with `apart` each ciphertext as one of its own: so are those that phases share, which some read as
+    /// one channel's, others as another's.
     pub(super) fn new(layout: &Layout, apart: bool) -> Self {
+        let apart = apart || !layout.shared.is_empty();
         let there: Vec<bool> = layout.numbers().iter().map(Option::is_some).collect();
         let mut bases: Vec<Vec<usize>> = vec![Vec::new(); there.len()];
         let read = layout.read().map(|channel| layout.channels[channel]);
@@ -38,11 +40,15 @@ impl Alike {
         !self.kinds[ct].is_empty()
     }
 
-    /// How many each ciphertext that is there stands for, those of every phase of one channel ciphertext after the other.
-    pub(super) fn copies(&self, phases: usize) -> Vec<usize> {
+    /// How many each ciphertext of the layout stands for, those of every phase of one channel ciphertext after the other.
+    pub(super) fn copies(&self, layout: &Layout) -> Vec<usize> {
         let all = self.kinds.iter().zip(&self.there).filter(|(_, there)| **there);
         let all = all.map(|(kind, _)| kind.len());
-        all.flat_map(|copies| std::iter::repeat_n(copies, phases * phases)).collect()
+        let phases = layout.phases * layout.phases;
+        // Where phases share some, all are apart, and there are fewer.
+        all.flat_map(|copies| std::iter::repeat_n(copies, phases))
+            .take(layout.ciphertexts())
+            .collect()
     }
 
     /// Those of the kind that `leader` is the first of, ascending.

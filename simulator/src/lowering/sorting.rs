@@ -104,14 +104,8 @@ impl Sorting<'_> {
         let parts = self.stage.parts().zip(self.inputs).zip(reaches).enumerate();
         for (number, ((part, input), reach)) in parts {
             let first = ins.len();
-            // Ciphertexts that phases share are read by some as one channel's, by others as another's.
-            let shared = !input.shared.is_empty();
-            let kinds = Alike::new(input, apart || shared);
-            let part = Part { number, part, input, first, ins: kinds, reach };
-            match shared {
-                true => ins.resize(first + input.ciphertexts(), 1),
-                false => ins.extend(part.ins.copies(input.phases)),
-            }
+            let part = Part { number, part, input, first, ins: Alike::new(input, apart), reach };
+            ins.extend(part.ins.copies(input));
             self.part(part, &outs, plaintext_period, channels, &mut found, &mut sets);
         }
         for ((_, contents), mut entries) in found.diagonals.iter_mut().zip(found.entries) {
@@ -128,7 +122,7 @@ impl Sorting<'_> {
             input_periods,
             period,
             plaintext_period,
-            copies: [outs.copies(output.phases), ins],
+            copies: [outs.copies(output), ins],
         }
     }
 

@@ -9,7 +9,7 @@ use crate::config::{Configuration, PoolMethod};
 use crate::fold::{
     Activations, Folded, Origin, Stage, StageKind, depthwise_identity, merge_pool, to_patches,
 };
-use crate::layout::{Layout, Margin};
+use crate::layout::Layout;
 use crate::network::ConvGeometry;
 use crate::{Error, Result};
 
@@ -112,15 +112,14 @@ pub(crate) fn prepare<'a>(
         }
         found.push(result);
     }
-    let mut margin = Margin::default();
-    let mut patches = None;
-    let mut shape = folded.input;
+    let (mut reader, mut patches) = (None, None);
     let alone =
         stages.iter().flat_map(|s| &s.sources).filter(|s| **s == Origin::Image).count() == 1;
     if let Some(first) = stages.first_mut()
         && let StageKind::Linear(linear) = &first.kind
     {
         let g = linear.geometry;
+        reader = Some(g);
         if c.input.patches {
             if !alone {
                 return Err(Error::unsupported(
@@ -129,21 +128,15 @@ pub(crate) fn prepare<'a>(
                 ));
             }
             let stage = to_patches(first)?;
-            shape = stage.input;
             if let Some((_, form @ LinearForm::Plain)) = forms.get_mut(&stage.name) {
                 *form = LinearForm::Patches;
             }
             *first = Cow::Owned(stage);
-            patches = Some(g);
-        } else if c.input.padded {
-            margin = Margin::of(&g);
+            patches = reader;
         }
     }
-    let input = c.input.layout.packed(slots, shape, margin).map_err(|e| e.of_layer("input"))?;
-    let input = match &patches {
-        Some(g) => input.of_patches(g),
-        None => input,
-    };
+    let input = c.input.packed(slots, folded.input, reader.as_ref());
+    let input = input.map_err(|e| e.of_layer("input"))?;
     let pieces = pieces(stages);
     let depths = depths(&pieces);
     Ok(Prepared { pieces, depths, forms, input, patches })

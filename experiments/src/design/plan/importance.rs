@@ -8,7 +8,7 @@ use simulator::network::{ConvGeometry, Layer, LayerKind, LayerParameters, Model,
 use simulator::search::Importance;
 
 use crate::inputs::networks::Source;
-use crate::inputs::units::TAYLOR;
+use crate::inputs::units::{scores_of, shape};
 
 /// Importance of the weights of all convolutions and fully connected layers but the first and the last layer, which stay dense:
 /// their squares, or `scores`.
@@ -17,12 +17,9 @@ use crate::inputs::units::TAYLOR;
 /// Scores that are missing, or neither of the shape of the weights nor of those of a group convolution.
 pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> {
     let values = |(layer, g, weight): (&Layer, ConvGeometry, &[f64])| {
-        let values = match (scores, &layer.kind) {
-            (None, _) => weight.iter().map(|w| w * w).collect(),
-            (Some(file), LayerKind::Fc { out, .. }) => {
-                file.expect_shape(&name_of(layer), &[*out, layer.input.len()])?.to_vec()
-            }
-            (Some(file), _) => dense(&g, file, &name_of(layer))?,
+        let values = match scores {
+            None => weight.iter().map(|w| w * w).collect(),
+            Some(file) => dense(layer, &g, file)?,
         };
         Ok((layer.name.clone(), values))
     };
@@ -31,9 +28,7 @@ pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> 
 
 /// Whether scores are of a network that has groups already.
 pub(super) fn has_groups(model: &Model, scores: &Weights) -> bool {
-    prunable(model).any(|(layer, g, _)| {
-        layer.convolution().is_some() && groups(&g, scores, &name_of(layer)) > 1
-    })
+    prunable(model).any(|(layer, g, _)| groups(&g, scores, &scores_of(layer)) > 1)
 }
 
 /// The convolutions of one group and fully connected layers between the first and the last one: name, geometry and weights.
@@ -48,11 +43,6 @@ fn prunable(model: &Model) -> impl Iterator<Item = (&Layer, ConvGeometry, &[f64]
     })
 }
 
-/// Name of a layer's scores in a file.
-fn name_of(layer: &Layer) -> String {
-    format!("{}{TAYLOR}", layer.name)
-}
-
 /// How many groups the scores of a convolution of one group are of, by their shape.
 fn groups(g: &ConvGeometry, file: &Weights, name: &str) -> usize {
     let ins = g.input.channels;
@@ -61,17 +51,17 @@ fn groups(g: &ConvGeometry, file: &Weights, name: &str) -> usize {
     ins / per_out.filter(divides).unwrap_or(ins)
 }
 
-/// Scores of a convolution of one group, `[out][in][kernel row][kernel column]`. Of those of a group convolution, weights
-/// outside of the groups have none: zero.
-fn dense(g: &ConvGeometry, file: &Weights, name: &str) -> Result<Vec<f64>> {
-    let (outs, ins) = (g.output.channels, g.input.channels);
-    let shape = |per_out| [outs, per_out, g.kernel.0, g.kernel.1];
-    let groups = groups(g, file, name);
-    if !outs.is_multiple_of(groups) {
-        file.expect_shape(name, &shape(ins))?;
+/// Scores of a layer whose weights are those of a convolution of one group, `[out][in][kernel row][kernel column]`. Of those of a
+/// group convolution, weights outside of the groups have none: zero.
+fn dense(layer: &Layer, g: &ConvGeometry, file: &Weights) -> Result<Vec<f64>> {
+    let name = scores_of(layer);
+    let groups = groups(g, file, &name);
+    if !g.output.channels.is_multiple_of(groups) {
+        file.expect_shape(&name, &shape(layer, g))?;
     }
-    let scores = file.expect_shape(name, &shape(ins / groups))?.to_vec();
-    Ok(LinearPart::new(ConvGeometry { groups, ..*g }, scores).ungrouped().weights)
+    let grouped = ConvGeometry { groups, ..*g };
+    let scores = file.expect_shape(&name, &shape(layer, &grouped))?.to_vec();
+    Ok(LinearPart::new(grouped, scores).ungrouped().weights)
 }
 
 /// Reads scores of a network's weights.

@@ -4,7 +4,7 @@ use costmodel::{Primitive, Setting};
 
 use super::LayoutSearch;
 use crate::config::InputPacking;
-use crate::layout::{Layout, Margin};
+use crate::layout::Layout;
 use crate::network::ConvGeometry;
 use crate::search::beam::Held;
 use crate::search::candidates::inputs;
@@ -104,16 +104,8 @@ impl LayoutSearch<'_> {
         let patches = geometry(Form::Patches);
         let slots = self.space.image_slots(self.chain.slots);
         let packed = |packing: InputPacking| {
-            let (form, g) = match (packing.patches, &patches) {
-                (true, Some(g)) => (Form::Patches, *g),
-                _ => (Form::Plain, plain),
-            };
-            let margin = if packing.padded { Margin::of(&g) } else { Margin::default() };
-            let layout = packing.layout.packed(slots, g.input, margin).ok()?;
-            let layout = match form {
-                Form::Patches => layout.of_patches(&plain),
-                _ => layout,
-            };
+            let form = if packing.patches { Form::Patches } else { Form::Plain };
+            let layout = packing.packed(slots, plain.input, Some(&plain)).ok()?;
             (layout.ciphertexts() <= space.max_inputs).then_some((packing, form, layout))
         };
         let wanted = |p: &InputPacking| self.only.as_ref().is_none_or(|o| o.inputs.contains(p));

@@ -140,8 +140,8 @@ impl Terms<'_> {
     ) -> Vec<PatternEdge> {
         let Some((name, linear)) = block.linear(form) else { return Vec::new() };
         let as_it_is = || {
-            let edge = |unread| Some(plain(self.edge(block, form, inputs, target, unread)?));
-            unread.iter().filter_map(|unread| edge(unread)).collect()
+            let edge = |unread: &Vec<usize>| self.edge(block, form, inputs, target, unread);
+            unread.iter().filter_map(edge).map(plain).collect()
         };
         let window = layered.and_then(|layered| layered.window(linear));
         let (Some(layered), Some(window)) = (layered, window) else { return as_it_is() };
