@@ -6,6 +6,7 @@ import torch
 
 from fold import plain_forward
 from images import BRIGHT, DARK, NOISE, normalise
+from mixed import mixed
 
 BATCH = 250
 BOUND_LIMIT = 32.0
@@ -39,7 +40,7 @@ def altered(images):
 @torch.no_grad()
 def largest_values(description, tensors, train, test):
     """(largest |input| of each activation by name, largest |logit|): over all training images, all test images and
-    altered copies of these. But for the test images, convolutions are in bfloat16, which moves the largest values by
+    altered copies of these. But for the test images, convolutions are in bfloat16 where the CPU has it, which moves the largest values by
     less than a hundredth."""
     largest = {layer.name: 0.0 for layer in description.activations()}
     output = [0.0]
@@ -54,7 +55,7 @@ def largest_values(description, tensors, train, test):
 
     for name, pixels in (("train", train), ("test", test), *altered(test)):
         for x in _batches(description, pixels):
-            with torch.autocast("cpu", torch.bfloat16, enabled=name != "test"):
+            with mixed(enabled=name != "test"):
                 output[0] = max(output[0], peak(plain_forward(description, tensors, x, note)))
     return largest, output[0]
 

@@ -8,6 +8,7 @@ from torch import nn
 from files import replacing
 from fold import plain_forward
 from images import normalise
+from mixed import mixed
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -74,7 +75,7 @@ def teacher_logits(teacher, augmentation, labels, cache):
         return torch.load(cache)
     rows = []
     for index in torch.arange(len(labels)).split(500):
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             rows.append(teacher(augmentation.pixels(index)).half())
     logits = torch.cat(rows)
     with replacing(cache) as partial:

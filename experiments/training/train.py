@@ -22,6 +22,7 @@ from export import export_variant, git_revision, weight_file
 from files import replacing
 from fold import folded, start_from
 from images import BRIGHT, DARK, NOISE, mean_colour, normalise
+from mixed import mixed
 from network import Network
 from plan import PARENT, RELU, SEARCHED, network_of, read_plan
 from pruning import Pruner
@@ -344,7 +345,7 @@ class Trainer:
     def settle(self, augmentation, order):
         """Measure batch statistics on crops, and keep them."""
         batches = order[:SETTLE_IMAGES].split(self.args.batch)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device.type):
             self.network.settle(self.inputs(augmentation, index) for index in batches)
 
     def losses(self, x, labels, soft, own, learnt):
@@ -353,7 +354,7 @@ class Trainer:
         Images of which less than all is their `own` have no label: for them the teacher alone counts. Those not
         `learnt` (1 or 0 each) have a range penalty only; so have those whose inputs reach `LEARNABLE`: their logits say nothing.
         """
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device.type):
             logits, peaks = self.network(x)
         logits = logits.float()
         learnt = learnt * (peaks.amax(0) < LEARNABLE)
@@ -464,7 +465,7 @@ def reach(peaks, limits):
 
 @torch.no_grad()
 def results(network, images, light=1.0):
-    """(logits, peaks) of the network out of training, in bfloat16, for batches of `QUICK_BATCH` images in order.
+    """(logits, peaks) of the network out of training, in mixed precision, for batches of `QUICK_BATCH` images in order.
 
     Images are made brighter by the factor `light`.
     """
@@ -472,12 +473,12 @@ def results(network, images, light=1.0):
     device = next(network.parameters()).device
     for pixels in images.split(QUICK_BATCH):
         x = normalise((light / 255 * pixels.float()).clamp_(0, 1), network.description).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed(device.type):
             yield network(x)
 
 
 def quick_accuracy(network, images, labels):
-    """(share of images classified right, largest |z| of any activation), in bfloat16."""
+    """(share of images classified right, largest |z| of any activation), in mixed precision."""
     right, peak = 0, 0.0
     for y, (logits, peaks) in zip(labels.split(QUICK_BATCH), results(network, images)):
         right += (logits.argmax(1).cpu() == y).sum().item()

@@ -22,6 +22,7 @@ use simulator::search::Evaluated;
 use crate::design::candidate::{self, Estimate, Latency};
 use crate::design::wish::{Refine, Wish};
 use crate::inputs::networks::Source;
+use crate::machine::memory;
 use crate::machine::profiles::{self, Cost};
 use crate::machine::provenance::REVISION;
 use crate::process::cancel;
@@ -111,6 +112,7 @@ impl Refiner {
                 .context("time for measuring programs")?,
             memory_bytes: self.memory_limit,
         };
+        memory::give_back();
         let progress = Progress::new(&format!("timing {} configurations", requests.len()));
         let timings = &mut self.timings;
         let too_large = measure::time(

@@ -4,11 +4,13 @@
 //! [`resident_peak_bytes`] tells what the system counted for the whole life of the process (Linux).
 
 mod limits;
+mod system;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub use limits::available_bytes;
+pub use system::{give_back, share_one_arena};
 
 static CURRENT: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -94,8 +96,17 @@ impl Phase {
 
 /// Peak resident memory of the process as Linux counts it (`VmHWM`); none elsewhere.
 pub fn resident_peak_bytes() -> Option<u64> {
+    of_status("VmHWM:")
+}
+
+/// Resident memory of the process now, as Linux counts it (`VmRSS`); none elsewhere.
+pub fn resident_bytes() -> Option<u64> {
+    of_status("VmRSS:")
+}
+
+fn of_status(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    limits::kibibytes(&status, "VmHWM:")
+    limits::kibibytes(&status, name)
 }
 
 /// Makes sure that the system would give that much memory now, and gives it back: what is predicted to be needed is

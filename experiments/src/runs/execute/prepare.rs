@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use costmodel::load::{self, Watch};
-use engine::buffer::AlignedBuf;
 use engine::cipher::Ciphertext;
 use engine::serial;
 use runtime::client::{Client, Sizes};
@@ -19,7 +18,7 @@ use simulator::precision::Precision;
 use super::{Batch, Checked, Outcome, Running, Sample, ms, timed};
 use crate::design::candidate::Estimate;
 use crate::inputs::images::Pictures;
-use crate::machine::memory::Phase;
+use crate::machine::memory::{self, Phase};
 use crate::process::cancel;
 use crate::process::exit::Failure;
 use crate::process::files::Counted;
@@ -108,8 +107,8 @@ pub(crate) fn prepare(
     if some.is_empty() {
         bail!("there is no image to run on");
     }
-    // Blocks recycled from another candidate would be missing from this one's account.
-    AlignedBuf::release_pool();
+    // Blocks recycled from another candidate would be missing from this one's account, and those it freed would stay.
+    memory::give_back();
     let phase = Phase::begin();
     let Estimate { candidate, params, .. } = &estimate;
     let predicted_sent = Sent::predicted(&estimate)?;
