@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 use zeroize::Zeroize;
 
-use pool::Pool;
+use pool::{Piece, Pool};
 
 /// Alignment: one cache line, one 512-bit vector.
 const LINE: usize = 64;
@@ -25,12 +25,17 @@ pub struct AlignedBuf {
     data: NonNull<u64>,
     /// Words.
     len: usize,
-    /// What the allocator returned and under which layout; `None` for an empty buffer.
-    block: Option<(NonNull<u8>, Layout)>,
-    /// Words the block has room for, at least `len`.
-    capacity: usize,
-    /// Whether the block goes back to the pool.
-    pooled: bool,
+    memory: Memory,
+}
+
+/// Whose a buffer's memory is.
+enum Memory {
+    /// There is none: the buffer is empty.
+    None,
+    /// Its own: what the allocator returned, and under which layout.
+    Block(NonNull<u8>, Layout),
+    /// The pool's: at least its words.
+    Piece(Piece),
 }
 
 /// Asks the system to back the large pages that lie wholly within a block by such, where it gives them on request.
@@ -63,13 +68,7 @@ impl AlignedBuf {
     /// A buffer of `len` zero words. Aborts, as `Vec` does, when memory is exhausted.
     pub fn zeroed(len: usize) -> Self {
         if len == 0 {
-            return Self {
-                data: NonNull::dangling(),
-                len: 0,
-                block: None,
-                capacity: 0,
-                pooled: false,
-            };
+            return Self { data: NonNull::dangling(), len: 0, memory: Memory::None };
         }
         let Some(bytes) = len.checked_mul(size_of::<u64>()) else {
             handle_alloc_error(Layout::new::<u64>());
@@ -86,33 +85,36 @@ impl AlignedBuf {
         // SAFETY: `base` is a multiple of REQUESTED, so offset <= LINE - REQUESTED, and the padded
         // block holds `bytes` more from there; the result is not null.
         let data = unsafe { base.add(offset) }.cast::<u64>();
-        Self { data, len, block: Some((base, layout)), capacity: len, pooled: false }
+        Self { data, len, memory: Memory::Block(base, layout) }
     }
 
-    /// A buffer of `len` words of unspecified (but initialised) contents, from the pool if it has one of about this
-    /// size, and returned to it when dropped. Not for secrets: what was written stays in memory.
+    /// A buffer of `len` words of unspecified (but initialised) contents: a piece of the pool's memory, which goes back there
+    /// when the buffer is dropped. Not for secrets: what was written stays in memory.
     pub fn scratch(len: usize) -> Self {
-        let recycled = Pool::lock().take(len);
-        let mut buffer = recycled.unwrap_or_else(|| {
+        if len == 0 {
+            return Self::zeroed(0);
+        }
+        let words = Pool::piece_words(len);
+        let free = Pool::lock().take(words);
+        let (data, piece) = free.unwrap_or_else(|| {
             // Freed before anything is allocated, and with the pool unlocked.
-            let surplus = Pool::lock().surplus(pool::MOST_IDLE);
+            let surplus = Pool::lock().surplus(words);
             drop(surplus);
-            Self::zeroed(len)
+            let slab = Self::zeroed(words);
+            Pool::lock().add(slab)
         });
-        buffer.len = len;
-        buffer.pooled = true;
-        buffer
+        Self { data, len, memory: Memory::Piece(piece) }
     }
 
-    /// Bytes of the blocks that wait in the pool.
+    /// Bytes of the pool that no buffer has.
     pub fn pool_bytes() -> usize {
-        Pool::lock().bytes
+        size_of::<u64>() * Pool::lock().idle
     }
 
-    /// Gives the memory of all pooled blocks back.
+    /// Gives back the memory of which no buffer has any: all of the pool, where there are none.
     pub fn release_pool() {
-        let blocks = Pool::lock().surplus(0);
-        drop(blocks);
+        let slabs = Pool::lock().surplus(usize::MAX);
+        drop(slabs);
     }
 
     /// A buffer holding a copy of `words`.
@@ -142,26 +144,21 @@ impl DerefMut for AlignedBuf {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        if self.pooled && self.block.is_some() {
-            let block = Self {
-                data: self.data,
-                len: self.capacity,
-                block: self.block.take(),
-                capacity: self.capacity,
-                pooled: false,
-            };
-            Pool::lock().put(block);
-        }
-        if let Some((base, layout)) = self.block {
+        match self.memory {
+            Memory::None => {}
             // SAFETY: `base` came from `alloc_zeroed` under this layout and is freed once.
-            unsafe { dealloc(base.as_ptr(), layout) }
+            Memory::Block(base, layout) => unsafe { dealloc(base.as_ptr(), layout) },
+            Memory::Piece(piece) => Pool::lock().give(piece),
         }
     }
 }
 
 impl Clone for AlignedBuf {
     fn clone(&self) -> Self {
-        let mut copy = if self.pooled { Self::scratch(self.len) } else { Self::zeroed(self.len) };
+        let mut copy = match self.memory {
+            Memory::Piece(_) => Self::scratch(self.len),
+            Memory::None | Memory::Block(..) => Self::zeroed(self.len),
+        };
         copy.copy_from_slice(self);
         copy
     }
@@ -254,31 +251,37 @@ mod tests {
         }
     }
 
+    /// Uses some scratch, drops it and takes it again, until no other test has taken some of it between.
+    fn recycled<T: Deref<Target = [u64]>>(make: impl Fn() -> T) -> AlignedBuf {
+        for _ in 0..1000 {
+            let first = make();
+            let (address, len) = (first.as_ptr(), first.len());
+            drop(first);
+            let second = AlignedBuf::scratch(len);
+            if second.as_ptr() == address {
+                return second;
+            }
+        }
+        panic!("scratch is not recycled");
+    }
+
     #[test]
     fn scratch_is_recycled() {
-        // A length no other test uses, so that the pool's block is this test's own.
         let len = 123_456;
-        let first = AlignedBuf::scratch(len);
-        let address = first.as_ptr();
-        drop(first);
-        let second = AlignedBuf::scratch(len - 100);
-        assert_eq!(second.as_ptr(), address);
-        assert_eq!(second.len(), len - 100);
-        let third = AlignedBuf::scratch(len);
-        assert_ne!(third.as_ptr(), address);
+        let first = recycled(|| AlignedBuf::scratch(len));
+        assert_eq!((first.len(), first.as_ptr().addr() % LINE), (len, 0));
+        let second = AlignedBuf::scratch(len);
+        assert_ne!(second.as_ptr(), first.as_ptr());
     }
 
     #[test]
     fn secret_scratch_is_cleared() {
-        // A length no other test uses.
-        let len = 234_567;
-        let mut secret = SecretScratch::new(len);
-        secret.fill(7);
-        let address = secret.as_ptr();
-        drop(secret);
-        let recycled = AlignedBuf::scratch(len);
-        assert_eq!(recycled.as_ptr(), address);
-        assert!(recycled.iter().all(|&word| word == 0));
+        let secret = || {
+            let mut secret = SecretScratch::new(234_567);
+            secret.fill(7);
+            secret
+        };
+        assert!(recycled(secret).iter().all(|&word| word == 0));
     }
 
     #[test]
