@@ -41,9 +41,9 @@ pub struct PredictedMemory {
     pub keys_bytes: u64,
     /// Plaintexts: encoded; on demand, as values, and the largest batch of encoded ones.
     pub plaintexts_bytes: u64,
-    /// Ciphertexts alive at once.
+    /// Ciphertexts alive at the instruction that takes the most with its scratch.
     pub ciphertexts_bytes: u64,
-    /// Scratch of the largest instruction.
+    /// Scratch of that instruction.
     pub scratch_bytes: u64,
 }
 

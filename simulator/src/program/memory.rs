@@ -1,6 +1,6 @@
 //! Memory that a program needs, predicted from its shape.
 
-use super::{Facts, PlaintextForm, Program};
+use super::{Facts, Instruction, PlaintextForm, Program};
 use crate::chain::Chain;
 
 /// Predicted bytes by purpose. A limb is one word per coefficient: `8 N` bytes.
@@ -11,9 +11,10 @@ pub struct Memory {
     /// Encoded plaintexts: `level + 1` limbs, and `special` more for extended ones. On demand, the slot values of all, and
     /// the most that are encoded at a time.
     pub plaintexts_bytes: u64,
-    /// The most that live ciphertexts occupy at any instruction: `2 * (level + 1)` limbs each.
+    /// Live ciphertexts, sources and results included, at the instruction that takes the most with its scratch:
+    /// `2 * (level + 1)` limbs each.
     pub ciphertexts_bytes: u64,
-    /// Scratch of the largest instruction, see [`Program::scratch_limbs`].
+    /// Scratch of that instruction, see [`Program::scratch_limbs`].
     pub scratch_bytes: u64,
     /// The encrypted inputs, as sent: part of `ciphertexts_bytes`.
     pub upload_bytes: u64,
@@ -43,15 +44,17 @@ impl Program {
     pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
         let limb = chain.limb_bytes() as u64;
         let upload: u64 = (0..self.inputs).map(|v| self.value_limbs(v)).sum();
-        let scratch = self
-            .instructions
-            .iter()
-            .map(|i| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form));
+        let scratch =
+            |i: &Instruction| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form);
+        let live = self.live(|v| self.value_limbs(v));
+        let needed = live.zip(self.instructions.iter().map(scratch));
+        let (ciphertexts, scratch) =
+            needed.max_by_key(|(live, scratch)| live + scratch).unwrap_or((upload, 0));
         Memory {
             keys_bytes: chain.keys_bytes(&self.keys()),
             plaintexts_bytes: self.plaintexts_bytes(chain, form),
-            ciphertexts_bytes: self.peak_live_limbs() * limb,
-            scratch_bytes: scratch.max().unwrap_or(0) * limb,
+            ciphertexts_bytes: ciphertexts * limb,
+            scratch_bytes: scratch * limb,
             upload_bytes: upload * limb,
         }
     }
@@ -60,26 +63,20 @@ impl Program {
         2 * (self.values[value].level as u64 + 1)
     }
 
-    /// Limbs of live ciphertexts at the worst instruction, its sources and destinations both counted.
-    fn peak_live_limbs(&self) -> u64 {
-        self.peak_live(|v| self.value_limbs(v))
-    }
-
     /// How many values are live at the worst instruction.
     pub(crate) fn peak_live_values(&self) -> usize {
-        self.peak_live(|_| 1) as usize
+        self.live(|_| 1).max().unwrap_or(self.inputs as u64) as usize
     }
 
-    /// The most that live values take together, by what each takes.
-    fn peak_live(&self, size: impl Fn(usize) -> u64) -> u64 {
+    /// What live values take together at each instruction, its sources and destinations both counted, by what each takes.
+    fn live(&self, size: impl Fn(usize) -> u64) -> impl Iterator<Item = u64> {
         let mut live: u64 = (0..self.inputs).map(&size).sum();
-        let mut peak = live;
-        for (instruction, dying) in self.instructions.iter().zip(self.dying()) {
+        self.instructions.iter().zip(self.dying()).map(move |(instruction, dying)| {
             live += instruction.dsts.iter().map(|v| size(*v)).sum::<u64>();
-            peak = peak.max(live);
+            let at = live;
             live -= dying.iter().map(|v| size(*v)).sum::<u64>();
-        }
-        peak
+            at
+        })
     }
 
     /// Scratch limbs of an instruction, on two threads: more make more limbs at a time. With `l` the limbs of an operand,
