@@ -21,12 +21,26 @@ fn described(record: &toml::Table) -> String {
     let mut text = format!(
         "[[variant]]\nname = {name:?}\nweights = \"../weights/lenet/{name}.safetensors\"\n"
     );
-    let groups = record["groups"].as_integer().unwrap();
-    if groups > 1 {
-        text += &format!("groups = {{ conv2 = {groups} }}\n");
+    // The older trainer tells of conv2 only; plans of the search tell of each layer.
+    let groups = match &record["groups"] {
+        toml::Value::Table(groups) => groups.clone(),
+        groups => [("conv2".to_owned(), groups.clone())].into_iter().collect(),
+    };
+    let groups: Vec<String> = groups
+        .iter()
+        .filter(|(_, groups)| groups.as_integer() != Some(1))
+        .map(|(layer, groups)| format!("{layer} = {groups}"))
+        .collect();
+    if !groups.is_empty() {
+        text += &format!("groups = {{ {} }}\n", groups.join(", "));
     }
     text += &format!("accuracy = {}\n", record["test_accuracy"].as_float().unwrap());
-    if record["family"].as_str() != Some("none") {
+    if let Some(kept) = record.get("kept_units_by_layer") {
+        let totals = &record["total_units_by_layer"];
+        let layers = kept.as_table().unwrap().iter();
+        let layers = layers.map(|(layer, kept)| format!("{layer}: {kept} of {}", totals[layer]));
+        text += &format!("pattern = \"{} units kept\"\n", layers.collect::<Vec<_>>().join(", "));
+    } else if record["family"].as_str() != Some("none") {
         let [family, kept, total] =
             ["family", "kept_units", "total_units"].map(|k| record[k].to_string());
         text += &format!(

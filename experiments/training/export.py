@@ -210,10 +210,14 @@ def records_of(network, weights, shipped=True):
     """The records of a network's variants, shipped or not: those of its plan in that order, then others.
 
     A variant has the name of its file: some were trained under another, before the plan called its successor so.
+    LeNet's own trainer tells one number of groups, conv2's.
     """
     names = list(read_plan(network))
     paths = sorted(record_folder(weights, network, shipped).glob("*.toml"))
     records = [{**tomllib.loads(path.read_text()), "variant": path.stem} for path in paths]
+    for record in records:
+        if isinstance(record["groups"], int):
+            record["groups"] = {"conv2": record["groups"]}
     place = lambda record: names.index(record["variant"]) if record["variant"] in names else len(names)
     return sorted(records, key=place)
 

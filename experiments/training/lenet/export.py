@@ -1,25 +1,17 @@
-"""Write a trained variant: its weights, its record, and the inputs Rust checks against.
+"""Write a trained variant: its weights and its record."""
 
-    python export.py        # rewrite check.json from the weights that exist
-"""
-
-import argparse
 import json
-import math
 import platform
 import subprocess
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from data import normalise
-from model import LeNet
 from patterns import DEFINITIONS, unit_ids
-from variants import VARIANTS
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "lenet"
-CHECK_INPUTS = 8
 
 
 @torch.no_grad()
@@ -90,38 +82,3 @@ def export_variant(trainer, epochs, train_pixels, test_pixels, test_accuracy):
         "max_abs_activation_input": activation_ranges(model, train_pixels, test_pixels),
     }
     (args.weights / f"{args.variant}.toml").write_text(toml_text(record))
-
-
-def check_input(k):
-    """Synthetic input k, already normalised, as [1, 1, 28, 28] in float64."""
-    rows = [
-        [0.5 * math.sin(0.37 * k + 0.21 * y) + 0.5 * math.cos(0.13 * k * x + 0.3 * x) for x in range(28)]
-        for y in range(28)
-    ]
-    return torch.tensor(rows, dtype=torch.float64).view(1, 1, 28, 28)
-
-
-@torch.no_grad()
-def write_check(weights):
-    """Write check.json: every variant's float64 logits on the synthetic inputs."""
-    inputs = torch.cat([check_input(k) for k in range(CHECK_INPUTS)])
-    logits = {}
-    for name, variant in VARIANTS.items():
-        path = weights / f"{name}.safetensors"
-        if path.exists():
-            model = LeNet(variant.groups).double()
-            model.load_state_dict(load_file(path))
-            logits[name] = model(inputs)[0].tolist()
-    formula = "pixel (y, x) of input k = 0.5*sin(0.37*k + 0.21*y) + 0.5*cos(0.13*k*x + 0.3*x)"
-    content = {"input": formula + ", already normalised", "inputs": CHECK_INPUTS, "logits": logits}
-    (weights / "check.json").write_text(json.dumps(content, indent=1) + "\n")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    write_check(parser.parse_args().weights)
-
-
-if __name__ == "__main__":
-    main()
