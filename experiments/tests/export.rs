@@ -43,7 +43,9 @@ fn a_table_for_heir_is_made_of_a_profile() {
     assert!(!told.contains("null"), "{told}");
     assert_eq!(other.latency_table.bootstrap, Some(vec![0.0, 0.0, 0.0, 0.0, 0.0, 1.5e7]));
     let setting = other.source.setting;
-    assert_eq!((setting.special, setting.alpha, setting.threads, setting.wide), (2, 2, 3, true));
+    assert_eq!((setting.special, setting.alpha, setting.threads), (2, 2, 3));
+    // Which kernels correct words for such primes is up to the CPU.
+    assert_eq!(setting.wide, engine::ntt::corrects(47_f64.exp2(), 14));
     assert_ne!(other.latency_table.rotate, table.latency_table.rotate);
 }
 

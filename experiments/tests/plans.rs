@@ -7,12 +7,11 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{spencnn, stderr, stdout};
+use common::{shipped_profile, spencnn, stderr, stdout};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
-const PROFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/amd-epyc-zen5-2core.toml");
 const DENSE: &[u8] = include_bytes!("../weights/lenet/dense.safetensors");
 
 fn number(value: &Value, path: &str) -> f64 {
@@ -20,10 +19,10 @@ fn number(value: &Value, path: &str) -> f64 {
 }
 
 /// Searches for LeNet's plans, within a point.
-fn search(out: &Path) -> Value {
+fn search(profile: &Path, out: &Path) -> Value {
     let mut command = spencnn();
     command.args(["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"]);
-    command.args(["--profile", PROFILE, "--max-drop", "0.01", "--json", "--out"]).arg(out);
+    command.args(["--max-drop", "0.01", "--json", "--profile"]).arg(profile).arg("--out").arg(out);
     serde_json::from_str(&stdout(command.assert().success())).unwrap()
 }
 
@@ -70,17 +69,17 @@ fn untrained(plan: &Path) -> Vec<u8> {
 #[test]
 fn a_plan_is_found_written_and_run() {
     let folder = tempfile::tempdir().unwrap();
-    let plan = folder.path().join("plan");
+    let (plan, profile) = (folder.path().join("plan"), shipped_profile(folder.path()));
     let run = || {
         let mut command = spencnn();
-        command.args(["run", "--images", "2", "--threads", "2", "--profile", PROFILE, "--json"]);
-        command.arg("--plan").arg(&plan);
+        command.args(["run", "--images", "2", "--threads", "2", "--json"]);
+        command.arg("--profile").arg(&profile).arg("--plan").arg(&plan);
         command.assert()
     };
     let missing = stderr(run().code(2));
     assert!(missing.contains("plan.json") && missing.contains("search --patterns"), "{missing}");
 
-    let found = search(&plan);
+    let found = search(&profile, &plan);
     let front = found["front"].as_array().unwrap();
     assert!(front.len() >= 2 && number(&found, "/configurations") > 1e5);
     // Fastest first, each slower one loses less, and none more than was asked for.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 
 use assert_cmd::Command;
-use common::{Tiny, stderr, stdout};
+use common::{Tiny, shipped_profile, stderr, stdout};
 use roxmltree::{Document, ParsingOptions};
 
 /// Runs a command with `--json` and `--report`: what it prints, and the page.
@@ -133,8 +133,7 @@ fn of_a_search_for_plans() {
     let tiny = Tiny::new();
     let mut command = tiny.spencnn();
     command.args(["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"]);
-    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/amd-epyc-zen5-2core.toml");
-    command.args(["--max-drop", "0.01", "--profile", profile]);
+    command.args(["--max-drop", "0.01", "--profile"]).arg(shipped_profile(tiny.folder()));
     let (json, page) = page(&tiny, command);
     check(&json, &page);
     for words in ["expected drop, points", "its expected drop of accuracy", "<circle"] {

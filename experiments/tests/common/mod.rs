@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
-use costmodel::Profile;
 use costmodel::measure::{self, Plan};
 use costmodel::point::Point;
+use costmodel::{Machine, Profile};
 use simulator::network::{LayerParameters, Model, Network, Weights};
 
 /// The command, without the caller's data folder.
@@ -163,6 +163,17 @@ pub fn weights(model: &Model) -> Weights {
         }
     }
     weights
+}
+
+/// The profile of the tree in a folder, as if it were of the kernels that are used here: prices of a real machine, for tests
+/// in which only their order counts.
+pub fn shipped_profile(folder: &Path) -> PathBuf {
+    let text = include_str!("../../../profiles/amd-epyc-zen5-2core.toml");
+    let line = |isa: &str| format!("\nisa = \"{isa}\"\n");
+    assert!(text.contains(&line("avx512ifma")));
+    let path = folder.join("shipped.toml");
+    fs::write(&path, text.replace(&line("avx512ifma"), &line(&Machine::detect().isa))).unwrap();
+    path
 }
 
 /// A profile measured here in a second on a tiny ring, and its points: good for nothing but tests.

@@ -230,7 +230,7 @@ impl Search<'_> {
     }
 
     /// Why a depth at a ring degree is insecure.
-    fn insecure(&self, log_n: u32, special: usize, levels: usize) -> Obstacle {
+    pub(super) fn insecure(&self, log_n: u32, special: usize, levels: usize) -> Obstacle {
         let least = self.space.least_parameters(log_n, special, levels);
         let allowed_bits = engine::params::max_log_qp(log_n).unwrap_or(0);
         Obstacle::Security { log_n, levels, needed_bits: least.log_qp() as u32, allowed_bits }

@@ -337,7 +337,7 @@ fn is_interruption(error: &anyhow::Error) -> bool {
 }
 
 /// Parts that half of the memory holds together, the largest configurations first; what is larger is a part of its own. A program
-/// takes more than is predicted while it is prepared and timed, and what earlier ones gave back stays with the process.
+/// takes more than is predicted while it is prepared and timed.
 fn groups<'a>(drawn: &[&'a Drawn], limit: u64) -> Vec<Vec<&'a Drawn>> {
     let mut sorted = drawn.to_vec();
     sorted.sort_by_key(|d| std::cmp::Reverse(d.memory_bytes));

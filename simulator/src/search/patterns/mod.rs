@@ -221,11 +221,14 @@ impl Search<'_> {
             let search = LayoutSearch::new(&folded, &all, self.space, &memo, self.watch, log_n);
             let search = search.among(only);
             let mut edges = PatternEdges::default();
-            for special in 0..self.space.special.len() {
-                let walked =
-                    search.walk_patterns(&layered, special, request.budget(), &mut edges)?;
+            for (k, &special) in self.space.special.iter().enumerate() {
+                let levels = folded.levels();
+                if self.space.parameters(log_n, special, levels).is_empty() {
+                    plans.obstacles.push(self.insecure(log_n, special, levels));
+                    continue;
+                }
+                let walked = search.walk_patterns(&layered, k, request.budget(), &mut edges)?;
                 plans.configurations += walked.ways;
-                let special = self.space.special[special];
                 found.extend(walked.front.into_iter().map(|way| Found { log_n, special, way }));
             }
             plans.priced += edges.priced();
@@ -306,7 +309,7 @@ impl Search<'_> {
     ) -> Result<(Option<Plan>, Vec<Obstacle>)> {
         let patterns: Patterns = way.patterns.iter().map(|c| (c.layer.clone(), c.choice)).collect();
         let Some(parameters) = self.space.parameters(log_n, special, dense.levels()).pop() else {
-            return Ok((None, Vec::new()));
+            unreachable!("only secure parameters are walked");
         };
         let plain = way.path.plain(dense, parameters);
         let folded = pruned(dense, &plain, &patterns, request.importance)?;
