@@ -120,3 +120,23 @@ fn a_plan_is_found_written_and_run() {
     let report: Value = serde_json::from_str(&stdout(told)).unwrap();
     assert_eq!(number(&report, "/recorded_accuracy"), 0.25, "{report}");
 }
+
+#[test]
+fn what_is_in_the_way_of_plans_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = spencnn();
+    command.args([
+        "search",
+        "--patterns",
+        "--quick",
+        "--log-n",
+        "12",
+        "--threads",
+        "2",
+        "--profile",
+    ]);
+    command.arg(shipped_profile(folder.path())).arg("--out").arg(folder.path().join("plan"));
+    let told = stderr(command.assert().code(1));
+    assert!(told.contains("no plan keeps to the limits") && told.contains("are secure"), "{told}");
+    assert!(!folder.path().join("plan").exists());
+}

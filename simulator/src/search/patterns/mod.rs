@@ -217,16 +217,21 @@ impl Search<'_> {
         let mut plans = Plans::default();
         let mut found = Vec::new();
         for &log_n in &self.space.log_n {
+            let levels = folded.levels();
+            let numbers = self.space.special.iter().copied().enumerate();
+            let is_secure =
+                |(_, special): &_| !self.space.parameters(log_n, *special, levels).is_empty();
+            let (secure, insecure): (Vec<_>, Vec<_>) = numbers.partition(is_secure);
+            let obstacle = |(_, special)| self.insecure(log_n, special, levels);
+            plans.obstacles.extend(insecure.into_iter().map(obstacle));
+            if secure.is_empty() {
+                continue;
+            }
             let only = self.layouts(request, (&folded, &all), &layered, log_n, &memo)?;
             let search = LayoutSearch::new(&folded, &all, self.space, &memo, self.watch, log_n);
             let search = search.among(only);
             let mut edges = PatternEdges::default();
-            for (k, &special) in self.space.special.iter().enumerate() {
-                let levels = folded.levels();
-                if self.space.parameters(log_n, special, levels).is_empty() {
-                    plans.obstacles.push(self.insecure(log_n, special, levels));
-                    continue;
-                }
+            for (k, special) in secure {
                 let walked = search.walk_patterns(&layered, k, request.budget(), &mut edges)?;
                 plans.configurations += walked.ways;
                 found.extend(walked.front.into_iter().map(|way| Found { log_n, special, way }));
