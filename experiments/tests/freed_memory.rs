@@ -1,6 +1,7 @@
 //! Memory that a thread has freed is found by others, and goes back to the system on request.
 //!
 //! Without the test harness, which has threads of its own before the allocator is told how many arenas to make.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn main() {
@@ -16,6 +17,7 @@ fn main() {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn what_threads_free_is_shared_and_given_back() {
     use std::hint::black_box;
+    use std::sync::mpsc::{self, Receiver, Sender};
     use std::thread;
 
     use experiments::machine::memory::{give_back, resident_bytes, share_one_arena};
@@ -29,7 +31,7 @@ fn what_threads_free_is_shared_and_given_back() {
     share_one_arena();
     // A block that is freed teaches the allocator not to map ones of its size by themselves.
     drop(black_box(vec![1_u64; 8 * LIMB]));
-    let resident = || resident_bytes().expect("Linux tells it");
+    let resident = || resident_bytes().unwrap();
     let before = resident();
     // Frees all limbs, but none of the small blocks between them.
     let work = || {
@@ -41,20 +43,13 @@ fn what_threads_free_is_shared_and_given_back() {
     thread::scope(|scope| {
         // Both live until the end: a thread that ends leaves its arena to the next in any case.
         let [first, second] = [(); 2].map(|()| {
-            let (start, told) = std::sync::mpsc::channel::<()>();
-            let (done, finished) = std::sync::mpsc::channel();
-            scope.spawn(move || {
-                told.iter().for_each(|()| done.send(work()).expect("it is awaited"))
-            });
+            let ((start, told), (done, finished)) = (mpsc::channel(), mpsc::channel());
+            scope.spawn(move || told.iter().for_each(|()| done.send(work()).unwrap()));
             (start, finished)
         });
-        let turn = |(start, finished): &(
-            std::sync::mpsc::Sender<()>,
-            std::sync::mpsc::Receiver<_>,
-        )|
-         -> Vec<Vec<u64>> {
-            start.send(()).expect("the thread waits");
-            finished.recv().expect("the thread works")
+        let turn = |(start, finished): &(Sender<()>, Receiver<Vec<Vec<u64>>>)| {
+            start.send(()).unwrap();
+            finished.recv().unwrap()
         };
         let kept = turn(&first);
         let one = resident() - before;
