@@ -138,5 +138,4 @@ fn what_is_in_the_way_of_plans_is_told() {
     command.arg(shipped_profile(folder.path())).arg("--out").arg(folder.path().join("plan"));
     let told = stderr(command.assert().code(2));
     assert!(told.contains("no plan keeps to the limits") && told.contains("are secure"), "{told}");
-    assert!(!folder.path().join("plan").exists());
 }
