@@ -39,6 +39,22 @@ pub(super) unsafe fn doubles<L: Lanes>(words: &[u64], start: usize, u: usize) ->
     unsafe { L::load(words.as_ptr().add(start + u * L::WORDS)).into_doubles() }
 }
 
+/// Vector `vector` of a group of stored key words, as doubles. No closure, as the compiler may call these, and then every
+/// intrinsic within.
+///
+/// # Safety
+/// The group must have that vector.
+#[inline(always)]
+unsafe fn key_doubles<L: Lanes>(group: &[u64], vector: usize, packed: bool) -> L {
+    if packed {
+        // SAFETY: promised by the caller.
+        unsafe { L::load_packed(group.as_ptr(), vector) }.into_doubles()
+    } else {
+        // SAFETY: promised by the caller.
+        unsafe { doubles(group, 0, vector) }
+    }
+}
+
 /// `out = sum_i xs[i] * consts[i]`.
 #[inline(always)]
 pub(super) fn dot_const<L: Lanes>(
@@ -181,12 +197,6 @@ unsafe fn key_words<L: Lanes, const U: usize>(
     let stored_digit = product.key.components * length;
     let masks = product.masks.map(|masks| &masks[product.digits.len() * group * KEY_WORDS..]);
     let first = start % KEY_WORDS / L::WORDS;
-    let key_doubles = |key: &[u64], vector: usize| match product.key.packed {
-        // SAFETY: the group has that vector, as the caller promises.
-        true => unsafe { L::load_packed(key.as_ptr(), vector) }.into_doubles(),
-        // SAFETY: as above.
-        false => unsafe { doubles(key, 0, vector) },
-    };
     for (i, (digits, key)) in digits.zip(key.chunks(stored_digit * sums.terms)).enumerate() {
         let mut sum0 = sums.begin_all(words[0]);
         let mut sum1 = sums.begin_all(words[1]);
@@ -198,11 +208,14 @@ unsafe fn key_words<L: Lanes, const U: usize>(
             for u in 0..U {
                 // SAFETY: promised by the caller.
                 let digit = unsafe { doubles(digit, start, u) };
-                sum0[u].add(digit, key_doubles(key0, first + u));
-                let key1 = match mask {
-                    // SAFETY: a vector within the group.
-                    Some(mask) => unsafe { doubles(mask, 0, first + u) },
-                    None => key_doubles(key1, first + u),
+                // SAFETY: the group has that vector, as the caller promises.
+                sum0[u].add(digit, unsafe { key_doubles(key0, first + u, product.key.packed) });
+                // SAFETY: as above; masks are not packed.
+                let key1 = unsafe {
+                    match mask {
+                        Some(mask) => doubles(mask, 0, first + u),
+                        None => key_doubles(key1, first + u, product.key.packed),
+                    }
                 };
                 sum1[u].add(digit, key1);
             }

@@ -117,8 +117,12 @@ impl<L: Lanes> Context<'_, L> {
         stride: usize,
         node: usize,
     ) {
-        // SAFETY: nodes are at most C / 2 * (node + 1) - 1.
-        let w = |level: usize, i: usize| unsafe { self.constants.column::<L>((node << level) + i) };
+        macro_rules! w {
+            ($level:expr, $i:expr) => {
+                // SAFETY: nodes are at most C / 2 * (node + 1) - 1.
+                unsafe { self.constants.column::<L>((node << $level) + $i) }
+            };
+        }
         for at in (0..stride).step_by(L::WORDS) {
             let mut v = [self.prime.zero(); C];
             for (i, v) in v.iter_mut().enumerate() {
@@ -132,17 +136,17 @@ impl<L: Lanes> Context<'_, L> {
             }
             match C {
                 2 => {
-                    butterflies!(self, v, w(0, 0) => (0, 1););
+                    butterflies!(self, v, w!(0, 0) => (0, 1););
                 }
                 4 => {
-                    butterflies!(self, v, w(0, 0) => (0, 2), (1, 3););
-                    butterflies!(self, v, w(1, 0) => (0, 1); w(1, 1) => (2, 3););
+                    butterflies!(self, v, w!(0, 0) => (0, 2), (1, 3););
+                    butterflies!(self, v, w!(1, 0) => (0, 1); w!(1, 1) => (2, 3););
                 }
                 _ => {
-                    butterflies!(self, v, w(0, 0) => (0, 4), (1, 5), (2, 6), (3, 7););
-                    butterflies!(self, v, w(1, 0) => (0, 2), (1, 3); w(1, 1) => (4, 6), (5, 7););
+                    butterflies!(self, v, w!(0, 0) => (0, 4), (1, 5), (2, 6), (3, 7););
+                    butterflies!(self, v, w!(1, 0) => (0, 2), (1, 3); w!(1, 1) => (4, 6), (5, 7););
                     butterflies!(self, v,
-                        w(2, 0) => (0, 1); w(2, 1) => (2, 3); w(2, 2) => (4, 5); w(2, 3) => (6, 7);
+                        w!(2, 0) => (0, 1); w!(2, 1) => (2, 3); w!(2, 2) => (4, 5); w!(2, 3) => (6, 7);
                     );
                 }
             }
@@ -176,33 +180,43 @@ impl<L: Lanes> Context<'_, L> {
                     *v = self.prime.correct(*v);
                 }
             }
-            let w = |level: usize, i: usize| {
-                self.constants.column::<L>(((blocks + block) << level) + i)
-            };
-            butterflies!(self, v, w(0, 0) => (0, 4), (1, 5), (2, 6), (3, 7););
-            butterflies!(self, v, w(1, 0) => (0, 2), (1, 3); w(1, 1) => (4, 6), (5, 7););
+            macro_rules! w {
+                ($level:expr, $i:expr) => {
+                    self.constants.column::<L>(((blocks + block) << $level) + $i)
+                };
+            }
+            butterflies!(self, v, w!(0, 0) => (0, 4), (1, 5), (2, 6), (3, 7););
+            butterflies!(self, v, w!(1, 0) => (0, 2), (1, 3); w!(1, 1) => (4, 6), (5, 7););
             butterflies!(self, v,
-                w(2, 0) => (0, 1); w(2, 1) => (2, 3); w(2, 2) => (4, 5); w(2, 3) => (6, 7);
+                w!(2, 0) => (0, 1); w!(2, 1) => (2, 3); w!(2, 2) => (4, 5); w!(2, 3) => (6, 7);
             );
             let mut v = L::transpose(v);
             if L::WORDS == 4 {
-                let w = |half, i| self.constants.leaf::<L>(2 * block + half, i);
+                macro_rules! w {
+                    ($half:expr, $i:expr) => {
+                        self.constants.leaf::<L>(2 * block + $half, $i)
+                    };
+                }
                 butterflies!(self, v,
-                    w(0, 0) => (0, 2), (1, 3);
-                    w(1, 0) => (4, 6), (5, 7);
+                    w!(0, 0) => (0, 2), (1, 3);
+                    w!(1, 0) => (4, 6), (5, 7);
                 );
                 butterflies!(self, v,
-                    w(0, 1) => (0, 1);
-                    w(0, 2) => (2, 3);
-                    w(1, 1) => (4, 5);
-                    w(1, 2) => (6, 7);
+                    w!(0, 1) => (0, 1);
+                    w!(0, 2) => (2, 3);
+                    w!(1, 1) => (4, 5);
+                    w!(1, 2) => (6, 7);
                 );
             } else {
-                let w = |i| self.constants.leaf::<L>(block, i);
-                butterflies!(self, v, w(0) => (0, 4), (1, 5), (2, 6), (3, 7););
-                butterflies!(self, v, w(1) => (0, 2), (1, 3); w(2) => (4, 6), (5, 7););
+                macro_rules! w {
+                    ($i:expr) => {
+                        self.constants.leaf::<L>(block, $i)
+                    };
+                }
+                butterflies!(self, v, w!(0) => (0, 4), (1, 5), (2, 6), (3, 7););
+                butterflies!(self, v, w!(1) => (0, 2), (1, 3); w!(2) => (4, 6), (5, 7););
                 butterflies!(self, v,
-                    w(3) => (0, 1); w(4) => (2, 3); w(5) => (4, 5); w(6) => (6, 7);
+                    w!(3) => (0, 1); w!(4) => (2, 3); w!(5) => (4, 5); w!(6) => (6, 7);
                 );
             }
             for v in &mut v {

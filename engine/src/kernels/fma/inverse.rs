@@ -179,20 +179,24 @@ impl<L: Lanes> Context<'_, L> {
         v: &mut [L; C],
         node: usize,
     ) {
-        // SAFETY: nodes are at most C / 2 * (node + 1) - 1.
-        let w = |level: usize, i: usize| unsafe { self.constants.column::<L>((node << level) + i) };
+        macro_rules! w {
+            ($level:expr, $i:expr) => {
+                // SAFETY: nodes are at most C / 2 * (node + 1) - 1.
+                unsafe { self.constants.column::<L>((node << $level) + $i) }
+            };
+        }
         match C {
             2 => {}
             4 => {
-                butterflies!(self, v, w(1, 0) => (0, 1); w(1, 1) => (2, 3););
+                butterflies!(self, v, w!(1, 0) => (0, 1); w!(1, 1) => (2, 3););
                 correct!(self, FREE, v, 0, 2);
             }
             _ => {
                 butterflies!(self, v,
-                    w(2, 0) => (0, 1); w(2, 1) => (2, 3); w(2, 2) => (4, 5); w(2, 3) => (6, 7);
+                    w!(2, 0) => (0, 1); w!(2, 1) => (2, 3); w!(2, 2) => (4, 5); w!(2, 3) => (6, 7);
                 );
                 correct!(self, FREE, v, 0, 2, 4, 6);
-                butterflies!(self, v, w(1, 0) => (0, 2), (1, 3); w(1, 1) => (4, 6), (5, 7););
+                butterflies!(self, v, w!(1, 0) => (0, 2), (1, 3); w!(1, 1) => (4, 6), (5, 7););
             }
         }
         let half = C / 2;
@@ -201,7 +205,7 @@ impl<L: Lanes> Context<'_, L> {
                 (v[i], v[i + half]) = self.last(v[i], v[i + half]);
             }
         } else {
-            let w = w(0, 0);
+            let w = w!(0, 0);
             for i in 0..half {
                 (v[i], v[i + half]) = self.butterfly(v[i], v[i + half], w);
             }
@@ -236,30 +240,38 @@ impl<L: Lanes> Context<'_, L> {
                 *v = v.into_doubles();
             }
             if L::WORDS == 4 {
-                let w = |half, i| self.constants.leaf::<L>(2 * block + half, i);
+                macro_rules! w {
+                    ($half:expr, $i:expr) => {
+                        self.constants.leaf::<L>(2 * block + $half, $i)
+                    };
+                }
                 butterflies!(self, v,
-                    w(0, 1) => (0, 1);
-                    w(0, 2) => (2, 3);
-                    w(1, 1) => (4, 5);
-                    w(1, 2) => (6, 7);
+                    w!(0, 1) => (0, 1);
+                    w!(0, 2) => (2, 3);
+                    w!(1, 1) => (4, 5);
+                    w!(1, 2) => (6, 7);
                 );
                 correct!(self, FREE, v, 0, 2, 4, 6);
                 butterflies!(self, v,
-                    w(0, 0) => (0, 2), (1, 3);
-                    w(1, 0) => (4, 6), (5, 7);
+                    w!(0, 0) => (0, 2), (1, 3);
+                    w!(1, 0) => (4, 6), (5, 7);
                 );
                 if FREE {
                     v[0] = self.prime.correct(v[0]);
                     v[4] = self.prime.correct(v[4]);
                 }
             } else {
-                let w = |i| self.constants.leaf::<L>(block, i);
+                macro_rules! w {
+                    ($i:expr) => {
+                        self.constants.leaf::<L>(block, $i)
+                    };
+                }
                 butterflies!(self, v,
-                    w(3) => (0, 1); w(4) => (2, 3); w(5) => (4, 5); w(6) => (6, 7);
+                    w!(3) => (0, 1); w!(4) => (2, 3); w!(5) => (4, 5); w!(6) => (6, 7);
                 );
                 correct!(self, FREE, v, 0, 2, 4, 6);
-                butterflies!(self, v, w(1) => (0, 2), (1, 3); w(2) => (4, 6), (5, 7););
-                butterflies!(self, v, w(0) => (0, 4), (1, 5), (2, 6), (3, 7););
+                butterflies!(self, v, w!(1) => (0, 2), (1, 3); w!(2) => (4, 6), (5, 7););
+                butterflies!(self, v, w!(0) => (0, 4), (1, 5), (2, 6), (3, 7););
                 let sum = if FREE { 0 } else { 1 };
                 v[sum] = self.prime.correct(v[sum]);
             }
