@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::{AlignedBuf, LINE};
 
@@ -63,7 +63,8 @@ impl Pool {
 
     /// The pool, for one caller at a time.
     pub(super) fn lock() -> MutexGuard<'static, Self> {
-        POOL.lock().unwrap_or_else(PoisonError::into_inner)
+        // After a panic in here, a piece may be both free and in use: nobody shall write there any more.
+        POOL.lock().unwrap_or_else(|_| std::process::abort())
     }
 
     /// Words of the piece for a buffer of `len` words.

@@ -7,6 +7,7 @@ use super::lanes::Lanes;
 use super::pointwise::{mul_scalar, put_permuted};
 use super::sums::Sums;
 use crate::kernels::contract::{KEY_WORDS, KeyProduct};
+use crate::kernels::packed::stored_words;
 use crate::kernels::shape::{
     require_blocks, require_key_product, require_slices, require_sums, require_targets,
 };
@@ -37,22 +38,6 @@ macro_rules! by_vectors {
 pub(super) unsafe fn doubles<L: Lanes>(words: &[u64], start: usize, u: usize) -> L {
     // SAFETY: promised by the caller.
     unsafe { L::load(words.as_ptr().add(start + u * L::WORDS)).into_doubles() }
-}
-
-/// Vector `vector` of a group of stored key words, as doubles. No closure, as the compiler may call these, and then every
-/// intrinsic within.
-///
-/// # Safety
-/// The group must have that vector.
-#[inline(always)]
-unsafe fn key_doubles<L: Lanes>(group: &[u64], vector: usize, packed: bool) -> L {
-    if packed {
-        // SAFETY: promised by the caller.
-        unsafe { L::load_packed(group.as_ptr(), vector) }.into_doubles()
-    } else {
-        // SAFETY: promised by the caller.
-        unsafe { doubles(group, 0, vector) }
-    }
 }
 
 /// `out = sum_i xs[i] * consts[i]`.
@@ -142,16 +127,41 @@ pub(super) fn key_product<L: Lanes>(
     modulus: &Modulus,
 ) {
     require_key_product(product, out0.len(), out1.len());
+    match (product.key.packed, product.masks) {
+        (true, None) => key_product_as::<L, true, false>(out0, out1, product, &[], modulus),
+        (false, None) => key_product_as::<L, false, false>(out0, out1, product, &[], modulus),
+        (true, Some(masks)) => key_product_as::<L, true, true>(out0, out1, product, masks, modulus),
+        (false, Some(masks)) => {
+            key_product_as::<L, false, true>(out0, out1, product, masks, modulus);
+        }
+    }
+}
+
+/// The same of a key that is packed or not, and whose second components are masks if they are `APART`.
+#[inline(always)]
+fn key_product_as<L: Lanes, const PACKED: bool, const APART: bool>(
+    out0: &mut [u64],
+    out1: &mut [u64],
+    product: &KeyProduct<'_>,
+    masks: &[u64],
+    modulus: &Modulus,
+) {
+    /// Vectors summed at once.
+    const U: usize = 2;
     // A digit below 2q times a key word below q.
     let sums = Sums::<L>::new(modulus, 2 * u128::from(modulus.value()).pow(2));
-    by_vectors!(L, out0.len(), start, U => {
-        let mut words = [[[0; 8]; 2]; 2];
-        // SAFETY: all slices have `out0.len()` words, a multiple of 8.
+    for start in (0..out0.len()).step_by(U * L::WORDS) {
+        let mut words = [[[0; 8]; U]; 2];
+        // SAFETY: all slices have the lengths that `require_key_product` checks: `out0.len()` is a multiple of KEY_WORDS, and
+        // that of U vectors.
         unsafe {
-            let vectors = key_words::<L, U>(product, out0.len(), start, &sums, modulus);
+            let vectors =
+                key_words::<L, U, PACKED, APART>(product, masks, out0.len(), start, &sums, modulus);
             for (words, vectors) in words.iter_mut().zip(vectors) {
                 for (u, vector) in vectors.into_iter().enumerate() {
-                    sums.prime.lift(vector).store(words.as_mut_ptr().cast::<u64>().add(u * L::WORDS));
+                    sums.prime
+                        .lift(vector)
+                        .store(words.as_mut_ptr().cast::<u64>().add(u * L::WORDS));
                 }
             }
         }
@@ -168,17 +178,19 @@ pub(super) fn key_product<L: Lanes>(
                 put_permuted::<L>(out1, &words1[..blocks], targets, permutation.tables);
             }
         }
-    });
+    }
 }
 
-/// Residues of both outputs at `start` of a chunk of so many words, before the permutation, at most `(q + 1)/2` in magnitude.
+/// Residues of both outputs at `start` of a chunk of `len` words, before the permutation, at most `(q + 1)/2` in magnitude.
 ///
 /// # Safety
-/// All slices of the product must have `U` vectors at `start`.
+/// All slices of the product must have `len` words, a multiple of KEY_WORDS, and `U` vectors at `start` within one group; the
+/// key must have the components and words for all digits, packed or not as said, and the masks, if `APART`, too.
 #[inline(always)]
-unsafe fn key_words<L: Lanes, const U: usize>(
+unsafe fn key_words<L: Lanes, const U: usize, const PACKED: bool, const APART: bool>(
     product: &KeyProduct<'_>,
-    chunk: usize,
+    masks: &[u64],
+    len: usize,
     start: usize,
     sums: &Sums<L>,
     modulus: &Modulus,
@@ -191,38 +203,52 @@ unsafe fn key_words<L: Lanes, const U: usize>(
             *word = sums.prime.mul(unsafe { doubles(summand, start, u) }, factor);
         }
     }
-    let digits = product.digits.chunks(sums.terms);
-    let (stored, group) = (product.key.stored(), start / KEY_WORDS);
-    let (key, length) = (product.key.words, product.key.stored_chunk(chunk));
-    let stored_digit = product.key.components * length;
-    let masks = product.masks.map(|masks| &masks[product.digits.len() * group * KEY_WORDS..]);
-    let first = start % KEY_WORDS / L::WORDS;
-    for (i, (digits, key)) in digits.zip(key.chunks(stored_digit * sums.terms)).enumerate() {
+    let (group, first) = (start / KEY_WORDS, start % KEY_WORDS / L::WORDS);
+    // Where the next component is, and the next digit.
+    let component = product.key.stored_chunk(len);
+    let digit_words = if APART { component } else { 2 * component };
+    let mut key = product.key.words.as_ptr().wrapping_add(group * stored_words(PACKED));
+    let mut mask = masks.as_ptr().wrapping_add(product.digits.len() * group * KEY_WORDS);
+    for digits in product.digits.chunks(sums.terms) {
         let mut sum0 = sums.begin_all(words[0]);
         let mut sum1 = sums.begin_all(words[1]);
-        for (d, (digit, key)) in digits.iter().zip(key.chunks_exact(stored_digit)).enumerate() {
-            let (key0, key1) = key.split_at(length);
-            let part = group * stored..(group + 1) * stored;
-            let (key0, key1) = (&key0[part.clone()], key1.get(part).unwrap_or_default());
-            let mask = masks.map(|masks| &masks[KEY_WORDS * (i * sums.terms + d)..][..KEY_WORDS]);
+        for digit in digits {
             for u in 0..U {
                 // SAFETY: promised by the caller.
-                let digit = unsafe { doubles(digit, start, u) };
-                // SAFETY: the group has that vector, as the caller promises.
-                sum0[u].add(digit, unsafe { key_doubles(key0, first + u, product.key.packed) });
-                // SAFETY: as above; masks are not packed.
-                let key1 = unsafe {
-                    match mask {
-                        Some(mask) => doubles(mask, 0, first + u),
-                        None => key_doubles(key1, first + u, product.key.packed),
-                    }
+                let (digit, key0, key1) = unsafe {
+                    (
+                        doubles(digit, start, u),
+                        key_vector::<L, PACKED>(key, first + u),
+                        if APART {
+                            key_vector::<L, false>(mask, first + u)
+                        } else {
+                            key_vector::<L, PACKED>(key.add(component), first + u)
+                        },
+                    )
                 };
+                sum0[u].add(digit, key0);
                 sum1[u].add(digit, key1);
             }
+            key = key.wrapping_add(digit_words);
+            mask = mask.wrapping_add(KEY_WORDS);
         }
         words = [sums.end_all(sum0), sums.end_all(sum1)];
     }
     words
+}
+
+/// Vector `vector` of a group of words of one digit and component, packed or not, as doubles. No closure, as the compiler may
+/// call these, and then every intrinsic within.
+///
+/// # Safety
+/// The group must be readable for its stored words, and have that vector.
+#[inline(always)]
+unsafe fn key_vector<L: Lanes, const PACKED: bool>(group: *const u64, vector: usize) -> L {
+    // SAFETY: promised by the caller.
+    let words = unsafe {
+        if PACKED { L::load_packed(group, vector) } else { L::load(group.add(vector * L::WORDS)) }
+    };
+    words.into_doubles()
 }
 
 /// `out0 = sum a_k^2`, `out1 = sum 2 a_k b_k`, `out2 = sum b_k^2`.
