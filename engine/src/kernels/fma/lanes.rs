@@ -2,7 +2,7 @@
 //!
 //! A vector holds doubles or 64-bit words; which, only its use says.
 
-use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
 
 /// `2^52`: a double of that exponent has its integer part in the low 52 bits.
 pub(super) const TWO_52: f64 = (1_u64 << 52) as f64;
@@ -68,6 +68,12 @@ pub(super) unsafe trait Lanes: Copy {
     fn prefetch(address: *const u64) {
         // SAFETY: has no effect on memory, and every x86-64 processor has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    /// The same, for the second-level cache.
+    #[inline(always)]
+    fn prefetch_second(address: *const u64) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
     }
     /// `to[t] = from[lanes[t]]`.
     fn permute_block(to: &mut [u64; 8], from: &[u64; 8], lanes: &[u64; 8]);
