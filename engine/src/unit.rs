@@ -240,7 +240,7 @@ impl UnitBench {
                 let consts = vec![self.scalar.value / MAX_TERMS as u64; rows];
                 let out = next();
                 for _ in 0..times {
-                    (kernels.dot_montgomery)(&mut [&mut *out], &operands, &[&consts], &[modulus]);
+                    (kernels.dot_convert)(&mut [&mut *out], &operands, &[&consts], &[modulus]);
                 }
             }
             unit => {

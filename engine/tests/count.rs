@@ -60,7 +60,7 @@ fn a_product_is_counted_on_any_threads() {
     // From the single limb, to the 6 others.
     assert_eq!(counts.of(Kernel::Lift).words, 6 * n);
     // From two limbs and their quotient, 5 each; and in the mod-down.
-    assert_eq!(counts.of(Kernel::DotMontgomery).products, 3 * (2 * 5 + 10) * n);
+    assert_eq!(counts.of(Kernel::DotConvert).products, 3 * (2 * 5 + 10) * n);
     assert_eq!(counts.of(Kernel::Quotient).products, 2 * (2 + 2) * n);
     // Three digits by two components on 7 limbs, in chunks; P c0 on 5 limbs.
     let key = counts.of(Kernel::KeyProduct);

@@ -181,7 +181,7 @@ fn amount(feature: Feature, counts: &Counts, apart: &Apart) -> u64 {
         Feature::DotProducts => of(&pairs).products,
         // As much as one product more for a sum to be reduced.
         Feature::Conversions => {
-            let sums = of(&[DotConst, DotMontgomery]);
+            let sums = of(&[DotConst, DotConvert]);
             sums.products + sums.words + of(&[Quotient]).products
         }
         Feature::Reductions => of(&pairs).words + of(&[KeyProduct]).words,

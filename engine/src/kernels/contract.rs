@@ -90,6 +90,8 @@ pub(crate) struct Kernels {
     /// Whether transforms of `2^k` words modulo a prime, in either direction, correct words between stages that those modulo
     /// smaller primes do not. Arguments: prime, k.
     pub corrects: fn(u64, u32) -> bool,
+    /// Bits that the reduction of `dot_convert` divides by: 52 where it is Montgomery's, else 0.
+    pub convert_radix_bits: u32,
     /// How to make masks of keys, if that takes less time than reading them.
     pub expansion: Option<Expansion>,
     /// Forward negacyclic NTT in place: natural order in, bit-reversed out. `[0, 2q) -> [0, q)`.
@@ -121,10 +123,10 @@ pub(crate) struct Kernels {
     /// `out[t] = sum_i xs[i][t] * consts[i] mod q`, `xs < 2^52`, `consts` in `[0, q)`; at most 64
     /// sources; output `[0, q)`. A basis conversion is one such call per target prime.
     pub dot_const: fn(&mut [u64], &[&[u64]], &[u64], &Modulus),
-    /// `out_j[t] = 2^-52 sum_i xs[i][t] * consts_j[i] mod q_j` for one or two targets `j`, reading the sources once;
+    /// `out_j[t] = 2^-b sum_i xs[i][t] * consts_j[i] mod q_j` for one or two targets `j`, where `b` is `convert_radix_bits`;
     /// `consts_j` in `[0, q_j)`; the sums over `i` of the largest `xs[i][t]` must be below 2^52; output `[0, 2q)`, the one
     /// output that may differ between instruction sets. Arguments: outs, xs, consts, moduli.
-    pub dot_montgomery: fn(&mut [&mut [u64]], &[&[u64]], &[&[u64]], &[&Modulus]),
+    pub dot_convert: fn(&mut [&mut [u64]], &[&[u64]], &[&[u64]], &[&Modulus]),
     /// `out[t] = floor(1/2 + sum_i xs[i][t] * inverses[i])` in double precision, where `xs[i] < q_i`
     /// and `inverses[i] = 1/q_i`: how many times the product of the `q_i` is to be subtracted to get
     /// the centred representative (Halevi, Polyakov, Shoup, ePrint 2018/117).

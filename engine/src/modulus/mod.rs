@@ -43,8 +43,6 @@ pub struct Modulus {
     overflow: u64,
     /// `-1/q` modulo 2^52: Montgomery's constant.
     negative_inverse: u64,
-    /// `2^-52 mod q`.
-    radix_inverse: ShoupScalar,
 }
 
 impl Modulus {
@@ -67,7 +65,6 @@ impl Modulus {
             radix: ShoupScalar::default(),
             overflow: 0,
             negative_inverse: 0,
-            radix_inverse: ShoupScalar::default(),
         };
         modulus.one = modulus.shoup(1);
         modulus.radix = modulus.shoup(modulus.reduce_u128(1 << RADIX_BITS));
@@ -76,9 +73,6 @@ impl Modulus {
         let inverse = (0..5).fold(q, |x, _| x.wrapping_mul(2_u64.wrapping_sub(q.wrapping_mul(x))));
         let mask = (1 << RADIX_BITS) - 1;
         modulus.negative_inverse = inverse.wrapping_neg() & mask;
-        // Montgomery's reduction of 1.
-        let product = u128::from(modulus.negative_inverse) * u128::from(q);
-        modulus.radix_inverse = modulus.shoup(modulus.reduce_u128((product + 1) >> RADIX_BITS));
         Ok(modulus)
     }
 
@@ -115,11 +109,6 @@ impl Modulus {
     /// `-1/q` modulo 2^52.
     pub(crate) const fn negative_inverse(&self) -> u64 {
         self.negative_inverse
-    }
-
-    /// `2^-52 mod q`.
-    pub(crate) const fn radix_inverse(&self) -> ShoupScalar {
-        self.radix_inverse
     }
 
     /// `a + b mod q` for `a, b` in `[0, q)`.

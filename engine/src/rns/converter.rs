@@ -16,8 +16,8 @@ pub struct BasisConverter {
     single: Option<u64>,
     /// Per target limb: `prod / q_i` for each source, then `-prod`, modulo the target.
     constants: Vec<Vec<u64>>,
-    /// Whether the constants carry the factor 2^52, as the sums are small enough for Montgomery's reduction.
-    montgomery: bool,
+    /// Whether sums are small enough for [`crate::kernels::Kernels::dot_convert`]; the constants carry its radix then.
+    small: bool,
     /// Per target limb: inverse of `prod` (unused zero for the sources themselves).
     inverse: Vec<ShoupScalar>,
     /// Per target limb: `prod` itself.
@@ -47,14 +47,14 @@ impl BasisConverter {
         // The largest words of a sum: residues, and a quotient that is at most the number of sources.
         let largest =
             sources.iter().map(|&s| moduli[s].value()).sum::<u64>() + sources.len() as u64;
-        let montgomery = largest < 1 << RADIX_BITS;
+        let small = largest < 1 << RADIX_BITS;
+        let radix = if small { 1 << kernels().convert_radix_bits } else { 1 };
         let constants = moduli
             .iter()
             .map(|m| {
                 let hats = sources.iter().map(|&s| product_mod(m, Some(s)));
                 let constants = hats.chain([m.neg(product_mod(m, None))]);
-                let factor = if montgomery { m.radix().value } else { 1 };
-                constants.map(|c| m.mul(c, factor)).collect()
+                constants.map(|c| m.mul(c, m.reduce_u128(radix))).collect()
             })
             .collect();
         let product: Vec<_> = moduli.iter().map(|m| m.shoup(product_mod(m, None))).collect();
@@ -65,16 +65,7 @@ impl BasisConverter {
             .collect();
         let reciprocals = sources.iter().map(|&s| 1.0 / moduli[s].value() as f64).collect();
         let single = (sources.len() == 1).then(|| moduli[sources[0]].value());
-        Ok(Self {
-            sources,
-            hat_inverse,
-            reciprocals,
-            single,
-            constants,
-            montgomery,
-            inverse,
-            product,
-        })
+        Ok(Self { sources, hat_inverse, reciprocals, single, constants, small, inverse, product })
     }
 
     /// Source limbs.
@@ -120,13 +111,13 @@ impl BasisConverter {
         modulus: impl Fn(usize) -> &'m Modulus,
     ) {
         for pair in targets.chunks_mut(2) {
-            if self.montgomery && self.single.is_none() {
+            if self.small && self.single.is_none() {
                 let (indices, mut outs): (Vec<usize>, Vec<&mut [u64]>) =
                     pair.iter_mut().map(|(i, out)| (*i, &mut **out)).unzip();
                 let moduli: Vec<&Modulus> = indices.iter().map(|&i| modulus(i)).collect();
                 let constants: Vec<&[u64]> =
                     indices.iter().map(|&i| self.constants[i].as_slice()).collect();
-                (kernels().dot_montgomery)(&mut outs, prepared, &constants, &moduli);
+                (kernels().dot_convert)(&mut outs, prepared, &constants, &moduli);
                 continue;
             }
             for (i, out) in pair {

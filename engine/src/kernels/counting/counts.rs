@@ -33,7 +33,7 @@ pub enum Kernel {
     /// A basis conversion to one prime, whatever the primes.
     DotConst,
     /// A basis conversion to one or two primes, from such as are small enough together.
-    DotMontgomery,
+    DotConvert,
     /// The quotient that a basis conversion from several primes needs.
     Quotient,
     /// Digits times a key, both components.

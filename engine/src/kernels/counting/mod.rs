@@ -85,10 +85,11 @@ fn note_streams(call: Call, amount: Amount, streams: impl FnOnce(&mut Counts)) {
 fn table() -> &'static Kernels {
     static TABLE: OnceLock<Kernels> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let Kernels { name, corrects, ref expansion, .. } = *chosen();
+        let Kernels { name, corrects, convert_radix_bits, ref expansion, .. } = *chosen();
         Kernels {
             name,
             corrects,
+            convert_radix_bits,
             expansion: expansion.as_ref().map(|expansion| Expansion {
                 round_keys: expansion.round_keys,
                 key_product: key_product_with_masks,
@@ -106,7 +107,7 @@ fn table() -> &'static Kernels {
             reduce,
             lift,
             dot_const,
-            dot_montgomery,
+            dot_convert,
             quotient,
             key_product,
             dot_pairs,
@@ -221,12 +222,12 @@ fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus) 
     (chosen().dot_const)(out, xs, consts, modulus);
 }
 
-fn dot_montgomery(outs: &mut [&mut [u64]], xs: &[&[u64]], consts: &[&[u64]], moduli: &[&Modulus]) {
+fn dot_convert(outs: &mut [&mut [u64]], xs: &[&[u64]], consts: &[&[u64]], moduli: &[&Modulus]) {
     let length = outs.first().map_or(0, |out| out.len());
     let packed = moduli.iter().all(|modulus| super::is_packed(modulus.bits()));
-    let call = Call { packed, ..without_prime(Kernel::DotMontgomery, length) };
+    let call = Call { packed, ..without_prime(Kernel::DotConvert, length) };
     note(call, sums([outs.len(), xs.len()], length, outs.len() * xs.len()));
-    (chosen().dot_montgomery)(outs, xs, consts, moduli);
+    (chosen().dot_convert)(outs, xs, consts, moduli);
 }
 
 fn quotient(out: &mut [u64], xs: &[&[u64]], inverses: &[f64]) {

@@ -4,7 +4,7 @@
 
 use super::arith::Factor;
 use super::lanes::Lanes;
-use super::pointwise::{mul_scalar, put_permuted};
+use super::pointwise::put_permuted;
 use super::sums::Sums;
 use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
 use crate::kernels::packed::stored_words;
@@ -85,10 +85,9 @@ unsafe fn dot_const_block<L: Lanes, const U: usize>(
     }
 }
 
-/// See [`crate::kernels::Kernels::dot_montgomery`]. The reduction is not Montgomery's here, and a product with 2^-52 is
-/// one more.
+/// [`dot_const`] for each target.
 #[inline(always)]
-pub(super) fn dot_montgomery<L: Lanes>(
+pub(super) fn dot_convert<L: Lanes>(
     outs: &mut [&mut [u64]],
     xs: &[&[u64]],
     consts: &[&[u64]],
@@ -97,7 +96,6 @@ pub(super) fn dot_montgomery<L: Lanes>(
     require_targets(outs, consts, moduli);
     for ((out, consts), modulus) in outs.iter_mut().zip(consts).zip(moduli) {
         dot_const::<L>(out, xs, consts, modulus);
-        mul_scalar::<L>(out, modulus.radix_inverse(), modulus);
     }
 }
 

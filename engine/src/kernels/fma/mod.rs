@@ -43,7 +43,7 @@ macro_rules! instance {
 
             /// To be handed out only where the processor has the features.
             pub(in crate::kernels) static KERNELS: Kernels =
-                Kernels { name: $name, corrects, expansion: None, $($kernel),* };
+                Kernels { name: $name, corrects, convert_radix_bits: 0, expansion: None, $($kernel),* };
 
             fn corrects(q: u64, log_n: u32) -> bool {
                 bounds::corrects(q, log_n, <$lanes as lanes::Lanes>::WORDS)
@@ -79,7 +79,7 @@ instances! {
     lift = pointwise::lift, (out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus);
     reduce = pointwise::reduce, (out: &mut [u64], a: &[u64], modulus: &Modulus);
     dot_const = dot::dot_const, (out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus);
-    dot_montgomery = dot::dot_montgomery,
+    dot_convert = dot::dot_convert,
         (outs: &mut [&mut [u64]], xs: &[&[u64]], consts: &[&[u64]], moduli: &[&Modulus]);
     quotient = dot::quotient, (out: &mut [u64], xs: &[&[u64]], inverses: &[f64]);
     key_product = dot::key_product,

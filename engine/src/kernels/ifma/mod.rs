@@ -20,7 +20,7 @@ use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
 use super::masks::{CIPHER_KEY_BYTES, Expansion, MaskStream, RoundKeys};
 use super::tables::offset::forward_offset;
 use super::tables::transform::TransformTable;
-use crate::modulus::{Modulus, ShoupScalar};
+use crate::modulus::{Modulus, RADIX_BITS, ShoupScalar};
 
 /// Whether this processor has all that the functions below are compiled for.
 pub(super) fn supported() -> bool {
@@ -43,7 +43,13 @@ macro_rules! table {
 
         /// The AVX-512 IFMA table; to be handed out only when [`supported`].
         pub(super) static KERNELS: Kernels =
-            Kernels { name: "avx512ifma", corrects, expansion: Some(EXPANSION), $($name),* };
+            Kernels {
+                name: "avx512ifma",
+                corrects,
+                convert_radix_bits: RADIX_BITS,
+                expansion: Some(EXPANSION),
+                $($name),*
+            };
     };
 }
 
@@ -90,7 +96,7 @@ table! {
     lift = pointwise::lift, (out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus);
     reduce = pointwise::reduce, (out: &mut [u64], a: &[u64], modulus: &Modulus);
     dot_const = sums::dot_const, (out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus);
-    dot_montgomery = montgomery::dot_montgomery,
+    dot_convert = montgomery::dot_convert,
         (outs: &mut [&mut [u64]], xs: &[&[u64]], consts: &[&[u64]], moduli: &[&Modulus]);
     quotient = sums::quotient, (out: &mut [u64], xs: &[&[u64]], inverses: &[f64]);
     key_product = dot::key_product,

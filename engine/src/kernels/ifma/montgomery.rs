@@ -38,9 +38,9 @@ impl Reducer {
     }
 }
 
-/// See [`crate::kernels::Kernels::dot_montgomery`].
+/// See [`crate::kernels::Kernels::dot_convert`].
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl")]
-pub(super) fn dot_montgomery(
+pub(super) fn dot_convert(
     outs: &mut [&mut [u64]],
     xs: &[&[u64]],
     consts: &[&[u64]],

@@ -45,8 +45,8 @@ pub(super) fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus:
     }
 }
 
-/// [`dot_const`] divided by 2^52 modulo q, which is a product with a constant more, for each target.
-pub(super) fn dot_montgomery(
+/// [`dot_const`] for each target.
+pub(super) fn dot_convert(
     outs: &mut [&mut [u64]],
     xs: &[&[u64]],
     consts: &[&[u64]],
@@ -55,8 +55,6 @@ pub(super) fn dot_montgomery(
     require_targets(outs, consts, moduli);
     for ((out, consts), modulus) in outs.iter_mut().zip(consts).zip(moduli) {
         dot_const(out, xs, consts, modulus);
-        let inverse = modulus.radix_inverse();
-        out.iter_mut().for_each(|word| *word = modulus.mul_shoup(*word, inverse));
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
     // All alike.
     corrects: |_, _| false,
+    convert_radix_bits: 0,
     expansion: None,
     ntt_forward: ntt::forward,
     ntt_inverse: ntt::inverse,
@@ -25,7 +26,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lift: pointwise::lift,
     reduce: pointwise::reduce,
     dot_const: dot::dot_const,
-    dot_montgomery: dot::dot_montgomery,
+    dot_convert: dot::dot_convert,
     quotient: dot::quotient,
     key_product: dot::key_product,
     dot_pairs: dot::dot_pairs,

@@ -3,14 +3,14 @@
 use super::*;
 
 for_each_isa!(
-    montgomery_dots,
+    converting_dots,
     dots_of_pairs,
     wrong_lengths_of_pairs_are_refused,
     sums_of_squares,
     tensor_products
 );
 
-fn montgomery_dots(kernels: &Kernels) {
+fn converting_dots(kernels: &Kernels) {
     for_each(|m, pattern, rng| {
         let other = Modulus::new(PRIMES[5]).unwrap();
         for count in [1, 2, 3, 9, 64] {
@@ -19,9 +19,9 @@ fn montgomery_dots(kernels: &Kernels) {
             let consts = words(rng, pattern, count, m.value());
             let others = words(rng, pattern, count, other.value());
             let mut alone = vec![u64::MAX; LEN];
-            (kernels.dot_montgomery)(&mut [&mut alone], &refs(&xs), &[&consts], &[m]);
+            (kernels.dot_convert)(&mut [&mut alone], &refs(&xs), &[&consts], &[m]);
             let [mut first, mut second] = [(); 2].map(|()| vec![u64::MAX; LEN]);
-            (kernels.dot_montgomery)(
+            (kernels.dot_convert)(
                 &mut [&mut first, &mut second],
                 &refs(&xs),
                 &[&consts, &others],
@@ -33,7 +33,10 @@ fn montgomery_dots(kernels: &Kernels) {
                     [(alone[t], &consts, m), (first[t], &consts, m), (second[t], &others, &other)]
                 {
                     assert!(found < 2 * m.value());
-                    assert_eq!(remainder(wide(found) << 52, m), remainder(dot(consts), m));
+                    assert_eq!(
+                        remainder(wide(found) << kernels.convert_radix_bits, m),
+                        remainder(dot(consts), m)
+                    );
                 }
             }
         }
