@@ -139,3 +139,40 @@ fn what_is_in_the_way_of_plans_is_told() {
     let told = stderr(command.assert().code(2));
     assert!(told.contains("no plan keeps to the limits") && told.contains("are secure"), "{told}");
 }
+
+#[test]
+fn a_plan_may_start_from_a_variant_with_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, profile) = (folder.path().join("plan"), shipped_profile(folder.path()));
+    let search = |max_drop: &str| {
+        let mut command = spencnn();
+        command.args(["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"]);
+        command.args(["--start", "g8", "--max-drop", max_drop, "--json", "--profile"]);
+        command.arg(&profile).arg("--out").arg(&plan);
+        command.assert()
+    };
+    let refused = stderr(search("0.001").code(2));
+    assert!(refused.contains("g8 has lost 0.40 points") && refused.contains("0.10"), "{refused}");
+
+    // Less than the margin is left: nothing that g8 has may go, and its groups are free.
+    let found: Value = serde_json::from_str(&stdout(search("0.0041").success())).unwrap();
+    assert!((number(&found, "/lost") - 0.40).abs() < 1e-9 && found["start"] == "g8", "{found}");
+    for which in ["expected_drop", "upper_drop"] {
+        assert_eq!(number(&found, &format!("/front/0/{which}")), number(&found, "/lost"));
+    }
+    let training = fs::read_to_string(plan.join("training.toml")).unwrap();
+    assert!(training.contains("parent = \"g8\""), "{training}");
+    let evaluate = |more: &[&Path]| {
+        let mut command = spencnn();
+        command.args(["evaluate", "--images", "20", "--json"]).args(more);
+        let report: Value = serde_json::from_str(&stdout(command.assert().success())).unwrap();
+        let peaks = report["peaks"].as_array().unwrap().clone();
+        peaks.iter().map(|peak| number(peak, "/largest")).collect::<Vec<f64>>()
+    };
+    // Equal but for the order of sums, unlike the dense network's.
+    let is_near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9 * a);
+    let own = evaluate(&[Path::new("--variant=g8")]);
+    assert_eq!(own.len(), 4);
+    assert!(is_near(&own, &evaluate(&[Path::new("--pattern"), &plan])));
+    assert!(!is_near(&own, &evaluate(&[])));
+}

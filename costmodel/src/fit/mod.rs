@@ -67,6 +67,17 @@ impl Fit {
             self.unit_costs.get(Feature::ALL[i].unit_name()).copied().unwrap_or(0.0)
         })
     }
+
+    /// Arithmetic that these points do and that is priced at nothing: its time is in the prices of what it was always
+    /// measured together with. What does the one without the other is predicted wrong.
+    pub fn unpriced(&self, points: &[Point], caches: &Caches) -> Vec<Feature> {
+        let own: Vec<&Point> =
+            points.iter().filter(|p| p.setting.threads == self.threads).collect();
+        let (rows, costs) = (count(&own, caches), self.vector());
+        let is_done = |f: &Feature| rows.iter().any(|row| row.work.get(*f) > 0.0);
+        let unpriced = |f: &Feature| f.is_arithmetic() && costs[f.index()] == 0.0 && is_done(f);
+        Feature::ALL.into_iter().filter(unpriced).collect()
+    }
 }
 
 /// Fits every thread count among the points.

@@ -133,6 +133,19 @@ fn exact_measurements_give_the_unit_costs_back() {
 }
 
 #[test]
+fn arithmetic_that_is_priced_at_nothing_is_named() {
+    let points = points(&[1]);
+    let mut fit = fit(&points, &CACHES).unwrap().remove(0);
+    // Without work, a price of nothing is right: none of these points encodes or encrypts.
+    assert_eq!(fit.unpriced(&points, &CACHES), []);
+    for feature in [Feature::Reductions, Feature::SpilledBytes, Feature::Samples] {
+        fit.unit_costs.insert(feature.unit_name().into(), 0.0);
+    }
+    assert_eq!(fit.unpriced(&points, &CACHES), [Feature::Reductions]);
+    assert_eq!(fit.unpriced(&[], &CACHES), []);
+}
+
+#[test]
 fn noise_and_outliers_do_little_harm() {
     let clean = points(&[1]);
     let noisy: Vec<Point> = clean

@@ -166,6 +166,25 @@ impl Feature {
         !matches!(self, Self::MaskWords | Self::WideButterflies)
     }
 
+    /// Whether it always takes time, whatever else goes on meanwhile: a price of nothing is an error. Waiting for memory may
+    /// be hidden behind arithmetic, and threads may be there when they are needed.
+    pub fn is_arithmetic(self) -> bool {
+        matches!(
+            self,
+            Self::ForwardButterflies
+                | Self::InverseButterflies
+                | Self::KeyProducts
+                | Self::DotProducts
+                | Self::PeriodicProducts
+                | Self::Conversions
+                | Self::Reductions
+                | Self::ElementwiseWords
+                | Self::FourierButterflies
+                | Self::RoundedWords
+                | Self::Samples
+        )
+    }
+
     /// How it behaves with the number of threads.
     pub fn class(self) -> Class {
         match self {

@@ -7,6 +7,7 @@ use clap::Args;
 use costmodel::machine::describe_threads;
 use costmodel::measure::{self, Plan};
 use costmodel::point::Point;
+use costmodel::work::Feature;
 use costmodel::{Error as CostError, Machine, Profile};
 use serde::Serialize;
 
@@ -77,6 +78,8 @@ struct FitSummary {
     held_out_median_relative: f64,
     held_out_p90_relative: f64,
     held_out_max_relative: f64,
+    /// Unit costs of arithmetic that came out as zero, by their names in the profile.
+    unpriced: Vec<&'static str>,
 }
 
 impl CalibrateArgs {
@@ -116,7 +119,7 @@ impl CalibrateArgs {
         journal: Option<PathBuf>,
         export: Option<Export>,
     ) -> Result<()> {
-        let summary = Summary::new(&profile, points.len(), &path.display().to_string());
+        let summary = Summary::new(&profile, points, &path.display().to_string());
         let text = if self.json { output::json(&summary)? } else { summary.text() };
         let printed = output::results(&text);
         profile.save(path, points)?;
@@ -125,6 +128,7 @@ impl CalibrateArgs {
             let _ = std::fs::remove_file(journal);
         }
         output::note(format_args!("profile written to {}", path.display()));
+        summary.fits.iter().filter(|fit| !fit.unpriced.is_empty()).for_each(FitSummary::warn);
         export.map_or(Ok(()), |export| export.write(&profile))?;
         printed
     }
@@ -158,8 +162,21 @@ pub fn calibrate(
     Ok((Profile::new(&measured, REVISION)?, measured.points))
 }
 
+impl FitSummary {
+    /// Says that something is priced at nothing.
+    fn warn(&self) {
+        output::note(format_args!(
+            "warning: with {} thread{}, {} came out as 0, though that takes time, which is now in the price of what it was measured \
+             with; predictions of other mixtures will be wrong. Calibrate again when the machine is quiet, or with --full",
+            self.threads,
+            if self.threads == 1 { "" } else { "s" },
+            self.unpriced.join(", ")
+        ));
+    }
+}
+
 impl Summary {
-    fn new(profile: &Profile, points: usize, path: &str) -> Self {
+    fn new(profile: &Profile, points: &[Point], path: &str) -> Self {
         let fits = profile
             .fits
             .iter()
@@ -170,6 +187,11 @@ impl Summary {
                 held_out_median_relative: fit.held_out.median_relative,
                 held_out_p90_relative: fit.held_out.p90_relative,
                 held_out_max_relative: fit.held_out.max_relative,
+                unpriced: fit
+                    .unpriced(points, &profile.machine.caches)
+                    .into_iter()
+                    .map(Feature::unit_name)
+                    .collect(),
             })
             .collect();
         Self {
@@ -177,7 +199,7 @@ impl Summary {
             plan: profile.plan.clone(),
             duration_seconds: profile.duration_seconds,
             machine: profile.machine.clone(),
-            points,
+            points: points.len(),
             fits,
         }
     }

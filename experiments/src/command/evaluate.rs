@@ -46,7 +46,8 @@ pub struct EvaluateArgs {
     /// Variant of the network [default: its baseline, or the first if that is untrained]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// The network's dense weights, of which only those are left that a plan keeps: what its pattern costs before any training
+    /// The weights that a plan starts from, those of the dense network if it names no others, of which only those are left that
+    /// it keeps: what its pattern costs before any training
     #[arg(long, value_name = "DIR", conflicts_with_all = ["variant", "write"])]
     pattern: Option<PathBuf>,
     /// Images: a folder (MNIST, CIFAR-10, PNG files, arrays) or a file of arrays (.npy, .npz, .safetensors, IDX) [default:

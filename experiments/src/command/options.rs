@@ -242,8 +242,12 @@ pub struct PatternArgs {
     /// No shuffled groups
     #[arg(long, requires = "patterns")]
     pub no_shuffle: bool,
-    /// Scores of the dense weights (safetensors), or of a variant's with groups, which say nothing of what groups cost (the
-    /// squares of the dense weights do then): `<layer>.taylor`, of the weights' shape [default: squares of the dense weights]
+    /// Variant that training starts from: groups that it has cost nothing more, and what it has lost is part of every expected
+    /// drop [default: the dense one]
+    #[arg(long, value_name = "NAME", requires = "patterns")]
+    pub start: Option<String>,
+    /// Scores of the weights that training starts from (safetensors), or of a variant's with groups, which say nothing of what
+    /// groups cost (squares do then): `<layer>.taylor`, of the weights' shape [default: squares of the weights]
     #[arg(long, value_name = "FILE", requires = "patterns")]
     pub importance: Option<PathBuf>,
     /// Most plans that are lowered and shown
@@ -259,6 +263,7 @@ impl PatternArgs {
             families: self.family.iter().map(|family| family.family()).collect(),
             max_groups: self.max_groups.map(usize::from),
             shuffles: !self.no_shuffle,
+            start: self.start.clone(),
             scores: scores.map(|path| read_scores(source, path)).transpose()?,
             max_drop,
             most: usize::from(self.plans),

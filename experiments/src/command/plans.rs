@@ -40,8 +40,16 @@ fn searched(found: &PlansFound) -> String {
 /// What is known of accuracy.
 fn expected(found: &PlansFound) -> String {
     let fit = &found.accuracy;
+    let start = if found.lost == 0.0 {
+        String::new()
+    } else {
+        format!(
+            "; {}, which training starts from, has lost {:.2} points of it",
+            found.start, found.lost
+        )
+    };
     format!(
-        "accuracy: {:.2} % dense; expected drops are missed by {:.2} points (median) and {:.2} (worst) on networks left out; \
+        "accuracy: {:.2} % dense{start}; expected drops are missed by {:.2} points (median) and {:.2} (worst) on networks left out; \
          --max-drop is kept by the upper end, {:.2} points above what is expected; at most {} groups",
         100.0 * found.dense_accuracy,
         fit.median_error,

@@ -242,6 +242,8 @@ pub fn plans(
         accuracy: planned.fit.clone(),
         margin: planned.accuracy.margin,
         dense_accuracy: planned.dense_accuracy,
+        start: planned.start.clone(),
+        lost: planned.lost,
         max_groups: planned.max_groups,
     };
     Ok((planned, found))

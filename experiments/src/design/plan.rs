@@ -48,8 +48,10 @@ pub struct PatternWish {
     pub max_groups: Option<usize>,
     /// Whether groups may be shuffled.
     pub shuffles: bool,
-    /// Scores of the dense weights, or of those within groups; squares of the dense ones if none are given.
+    /// Scores of the weights that training starts from, or of those within groups; their squares if none are given.
     pub scores: Option<Weights>,
+    /// The variant that training starts from; the dense one if none is named.
+    pub start: Option<String>,
     /// Largest loss of accuracy against the dense variant, as a fraction.
     pub max_drop: f64,
     /// Most plans that are lowered.
@@ -60,7 +62,9 @@ pub struct PatternWish {
 pub struct Planned {
     /// Dense and trained: what is priced, cut to a pattern. Values of a plan, once trained, are much like its own.
     pub model: Model,
-    /// Importance of the trained dense weights.
+    /// The variant that training starts from.
+    pub start: String,
+    /// Importance of the weights that training starts from.
     pub importance: Importance,
     /// That which says what groups cost: the same, but for scores of a network that has groups.
     pub group_importance: Importance,
@@ -70,6 +74,8 @@ pub struct Planned {
     pub max_groups: usize,
     /// Accuracy of the dense variant, 0 to 1.
     pub dense_accuracy: f64,
+    /// What the start has lost against that, in points.
+    pub lost: f64,
     /// How good the model of accuracy is.
     pub fit: AccuracyFit,
 }
@@ -78,7 +84,7 @@ impl Planned {
     /// The dense network of a source, and what is known of its accuracy.
     ///
     /// # Errors
-    /// If no dense variant was trained.
+    /// If no dense variant was trained, or not the one that training is to start from, and if that has lost too much.
     pub fn new(source: &Source, wish: &PatternWish) -> Result<Self> {
         let dense = source.baseline();
         let Some(dense_accuracy) = source.accuracy(dense)? else {
@@ -91,15 +97,29 @@ impl Planned {
         let fit = accuracy()?;
         let residual = source.network.layers.iter().any(|l| matches!(l.kind, LayerKind::Add));
         let usual = if residual { TRAINED_GROUPS_RESIDUAL } else { TRAINED_GROUPS };
-        let of_groups =
-            wish.scores.as_ref().filter(|scores| !importance::has_groups(&trained, scores));
+        let start = wish.start.as_deref().unwrap_or(dense);
+        let lost = lost(source, start, dense_accuracy, wish.max_drop)?;
+        let squares = match start == dense {
+            true => importance::squares(&trained, &trained)?,
+            false => importance::squares(&trained, &source.model(start)?)?,
+        };
+        let (importance, group_importance) = match &wish.scores {
+            None => (squares.clone(), squares),
+            Some(scores) => {
+                let scored = importance::scored(&trained, scores)?;
+                let of_groups = start == dense && !importance::has_groups(&trained, scores);
+                (scored.clone(), if of_groups { scored } else { squares })
+            }
+        };
         Ok(Self {
-            importance: importance::of(&trained, wish.scores.as_ref())?,
-            group_importance: importance::of(&trained, of_groups)?,
+            start: start.to_owned(),
+            importance,
+            group_importance,
             model: trained,
             accuracy: fit.model.scaled(100.0 * (1.0 - dense_accuracy)),
             max_groups: wish.max_groups.unwrap_or(usual),
             dense_accuracy,
+            lost,
             fit,
         })
     }
@@ -118,6 +138,7 @@ impl Planned {
             shuffles: wish.shuffles,
             max_groups: self.max_groups,
             accuracy: self.accuracy,
+            lost: self.lost,
             max_drop: 100.0 * wish.max_drop,
             most: wish.most,
         }
@@ -130,6 +151,25 @@ impl Planned {
     pub fn folded(&self) -> Result<Folded> {
         Ok(Folded::new(&self.model, ActivationMethod::PairedSquare)?)
     }
+}
+
+/// What the variant that training starts from has lost against the dense one, in points.
+fn lost(source: &Source, start: &str, dense_accuracy: f64, max_drop: f64) -> Result<f64> {
+    let Some(accuracy) = source.accuracy(start)? else {
+        bail!(
+            "variant {start} of network {} is not trained, and training cannot start from it",
+            source.network.name
+        );
+    };
+    let lost = dense_accuracy - accuracy;
+    if lost > max_drop {
+        bail!(
+            "variant {start} has lost {:.2} points against the dense network, and --max-drop allows {:.2}; start from another one or allow more",
+            100.0 * lost,
+            100.0 * max_drop
+        );
+    }
+    Ok(100.0 * lost)
 }
 
 /// What a search for plans found, as it is told.
@@ -146,6 +186,10 @@ pub struct PlansFound {
     pub margin: f64,
     /// Accuracy of the dense variant, 0 to 1.
     pub dense_accuracy: f64,
+    /// The variant that training starts from.
+    pub start: String,
+    /// What it has lost against the dense one, in points: expected drops include it.
+    pub lost: f64,
     /// Most groups of a layer that were looked at.
     pub max_groups: usize,
 }

@@ -1,5 +1,7 @@
 //! What the search chooses from for a layer: groups, a family of units, and the share of them that is kept.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Family;
@@ -44,13 +46,18 @@ impl Grouping {
     }
 
     /// Share of the importance of a convolution of one group, `[out][in][kernel row][kernel column]`, that lies within the
-    /// groups: 0 to 1, and 1 where there is none at all.
+    /// groups: 0 to 1, and exactly 1 where there is none outside.
     pub fn kept(self, g: &ConvGeometry, scores: &[f64]) -> f64 {
         let (ins, outs, area) = (g.input.channels, g.output.channels, g.kernel.0 * g.kernel.1);
         let pair = |o: usize, i: usize| scores[(o * ins + i) * area..][..area].iter().sum::<f64>();
-        let of = |o: usize| self.reads((ins, outs), o).map(move |i| pair(o, i)).sum::<f64>();
-        let (kept, all) = ((0..outs).map(of).sum::<f64>(), scores.iter().sum::<f64>());
-        if all == 0.0 { 1.0 } else { kept / all }
+        let (mut within, mut outside) = (0.0, 0.0);
+        for o in 0..outs {
+            let read: BTreeSet<usize> = self.reads((ins, outs), o).collect();
+            for i in 0..ins {
+                *if read.contains(&i) { &mut within } else { &mut outside } += pair(o, i);
+            }
+        }
+        if outside == 0.0 { 1.0 } else { within / (within + outside) }
     }
 }
 

@@ -33,6 +33,7 @@ struct Written<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
     dense_accuracy: f64,
+    start: &'a str,
     provenance: Provenance,
 }
 
@@ -47,6 +48,9 @@ pub struct PlanFolder {
     pub plan: Plan,
     /// Accuracy of the dense variant, 0 to 1.
     pub dense_accuracy: f64,
+    /// The variant that training starts from; the dense one where a plan of an earlier version names none.
+    #[serde(default)]
+    pub start: Option<String>,
 }
 
 /// The part of a training's record that matters here.
@@ -110,7 +114,7 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
         variant: std::iter::once((
             PLAN,
             TrainingVariant {
-                parent: source.baseline().to_owned(),
+                parent: planned.start.clone(),
                 shuffle: shuffled.map(|l| l.layer.clone()).collect(),
                 groups: groups(plan, true),
             },
@@ -128,7 +132,8 @@ pub fn write(folder: &Path, source: &Source, planned: &Planned, plan: &Plan) -> 
     };
     let network = format!("{}\n{}", source.without_variants()?, toml::to_string(&described)?);
     let provenance = Provenance::now(None, 0);
-    let written = Written { plan, dense_accuracy: planned.dense_accuracy, provenance };
+    let (dense_accuracy, start) = (planned.dense_accuracy, &planned.start[..]);
+    let written = Written { plan, dense_accuracy, start, provenance };
     let json = serde_json::to_string_pretty(&written)? + "\n";
     // Files of two plans do not belong together: the old one ends before the first new file, and the new one begins with the
     // last.

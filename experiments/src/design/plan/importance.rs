@@ -11,17 +11,39 @@ use crate::inputs::networks::Source;
 use crate::inputs::units::{scores_of, shape};
 
 /// Importance of the weights of all convolutions and fully connected layers but the first and the last layer, which stay dense:
-/// their squares, or `scores`.
+/// the squares of those of `begun`, the dense model or another variant of it.
+///
+/// # Errors
+/// A variant without such a layer.
+pub(super) fn squares(dense: &Model, begun: &Model) -> Result<Importance> {
+    let values = |(layer, ..): (&Layer, ConvGeometry, &[f64])| {
+        let weights = weights(begun, &layer.name)?;
+        Ok((layer.name.clone(), weights.iter().map(|w| w * w).collect()))
+    };
+    prunable(dense).map(values).collect()
+}
+
+/// The weights of a layer of a variant as those of one group: zero between groups.
+///
+/// # Errors
+/// If it has no such layer.
+pub(super) fn weights(model: &Model, name: &str) -> Result<Vec<f64>> {
+    let layers = model.network.layers.iter().zip(&model.parameters);
+    let found = layers.filter(|(layer, _)| layer.name == name).find_map(|(layer, parameters)| {
+        let LayerParameters::Linear { weight, .. } = parameters else { return None };
+        Some(LinearPart::new(layer.as_convolution()?, weight.clone()).ungrouped().weights)
+    });
+    found
+        .with_context(|| format!("network {} has no layer {name} with weights", model.network.name))
+}
+
+/// Importance of the same weights by scores.
 ///
 /// # Errors
 /// Scores that are missing, or neither of the shape of the weights nor of those of a group convolution.
-pub(super) fn of(model: &Model, scores: Option<&Weights>) -> Result<Importance> {
-    let values = |(layer, g, weight): (&Layer, ConvGeometry, &[f64])| {
-        let values = match scores {
-            None => weight.iter().map(|w| w * w).collect(),
-            Some(file) => dense(layer, &g, file)?,
-        };
-        Ok((layer.name.clone(), values))
+pub(super) fn scored(model: &Model, scores: &Weights) -> Result<Importance> {
+    let values = |(layer, g, _): (&Layer, ConvGeometry, &[f64])| {
+        Ok((layer.name.clone(), dense(layer, &g, scores)?))
     };
     prunable(model).map(values).collect()
 }
@@ -91,7 +113,7 @@ mod tests {
             let count = shape.iter().product::<usize>();
             let data = (1..=count).map(|k| k as f64).collect();
             scores.insert("d.taylor", shape, data).unwrap();
-            of(&model, Some(&scores)).map(|found| found["d"].clone())
+            scored(&model, &scores).map(|found| found["d"].clone())
         };
         let groups = |shape: &[usize]| {
             let mut scores = Weights::default();
@@ -113,7 +135,14 @@ mod tests {
             let error = with(&shape).unwrap_err().to_string();
             assert!(error.contains("d.taylor"), "{error}");
         }
-        let squares = of(&model, None).unwrap();
-        assert_eq!(squares.keys().collect::<Vec<_>>(), ["d"]);
+        let own = squares(&model, &model).unwrap();
+        assert_eq!(own.keys().collect::<Vec<_>>(), ["d"]);
+        // Of two groups, half of the dense weights are zeros.
+        let groups = [("d".to_owned(), 2)].into();
+        let grouped = Model::random(model.network.with_groups(&groups).unwrap(), 1);
+        let of_groups = &squares(&model, &grouped).unwrap()["d"];
+        let is_within = |k: usize| k % 4 / 2 == k / 4 / 3;
+        assert_eq!(of_groups.len(), 24);
+        assert!(of_groups.iter().enumerate().all(|(k, square)| (*square > 0.0) == is_within(k)));
     }
 }

@@ -1,4 +1,4 @@
-//! A plan before its training: the dense weights, cut to its groups and units.
+//! A plan before its training: the weights that it starts from, cut to its groups and units.
 
 use anyhow::{Context, Result, bail};
 use simulator::network::{Bounds, LayerParameters, Model};
@@ -6,11 +6,12 @@ use simulator::search::cut_to_groups;
 
 use super::PlanFolder;
 use super::folder::UNITS;
+use super::importance;
 use crate::inputs::networks::Source;
 use crate::inputs::units::kept_weights;
 
 impl PlanFolder {
-    /// A network's dense weights, of which only those are left that the plan keeps.
+    /// The weights of the variant that a plan starts from, of which only those are left that it keeps.
     ///
     /// # Errors
     /// A plan of another network, and units that do not fit it.
@@ -24,10 +25,16 @@ impl PlanFolder {
         let path = self.folder.join(UNITS);
         let what = || format!("reading {}; `search --patterns --out` writes it", path.display());
         let units = std::fs::read(&path).with_context(what)?;
-        let mut model = source.model(source.baseline())?;
-        model.network = model.network.with_groups(&self.groups())?;
+        let begun = source.model(self.start.as_deref().unwrap_or(source.baseline()))?;
+        let mut model = begun.clone();
+        model.network = source.network.with_groups(&self.groups())?;
         model.bounds = Bounds::default();
         let Model { network, parameters, .. } = &mut model;
+        for (layer, parameters) in network.layers.iter().zip(parameters.iter_mut()) {
+            if let LayerParameters::Linear { weight, .. } = parameters {
+                *weight = importance::weights(&begun, &layer.name)?;
+            }
+        }
         for planned in &self.plan.layers {
             let what = || format!("layer {} of the plan", planned.layer);
             let found = source.network.layers.iter().position(|l| l.name == planned.layer);

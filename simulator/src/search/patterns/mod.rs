@@ -42,8 +42,8 @@ pub struct Request<'a> {
     pub model: &'a Model,
     /// Importance of the weights of the layers that may have patterns: which units go.
     pub importance: &'a Importance,
-    /// Importance of the same weights that says what groups cost. Scores of a network that has groups already do not: they
-    /// know of no weight outside of them.
+    /// Importance of the same weights that says what groups cost. Scores of a network that has groups already do not, unless
+    /// training starts from it: they know of no weight outside of them.
     pub group_importance: &'a Importance,
     /// What may be removed together.
     pub families: Vec<Family>,
@@ -53,7 +53,9 @@ pub struct Request<'a> {
     pub max_groups: usize,
     /// What patterns cost in accuracy.
     pub accuracy: AccuracyModel,
-    /// Most accuracy that may be lost at the upper end of the interval, in points.
+    /// What the weights that training starts from have lost already, in points: nothing if they are the dense network's.
+    pub lost: f64,
+    /// Most accuracy that may be lost at the upper end of the interval, in points, `lost` included.
     pub max_drop: f64,
     /// Most plans that are lowered.
     pub most: usize,
@@ -175,7 +177,7 @@ impl<'a> Request<'a> {
 
     /// The most that may be expected to be lost, in hundredths of a point.
     fn budget(&self) -> Loss {
-        (100.0 * (self.max_drop - self.accuracy.margin) + 1e-9).floor().max(0.0) as Loss
+        (100.0 * (self.max_drop - self.lost - self.accuracy.margin) + 1e-9).floor().max(0.0) as Loss
     }
 
     /// Numbers of groups to look at everywhere, for layouts: powers of two that fit any layer that may have patterns.
@@ -325,8 +327,9 @@ impl Search<'_> {
         let fit = self.cheapest_fit(&about, (log_n, special), dense.levels(), &way.path)?;
         let plan = fit.found.map(|evaluated| {
             let kept: Vec<_> = way.patterns.iter().map(|c| c.kept).collect();
-            let expected_drop = request.accuracy.drop(&kept);
-            let upper_drop = request.accuracy.upper(expected_drop);
+            let removed = request.accuracy.drop(&kept);
+            let expected_drop = request.lost + removed;
+            let upper_drop = request.lost + request.accuracy.upper(removed);
             let layers = way.patterns.iter().map(planned_layer).collect();
             Plan { evaluated, layers, expected_drop, upper_drop }
         });

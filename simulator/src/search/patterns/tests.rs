@@ -131,6 +131,7 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
             model: &model,
             importance: &importance,
             group_importance: &importance,
+            lost: 0.0,
             families,
             shuffles: rng.random_bool(0.5),
             accuracy,
