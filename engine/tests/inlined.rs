@@ -3,7 +3,7 @@
 //! A closure in a generic kernel knows nothing of the kernel's instruction set. Where the compiler calls it instead of
 //! inlining it, every intrinsic within becomes a call, too, with its vectors in memory: the results are right, and the kernel
 //! takes ten times as long. Such closures are functions with `#[inline(always)]`, or macros. Which of them a compiler inlines
-//! is not the same at every level of optimisation; this looks at tests' (see `profile.dev`).
+//! is not the same at every level of optimisation; this looks at the one that the test is compiled with.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::error::Error;

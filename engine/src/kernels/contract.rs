@@ -32,6 +32,14 @@ impl KeyWords<'_> {
     pub(super) fn stored_chunk(&self, words: usize) -> usize {
         words / KEY_WORDS * self.stored()
     }
+
+    /// Where the words of the first digit for the group at `start` are, if there are any: of a key to be asked for, nobody
+    /// checks that.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn at_group(&self, start: usize) -> *const u64 {
+        self.words.as_ptr().wrapping_add(self.stored_chunk(start))
+    }
 }
 
 /// Arguments of [`Kernels::key_product`].

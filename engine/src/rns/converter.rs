@@ -54,7 +54,8 @@ impl BasisConverter {
             .map(|m| {
                 let hats = sources.iter().map(|&s| product_mod(m, Some(s)));
                 let constants = hats.chain([m.neg(product_mod(m, None))]);
-                constants.map(|c| m.mul(c, m.reduce_u128(radix))).collect()
+                let factor = m.reduce_u128(radix);
+                constants.map(|c| m.mul(c, factor)).collect()
             })
             .collect();
         let product: Vec<_> = moduli.iter().map(|m| m.shoup(product_mod(m, None))).collect();

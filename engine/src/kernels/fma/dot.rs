@@ -6,7 +6,7 @@ use super::arith::Factor;
 use super::lanes::Lanes;
 use super::pointwise::put_permuted;
 use super::sums::Sums;
-use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
+use crate::kernels::contract::{KEY_WORDS, KeyProduct};
 use crate::kernels::packed::stored_words;
 use crate::kernels::shape::{
     require_blocks, require_key_product, require_slices, require_sums, require_targets,
@@ -205,14 +205,12 @@ unsafe fn key_words<L: Lanes, const U: usize, const PACKED: bool, const APART: b
     // Where the next component is, and the next digit.
     let component = product.key.stored_chunk(len);
     let digit_words = if APART { component } else { 2 * component };
-    let at_group =
-        |key: KeyWords<'_>| key.words.as_ptr().wrapping_add(group * stored_words(PACKED));
-    let mut key = at_group(product.key);
+    let mut key = product.key.at_group(start);
     // Without a next key, what is used anyway is asked for: that costs little.
-    let mut next = product.next_key.map_or(key, at_group);
+    let mut next = product.next_key.map_or(key, |next| next.at_group(start));
     // The cache lines of a group that it falls to these vectors to ask for.
     let block = start % KEY_WORDS / 8;
-    let lines = block..(block + (U * L::WORDS).div_ceil(8)).min(stored_words(PACKED) / 8);
+    let lines = block..(block + U * L::WORDS / 8).min(stored_words(PACKED) / 8);
     let mut mask = masks.as_ptr().wrapping_add(product.digits.len() * group * KEY_WORDS);
     for digits in product.digits.chunks(sums.terms) {
         let mut sum0 = sums.begin_all(words[0]);

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::arith::{Factor, Sum, SumReducer, V, blocks_mut, is_wide, load, six_bytes, store_block};
 use super::expand::Maker;
 use super::pointwise::store_permuted;
-use crate::kernels::contract::{KEY_WORDS, KeyProduct, KeyWords};
+use crate::kernels::contract::{KEY_WORDS, KeyProduct};
 use crate::kernels::masks::MaskStream;
 use crate::kernels::packed::{packed_load, stored_words};
 use crate::kernels::shape::require_key_product;
@@ -103,11 +103,6 @@ fn key_product_as<const WIDE: bool, const PACKED: bool, const APART: bool>(
     }
 }
 
-/// Where the words of a key for the group at `start` are, if there are any: of a key to be asked for, nobody checks that.
-fn at_group(key: KeyWords<'_>, start: usize) -> *const u64 {
-    key.words.as_ptr().wrapping_add(key.stored_chunk(start))
-}
-
 /// Vectors of a group of [`KEY_WORDS`].
 const VECTORS: usize = KEY_WORDS / 8;
 
@@ -161,10 +156,10 @@ unsafe fn key_words<const WIDE: bool, const PACKED: bool, const APART: bool>(
     let component = product.key.stored_chunk(len);
     let digit_words = if APART { component } else { 2 * component };
     let lines = stored / 8;
-    let mut key = at_group(product.key, start);
+    let mut key = product.key.at_group(start);
     let mut mask = masks.as_ptr();
     // Without a next key, what is used anyway is asked for: that costs little.
-    let mut next = product.next_key.map_or(key, |next| at_group(next, start));
+    let mut next = product.next_key.map_or(key, |next| next.at_group(start));
     for digit in product.digits {
         for (u, [sum0, sum1]) in sums.iter_mut().enumerate() {
             if u < lines {
