@@ -7,6 +7,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use assert_cmd::assert::Assert;
 use common::{shipped_profile, spencnn, stderr, stdout};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -18,12 +19,21 @@ fn number(value: &Value, path: &str) -> f64 {
     value.pointer(path).unwrap().as_f64().unwrap()
 }
 
-/// Searches for LeNet's plans, within a point.
-fn search(profile: &Path, out: &Path) -> Value {
+/// Searches for LeNet's plans.
+fn search(profile: &Path, out: &Path, more: &[&str]) -> Assert {
     let mut command = spencnn();
-    command.args(["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"]);
-    command.args(["--max-drop", "0.01", "--json", "--profile"]).arg(profile).arg("--out").arg(out);
-    serde_json::from_str(&stdout(command.assert().success())).unwrap()
+    command.args(["search", "--patterns", "--quick", "--threads", "2", "--json"]).args(more);
+    command.arg("--profile").arg(profile).arg("--out").arg(out).assert()
+}
+
+/// What a command prints.
+fn report(assert: Assert) -> Value {
+    serde_json::from_str(&stdout(assert.success())).unwrap()
+}
+
+/// LeNet on some digits without encryption.
+fn evaluate(images: &str, more: &[&Path]) -> Value {
+    report(spencnn().args(["evaluate", "--json", "--images", images]).args(more).assert())
 }
 
 /// LeNet's dense weights, cut to the groups and units of a plan: what it is like before training.
@@ -79,7 +89,7 @@ fn a_plan_is_found_written_and_run() {
     let missing = stderr(run().code(2));
     assert!(missing.contains("plan.json") && missing.contains("search --patterns"), "{missing}");
 
-    let found = search(&profile, &plan);
+    let found = report(search(&profile, &plan, &["--log-n", "14", "--max-drop", "0.01"]));
     let front = found["front"].as_array().unwrap();
     assert!(front.len() >= 2 && number(&found, "/configurations") > 1e5);
     // Fastest first, each slower one loses less, and none more than was asked for.
@@ -100,14 +110,9 @@ fn a_plan_is_found_written_and_run() {
 
     // The pattern on the dense weights, here and by the command: as accurate without encryption.
     fs::write(plan.join("plan.safetensors"), untrained(&plan)).unwrap();
-    let evaluate = |more: &[&Path]| {
-        let mut command = spencnn();
-        command.args(["evaluate", "--images", "50", "--json"]).args(more);
-        serde_json::from_str::<Value>(&stdout(command.assert().success())).unwrap()
-    };
     let network = plan.join("network.toml");
-    let own = evaluate(&[Path::new("--network"), &network, Path::new("--variant=plan")]);
-    let cut = evaluate(&[Path::new("--pattern"), &plan]);
+    let own = evaluate("50", &[Path::new("--network"), &network, Path::new("--variant=plan")]);
+    let cut = evaluate("50", &[Path::new("--pattern"), &plan]);
     assert_eq!(own["peaks"], cut["peaks"]);
     let wrong = ["evaluate", "--network", "hefnet", "--pattern"];
     let wrong = stderr(spencnn().args(wrong).arg(&plan).assert().code(2));
@@ -124,19 +129,8 @@ fn a_plan_is_found_written_and_run() {
 #[test]
 fn what_is_in_the_way_of_plans_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = spencnn();
-    command.args([
-        "search",
-        "--patterns",
-        "--quick",
-        "--log-n",
-        "12",
-        "--threads",
-        "2",
-        "--profile",
-    ]);
-    command.arg(shipped_profile(folder.path())).arg("--out").arg(folder.path().join("plan"));
-    let told = stderr(command.assert().code(2));
+    let (plan, profile) = (folder.path().join("plan"), shipped_profile(folder.path()));
+    let told = stderr(search(&profile, &plan, &["--log-n", "12"]).code(2));
     assert!(told.contains("no plan keeps to the limits") && told.contains("are secure"), "{told}");
 }
 
@@ -145,34 +139,28 @@ fn a_plan_may_start_from_a_variant_with_groups() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, profile) = (folder.path().join("plan"), shipped_profile(folder.path()));
     let search = |max_drop: &str| {
-        let mut command = spencnn();
-        command.args(["search", "--patterns", "--quick", "--log-n", "14", "--threads", "2"]);
-        command.args(["--start", "g8", "--max-drop", max_drop, "--json", "--profile"]);
-        command.arg(&profile).arg("--out").arg(&plan);
-        command.assert()
+        search(&profile, &plan, &["--log-n", "14", "--start", "g8", "--max-drop", max_drop])
     };
     let refused = stderr(search("0.001").code(2));
     assert!(refused.contains("g8 has lost 0.40 points") && refused.contains("0.10"), "{refused}");
 
     // Less than the margin is left: nothing that g8 has may go, and its groups are free.
-    let found: Value = serde_json::from_str(&stdout(search("0.0041").success())).unwrap();
+    let found = report(search("0.0041"));
     assert!((number(&found, "/lost") - 0.40).abs() < 1e-9 && found["start"] == "g8", "{found}");
     for which in ["expected_drop", "upper_drop"] {
         assert_eq!(number(&found, &format!("/front/0/{which}")), number(&found, "/lost"));
     }
     let training = fs::read_to_string(plan.join("training.toml")).unwrap();
     assert!(training.contains("parent = \"g8\""), "{training}");
-    let evaluate = |more: &[&Path]| {
-        let mut command = spencnn();
-        command.args(["evaluate", "--images", "20", "--json"]).args(more);
-        let report: Value = serde_json::from_str(&stdout(command.assert().success())).unwrap();
-        let peaks = report["peaks"].as_array().unwrap().clone();
-        peaks.iter().map(|peak| number(peak, "/largest")).collect::<Vec<f64>>()
+    let peaks = |more: &[&Path]| -> Vec<f64> {
+        let report = evaluate("20", more);
+        let peaks = report["peaks"].as_array().unwrap().iter();
+        peaks.map(|peak| number(peak, "/largest")).collect()
     };
     // Equal but for the order of sums, unlike the dense network's.
     let is_near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9 * a);
-    let own = evaluate(&[Path::new("--variant=g8")]);
+    let own = peaks(&[Path::new("--variant=g8")]);
     assert_eq!(own.len(), 4);
-    assert!(is_near(&own, &evaluate(&[Path::new("--pattern"), &plan])));
-    assert!(!is_near(&own, &evaluate(&[])));
+    assert!(is_near(&own, &peaks(&[Path::new("--pattern"), &plan])));
+    assert!(!is_near(&own, &peaks(&[])));
 }

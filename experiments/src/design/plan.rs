@@ -3,6 +3,7 @@
 
 mod folder;
 mod importance;
+mod start;
 mod untrained;
 
 use anyhow::{Context, Result, bail};
@@ -98,10 +99,10 @@ impl Planned {
         let residual = source.network.layers.iter().any(|l| matches!(l.kind, LayerKind::Add));
         let usual = if residual { TRAINED_GROUPS_RESIDUAL } else { TRAINED_GROUPS };
         let start = wish.start.as_deref().unwrap_or(dense);
-        let lost = lost(source, start, dense_accuracy, wish.max_drop)?;
+        let lost = start::lost(source, start, dense_accuracy, wish.max_drop)?;
         let squares = match start == dense {
-            true => importance::squares(&trained, &trained)?,
-            false => importance::squares(&trained, &source.model(start)?)?,
+            true => importance::squares(&trained),
+            false => importance::squares(&start::begun(source, start)?),
         };
         let (importance, group_importance) = match &wish.scores {
             None => (squares.clone(), squares),
@@ -151,25 +152,6 @@ impl Planned {
     pub fn folded(&self) -> Result<Folded> {
         Ok(Folded::new(&self.model, ActivationMethod::PairedSquare)?)
     }
-}
-
-/// What the variant that training starts from has lost against the dense one, in points.
-fn lost(source: &Source, start: &str, dense_accuracy: f64, max_drop: f64) -> Result<f64> {
-    let Some(accuracy) = source.accuracy(start)? else {
-        bail!(
-            "variant {start} of network {} is not trained, and training cannot start from it",
-            source.network.name
-        );
-    };
-    let lost = dense_accuracy - accuracy;
-    if lost > max_drop {
-        bail!(
-            "variant {start} has lost {:.2} points against the dense network, and --max-drop allows {:.2}; start from another one or allow more",
-            100.0 * lost,
-            100.0 * max_drop
-        );
-    }
-    Ok(100.0 * lost)
 }
 
 /// What a search for plans found, as it is told.

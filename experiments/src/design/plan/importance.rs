@@ -11,30 +11,12 @@ use crate::inputs::networks::Source;
 use crate::inputs::units::{scores_of, shape};
 
 /// Importance of the weights of all convolutions and fully connected layers but the first and the last layer, which stay dense:
-/// the squares of those of `begun`, the dense model or another variant of it.
-///
-/// # Errors
-/// A variant without such a layer.
-pub(super) fn squares(dense: &Model, begun: &Model) -> Result<Importance> {
-    let values = |(layer, ..): (&Layer, ConvGeometry, &[f64])| {
-        let weights = weights(begun, &layer.name)?;
-        Ok((layer.name.clone(), weights.iter().map(|w| w * w).collect()))
+/// their squares.
+pub(super) fn squares(model: &Model) -> Importance {
+    let values = |(layer, _, weight): (&Layer, ConvGeometry, &[f64])| {
+        (layer.name.clone(), weight.iter().map(|w| w * w).collect())
     };
-    prunable(dense).map(values).collect()
-}
-
-/// The weights of a layer of a variant as those of one group: zero between groups.
-///
-/// # Errors
-/// If it has no such layer.
-pub(super) fn weights(model: &Model, name: &str) -> Result<Vec<f64>> {
-    let layers = model.network.layers.iter().zip(&model.parameters);
-    let found = layers.filter(|(layer, _)| layer.name == name).find_map(|(layer, parameters)| {
-        let LayerParameters::Linear { weight, .. } = parameters else { return None };
-        Some(LinearPart::new(layer.as_convolution()?, weight.clone()).ungrouped().weights)
-    });
-    found
-        .with_context(|| format!("network {} has no layer {name} with weights", model.network.name))
+    prunable(model).map(values).collect()
 }
 
 /// Importance of the same weights by scores.
@@ -135,14 +117,6 @@ mod tests {
             let error = with(&shape).unwrap_err().to_string();
             assert!(error.contains("d.taylor"), "{error}");
         }
-        let own = squares(&model, &model).unwrap();
-        assert_eq!(own.keys().collect::<Vec<_>>(), ["d"]);
-        // Of two groups, half of the dense weights are zeros.
-        let groups = [("d".to_owned(), 2)].into();
-        let grouped = Model::random(model.network.with_groups(&groups).unwrap(), 1);
-        let of_groups = &squares(&model, &grouped).unwrap()["d"];
-        let is_within = |k: usize| k % 4 / 2 == k / 4 / 3;
-        assert_eq!(of_groups.len(), 24);
-        assert!(of_groups.iter().enumerate().all(|(k, square)| (*square > 0.0) == is_within(k)));
+        assert_eq!(squares(&model).keys().collect::<Vec<_>>(), ["d"]);
     }
 }

@@ -6,7 +6,7 @@ use simulator::search::cut_to_groups;
 
 use super::PlanFolder;
 use super::folder::UNITS;
-use super::importance;
+use super::start;
 use crate::inputs::networks::Source;
 use crate::inputs::units::kept_weights;
 
@@ -25,16 +25,11 @@ impl PlanFolder {
         let path = self.folder.join(UNITS);
         let what = || format!("reading {}; `search --patterns --out` writes it", path.display());
         let units = std::fs::read(&path).with_context(what)?;
-        let begun = source.model(self.start.as_deref().unwrap_or(source.baseline()))?;
-        let mut model = begun.clone();
-        model.network = source.network.with_groups(&self.groups())?;
+        let start = self.start.as_deref().unwrap_or(source.baseline());
+        let mut model = start::begun(source, start)?;
+        model.network = model.network.with_groups(&self.groups())?;
         model.bounds = Bounds::default();
         let Model { network, parameters, .. } = &mut model;
-        for (layer, parameters) in network.layers.iter().zip(parameters.iter_mut()) {
-            if let LayerParameters::Linear { weight, .. } = parameters {
-                *weight = importance::weights(&begun, &layer.name)?;
-            }
-        }
         for planned in &self.plan.layers {
             let what = || format!("layer {} of the plan", planned.layer);
             let found = source.network.layers.iter().position(|l| l.name == planned.layer);
