@@ -178,7 +178,7 @@ fn untrained_variants_have_weights_and_no_accuracy() {
         let error = format!("{:#}", source.model(ignored).unwrap_err());
         assert!(error.contains(ignored) && error.contains("conv1 (1 to "), "{error}");
     }
-    assert_eq!((source.baseline(), source.variants().len()), ("dense", 7));
+    assert_eq!((source.baseline(), source.variants().len()), ("dense", 8));
     // A network that describes no variant has this one.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("n.toml");
