@@ -1,7 +1,8 @@
-//! The embedded networks compute, LeNet's description agrees with the records of its training, and it classifies what it
+//! The embedded networks compute, their descriptions agree with the records of their training, and LeNet classifies what it
 //! should.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,70 +16,50 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// What a description should say of a variant, from the record of its training.
-fn described(record: &toml::Table) -> String {
-    let name = record["variant"].as_str().unwrap();
-    let mut text = format!(
-        "[[variant]]\nname = {name:?}\nweights = \"../weights/lenet/{name}.safetensors\"\n"
-    );
-    // The older trainer tells of conv2 only; plans of the search tell of each layer.
-    let groups = match &record["groups"] {
-        toml::Value::Table(groups) => groups.clone(),
-        groups => [("conv2".to_owned(), groups.clone())].into_iter().collect(),
-    };
-    let groups: Vec<String> = groups
-        .iter()
-        .filter(|(_, groups)| groups.as_integer() != Some(1))
-        .map(|(layer, groups)| format!("{layer} = {groups}"))
-        .collect();
-    if !groups.is_empty() {
-        text += &format!("groups = {{ {} }}\n", groups.join(", "));
-    }
-    text += &format!("accuracy = {}\n", record["test_accuracy"].as_float().unwrap());
-    if let Some(kept) = record.get("kept_units_by_layer") {
-        let totals = &record["total_units_by_layer"];
-        let layers = kept.as_table().unwrap().iter();
-        let layers = layers.map(|(layer, kept)| format!("{layer}: {kept} of {}", totals[layer]));
-        text += &format!("pattern = \"{} units kept\"\n", layers.collect::<Vec<_>>().join(", "));
-    } else if record["family"].as_str() != Some("none") {
-        let [family, kept, total] =
-            ["family", "kept_units", "total_units"].map(|k| record[k].to_string());
-        text += &format!(
-            "pattern = \"conv2: {kept} of {total} {} units kept\"\n",
-            family.trim_matches('"')
-        );
-    }
-    text
+/// Groups of a variant by layer, those of one left out.
+fn groups_of(variant: &toml::Table) -> BTreeMap<&str, i64> {
+    let groups = variant.get("groups").and_then(toml::Value::as_table).into_iter().flatten();
+    let groups = groups.map(|(layer, groups)| (layer.as_str(), groups.as_integer().unwrap()));
+    groups.filter(|(_, groups)| *groups != 1).collect()
 }
 
-const MARK: &str = "# Variants, from the records in ../weights/lenet.";
-
-/// Run with `SPENCNN_UPDATE=1` to rewrite the variants in the description from the records.
 #[test]
-fn lenet_describes_every_variant_that_has_weights() {
-    let path = root().join("networks/lenet.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut variants: Vec<(bool, String, String)> = Vec::new();
-    for entry in fs::read_dir(root().join("weights/lenet")).unwrap() {
-        let record_path = entry.unwrap().path();
-        if record_path.extension().is_none_or(|e| e != "toml") {
-            continue;
+fn descriptions_have_every_variant_that_has_a_record_and_say_the_same() {
+    let table = |path: &Path| -> toml::Table { fs::read_to_string(path).unwrap().parse().unwrap() };
+    for network in embedded() {
+        let described = table(&root().join(format!("networks/{network}.toml")));
+        let variants: BTreeMap<&str, &toml::Table> = described
+            .get("variant")
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|variant| variant.as_table().unwrap())
+            .map(|variant| (variant["name"].as_str().unwrap(), variant))
+            .collect();
+        let mut recorded = BTreeSet::new();
+        for entry in fs::read_dir(root().join("weights").join(network)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "toml") {
+                continue;
+            }
+            let (name, record) =
+                (path.file_stem().unwrap().to_str().unwrap().to_owned(), table(&path));
+            let update = format!("{network}, {name}: run training/report.py");
+            let variant = variants.get(name.as_str()).unwrap_or_else(|| panic!("{update}"));
+            assert_eq!(variant["accuracy"], record["test_accuracy"], "{update}");
+            // The weights of shuffled layers are stored as those of dense ones.
+            let shuffled = record["shuffled"].as_array().unwrap();
+            let mut groups = groups_of(&record);
+            groups.retain(|layer, _| !shuffled.iter().any(|s| s.as_str() == Some(layer)));
+            assert_eq!(groups_of(variant), groups, "{update}");
+            assert_eq!(
+                variant.contains_key("pattern"),
+                record["total_units"].as_integer() != Some(0),
+                "{update}"
+            );
+            recorded.insert(name);
         }
-        let record: toml::Table = fs::read_to_string(&record_path).unwrap().parse().unwrap();
-        let name = record["variant"].as_str().unwrap().to_owned();
-        variants.push((name != "dense", name, described(&record)));
-    }
-    variants.sort();
-    let (head, _) = text.split_once(MARK).unwrap();
-    let wanted = variants.iter().fold(format!("{head}{MARK}\n"), |text, (_, _, v)| text + "\n" + v);
-    if std::env::var_os("SPENCNN_UPDATE").is_some() {
-        fs::write(&path, &wanted).unwrap();
-    } else {
-        assert_eq!(
-            text, wanted,
-            "run this test with SPENCNN_UPDATE=1 to rewrite networks/lenet.toml"
-        );
-        assert_eq!(Source::open("lenet").unwrap().network.variants.len(), variants.len());
+        assert!(variants.keys().all(|name| recorded.contains(*name)), "{network}: {recorded:?}");
     }
 }
 

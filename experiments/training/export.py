@@ -7,7 +7,6 @@ import argparse
 import json
 import math
 import platform
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from files import replacing
 from fold import plain_forward
 from measure import BOUND_LIMIT, accuracy, bound, largest_values, rounded_up, to_halve
 from plan import RELU, read_plan
+from record import git_revision, toml_text
 from store import decode_all, encode_all, halve_inputs, read_weights, single, write_weights
 from units import FAMILIES, kept_shares
 
@@ -27,30 +27,6 @@ KEPT = "kept_importance"  # in the record of a plan of the search: what its grou
 EIGHT_BITS_FROM = 100_000  # fully connected weights from this size on are tried in 8 bits
 EIGHT_BITS_IMAGES = 10_000  # training images on which the two are compared
 EIGHT_BITS_LOSS = 0.001  # largest loss of accuracy, as a fraction, for which 8 bits are taken
-
-
-def git_revision():
-    """The current commit, with "-modified" if tracked files differ, or "none"."""
-    here = Path(__file__).resolve().parent
-    run = lambda *words: subprocess.run(["git", *words], cwd=here, capture_output=True, text=True)
-    done = run("rev-parse", "HEAD")
-    if done.returncode:
-        return "none"
-    changed = run("status", "--porcelain", "--untracked-files=no").stdout.strip()
-    return done.stdout.strip() + ("-modified" if changed else "")
-
-
-def toml_value(value):
-    """A scalar, list or flat table as TOML."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, float) and math.isinf(value):
-        return "inf"
-    return json.dumps(value)
-
-
-def toml_text(record):
-    return "".join(f"{key} = {toml_value(value)}\n" for key, value in record.items())
 
 
 def pruning_record(trainer):
@@ -210,14 +186,10 @@ def records_of(network, weights, shipped=True):
     """The records of a network's variants, shipped or not: those of its plan in that order, then others.
 
     A variant has the name of its file: some were trained under another, before the plan called its successor so.
-    LeNet's own trainer tells one number of groups, conv2's.
     """
     names = list(read_plan(network))
-    paths = sorted(record_folder(weights, network, shipped).glob("*.toml"))
+    paths = sorted(record_folder(weights, network, shipped).glob("*.toml"), key=lambda path: path.stem)
     records = [{**tomllib.loads(path.read_text()), "variant": path.stem} for path in paths]
-    for record in records:
-        if isinstance(record["groups"], int):
-            record["groups"] = {"conv2": record["groups"]}
     place = lambda record: names.index(record["variant"]) if record["variant"] in names else len(names)
     return sorted(records, key=place)
 

@@ -10,7 +10,6 @@ search says beforehand which it keeps; its record has their shares.
 
 import json
 import sys
-import tomllib
 
 import torch
 
@@ -26,7 +25,7 @@ sys.path.insert(0, str(EXPERIMENTS / "training" / "lenet"))
 from patterns import unit_ids  # noqa: E402  (LeNet's families)
 
 OUT = EXPERIMENTS / "accuracy" / "trained.json"
-NETWORKS = ("hefnet", "resnet20", "vgg5-slim")
+NETWORKS = ("lenet", "hefnet", "resnet20", "vgg5-slim")
 SHORT = ("short", "start")  # trained for too short a time to tell what the pattern costs
 
 
@@ -57,8 +56,15 @@ def row(network, record, dense_accuracy, layers):
     }
 
 
+def units_of(record, layer, plan):
+    """The unit of each weight of a layer, in the families of the trainer that wrote the record."""
+    if record["network"] == "lenet":
+        return unit_ids(record["family"], layer.groups)
+    return unit_map(layer, record["family"], record.get("width") or plan[record["variant"]].width)
+
+
 def network_rows(network):
-    """The rows of a CIFAR network."""
+    """The rows of a network, without plans of the search."""
     records = records_of(network, WEIGHTS) + records_of(network, WEIGHTS, False)
     dense_accuracy = next(r["test_accuracy"] for r in records if r["variant"] == "dense")
     tensors, plan = single(read_weights(WEIGHTS / network / "dense.safetensors")), read_plan(network)
@@ -68,25 +74,10 @@ def network_rows(network):
         description, layers = read_description(network, record["groups"]), []
         for layer in description.pruned_layers():
             count = record.get("kept_units_by_layer", {}).get(layer.name)
-            ids = None if count is None else unit_map(layer, record["family"], record.get("width") or plan[record["variant"]].width)
+            ids = None if count is None else units_of(record, layer, plan)
             shuffled = layer.name in record["shuffled"]
             layers.append(layer_row(layer.name, tensors[f"{layer.name}.weight"], layer.groups, shuffled, ids, count))
         yield row(network, record, dense_accuracy, layers)
-
-
-def lenet_rows():
-    """The rows of LeNet, whose second convolution alone has patterns."""
-    paths = sorted((WEIGHTS / "lenet").glob("*.toml"))
-    records = [tomllib.loads(path.read_text()) for path in paths]
-    dense_accuracy = next(r["test_accuracy"] for r in records if r["variant"] == "dense")
-    weight = single(read_weights(WEIGHTS / "lenet" / "dense.safetensors"))["conv2.weight"]
-    for record in records:
-        groups, family = record["groups"], record["family"]
-        if KEPT in record or groups == 1 and family == "none":
-            continue
-        ids = None if family == "none" else unit_ids(family, groups)
-        layers = [layer_row("conv2", weight, groups, False, ids, record["kept_units"])]
-        yield row("lenet", record, dense_accuracy, layers)
 
 
 def searched_rows(network):
@@ -100,8 +91,7 @@ def searched_rows(network):
 
 
 def main():
-    rows = list(lenet_rows()) + [r for network in NETWORKS for r in network_rows(network)]
-    rows += [r for network in ("lenet", *NETWORKS) for r in searched_rows(network)]
+    rows = [r for of in (network_rows, searched_rows) for network in NETWORKS for r in of(network)]
     OUT.parent.mkdir(exist_ok=True)
     with replacing(OUT) as partial:
         partial.write_text(json.dumps({"command": "python kept.py", "rows": rows}, indent=1) + "\n")

@@ -16,10 +16,10 @@ import torch
 
 import train
 from description import read_description
-from export import git_revision
 from importance import taylor_scores
 from files import replacing
 from plan import Prune, read_plan, read_rank
+from record import git_revision
 from store import read_weights, single
 
 PROXIES = ("magnitude", "taylor")

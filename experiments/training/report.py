@@ -6,8 +6,9 @@
 from pathlib import Path
 
 from description import NETWORKS, WEIGHTS, read_description
-from export import records_of, toml_value
+from export import KEPT, records_of
 from plan import PLANS
+from record import toml_value
 
 README = Path(__file__).resolve().parent / "README.md"
 MARK = "# Variants, from the records in ../weights/{} (written by ../training/report.py)."
@@ -22,9 +23,10 @@ def row(record, dense):
     """One line of the table."""
     groups = sorted(set(record["groups"].values())) or [1]
     shuffled = ", shuffled" if record["shuffled"] else ""
-    total = record["total_units"]
-    kept = f"{record['kept_units']} of {total} ({100 * record['kept_units'] / total:.0f} %)" if total else "all"
-    pruned = f"{record['family']}, {record['importance']}" if total else "none"
+    total, pruned = record["total_units"], "none"
+    kept = f"{kept_words(record)} ({100 * record['kept_units'] / total:.0f} %)" if total else "all"
+    if total:
+        pruned = "of a plan" if KEPT in record else f"{record['family']}, {record['importance']}"
     if cyclic := cyclic_words(record):
         pruned = cyclic if pruned == "none" else f"{pruned}; {cyclic}"
     delta = f"{100 * (record['test_accuracy'] - dense):+.2f}" if dense else ""
@@ -35,6 +37,14 @@ def row(record, dense):
         f"| {record['network']} | `{record['variant']}` | {', '.join(map(str, groups))}{shuffled} | {pruned} "
         f"| {kept} | {100 * record['test_accuracy']:.2f} % | {delta} | {largest} |"
     )
+
+
+def kept_words(record):
+    """How many units the record says are kept: of a plan of the search, in each layer."""
+    if KEPT not in record:
+        return f"{record['kept_units']} of {record['total_units']}"
+    totals = record["total_units_by_layer"]
+    return ", ".join(f"{layer}: {kept} of {totals[layer]}" for layer, kept in record["kept_units_by_layer"].items())
 
 
 def cyclic_words(record):
@@ -73,7 +83,8 @@ def described(network):
         lines.append(f"accuracy = {record['test_accuracy']}")
         words = [f"{', '.join(record['shuffled'])} shuffled"] if record["shuffled"] else []
         if record["total_units"]:
-            words.append(f"{record['kept_units']} of {record['total_units']} {record['family']} units kept")
+            family = "" if KEPT in record else f" {record['family']}"
+            words.append(f"{kept_words(record)}{family} units kept")
         if cyclic := cyclic_words(record):
             words.append(f"each unit reads: {cyclic}")
         if words:
@@ -83,8 +94,7 @@ def described(network):
 
 
 def main():
-    # LeNet's variants have a trainer, and a table, of their own.
-    networks = [plan.stem for plan in sorted(PLANS.glob("*.toml")) if not (README.parent / plan.stem).is_dir()]
+    networks = [plan.stem for plan in sorted(PLANS.glob("*.toml"))]
     text = README.read_text()
     for name, shipped in (("table", True), ("unshipped", False)):
         text = replaced(text, name, table(networks, shipped))

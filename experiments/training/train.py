@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from cyclic import patterns
 from datasets import dataset
 from description import NETWORKS, WEIGHTS, read_description
-from export import export_variant, git_revision, weight_file
+from export import export_variant, weight_file
 from files import replacing
 from fold import folded, start_from
 from images import BRIGHT, DARK, NOISE, mean_colour, normalise
@@ -26,6 +26,7 @@ from mixed import mixed
 from network import Network
 from plan import PARENT, RELU, SEARCHED, network_of, read_plan
 from pruning import Pruner
+from record import git_revision
 from starting import read_start
 from store import single
 from teacher import relu_teacher, stored_teacher, teacher_logits

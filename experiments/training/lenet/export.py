@@ -1,22 +1,21 @@
 """Write a trained variant: its weights and its record."""
 
-import json
 import platform
-import subprocess
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
-from data import normalise
+from data import normalise  # makes the modules of the folder above known
 from patterns import DEFINITIONS, unit_ids
+from record import git_revision, toml_text
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "lenet"
 
 
 @torch.no_grad()
 def activation_ranges(model, train_pixels, test_pixels):
-    """The largest |input| of each activation over train, test and altered test images."""
+    """The largest |input| of each activation, by name, over train, test and altered test images."""
     noise = torch.randn(test_pixels.shape, generator=torch.Generator().manual_seed(0))
     sets = (
         train_pixels,
@@ -30,31 +29,23 @@ def activation_ranges(model, train_pixels, test_pixels):
         for batch in pixels.split(500):
             inputs = model(normalise(batch))[1]
             peaks = [max(p, x.abs().max().item()) for p, x in zip(peaks, inputs)]
-    return peaks
-
-
-def git_revision():
-    """The current commit, or "none"."""
-    here = Path(__file__).resolve().parent
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else "none"
-
-
-def toml_text(record):
-    """Format a flat record as TOML (JSON's scalars and lists are valid TOML)."""
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in record.items())
+    return {f"act{number}": peak for number, peak in enumerate(peaks, 1)}
 
 
 def pruning_record(variant, weight):
     """What the record says about pruning, counted on the exported weights."""
     if variant.family is None:
-        return {"family": "none", "unit": "none", "kept_units": 0, "total_units": 0}
+        return {"family": "none", "kept_units": 0, "total_units": 0}
     ids = unit_ids(variant.family, variant.groups)
+    kept, total = len(ids[weight != 0].unique()), int(ids.max()) + 1
     return {
         "family": variant.family,
         "unit": DEFINITIONS[variant.family],
-        "kept_units": len(ids[weight != 0].unique()),
-        "total_units": int(ids.max()) + 1,
+        "importance": "magnitude",
+        "kept_units": kept,
+        "total_units": total,
+        "kept_units_by_layer": {"conv2": kept},
+        "total_units_by_layer": {"conv2": total},
     }
 
 
@@ -65,8 +56,10 @@ def export_variant(trainer, epochs, train_pixels, test_pixels, test_accuracy):
     args.weights.mkdir(parents=True, exist_ok=True)
     save_file(state, args.weights / f"{args.variant}.safetensors")
     record = {
+        "network": "lenet",
         "variant": args.variant,
-        "groups": variant.groups,
+        "groups": {"conv2": variant.groups} if variant.groups > 1 else {},
+        "shuffled": [],
         **pruning_record(variant, state["conv2.weight"]),
         "test_accuracy": test_accuracy,
         "parent": variant.parent or "none",

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from data import augment, load_mnist, normalise, synthetic_digits
 from export import export_variant
+from mixed import mixed
 from model import LeNet
 from patterns import keep_strongest, unit_ids
 from variants import VARIANTS
@@ -136,7 +137,7 @@ class Trainer:
     def step(self, pixels, labels):
         """One optimiser step; returns the cross-entropy."""
         x = normalise(augment(pixels, self.gen)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             logits, inputs = self.model(x)
         entropy = F.cross_entropy(logits.float(), labels, label_smoothing=0.03)
         penalty = 0.1 * self.model.range_penalty(inputs, self.args.range_limit)
