@@ -39,10 +39,11 @@ fn every_form_takes_what_is_predicted() {
     let mut logits: Option<Vec<f64>> = None;
     let measured = forms.map(|form| {
         AlignedBuf::release_pool();
+        // What a client keeps to itself is not predicted.
+        let client = Client::new(&params);
         let phase = Phase::begin();
         let program = lower_candidate(&candidate, &chain, true).unwrap().program;
         let outputs = pool.install(|| {
-            let client = Client::new(&params);
             let keys = Arc::new(client.evaluation_keys(&program).unwrap());
             let session = Session::prepare(&params, keys, program, form).unwrap();
             let inputs = client.encrypt(&lowered.program, &slots).unwrap();
@@ -57,7 +58,8 @@ fn every_form_takes_what_is_predicted() {
         let measured = phase.peak_bytes() as f64;
         let predicted = lowered.program.memory(&chain, form);
         let error = predicted.total_bytes() as f64 / measured - 1.0;
-        assert!(error.abs() < 0.08, "{form:?}: {error:+.3}, {measured} bytes, {predicted:?}");
+        // Threads may have a group of limbs more or fewer under way: 2 to 3 % here.
+        assert!(error.abs() < 0.05, "{form:?}: {error:+.3}, {measured} bytes, {predicted:?}");
         measured
     });
     assert!(measured.is_sorted_by(|a, b| a > b), "{measured:?}");

@@ -1,6 +1,7 @@
 //! The facts of a parameter set that programs and lowering depend on.
 
 use costmodel::{KeyStorage, Setting};
+use engine::eval::SwitchShape;
 use engine::keys::KeySpec;
 use serde::{Deserialize, Serialize};
 
@@ -81,9 +82,15 @@ impl Chain {
         }
     }
 
+    /// A key switch at a level.
+    pub fn switch(&self, level: usize) -> SwitchShape {
+        let (log_n, digit_limbs) = (self.log_n, self.alpha.max(1));
+        SwitchShape { log_n, limbs: level + 1, digit_limbs, special: self.special }
+    }
+
     /// Key-switching digits at a level: `ceil((level + 1) / alpha)`.
     pub fn digits(&self, level: usize) -> usize {
-        (level + 1).div_ceil(self.alpha.max(1))
+        self.switch(level).digits()
     }
 
     /// Base-2 logarithm of the modulus `q_0 ... q_level` of a level.

@@ -142,19 +142,47 @@ const GROUP_BYTES: usize = 8 << 20;
 /// From so many sources on, a conversion reads more than its rows can cost.
 const MANY_SOURCES: usize = 4;
 
-/// How many limbs to make at a time of so many sums at `level`, from so many decompositions: two, as a conversion for two
-/// reads its sources once; one where digits have a single limb, so that there is nothing to share, or the rows are too many.
-pub(super) fn group_limbs(
-    params: &Parameters,
-    level: usize,
-    decompositions: usize,
-    sums: usize,
-) -> usize {
-    let digits = params.digits(level);
-    if decompositions == 0 || digits.iter().all(|digit| digit.len() == 1) {
-        return 1;
+/// What a key switch at some level consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwitchShape {
+    /// Base-2 logarithm of the ring degree.
+    pub log_n: u32,
+    /// Limbs of what is switched: its level and one.
+    pub limbs: usize,
+    /// Limbs of a digit; the last one may have fewer.
+    pub digit_limbs: usize,
+    /// Special primes.
+    pub special: usize,
+}
+
+impl SwitchShape {
+    /// That of a switch at `level`.
+    pub(super) fn new(params: &Parameters, level: usize) -> Self {
+        let (digit_limbs, special) = (params.digit_limbs(), params.special_count());
+        Self { log_n: params.log_n(), limbs: level + 1, digit_limbs, special }
     }
-    let rows = decompositions * digits.len() + 2 * sums;
-    let fits = 2 * rows * params.n() * size_of::<u64>() <= GROUP_BYTES;
-    if fits || params.special_count() >= MANY_SOURCES { 2 } else { 1 }
+
+    /// Digits.
+    pub fn digits(&self) -> usize {
+        self.limbs.div_ceil(self.digit_limbs)
+    }
+
+    /// Digits of several limbs: only the last one may have a single limb where others have more.
+    pub fn digits_of_several(&self) -> usize {
+        match self.digit_limbs {
+            1 => 0,
+            size => self.digits() - usize::from(self.limbs % size == 1),
+        }
+    }
+
+    /// How many limbs a task makes at a time of so many sums, from so many decompositions: two, as a conversion for two reads its
+    /// sources once; one where digits have a single limb, so that there is nothing to share, or the rows are too many.
+    pub fn group_limbs(&self, decompositions: usize, sums: usize) -> usize {
+        if decompositions == 0 || self.digits_of_several() == 0 {
+            return 1;
+        }
+        let rows = decompositions * self.digits() + 2 * sums;
+        let fits = (2 * rows * size_of::<u64>()) << self.log_n <= GROUP_BYTES;
+        if fits || self.special >= MANY_SOURCES { 2 } else { 1 }
+    }
 }

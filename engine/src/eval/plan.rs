@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::blocks::{Block, Summand, blocks};
-use super::decompose::group_limbs;
+use super::decompose::SwitchShape;
 use super::mod_down::Divisor;
 use super::rows::Rows;
 use super::switching::MaskBuffer;
@@ -186,7 +186,7 @@ impl LinearPlan {
 
     /// How many limbs an execution at `level` makes at a time.
     pub(super) fn group_limbs(&self, params: &Parameters, level: usize) -> usize {
-        group_limbs(params, level, self.decomposed(), self.outputs.len())
+        SwitchShape::new(params, level).group_limbs(self.decomposed(), self.outputs.len())
     }
 
     /// Bytes of scratch that an execution at `level` takes on one thread, besides its results. They come from a pool
@@ -194,17 +194,16 @@ impl LinearPlan {
     /// thread may take the rows of another group of limbs.
     pub fn scratch_bytes(&self, params: &Parameters, level: usize) -> usize {
         let (decomposed, components) = (self.decomposed(), 2 * self.outputs.len());
-        let digits = params.digits(level);
-        let several = digits.iter().filter(|digit| digit.len() > 1).count();
-        let made = decomposed * digits.len();
+        let switch = SwitchShape::new(params, level);
+        let made = decomposed * switch.digits();
         let group = self.group_limbs(params, level);
         // The last group may have fewer limbs, and then its own memory.
         let groups = group * (group + 1) / 2;
         let divided = self.divisor(level).converter(params).map_or(0, |c| c.rows() + groups);
-        let rows = decomposed * (level + 1) + decomposed * several + made * groups;
+        let rows = decomposed * (switch.limbs + switch.digits_of_several()) + made * groups;
         Rows::bytes(rows + components * divided, params.n())
             + Rows::bytes(self.buffered_rows(), CHUNK_WORDS)
-            + if decomposed > 0 { MaskBuffer::bytes(digits.len()) } else { 0 }
+            + if decomposed > 0 { MaskBuffer::bytes(switch.digits()) } else { 0 }
     }
 
     /// Rows of a chunk that hold the rotated sources of a group until they are summed: two for each, or none if nothing is.

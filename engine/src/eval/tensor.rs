@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::decompose::{Decomposition, Digits, group_limbs};
+use super::decompose::{Decomposition, Digits, SwitchShape};
 use super::job::CHUNKS_PER_TASK;
 use super::mod_down::{Divisor, divided};
 use super::switching::{MaskBuffer, Switch, SwitchLimb, words_of};
@@ -62,7 +62,7 @@ impl Evaluator {
         let decomposition = Decomposition::new(params, &c2);
         let decomposition = [Some(&decomposition)];
         let n = params.n();
-        let size = group_limbs(params, level, 1, 1);
+        let size = SwitchShape::new(params, level).group_limbs(1, 1);
         let divisor = Divisor { level, extended: true, rescale };
         let mut products = divided(params, divisor, &[scale], size, |positions, outputs| {
             Digits::for_each(&decomposition, positions, n, outputs, |position, digits, outputs| {

@@ -79,12 +79,12 @@ impl Program {
         })
     }
 
-    /// Scratch limbs of an instruction, on two threads: more make more limbs at a time. With `l` the limbs of an operand,
-    /// `d` digits and `r` limbs that a division removes,
-    /// - a decomposition holds `l` prepared limbs and `d` quotients, and each thread has `d` digits for a pair of limbs,
-    ///   and others for a limb that is left over; digits of single limbs have no quotients and are made for one limb at a
-    ///   time, but a thread that waits begins with others: three are under way;
-    /// - a division holds the removed limbs and their quotient, and each thread has three limbs that are to be divided.
+    /// Scratch limbs of an instruction, on two threads: more make more limbs at a time. The limbs that a division removes are
+    /// made before those that it keeps, one or two at a time ([`engine::eval::SwitchShape::group_limbs`]): of either, two threads have three
+    /// such groups under way, as one that waits begins with another. With `l` the limbs of an operand, `d` digits and `w` limbs
+    /// under way,
+    /// - a decomposition holds `l` prepared limbs, quotients of the digits that have several limbs, and `w d` digits;
+    /// - a division holds the removed limbs, their quotient where they are several, and `w` limbs that are to be divided.
     ///
     /// Key switches and rescales divide two components of every result; products of ciphertexts have their three parts,
     /// `3 l`, besides; linear sums whose plaintexts come in batches are kept until the last one, and each thread has their
@@ -96,13 +96,19 @@ impl Program {
         chain: &Chain,
         form: PlaintextForm,
     ) -> u64 {
-        let l = facts.operand.level + 1;
+        let switch = chain.switch(facts.operand.level);
+        let l = switch.limbs;
         let parts = if facts.ciphertext_products > 0 { 3 * l } else { 0 };
-        let rows = if chain.alpha > 1 { 1 + 2 * (2 + 1) } else { 2 * 3 };
-        let switches = facts.decomposed * (l + rows * chain.digits(facts.operand.level));
         let special = if facts.decomposed > 0 { chain.special } else { 0 };
         let removed = special + usize::from(facts.rescale);
-        let divisions = if removed > 0 { 2 * results * (removed + 1 + 6) } else { 0 };
+        let kept = l - usize::from(facts.rescale);
+        let under_way = (3 * switch.group_limbs(facts.decomposed, results)).min(kept.max(removed));
+        let each = l + switch.digits_of_several() + under_way * switch.digits();
+        let switches = facts.decomposed * each;
+        let divisions = match removed {
+            0 => 0,
+            _ => 2 * results * (removed + usize::from(removed > 1) + under_way),
+        };
         let batched = self.plaintext_batch(facts, chain, form) < facts.plaintexts.len();
         let sums = if batched { 2 * results * (l + special + 4) } else { 0 };
         (parts + switches + divisions + sums) as u64

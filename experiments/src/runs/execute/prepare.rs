@@ -39,7 +39,8 @@ pub struct Setup {
     pub key_generation_ms: f64,
     /// Planning, and encoding all plaintexts if they are stored.
     pub prepare_ms: f64,
-    /// Most memory at once, from generating keys to the end of the first inference.
+    /// Most memory at once, from generating keys to the end of the first inference: the network's weights included, what the
+    /// client keeps to itself not.
     pub peak_memory_bytes: u64,
     /// Keys and plaintexts alone, encoded or as values.
     pub resident_bytes: u64,
@@ -109,7 +110,7 @@ pub(crate) fn prepare(
     }
     // Blocks recycled from another candidate would be missing from this one's account, and those it freed would stay.
     memory::give_back();
-    let phase = Phase::begin();
+    let begun = Phase::begin();
     let Estimate { candidate, params, .. } = &estimate;
     let predicted_sent = Sent::predicted(&estimate)?;
     let (lowered, lower_ms) = timed(|| Checked::lower(candidate, params));
@@ -123,8 +124,10 @@ pub(crate) fn prepare(
     let clear_error = checked.clear_error;
     let predicted_precision = predicted_precision(&estimate, &checked.lowered, images, &plain)?;
     let (spec, model) = checked.compile(candidate, params, estimate.plaintexts, None)?;
+    let model_bytes = begun.kept_bytes();
     let (client, secret_ms) = timed(|| Client::generate(spec));
     let client = client?;
+    let phase = Phase::begin();
     let (keys, keys_ms) = timed(|| client.evaluation_keys());
     let keys = Arc::new(keys.with_context(what)?);
     let evaluation_keys = serial::bytes_of_evaluation_keys(params, &keys);
@@ -134,7 +137,7 @@ pub(crate) fn prepare(
     execution
         .check(&estimate.lowered.program)
         .map_err(|error| Failure::Check(format!("{name}: {error}")))?;
-    let peak_memory_bytes = phase.peak_bytes() as u64;
+    let peak_memory_bytes = (model_bytes + phase.peak_bytes()) as u64;
     let (upload, download) = sent(&client, some, &execution.outputs)?;
     let setup = Setup {
         lower_ms,
