@@ -2,7 +2,7 @@
 //! should.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,53 +10,56 @@ use experiments::inputs::data::{self, Split};
 use experiments::inputs::networks::{Source, embedded};
 use experiments::inputs::sample;
 use experiments::runs::statistics::argmax;
-use simulator::network::{Layer, LayerKind, LayerParameters, Model};
+use simulator::network::{Layer, LayerKind, LayerParameters, Model, Variant};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// Groups of a variant by layer, those of one left out.
-fn groups_of(variant: &toml::Table) -> BTreeMap<&str, i64> {
-    let groups = variant.get("groups").and_then(toml::Value::as_table).into_iter().flatten();
-    let groups = groups.map(|(layer, groups)| (layer.as_str(), groups.as_integer().unwrap()));
-    groups.filter(|(_, groups)| *groups != 1).collect()
+/// What a description should say of a variant, from the record of its training.
+fn described(network: &str, name: &str, record: &toml::Table) -> Variant {
+    let counts = |key: &str| record[key].as_table().unwrap();
+    let words = |kept: &toml::Value, total: &toml::Value| format!("{kept} of {total}");
+    let pattern = if record["total_units"].as_integer() == Some(0) {
+        None
+    } else if record.contains_key("kept_importance") {
+        // A plan of the search: its units are those of each layer.
+        let totals = counts("total_units_by_layer");
+        let layers = counts("kept_units_by_layer").iter();
+        let layers =
+            layers.map(|(layer, kept)| format!("{layer}: {}", words(kept, &totals[layer])));
+        Some(layers.collect::<Vec<_>>().join(", "))
+    } else {
+        let kept = words(&record["kept_units"], &record["total_units"]);
+        Some(format!("{kept} {}", record["family"].as_str().unwrap()))
+    };
+    let groups = counts("groups").iter();
+    let groups = groups.map(|(layer, count)| (layer.clone(), count.as_integer().unwrap() as usize));
+    Variant {
+        name: name.to_owned(),
+        weights: format!("../weights/{network}/{name}.safetensors"),
+        groups: groups.collect(),
+        accuracy: record["test_accuracy"].as_float(),
+        pattern: pattern.map(|units| format!("{units} units kept")),
+    }
 }
 
 #[test]
 fn descriptions_have_every_variant_that_has_a_record_and_say_the_same() {
-    let table = |path: &Path| -> toml::Table { fs::read_to_string(path).unwrap().parse().unwrap() };
     for network in embedded() {
-        let described = table(&root().join(format!("networks/{network}.toml")));
-        let variants: BTreeMap<&str, &toml::Table> = described
-            .get("variant")
-            .and_then(toml::Value::as_array)
-            .into_iter()
-            .flatten()
-            .map(|variant| variant.as_table().unwrap())
-            .map(|variant| (variant["name"].as_str().unwrap(), variant))
-            .collect();
-        let mut recorded = BTreeSet::new();
+        let mut recorded = BTreeMap::new();
         for entry in fs::read_dir(root().join("weights").join(network)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|e| e != "toml") {
                 continue;
             }
-            let (name, record) =
-                (path.file_stem().unwrap().to_str().unwrap().to_owned(), table(&path));
-            let update = format!("{network}, {name}: run training/report.py");
-            let variant = variants.get(name.as_str()).unwrap_or_else(|| panic!("{update}"));
-            assert_eq!(variant["accuracy"], record["test_accuracy"], "{update}");
-            // The weights of shuffled layers are stored as those of dense ones.
-            let shuffled = record["shuffled"].as_array().unwrap();
-            let mut groups = groups_of(&record);
-            groups.retain(|layer, _| !shuffled.iter().any(|s| s.as_str() == Some(layer)));
-            assert_eq!(groups_of(variant), groups, "{update}");
-            let pruned = record["total_units"].as_integer() != Some(0);
-            assert!(!pruned || variant.contains_key("pattern"), "{update}");
-            recorded.insert(name);
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let record = fs::read_to_string(&path).unwrap().parse().unwrap();
+            recorded.insert(name.clone(), described(network, &name, &record));
         }
-        assert!(variants.keys().all(|name| recorded.contains(*name)), "{network}: {recorded:?}");
+        let variants = Source::open(network).unwrap().network.variants.into_iter();
+        let variants: BTreeMap<_, _> = variants.map(|v| (v.name.clone(), v)).collect();
+        assert_eq!(variants, recorded, "{network}: run training/report.py");
     }
 }
 

@@ -80,9 +80,9 @@ impl Program {
     }
 
     /// Scratch limbs of an instruction, on two threads: more make more limbs at a time. The limbs that a division removes are
-    /// made before those that it keeps, one or two at a time ([`engine::eval::SwitchShape::group_limbs`]): of either, two threads have three
-    /// such groups under way, as one that waits begins with another. With `l` the limbs of an operand, `d` digits and `w` limbs
-    /// under way,
+    /// made before those that it keeps, one or two at a time ([`engine::eval::SwitchShape::group_limbs`]): of either, two
+    /// threads have three such groups under way, as one that waits begins with another. With `l` the limbs of an operand, `d`
+    /// digits and `w` limbs under way,
     /// - a decomposition holds `l` prepared limbs, quotients of the digits that have several limbs, and `w d` digits;
     /// - a division holds the removed limbs, their quotient where they are several, and `w` limbs that are to be divided.
     ///
