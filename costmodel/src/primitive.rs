@@ -1,5 +1,6 @@
 //! What is measured and what is priced: one homomorphic instruction, described by its shape alone.
 
+use engine::eval::SwitchShape;
 use engine::keys::KeyForm;
 use serde::{Deserialize, Serialize};
 
@@ -181,6 +182,14 @@ pub struct Setting {
     /// Keys.
     #[serde(flatten)]
     pub keys: KeyStorage,
+}
+
+impl Setting {
+    /// A key switch of an operand.
+    pub fn switch(&self) -> SwitchShape {
+        let Self { log_n, special, .. } = *self;
+        SwitchShape { log_n, limbs: self.level + 1, digit_limbs: self.alpha.max(1), special }
+    }
 }
 
 /// What keys take in memory, and hence to read.

@@ -127,15 +127,17 @@ fn validation_judges_both_predictions() {
     let tiny = Tiny::new();
     let mut command = tiny.spencnn();
     command.args(["validate", "--configurations", "3", "--images", "2", "--threads", "1"]);
-    command.args(["--log-n", "13", "--refine", "--refine-seconds", "0.1", "--json", "--network"]);
+    command.args(["--log-n", "13", "--refine", "--json", "--network"]);
     command.arg(tiny.network()).arg("--profile").arg(tiny.path("profile.toml"));
     let report = json(command.assert());
     let of = |sort: &Value| sort["rows"][0]["errors"]["count"].as_u64().unwrap();
-    assert_eq!((of(&report), of(&report["refined"])), (3, 3));
+    assert_eq!([&report, &report["refined"], &report["drifted"]].map(of), [3, 3, 3]);
     assert_eq!(report["refined"]["groups"][0]["configurations"], 3);
     for configuration in report["configurations"].as_array().unwrap() {
         let measured = &configuration["measured"][0];
-        assert!(measured["refined_ms"].as_f64().unwrap() > 0.0, "{measured}");
+        for beside in ["refined_ms", "drift"] {
+            assert!(measured[beside].as_f64().unwrap() > 0.0, "{measured}");
+        }
     }
 }
 

@@ -84,8 +84,7 @@ impl Chain {
 
     /// A key switch at a level.
     pub fn switch(&self, level: usize) -> SwitchShape {
-        let (log_n, digit_limbs) = (self.log_n, self.alpha.max(1));
-        SwitchShape { log_n, limbs: level + 1, digit_limbs, special: self.special }
+        self.setting(level, 1).switch()
     }
 
     /// Key-switching digits at a level: `ceil((level + 1) / alpha)`.
@@ -123,6 +122,25 @@ mod tests {
     use engine::count::{Kernel, count};
     use engine::modulus::{Modulus, primes::ntt_primes};
     use engine::ntt::NttTable;
+    use engine::params::{Parameters, ParametersLiteral};
+
+    #[test]
+    fn digits_are_those_of_the_parameters() {
+        for digit_limbs in 1..=4 {
+            let mut literal =
+                ParametersLiteral::uniform(11, 40, 40, 6, (digit_limbs, 46), digit_limbs).unwrap();
+            literal.allow_insecure = true;
+            let params = Parameters::new(&literal).unwrap();
+            let chain = Chain::from(&params);
+            for level in 0..=params.max_level() {
+                let digits = params.digits(level);
+                assert_eq!(chain.digits(level), digits.len(), "{digit_limbs} {level}");
+                let several = digits.iter().filter(|digit| digit.len() > 1).count();
+                let found = chain.switch(level).digits_of_several();
+                assert_eq!(found, several, "{digit_limbs} {level}");
+            }
+        }
+    }
 
     /// A chain is wide where a transform modulo one of its primes corrects words.
     #[test]

@@ -13,6 +13,7 @@ use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
 use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
 use engine::params::Parameters;
+use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::instruction::{Instruction, Parts};
@@ -22,6 +23,7 @@ use super::plan::{Case, Kind};
 use super::sequence::Sequence;
 use super::shapes::LinearSpec;
 use crate::error::Result;
+use crate::load::{Load, Watch};
 use crate::operation::{Client, Operation};
 use crate::primitive::Primitive;
 
@@ -246,6 +248,18 @@ impl Bench {
             }
         }
         Ok(())
+    }
+
+    /// Times an operation of a calibration in nanoseconds, with what it had of the processor: [`Self::approach`], and then
+    /// [`Self::time_next`].
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn time(&self, prepared: &Prepared, pool: &ThreadPool) -> Result<(f64, Option<Load>)> {
+        pool.install(|| self.approach(prepared))?;
+        let watch = Watch::start(pool.current_num_threads());
+        let time = pool.install(|| self.time_next(prepared))?;
+        Ok((time, watch.stop()))
     }
 
     fn execute(&self, prepared: &Prepared, operands: &Operands) -> Result<f64> {

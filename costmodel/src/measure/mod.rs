@@ -8,11 +8,13 @@
 //! Instructions of programs are timed in the same way ([`time`]), with the programs' own parameters.
 
 mod bench;
+mod drift;
 mod instruction;
 mod journal;
 mod needs;
 mod operands;
 mod plan;
+mod programs;
 mod random;
 mod rounds;
 mod sequence;
@@ -26,17 +28,18 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+pub use drift::Drift;
 pub use instruction::Instruction;
 pub use plan::{Plan, SetPlan};
+pub use programs::{Programs, Request};
 pub use sequence::{Sequence, SequenceKey};
 pub use shapes::{Factors, LinearSpec, catalogue};
-pub use timing::{Conduct, Request, time};
+pub use timing::{Conduct, time};
 
 use crate::error::{Error, Result};
 use crate::machine::{Machine, load_average};
 use crate::operation::Operation;
 use crate::point::{Point, Timing};
-use crate::primitive::Setting;
 use bench::Bench;
 use journal::{Journal, Visit};
 use needs::Needs;
@@ -180,15 +183,7 @@ fn summarise(plan: &Plan, threads: &[usize], visits: &[Visit]) -> Result<Vec<Poi
     for ((set, case, t), (operation, list)) in samples {
         let set = &plan.sets[set];
         let case = plan.cases(set)[case];
-        let setting = Setting {
-            log_n: set.log_n,
-            level: case.level,
-            special: set.special,
-            alpha: set.alpha,
-            threads: threads[t],
-            wide: set.is_wide(),
-            keys: set.keys(),
-        };
+        let setting = set.setting(case.level, threads[t]);
         let point = Timing::of(&list).map(|time| Point {
             residency: case.residency,
             operation,

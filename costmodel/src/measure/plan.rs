@@ -8,7 +8,7 @@ use super::shapes::{self, LinearSpec};
 use crate::check::MAX_SECONDS;
 use crate::error::{Error, Result};
 use crate::operation::{Client, Residency};
-use crate::primitive::KeyStorage;
+use crate::primitive::{KeyStorage, Setting};
 
 /// Bits of primes whose transforms need no corrections. Within a class costs do not depend on the value.
 const PRIME_BITS: u32 = 46;
@@ -76,13 +76,20 @@ impl SetPlan {
 
     /// Bytes of one key for the highest level.
     pub(super) fn bytes_per_key(&self) -> u64 {
-        let limbs = self.depth + 1;
-        self.keys().key_bytes(limbs.div_ceil(self.alpha), limbs + self.special, self.log_n)
+        let switch = self.setting(self.depth, 1).switch();
+        self.keys().key_bytes(switch.digits(), switch.limbs + self.special, self.log_n)
     }
 
     /// Bits of every prime.
     pub(super) fn prime_bits(&self) -> u32 {
         self.prime_bits
+    }
+
+    /// The setting of a measurement.
+    pub(super) fn setting(&self, level: usize, threads: usize) -> Setting {
+        let Self { log_n, special, alpha, .. } = *self;
+        let (wide, keys) = (self.is_wide(), self.keys());
+        Setting { log_n, level, special, alpha, threads, wide, keys }
     }
 
     /// What its keys take in memory.
@@ -171,6 +178,11 @@ impl Plan {
             operand_bytes: 64 << 20,
             result_bytes: 32 << 20,
         }
+    }
+
+    /// The plan of that name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::quick(), Self::full(), Self::tiny()].into_iter().find(|plan| plan.name == name)
     }
 
     /// Checks a plan: a year and 1000 passes at most, and sets that the engine accepts.

@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 use super::bench::{Bench, Windows};
 use super::plan::{Case, Kind, Plan, SetPlan};
 use crate::error::{Error, Result};
-use crate::load::{self, Watch};
+use crate::load;
 use crate::operation::Operation;
 
 /// Most rounds.
@@ -140,12 +140,8 @@ impl<'a> Rounds<'a> {
 
     /// Time of a case, and what it had of the processor.
     fn measure(&mut self, pool: usize, case: usize) -> Result<(f64, Option<load::Load>)> {
-        let (pool, bench) = (&self.pools[pool], self.bench);
-        let prepared = bench.prepare(&self.cases[case], &mut self.windows)?;
-        pool.install(|| bench.approach(&prepared))?;
-        let watch = Watch::start(pool.current_num_threads());
-        let time = pool.install(|| bench.time_next(&prepared))?;
-        Ok((time, watch.stop()))
+        let prepared = self.bench.prepare(&self.cases[case], &mut self.windows)?;
+        self.bench.time(&prepared, &self.pools[pool])
     }
 
     /// The cases of a round in a fresh order (Fisher and Yates).

@@ -12,7 +12,6 @@ use super::plan::{Plan, SetPlan};
 use crate::error::{Error, Result};
 use crate::operation::{Operation, Residency};
 use crate::point::{Point, Timing};
-use crate::primitive::Setting;
 
 /// Times of each kernel.
 const ROUNDS: usize = 15;
@@ -69,15 +68,7 @@ pub(super) fn points(plan: &Plan, pools: &[ThreadPool], cancel: &AtomicBool) -> 
 
 fn point(set: &SetPlan, unit: Unit, pool: &ThreadPool) -> Result<Option<Point>> {
     let threads = pool.current_num_threads();
-    let setting = Setting {
-        log_n: set.log_n,
-        level: 0,
-        special: set.special,
-        alpha: set.alpha,
-        threads,
-        wide: set.is_wide(),
-        keys: set.keys(),
-    };
+    let setting = set.setting(0, threads);
     let each = pool.broadcast(|_| time(unit, set));
     let each = each.into_iter().collect::<Result<Vec<_>>>()?;
     // A phase of a program ends when its last thread does.

@@ -8,13 +8,12 @@ use clap::Args;
 use costmodel::Machine;
 use simulator::precision::Demand;
 
-use super::options::{ResourceArgs, finite, seconds};
+use super::options::{ResourceArgs, finite};
 use crate::design::candidate::LeftOut;
 use crate::design::wish::{self, PlaintextsArg, SpaceArg, Wish};
 use crate::inputs::images;
 use crate::inputs::networks::{self, Source};
-use crate::machine::profiles;
-use crate::machine::profiles::Cost;
+use crate::machine::profiles::{self, Calibration, Cost};
 use crate::machine::provenance::{Provenance, REVISION};
 use crate::process::exit::Failure;
 use crate::process::output::{self, note};
@@ -29,7 +28,9 @@ use crate::runs::validate::{self, Asked, Drawn, Job, Journal, Network, Summary};
 /// checks every result. Prints predicted beside measured latency, the errors by network, threads, ring degree and kind of
 /// instruction, whether the predicted order is right (Spearman's rank correlation), and what choosing by prediction costs
 /// over the best choice (regret). An image that other work on the machine disturbed is repeated, and the report tells where
-/// that did not help: errors of a busy machine are not the model's.
+/// that did not help: errors of a busy machine are not the model's. Nor are those of one whose memory or clock became slower:
+/// part of the calibration is measured again in every round, and the report tells how many times as long it took, and what
+/// the errors would be if all took so many times as long.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 How configurations are drawn: each network has an equal part of them, each variant three or more, from two ring degrees \
@@ -37,7 +38,8 @@ where several will do. Half of them are the fastest of their key-switching shape
 paper's layouts that is led astray by bent prices. Searching takes from seconds (LeNet) to some minutes (the others).
 
 Of each configuration, --images are run in as many rounds; the first warms up and does not count. Configurations that \
-memory does not hold together are run in groups.
+memory does not hold together are run in groups. With --refine, random operands take as much memory again; what that leaves \
+no room for has the profile's prediction only.
 
 Examples:
   spencnn validate --network lenet --configurations 6      about a minute
@@ -71,12 +73,10 @@ pub struct ValidateArgs {
     /// Seed of the configurations and of generated images
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Time the instructions of every configuration with random operands, too, and judge that prediction beside the profile's
+    /// Time the instructions of every configuration with random operands, too, once after each image, and judge that prediction
+    /// beside the profile's
     #[arg(long)]
     refine: bool,
-    /// Seconds of that for each configuration and number of threads
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds, requires = "refine")]
-    refine_seconds: f64,
     /// How plaintexts are kept; auto draws it
     #[arg(long, value_enum, default_value_t = PlaintextsArg::Auto)]
     plaintexts: PlaintextsArg,
@@ -117,17 +117,19 @@ impl ValidateArgs {
         self.journal.as_deref().map_or(Ok(()), files::check_appendable)?;
         let machine = Machine::detect();
         let sources = self.sources()?;
-        let costs = self.costs(&machine)?;
+        let calibration = profiles::needed(&machine, self.profile.as_deref())?;
+        let costs = self.costs(&machine, &calibration)?;
         let mut journal = Journal::open(self.journal.as_deref(), self.key(&sources, &costs))?;
         let (networks, mut left_out) = self.networks(sources, &costs)?;
         let drawn = self.draw(&networks, &costs, &mut journal, &mut left_out)?;
         let job = Job {
             networks: &networks,
+            calibration: &calibration,
             costs: &costs,
             precision: Demand::Relative(self.min_precision),
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
-            refine: self.refine.then_some(self.refine_seconds),
+            refine: self.refine,
         };
         let configurations = job.run(&drawn, &mut journal)?;
         if configurations.is_empty() {
@@ -188,14 +190,13 @@ impl ValidateArgs {
     }
 
     /// What predicts, for each number of threads.
-    fn costs(&self, machine: &Machine) -> Result<Vec<Cost>> {
+    fn costs(&self, machine: &Machine, calibration: &Calibration) -> Result<Vec<Cost>> {
         let mut threads: Vec<usize> = match self.threads[..] {
             [] => vec![1, machine.threads],
             _ => self.threads.iter().map(|t| usize::from(*t)).collect(),
         };
         threads.sort_unstable();
         threads.dedup();
-        let calibration = profiles::needed(machine, self.profile.as_deref())?;
         threads.into_iter().map(|t| calibration.cost(t)).collect()
     }
 

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use costmodel::measure::{Drift, Plan};
 use costmodel::{CostModel, Machine, Profile};
+use rayon::ThreadPool;
 
 use crate::process::output::note;
 
@@ -86,6 +88,14 @@ impl Calibration {
         let profile = Profile::load(path)
             .context("reading the calibration profile; `spencnn calibrate` makes one")?;
         Ok(Self { path: path.to_owned(), profile })
+    }
+
+    /// Part of its measurements, to be made again. None where its points are not there, or memory has no room.
+    pub fn drift(&self, pool: &ThreadPool, memory_bytes: u64) -> Result<Option<Drift>> {
+        let plan = Plan::named(&self.profile.plan);
+        let points = self.profile.load_points(&self.path);
+        let (Some(plan), Ok(points)) = (plan, points) else { return Ok(None) };
+        Ok(Drift::prepare(&plan, &points, pool, memory_bytes)?)
     }
 
     /// In words, that it was measured with other kernels than those of `machine`, if so.

@@ -8,6 +8,7 @@ use super::text::{percent, table};
 use crate::design::candidate::LeftOut;
 use crate::machine::provenance::Provenance;
 use crate::runs::disturbance::Disturbance;
+use crate::runs::statistics::quantile;
 use crate::runs::validate::{
     Errors, Executed, Group, KindSum, LatencySummary, Measured, Row, Summary,
 };
@@ -47,21 +48,21 @@ impl ValidationReport {
 
     /// As text.
     pub fn print(&self) -> String {
-        let Summary { profile, refined, kinds, memory, disturbance } = &self.summary;
+        let Summary { kinds, memory, disturbance, .. } = &self.summary;
         let mut out = format!(
             "{} configurations, {} threads; errors are predicted over measured, less one\n\n",
             self.configurations.len(),
             self.threads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
         );
         out.push_str(&table(measurements(self)));
-        out.push_str(&latencies("latency", profile));
-        if let Some(refined) = refined {
-            out.push_str(&latencies("latency by timing instructions", refined));
+        for (what, summary) in self.predictions() {
+            out.push_str(&latencies(what, summary));
         }
         let _ = write!(out, "\n{}\n", table(by_kind(kinds)));
         if let Some(errors) = memory {
             let _ = writeln!(out, "peak memory: {}", memory_errors(errors));
         }
+        out.push_str(&self.drifts().into_iter().map(|line| line + "\n").collect::<String>());
         let _ = writeln!(out, "other work: {}", disturbance.describe());
         let p = &self.provenance;
         let _ = writeln!(
@@ -79,6 +80,37 @@ impl ValidationReport {
             let _ = writeln!(out, "\n{warning}");
         }
         out
+    }
+
+    /// All sorts of predictions that there are, with their names.
+    pub(super) fn predictions(&self) -> impl Iterator<Item = (&'static str, &LatencySummary)> {
+        let Summary { profile, drifted, refined, .. } = &self.summary;
+        let all = [
+            ("latency", Some(profile)),
+            ("latency if all drifted like the calibration", drifted.as_ref()),
+            ("latency by timing instructions", refined.as_ref()),
+        ];
+        all.into_iter().filter_map(|(what, summary)| Some((what, summary?)))
+    }
+
+    /// How many times as long the calibration's own measurements took, for each number of threads: the least, the median and the
+    /// most of all configurations' medians.
+    pub(super) fn drifts(&self) -> Vec<String> {
+        let line = |threads: &usize| {
+            let with = self.measured().filter(|m| m.threads == *threads);
+            let drifts: Vec<f64> = with.filter_map(|m| m.drift).collect();
+            let of = |share| quantile(&drifts, share);
+            (!drifts.is_empty()).then(|| {
+                format!(
+                    "drift: part of the calibration, measured again, took {:.2} times as long with {threads} threads \
+                     ({:.2} to {:.2} in parts of the validation)",
+                    of(0.5),
+                    of(0.0),
+                    of(1.0)
+                )
+            })
+        };
+        self.threads.iter().filter_map(line).collect()
     }
 
     /// What a reader must know before any number.

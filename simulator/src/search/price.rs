@@ -36,7 +36,7 @@ impl Pricer for WorkPricer {
         let product = n * PRODUCT_NS;
         let l = (s.level + 1) as f64;
         let w = l + s.special as f64;
-        let digits = (s.level + 1).div_ceil(s.alpha.max(1)) as f64;
+        let digits = s.switch().digits() as f64;
         let decompose = l * transform + digits * w * (transform + product);
         let inner = 2.0 * digits * w * product;
         let down = 2.0 * (w * transform + l * product);

@@ -20,7 +20,7 @@ const COLOURS: [&str; 7] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6"];
 /// # Errors
 /// What cannot be JSON.
 pub fn validation(report: &ValidationReport) -> Result<String> {
-    let Summary { profile, refined, memory, disturbance, .. } = &report.summary;
+    let Summary { memory, disturbance, .. } = &report.summary;
     let title = "Predictions beside measurements of whole runs";
     let threads = report.threads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let below = format!(
@@ -35,12 +35,11 @@ pub fn validation(report: &ValidationReport) -> Result<String> {
     let mut sections = vec![headline(title, &below, &warnings), tiles(&numbers(report))];
     sections.push(section("Predicted against measured", against(report)));
     sections.push(section("By kind of instruction", by_kind(report)));
-    let judged = [("latency", Some(profile)), ("latency by timing instructions", refined.as_ref())];
-    for (what, summary) in judged {
-        let tables = summary.map(|s| errors(what, s)).into_iter().flatten();
-        sections.push(section(&format!("Errors of {what}"), tables));
+    for (what, summary) in report.predictions() {
+        sections.push(section(&format!("Errors of {what}"), errors(what, summary)));
     }
-    let mut notes = vec![format!("other work: {}", disturbance.describe())];
+    let mut notes = report.drifts();
+    notes.push(format!("other work: {}", disturbance.describe()));
     notes.extend(memory.as_ref().map(|m| format!("peak memory: {}", rows::memory_errors(m))));
     let left_out = report.left_out.iter();
     notes.extend(left_out.map(|l| format!("{} was left out: {}", l.name, l.reason)));

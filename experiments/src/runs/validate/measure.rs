@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use costmodel::load;
+use costmodel::measure::{Drift, Programs, Request};
 use rayon::ThreadPool;
 use simulator::network::Model;
 use simulator::precision::Demand;
 
 use super::{Drawn, Executed, Journal, KindTimes, Measured};
-use crate::design::candidate::{self, Estimate, Latency, Prices};
-use crate::design::refine::Refiner;
+use crate::design::candidate::{self, Estimate, Prices};
 use crate::inputs::images::Pictures;
 use crate::inputs::networks::Source;
 use crate::machine::memory::{self, show_bytes};
-use crate::machine::profiles::Cost;
+use crate::machine::profiles::{Calibration, Cost};
 use crate::process::cancel;
 use crate::process::exit::Failure;
 use crate::process::output::note;
@@ -39,7 +40,9 @@ pub struct Network {
 pub struct Job<'a> {
     /// Networks of the configurations.
     pub networks: &'a [Network],
-    /// What predicts, for each number of threads.
+    /// The profile that predicts.
+    pub calibration: &'a Calibration,
+    /// Its predictions, for each number of threads.
     pub costs: &'a [Cost],
     /// How precise results must be.
     pub precision: Demand,
@@ -47,8 +50,8 @@ pub struct Job<'a> {
     pub memory_limit: u64,
     /// Whether parameters may be insecure.
     pub insecure: bool,
-    /// Seconds of timing the instructions of a configuration with one number of threads, if that is wished.
-    pub refine: Option<f64>,
+    /// Whether the instructions of configurations are timed with random operands beside the images.
+    pub refine: bool,
 }
 
 /// Weights of a network's variants that are in memory.
@@ -64,11 +67,21 @@ struct Ready<'a> {
     runs: Vec<Run>,
 }
 
+/// What is measured beside the images of a group, as far as memory has room for it.
+struct Beside {
+    /// Programs of the group, by their place.
+    programs: Option<Programs>,
+    drift: Option<Drift>,
+}
+
 /// A configuration with one number of threads.
 struct Run {
     prices: Prices,
-    refined: Option<Latency>,
     samples: Vec<Sample>,
+    /// Milliseconds of its program with random operands, after each image.
+    timed_ms: Vec<f64>,
+    /// How many times as long the profile's measurements took, before each image.
+    drifts: Vec<f64>,
     /// Images that may still be run again.
     repeats: usize,
     failure: Option<String>,
@@ -87,8 +100,6 @@ impl Job<'_> {
         if known > 0 {
             note(format_args!("{known} of {} configurations are in the journal", drawn.len()));
         }
-        let refiner = || Refiner::open(self.memory_limit);
-        let mut refiner = self.refine.map(|_| refiner()).transpose()?;
         let progress = Progress::new(&format!("executing {} configurations", todo.len()));
         let mut rest = Vec::new();
         let mut done = 0;
@@ -100,7 +111,7 @@ impl Job<'_> {
                 let before = done as f64 / todo.len() as f64;
                 progress.set(before + share * group.len() as f64 / todo.len() as f64, what);
             };
-            let executed = self.group(&group, &pools, refiner.as_mut(), &part)?;
+            let executed = self.group(&group, &pools, &part)?;
             if cancel::requested() {
                 rest = executed;
                 break;
@@ -127,24 +138,16 @@ impl Job<'_> {
         &self,
         group: &[&Drawn],
         pools: &[ThreadPool],
-        mut refiner: Option<&mut Refiner>,
         tell: &dyn Fn(f64, &str),
     ) -> Result<Vec<Executed>> {
         let (mut ready, mut executed) = (Vec::new(), Vec::new());
         let mut models = Models::new();
-        if let Some(refiner) = refiner.as_deref_mut() {
-            tell(0.0, "timing configurations");
-            match self.refine(group, refiner, &mut models) {
-                Err(error) if is_interruption(&error) => return Ok(Vec::new()),
-                timed => timed?,
-            }
-        }
         for &drawn in group {
             if cancel::requested() {
                 return Ok(Vec::new());
             }
             tell(0.0, &format!("preparing {}", drawn.name()));
-            match self.prepare(drawn, pools, refiner.as_deref(), &mut models) {
+            match self.prepare(drawn, pools, &mut models) {
                 Ok(one) => ready.push(one),
                 Err(error) if is_interruption(&error) => return Ok(Vec::new()),
                 Err(error) => executed.push(Executed {
@@ -156,17 +159,32 @@ impl Job<'_> {
             }
         }
         drop(models);
-        self.rounds(&mut ready, pools, tell)?;
+        tell(0.0, "preparing measurements beside the images");
+        let mut beside = self.beside(&ready, widest(pools)?)?;
+        self.rounds(&mut ready, &mut beside, pools, tell)?;
         executed.extend(ready.into_iter().map(|one| self.finish(one)));
         Ok(executed)
     }
 
-    /// Times the instructions of a group, but for configurations that fail later anyway.
-    fn refine(&self, group: &[&Drawn], refiner: &mut Refiner, models: &mut Models) -> Result<()> {
-        let estimate = |drawn: &&Drawn| self.estimate(drawn, models).ok();
-        let estimates: Vec<Estimate> = group.iter().filter_map(estimate).collect();
-        let seconds = self.refine.unwrap_or_default();
-        self.costs.iter().try_for_each(|cost| refiner.time(&estimates, cost.threads, seconds))
+    /// Makes ready what is measured beside the images of a group.
+    fn beside(&self, ready: &[Ready<'_>], widest: &ThreadPool) -> Result<Beside> {
+        let taken: u64 = ready.iter().map(|one| one.drawn.memory_bytes).sum();
+        let mut left = self.memory_limit.saturating_sub(taken);
+        let programs = match self.refine {
+            false => None,
+            true => {
+                let estimates = || ready.iter().map(|one| one.prepared.estimate());
+                let sequences = estimates().map(Estimate::sequence).collect::<Result<Vec<_>>>()?;
+                let requests: Vec<Request<'_>> = estimates()
+                    .zip(&sequences)
+                    .map(|(estimate, sequence)| Request { params: &estimate.params, sequence })
+                    .collect();
+                Some(Programs::prepare(&requests, widest, left)?)
+            }
+        };
+        left = left.saturating_sub(programs.as_ref().map_or(0, Programs::bytes));
+        let drift = self.calibration.drift(widest, left)?;
+        Ok(Beside { programs, drift })
     }
 
     /// The network of a configuration.
@@ -216,26 +234,21 @@ impl Job<'_> {
         &'a self,
         drawn: &'a Drawn,
         pools: &[ThreadPool],
-        refiner: Option<&Refiner>,
         models: &mut Models,
     ) -> Result<Ready<'a>> {
         let images = &self.network(drawn)?.images;
         let estimate = self.estimate(drawn, models)?;
-        let run = |cost: &Cost| -> Result<Run> {
-            let refined = refiner.map(|refiner| refiner.latency(&estimate, cost.threads));
-            Ok(Run {
-                prices: estimate.prices(cost),
-                refined: refined.transpose()?.flatten(),
-                samples: Vec::new(),
-                repeats: images.len(),
-                failure: None,
-            })
+        let run = |cost: &Cost| Run {
+            prices: estimate.prices(cost),
+            samples: Vec::new(),
+            timed_ms: Vec::new(),
+            drifts: Vec::new(),
+            repeats: images.len(),
+            failure: None,
         };
-        let runs = self.costs.iter().map(run).collect::<Result<_>>()?;
-        let widest = pools.iter().max_by_key(|pool| pool.current_num_threads());
-        let widest = widest.context("there is no number of threads")?;
+        let runs = self.costs.iter().map(run).collect();
         memory::reserve(&drawn.name(), drawn.memory_bytes)?;
-        let (prepared, _, plain) = widest.install(|| {
+        let (prepared, _, plain) = widest(pools)?.install(|| {
             let plain = execute::plain_results(&estimate.candidate, images)?;
             execute::prepare(estimate, plain, images)
         })?;
@@ -246,6 +259,7 @@ impl Job<'_> {
     fn rounds(
         &self,
         ready: &mut [Ready<'_>],
+        beside: &mut Beside,
         pools: &[ThreadPool],
         tell: &dyn Fn(f64, &str),
     ) -> Result<()> {
@@ -260,18 +274,23 @@ impl Job<'_> {
                     return Ok(());
                 }
                 let at = (turn + round * turns.div_ceil(rounds)) % turns;
-                let (one, pool) = (&mut ready[at / pools.len()], at % pools.len());
+                let (place, pool) = (at / pools.len(), at % pools.len());
+                let one = &mut ready[place];
                 let run = &mut one.runs[pool];
                 let Some(image) = one.images.image(round) else { continue };
                 if run.failure.is_some() {
                     continue;
                 }
+                run.drifts.extend(beside.drift(&pools[pool])?);
                 // What does not count need not be undisturbed.
                 let repeats = if round < WARM_UP { &mut 0 } else { &mut run.repeats };
                 let infer = || one.prepared.infer(std::slice::from_ref(&image), repeats);
                 match pools[pool].install(infer) {
                     Ok(samples) => run.samples.extend(samples),
                     Err(error) => run.failure = Some(format!("{error:#}")),
+                }
+                if run.failure.is_none() {
+                    run.timed_ms.extend(beside.time(place, &pools[pool], repeats)?);
                 }
                 let share = (round * turns + turn + 1) as f64 / (rounds * turns) as f64;
                 tell(share, &format!("image {} of {rounds}, {}", round + 1, one.drawn.name()));
@@ -284,7 +303,8 @@ impl Job<'_> {
     fn finish(&self, one: Ready<'_>) -> Executed {
         let Ready { drawn, prepared, plain, runs, .. } = one;
         let (mut measured, mut failures) = (Vec::new(), Vec::new());
-        for (cost, Run { prices, refined, samples, failure, .. }) in self.costs.iter().zip(runs) {
+        for (cost, run) in self.costs.iter().zip(runs) {
+            let Run { prices, samples, timed_ms, drifts, failure, .. } = run;
             let name = format!("{}, {} threads", drawn.name(), cost.threads);
             if let Some(failure) = failure {
                 failures.push(format!("{name}: {failure}"));
@@ -309,7 +329,8 @@ impl Job<'_> {
                 plaintexts: drawn.plaintexts.name().into(),
                 threads: cost.threads,
                 predicted_ms: prices.latency.median_ms,
-                refined_ms: refined.map(|latency| latency.median_ms),
+                refined_ms: median_of(timed_ms.get(WARM_UP..samples.len())),
+                drift: median_of(drifts.get(WARM_UP..samples.len())),
                 measured_ms: median(&latencies_ms),
                 latencies_ms,
                 kinds: kinds(&prices, counted),
@@ -320,6 +341,46 @@ impl Job<'_> {
         let measured_memory_bytes = Some(prepared.setup().peak_memory_bytes);
         Executed { drawn: drawn.clone(), measured_memory_bytes, measured, failures }
     }
+}
+
+impl Beside {
+    /// How many times as long the profile's measurements take with a number of threads now.
+    fn drift(&mut self, pool: &ThreadPool) -> Result<Option<f64>> {
+        let measure = |drift: &mut Drift| drift.measure(pool, cancel::flag());
+        unless_cancelled(self.drift.as_mut().map_or(Ok(None), measure))
+            .context("measuring part of the calibration again")
+    }
+
+    /// Milliseconds of the program at a place of the group with random operands, if memory has room for it.
+    fn time(&self, place: usize, pool: &ThreadPool, repeats: &mut usize) -> Result<Option<f64>> {
+        let Some(programs) = &self.programs else { return Ok(None) };
+        if !programs.numbers().any(|number| number == place) {
+            return Ok(None);
+        }
+        let run = || programs.run(place, pool, cancel::flag());
+        let timed = load::repeat(repeats, cancel::flag(), run);
+        unless_cancelled(timed.map(|(time_ns, _)| Some(1e-6 * time_ns)))
+            .context("timing a configuration")
+    }
+}
+
+/// Nothing of what was cancelled: those who asked for it see that they were, too.
+fn unless_cancelled<T>(found: costmodel::Result<Option<T>>) -> costmodel::Result<Option<T>> {
+    match found {
+        Err(costmodel::Error::Cancelled) => Ok(None),
+        other => other,
+    }
+}
+
+/// The pool with the most threads.
+fn widest(pools: &[ThreadPool]) -> Result<&ThreadPool> {
+    let widest = pools.iter().max_by_key(|pool| pool.current_num_threads());
+    widest.context("there is no number of threads")
+}
+
+/// The median of some values, if there are any.
+fn median_of(values: Option<&[f64]>) -> Option<f64> {
+    values.filter(|values| !values.is_empty()).map(median)
 }
 
 /// Predicted and measured times by kind of instruction.

@@ -68,9 +68,13 @@ pub struct Measured {
     pub threads: usize,
     /// Predicted latency of an image.
     pub predicted_ms: f64,
-    /// The time of its program with random operands; none where that was not asked for, or memory had no room.
+    /// The time of its program with random operands, median of as many runs, each after an image; none where that was not asked
+    /// for, or memory had no room.
     #[serde(default)]
     pub refined_ms: Option<f64>,
+    /// How many times as long the profile's measurements took among these images; none where memory had no room for them.
+    #[serde(default)]
+    pub drift: Option<f64>,
     /// Measured latency: median over the images that count.
     pub measured_ms: f64,
     /// Each of them.

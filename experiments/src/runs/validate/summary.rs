@@ -106,6 +106,9 @@ pub struct Summary {
     /// Of the profile.
     #[serde(flatten)]
     pub profile: LatencySummary,
+    /// Of the profile, each prediction times how many times as long the profile's own measurements took meanwhile; none where
+    /// that was not measured.
+    pub drifted: Option<LatencySummary>,
     /// Of times of programs with random operands, over the measurements that have them; none where there are none.
     pub refined: Option<LatencySummary>,
     /// By kind of instruction, the one that takes the most time first.
@@ -120,14 +123,15 @@ impl Summary {
     /// Of all that was executed.
     pub fn of(executed: &[Executed]) -> Self {
         let all: Vec<&Measured> = executed.iter().flat_map(|e| &e.measured).collect();
+        let known = |summary: LatencySummary| Some(summary).filter(|s| !s.rows.is_empty());
         let memory = executed.iter().filter_map(|e| {
             let measured = e.measured_memory_bytes?;
             Some(e.drawn.memory_bytes as f64 / measured as f64 - 1.0)
         });
         Self {
             profile: LatencySummary::of(&all, |m| Some(m.predicted_ms)),
-            refined: Some(LatencySummary::of(&all, |m| m.refined_ms))
-                .filter(|refined| !refined.rows.is_empty()),
+            drifted: known(LatencySummary::of(&all, |m| m.drift.map(|d| d * m.predicted_ms))),
+            refined: known(LatencySummary::of(&all, |m| m.refined_ms)),
             kinds: kinds(&all),
             memory: Errors::of(&memory.collect::<Vec<_>>()),
             disturbance: all.iter().map(|m| m.disturbance).sum(),
