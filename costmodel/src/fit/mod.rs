@@ -1,8 +1,17 @@
 //! Unit costs from measured times.
 //!
 //! For each thread count: the non-negative unit costs `x` that minimise the sum over all points of
-//! `rho((work . x - t) / t)`, with Huber's `rho` so that single disturbed points do not rule the rest. It is solved by
-//! iteratively reweighted non-negative least squares. A quarter of the points is kept out, and only used to tell how
+//! `rho((p - t) / sqrt(p t))`, where `p = work . x` is the predicted and `t` the median measured time, with Huber's `rho` so that
+//! single disturbed points do not rule the rest. It is solved by iteratively reweighted non-negative least squares.
+//!
+//! That error is the same for twice and for half of a time. Relative to `t` alone, the one is twice as wrong as the other, so that
+//! a fit to scattered points lies below their middle:
+//!
+//! ```text
+//! t = 1 and 2      (p - t) / t: least squares at p = 1.2      (p - t) / sqrt(p t): at p = 1.41
+//! ```
+//!
+//! A quarter of the points is kept out, and only used to tell how
 //! good the fit is. The effective size of the last-level cache is fitted too, by trying a few shares of the real one.
 
 mod errors;
@@ -26,6 +35,9 @@ const HUBER: f64 = 1.345;
 
 /// Relative errors below this count as noise, whatever the spread.
 const NOISE: f64 = 0.01;
+
+/// Predictions of a round that are this many times off, or more, weigh the same in the next.
+const FARTHEST: f64 = 10.0;
 
 /// Rounds of reweighting; the weights settle long before.
 const ROUNDS: usize = 12;
@@ -101,7 +113,7 @@ const WEIGHT_ALONE: f64 = 2.0;
 fn weight(point: &Point) -> f64 {
     match point.operation {
         Operation::Unit(_) => WEIGHT_ALONE,
-        _ => (1e-6 * point.time.low_quartile_ns).powf(0.4).clamp(0.3, 4.0),
+        _ => (1e-6 * point.time.median_ns).powf(0.4).clamp(0.3, 4.0),
     }
 }
 
@@ -184,7 +196,7 @@ fn noise(rows: &[Row<'_>]) -> f64 {
 }
 
 fn pairs<'a>(rows: &'a [&Row<'_>], costs: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
-    rows.iter().map(|row| (dot(row.work.amounts(), costs), row.point.time.low_quartile_ns))
+    rows.iter().map(|row| (dot(row.work.amounts(), costs), row.point.time.median_ns))
 }
 
 fn dot(work: &[f64], costs: &[f64]) -> f64 {
@@ -206,7 +218,7 @@ fn unseen_rings(rows: &[Row<'_>], rings: &BTreeSet<u32>) -> BTreeMap<String, Err
 fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
     let relative: Vec<Vec<f64>> = rows
         .iter()
-        .map(|r| r.work.amounts().iter().map(|w| w / r.point.time.low_quartile_ns).collect())
+        .map(|r| r.work.amounts().iter().map(|w| w / r.point.time.median_ns).collect())
         .collect();
     let given: Vec<f64> = rows.iter().map(|row| weight(row.point)).collect();
     let mut weights = given.clone();
@@ -218,13 +230,17 @@ fn solve(rows: &[&Row<'_>]) -> Result<Vec<f64>> {
             .map(|(row, w)| row.iter().map(|x| x * w).collect())
             .collect();
         costs = nnls(&Matrix::from_rows(&weighted)?, &weights)?;
-        let errors: Vec<f64> = relative.iter().map(|row| (dot(row, &costs) - 1.0).abs()).collect();
+        // Predicted over measured.
+        let ratios: Vec<f64> =
+            relative.iter().map(|row| dot(row, &costs).clamp(1.0 / FARTHEST, FARTHEST)).collect();
+        let errors: Vec<f64> = ratios.iter().map(|p| (p - 1.0).abs() / p.sqrt()).collect();
         let mut sorted = errors.clone();
         sorted.sort_by(f64::total_cmp);
         let scale = (1.4826 * quantile(&sorted, 0.5).unwrap_or(0.0)).max(NOISE);
         // Least squares squares the weights, hence the root.
-        let next = errors.iter().zip(&given).map(|(&e, given)| {
-            given * if e <= HUBER * scale { 1.0 } else { (HUBER * scale / e).sqrt() }
+        let next = errors.iter().zip(&ratios).zip(&given).map(|((&e, ratio), given)| {
+            let huber = if e <= HUBER * scale { 1.0 } else { (HUBER * scale / e).sqrt() };
+            given * huber / ratio.sqrt()
         });
         weights = next.collect();
     }

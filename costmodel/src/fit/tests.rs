@@ -172,6 +172,33 @@ fn noise_and_outliers_do_little_harm() {
     assert!(spread.relative_deviation > 0.01 && spread.relative_deviation < 0.1, "{spread:?}");
 }
 
+/// Times that are too long and too short by the same factors are in the middle of what they scatter around. (Least squares of errors
+/// relative to what was measured would be low by `cosh(0.4) / cosh(0.8)`, a fifth.)
+#[test]
+fn scattered_measurements_are_predicted_in_their_middle() {
+    let clean = points(&[1]);
+    let scattered: Vec<Point> = clean
+        .iter()
+        .enumerate()
+        .map(|(i, p)| {
+            let ns = p.time.median_ns * (0.4 * noise(i).signum()).exp();
+            Point { time: Timing { median_ns: ns, low_quartile_ns: 0.5 * ns, ..p.time }, ..*p }
+        })
+        .collect();
+    let costs = fit(&scattered, &CACHES).unwrap()[0].vector();
+    let mut ratios: Vec<f64> = clean
+        .iter()
+        .map(|p| {
+            let work = Work::count(&p.operation, &p.setting, &CACHES, p.residency);
+            dot(work.amounts(), &costs) / p.time.median_ns
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    // Of so many points the mean of the logarithms has a deviation of 0.4 over the root of their number, here 0.012.
+    let middle = quantile(&ratios, 0.5).unwrap();
+    assert!((middle.ln()).abs() < 3.0 * 0.4 / (clean.len() as f64).sqrt(), "{middle}");
+}
+
 #[test]
 fn an_unseen_ring_is_predicted() {
     let fits = fit(&points(&[1]), &CACHES).unwrap();

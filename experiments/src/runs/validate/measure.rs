@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use costmodel::load;
-use costmodel::measure::{Drift, Programs, Request};
 use rayon::ThreadPool;
 use simulator::network::Model;
 use simulator::precision::Demand;
 
+use super::beside::Beside;
 use super::{Drawn, Executed, Journal, KindTimes, Measured};
 use crate::design::candidate::{self, Estimate, Prices};
 use crate::inputs::images::Pictures;
@@ -65,13 +64,6 @@ struct Ready<'a> {
     plain: Vec<Vec<f64>>,
     /// For each number of threads.
     runs: Vec<Run>,
-}
-
-/// What is measured beside the images of a group, as far as memory has room for it.
-struct Beside {
-    /// Programs of the group, by their place.
-    programs: Option<Programs>,
-    drift: Option<Drift>,
 }
 
 /// A configuration with one number of threads.
@@ -160,31 +152,14 @@ impl Job<'_> {
         }
         drop(models);
         tell(0.0, "preparing measurements beside the images");
-        let mut beside = self.beside(&ready, widest(pools)?)?;
+        let estimates: Vec<&Estimate> = ready.iter().map(|one| one.prepared.estimate()).collect();
+        let taken: u64 = ready.iter().map(|one| one.drawn.memory_bytes).sum();
+        let left = self.memory_limit.saturating_sub(taken);
+        let timed = if self.refine { &estimates[..] } else { &[] };
+        let mut beside = Beside::prepare(timed, self.calibration, widest(pools)?, left)?;
         self.rounds(&mut ready, &mut beside, pools, tell)?;
         executed.extend(ready.into_iter().map(|one| self.finish(one)));
         Ok(executed)
-    }
-
-    /// Makes ready what is measured beside the images of a group.
-    fn beside(&self, ready: &[Ready<'_>], widest: &ThreadPool) -> Result<Beside> {
-        let taken: u64 = ready.iter().map(|one| one.drawn.memory_bytes).sum();
-        let mut left = self.memory_limit.saturating_sub(taken);
-        let programs = match self.refine {
-            false => None,
-            true => {
-                let estimates = || ready.iter().map(|one| one.prepared.estimate());
-                let sequences = estimates().map(Estimate::sequence).collect::<Result<Vec<_>>>()?;
-                let requests: Vec<Request<'_>> = estimates()
-                    .zip(&sequences)
-                    .map(|(estimate, sequence)| Request { params: &estimate.params, sequence })
-                    .collect();
-                Some(Programs::prepare(&requests, widest, left)?)
-            }
-        };
-        left = left.saturating_sub(programs.as_ref().map_or(0, Programs::bytes));
-        let drift = self.calibration.drift(widest, left)?;
-        Ok(Beside { programs, drift })
     }
 
     /// The network of a configuration.
@@ -340,35 +315,6 @@ impl Job<'_> {
         }
         let measured_memory_bytes = Some(prepared.setup().peak_memory_bytes);
         Executed { drawn: drawn.clone(), measured_memory_bytes, measured, failures }
-    }
-}
-
-impl Beside {
-    /// How many times as long the profile's measurements take with a number of threads now.
-    fn drift(&mut self, pool: &ThreadPool) -> Result<Option<f64>> {
-        let measure = |drift: &mut Drift| drift.measure(pool, cancel::flag());
-        unless_cancelled(self.drift.as_mut().map_or(Ok(None), measure))
-            .context("measuring part of the calibration again")
-    }
-
-    /// Milliseconds of the program at a place of the group with random operands, if memory has room for it.
-    fn time(&self, place: usize, pool: &ThreadPool, repeats: &mut usize) -> Result<Option<f64>> {
-        let Some(programs) = &self.programs else { return Ok(None) };
-        if !programs.numbers().any(|number| number == place) {
-            return Ok(None);
-        }
-        let run = || programs.run(place, pool, cancel::flag());
-        let timed = load::repeat(repeats, cancel::flag(), run);
-        unless_cancelled(timed.map(|(time_ns, _)| Some(1e-6 * time_ns)))
-            .context("timing a configuration")
-    }
-}
-
-/// Nothing of what was cancelled: those who asked for it see that they were, too.
-fn unless_cancelled<T>(found: costmodel::Result<Option<T>>) -> costmodel::Result<Option<T>> {
-    match found {
-        Err(costmodel::Error::Cancelled) => Ok(None),
-        other => other,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Validation of the cost model on whole runs: configurations are drawn, executed in turn, and predicted beside measured.
 
 mod bent;
+mod beside;
 mod draw;
 mod journal;
 mod measure;
