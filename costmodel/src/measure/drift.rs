@@ -20,6 +20,8 @@ const LONGEST_NS: f64 = 50e6;
 /// says less: of transforms beside such sums, on a machine that is shared, times had a correlation of 0.7 with one thread
 /// and 0.5 with two, and sums drifted up to twice as far.)
 pub struct Drift {
+    /// What keys and operands were predicted to take.
+    bytes: u64,
     set: SetPlan,
     bench: Bench,
     cases: Vec<Case>,
@@ -43,17 +45,23 @@ impl Drift {
         let (params, needs) = (set.parameters()?, Needs::of_set(plan, set));
         let is_of_set = |p: &&Point| set.setting(p.setting.level, p.setting.threads) == p.setting;
         let points: Vec<Point> = points.iter().filter(is_of_set).copied().collect();
-        if needs.bytes(&params) > memory_bytes || points.is_empty() {
+        let bytes = needs.bytes(&params);
+        if bytes > memory_bytes || points.is_empty() {
             return Ok(None);
         }
         let is_sum = |case: &Case| matches!(case.kind, Kind::Linear(_));
         let cases = plan.cases(set).into_iter().filter(is_sum).collect();
         let bench = pool.install(|| Bench::new(&params, &needs))?;
         let set = set.clone();
-        let mut drift = Self { set, bench, cases, windows: Windows::default(), points };
+        let mut drift = Self { bytes, set, bench, cases, windows: Windows::default(), points };
         // The first time meets cold code and takes memory from the system.
         drift.measure(pool, &AtomicBool::new(false))?;
         Ok(Some(drift))
+    }
+
+    /// Bytes of keys and operands.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Measures each once: how many times as long it takes as then with as many threads, the median over all. None where the

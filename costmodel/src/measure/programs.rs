@@ -65,8 +65,6 @@ impl<'a> Part<'a> {
 
 /// Programs with their keys and operands, which are random and real in size; those of one parameter set share them.
 pub struct Programs {
-    /// What they were predicted to take.
-    bytes: u64,
     benches: Vec<Bench>,
     /// By the number of their request.
     ready: BTreeMap<usize, Ready>,
@@ -95,8 +93,7 @@ impl Programs {
 
     /// Makes the programs of a part ready.
     pub(super) fn of(part: &Part<'_>, requests: &[Request<'_>], pool: &ThreadPool) -> Result<Self> {
-        let mut programs =
-            Self { bytes: part.bytes(), benches: Vec::new(), ready: BTreeMap::new() };
+        let mut programs = Self { benches: Vec::new(), ready: BTreeMap::new() };
         for (params, needs, numbers) in &part.sets {
             let bench = pool.install(|| Bench::new(params, needs))?;
             for &number in numbers {
@@ -108,11 +105,6 @@ impl Programs {
             programs.benches.push(bench);
         }
         Ok(programs)
-    }
-
-    /// Bytes of keys, operands and results.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// Numbers of the requests that are ready, ascending.

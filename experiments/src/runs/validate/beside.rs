@@ -17,7 +17,8 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// Makes ready the programs of those configurations that are to be timed, and part of the calibration, within `memory_bytes`.
+    /// Makes ready part of the calibration, and the programs of those configurations that are to be timed, as far as they fit into
+    /// `memory_bytes`.
     ///
     /// # Errors
     /// Those of the engine.
@@ -33,9 +34,9 @@ impl Beside {
             Request { params: &estimate.params, sequence }
         };
         let requests: Vec<Request<'_>> = timed.iter().zip(&sequences).map(request).collect();
-        let programs = Programs::prepare(&requests, widest, memory_bytes)?;
-        let left = memory_bytes.saturating_sub(programs.bytes());
-        Ok(Self { programs, drift: calibration.drift(widest, left)? })
+        let drift = calibration.drift(widest, memory_bytes)?;
+        let left = memory_bytes.saturating_sub(drift.as_ref().map_or(0, Drift::bytes));
+        Ok(Self { programs: Programs::prepare(&requests, widest, left)?, drift })
     }
 
     /// How many times as long the profile's measurements take with these threads now; none where that is not known.
