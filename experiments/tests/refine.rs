@@ -5,11 +5,13 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use common::{Tiny, stderr, stdout};
-use costmodel::Machine;
+use costmodel::measure::{self, Plan};
 use costmodel::point::Timing;
 use costmodel::timings::{Origin, Timings};
+use costmodel::{Machine, Profile};
 use experiments::design::candidate::{self, Estimate};
 use experiments::design::choose;
 use experiments::design::refine::{Choice, Refiner};
@@ -125,10 +127,14 @@ fn a_run_tells_both_predictions() {
 #[test]
 fn validation_judges_both_predictions() {
     let tiny = Tiny::new();
+    // Of a plan that is known by its name, part can be measured again.
+    let (profile, cancel) = (tiny.path("known.toml"), AtomicBool::new(false));
+    let measured = measure::run(&Plan::tiny(), &[1], &mut |_| {}, &cancel, None).unwrap();
+    Profile::new(&measured, "test").unwrap().save(&profile, &measured.points).unwrap();
     let mut command = tiny.spencnn();
     command.args(["validate", "--configurations", "3", "--images", "2", "--threads", "1"]);
     command.args(["--log-n", "13", "--refine", "--json", "--network"]);
-    command.arg(tiny.network()).arg("--profile").arg(tiny.path("profile.toml"));
+    command.arg(tiny.network()).arg("--profile").arg(profile);
     let report = json(command.assert());
     let of = |sort: &Value| sort["rows"][0]["errors"]["count"].as_u64().unwrap();
     assert_eq!([&report, &report["refined"], &report["drifted"]].map(of), [3, 3, 3]);

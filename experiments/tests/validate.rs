@@ -68,6 +68,8 @@ fn predictions_are_judged_on_drawn_configurations() {
         assert!(number(group, "/regret") >= 0.0 && number(group, "/rank_correlation").abs() <= 1.0);
     }
     assert_eq!(report["kinds"][0]["kind"], "linear");
+    // This profile's points are none of a plan that the program knows.
+    assert!(report["drifted"].is_null() && report["refined"].is_null());
     assert_eq!(number(&report, "/disturbance/images"), 6.0);
     assert!(report["provenance"]["revision"].is_string() && report["interrupted"] == false);
     let written: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
