@@ -115,6 +115,21 @@ fn noise(i: usize) -> f64 {
     (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
 
+/// Points whose times are multiplied by a factor each. Their lower quartiles, which nothing is fitted to, are half as long.
+fn multiplied(points: &[Point], factor: impl Fn(usize) -> f64) -> Vec<Point> {
+    let changed = |(i, p): (usize, &Point)| {
+        let ns = p.time.median_ns * factor(i);
+        Point { time: Timing { median_ns: ns, low_quartile_ns: 0.5 * ns, ..p.time }, ..*p }
+    };
+    points.iter().enumerate().map(changed).collect()
+}
+
+/// What unit costs predict for a point, and its time.
+fn predicted(p: &Point, costs: &[f64]) -> (f64, f64) {
+    let work = Work::count(&p.operation, &p.setting, &CACHES, p.residency);
+    (dot(work.amounts(), costs), p.time.median_ns)
+}
+
 #[test]
 fn exact_measurements_give_the_unit_costs_back() {
     let fits = fit(&points(&[1]), &CACHES).unwrap();
@@ -148,25 +163,11 @@ fn arithmetic_that_is_priced_at_nothing_is_named() {
 #[test]
 fn noise_and_outliers_do_little_harm() {
     let clean = points(&[1]);
-    let noisy: Vec<Point> = clean
-        .iter()
-        .enumerate()
-        .map(|(i, p)| {
-            let mut factor = 1.0 + 0.05 * noise(i);
-            if i % 29 == 0 {
-                factor *= 3.0;
-            }
-            let ns = p.time.median_ns * factor;
-            Point { time: Timing { median_ns: ns, low_quartile_ns: ns, ..p.time }, ..*p }
-        })
-        .collect();
+    let outlier = |i: usize| if i.is_multiple_of(29) { 3.0 } else { 1.0 };
+    let noisy = multiplied(&clean, |i| (1.0 + 0.05 * noise(i)) * outlier(i));
     let fits = fit(&noisy, &CACHES).unwrap();
     let costs = fits[0].vector();
-    let predicted = |p: &Point| {
-        let work = Work::count(&p.operation, &p.setting, &CACHES, p.residency);
-        dot(work.amounts(), &costs)
-    };
-    let errors = ErrorSummary::of(clean.iter().map(|p| (predicted(p), p.time.median_ns)));
+    let errors = ErrorSummary::of(clean.iter().map(|p| predicted(p, &costs)));
     assert!(errors.p90_relative < 0.03, "{errors:?}");
     let spread = fits[0].families["linear-rotated"];
     assert!(spread.relative_deviation > 0.01 && spread.relative_deviation < 0.1, "{spread:?}");
@@ -177,22 +178,10 @@ fn noise_and_outliers_do_little_harm() {
 #[test]
 fn scattered_measurements_are_predicted_in_their_middle() {
     let clean = points(&[1]);
-    let scattered: Vec<Point> = clean
-        .iter()
-        .enumerate()
-        .map(|(i, p)| {
-            let ns = p.time.median_ns * (0.4 * noise(i).signum()).exp();
-            Point { time: Timing { median_ns: ns, low_quartile_ns: 0.5 * ns, ..p.time }, ..*p }
-        })
-        .collect();
+    let scattered = multiplied(&clean, |i| (0.4 * noise(i).signum()).exp());
     let costs = fit(&scattered, &CACHES).unwrap()[0].vector();
-    let mut ratios: Vec<f64> = clean
-        .iter()
-        .map(|p| {
-            let work = Work::count(&p.operation, &p.setting, &CACHES, p.residency);
-            dot(work.amounts(), &costs) / p.time.median_ns
-        })
-        .collect();
+    let pairs = clean.iter().map(|p| predicted(p, &costs));
+    let mut ratios: Vec<f64> = pairs.map(|(predicted, truth)| predicted / truth).collect();
     ratios.sort_by(f64::total_cmp);
     // Of so many points the mean of the logarithms has a deviation of 0.4 over the root of their number, here 0.012.
     let middle = quantile(&ratios, 0.5).unwrap();

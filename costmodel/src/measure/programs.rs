@@ -108,8 +108,13 @@ impl Programs {
     }
 
     /// Numbers of the requests that are ready, ascending.
-    pub fn numbers(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
         self.ready.keys().copied()
+    }
+
+    /// Whether a request is ready.
+    pub fn contains(&self, number: usize) -> bool {
+        self.ready.contains_key(&number)
     }
 
     /// Runs a program once: nanoseconds of all its instructions, and what it had of the processor.

@@ -104,7 +104,7 @@ fn parts<'a>(requests: &[Request<'a>], bytes: u64) -> Result<(Vec<Part<'a>>, Vec
 
 /// Adds the runs of a round. The very first run of a program takes working memory from the system, up to gigabytes: it never
 /// counts.
-fn round(
+fn add_round(
     programs: &Programs,
     number: usize,
     pool: &ThreadPool,
@@ -141,13 +141,13 @@ fn samples(
         programs.numbers().map(|n| (n, Found::default())).collect();
     let start = Instant::now();
     let overdue = (budget * PATIENCE).max(LEAST_PATIENCE);
-    'rounds: for is_first in (0..MAX_ROUNDS).map(|round| round == 0) {
+    'rounds: for round in 0..MAX_ROUNDS {
         for (number, found) in &mut found {
             let elapsed = start.elapsed();
-            if (!is_first && elapsed >= budget) || elapsed >= overdue {
+            if (round > 0 && elapsed >= budget) || elapsed >= overdue {
                 break 'rounds;
             }
-            round(programs, *number, pool, cancel, found)?;
+            add_round(programs, *number, pool, cancel, found)?;
             tell((start.elapsed().as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0));
         }
     }

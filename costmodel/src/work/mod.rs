@@ -24,6 +24,8 @@ mod unit;
 
 pub use feature::{Class, Feature};
 
+use engine::eval::SwitchShape;
+
 use crate::machine::Caches;
 use crate::operation::{Client, Operation, Residency};
 use crate::primitive::{KeyStorage, Primitive, Setting};
@@ -100,7 +102,8 @@ struct Counter {
     limbs: f64,
     /// `k`.
     special: f64,
-    alpha: f64,
+    /// A key switch of an operand.
+    switch: SwitchShape,
     threads: f64,
     /// Whether transforms correct between stages.
     wide: bool,
@@ -125,7 +128,7 @@ impl Counter {
             log_n: f64::from(setting.log_n),
             limbs: setting.level as f64 + 1.0,
             special: setting.special as f64,
-            alpha: setting.alpha.max(1) as f64,
+            switch: setting.switch(),
             threads: setting.threads.max(1) as f64,
             wide: setting.wide,
             keys: setting.keys,
@@ -146,7 +149,7 @@ impl Counter {
 
     /// `beta`.
     fn digits(&self) -> f64 {
-        (self.limbs / self.alpha).ceil()
+        self.switch.digits() as f64
     }
 
     /// Bytes of one limb.

@@ -5,8 +5,8 @@ use super::{Counter, Feature, WORD};
 impl Counter {
     /// Lengths of the digits: all `alpha` but the last.
     fn digit_lengths(&self) -> impl Iterator<Item = f64> + use<> {
-        let (limbs, alpha, count) = (self.limbs, self.alpha, self.digits() as usize);
-        (0..count).map(move |d| alpha.min(limbs - d as f64 * alpha))
+        let (limbs, alpha) = (self.limbs, self.switch.digit_limbs as f64);
+        (0..self.switch.digits()).map(move |d| alpha.min(limbs - d as f64 * alpha))
     }
 
     /// Conversion of so many target limbs from a basis of `len` limbs. A single limb is lifted, one comparison a word;

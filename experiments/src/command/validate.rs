@@ -29,7 +29,7 @@ use crate::runs::validate::{self, Asked, Drawn, Job, Journal, Network, Summary};
 /// instruction, whether the predicted order is right (Spearman's rank correlation), and what choosing by prediction costs
 /// over the best choice (regret). An image that other work on the machine disturbed is repeated, and the report tells where
 /// that did not help: errors of a busy machine are not the model's. Nor are those of one whose memory or clock became slower:
-/// part of the calibration is measured again in every round, and the report tells how many times as long it took, and what
+/// part of the calibration is measured again before every image, and the report tells how many times as long it took, and what
 /// the errors would be if all took so many times as long.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -59,7 +59,7 @@ impl Beside {
         pool: &ThreadPool,
         repeats: &mut usize,
     ) -> Result<Option<f64>> {
-        if !self.programs.numbers().any(|number| number == place) {
+        if !self.programs.contains(place) {
             return Ok(None);
         }
         let run = || self.programs.run(place, pool, cancel::flag());
