@@ -78,6 +78,28 @@ fn every_operation_in_every_form() {
     }
 }
 
+/// Plaintexts whose slots repeat take less than others: a batch has as many as fit whichever they are, and is predicted to take
+/// what the largest of them do together.
+#[test]
+fn batches_of_plaintexts_of_several_sizes() {
+    let chain = Chain::from(&parameters());
+    let mut program = every_op(&chain);
+    let linear = program.facts(&program.instructions[4]);
+    program.plaintexts[linear.plaintexts[0]].period = 64;
+    let size = |k: usize| program.plaintexts[linear.plaintexts[k]].encoded_bytes(&chain);
+    let (small, one) = (size(0), size(1));
+    assert!(linear.plaintexts.len() == 3 && size(2) == one && small < one, "{small} of {one}");
+    let values: u64 = program.plaintexts.iter().map(|p| p.values_bytes).sum();
+    let all = 2 * one + small;
+    for (batch_bytes, count, bytes) in
+        [(all, 3, all), (all - 1, 2, 2 * one), (2 * one - 1, 1, one), (1, 1, one)]
+    {
+        let form = PlaintextForm::OnDemand { batch_bytes };
+        assert_eq!(program.plaintext_batch(&linear, &chain, form), count, "{batch_bytes}");
+        assert_eq!(program.memory(&chain, form).plaintexts_bytes, values + bytes);
+    }
+}
+
 /// What was executed is compared with what was priced, whatever of it differs.
 #[test]
 fn another_program_than_the_executed_is_found_out() {
@@ -158,7 +180,10 @@ fn instructions_are_timed_as_they_are_executed() {
         let shapes: Vec<_> = timed.iter().map(|t| (t.primitive(), t.level())).collect();
         let executed: Vec<_> = program.primitives().map(|(_, p, level)| (p, level)).collect();
         assert_eq!(shapes, executed);
-        timed.iter().map(|t| Sequence::new(std::slice::from_ref(t)).key(&params, 1)).collect()
+        timed
+            .iter()
+            .map(|t| Sequence::new(std::slice::from_ref(t), params.log_n()).key(&params, 1))
+            .collect()
     };
     let stored = keys(PlaintextForm::Stored);
     // One batch has all plaintexts of an instruction.

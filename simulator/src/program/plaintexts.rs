@@ -81,30 +81,35 @@ impl PlaintextSpec {
 }
 
 impl Program {
-    /// How many of an instruction's plaintexts are encoded at a time.
+    /// How many of an instruction's plaintexts are encoded at a time: as many as fit into a batch whichever they are.
     pub fn plaintext_batch(&self, facts: &Facts, chain: &Chain, form: PlaintextForm) -> usize {
-        let all = facts.plaintexts.len();
-        let PlaintextForm::OnDemand { batch_bytes } = form else { return all };
-        let most = batch_bytes / self.largest_plaintext(facts, chain).max(1);
-        usize::try_from(most).unwrap_or(usize::MAX).max(1).min(all)
+        let PlaintextForm::OnDemand { batch_bytes } = form else { return facts.plaintexts.len() };
+        self.largest_batch(facts, chain, batch_bytes).0
     }
 
-    /// Bytes of an instruction's largest plaintext, encoded; zero without any.
-    fn largest_plaintext(&self, facts: &Facts, chain: &Chain) -> u64 {
+    /// How many of an instruction's plaintexts fit into so many bytes, whichever they are (one at least), and the most that so
+    /// many take: the largest first, as those whose slots repeat take less than others.
+    fn largest_batch(&self, facts: &Facts, chain: &Chain, batch_bytes: u64) -> (usize, u64) {
         let own = facts.plaintexts.iter().filter_map(|p| self.plaintexts.get(*p));
-        own.map(|p| p.encoded_bytes(chain)).max().unwrap_or(0)
+        let mut sizes: Vec<u64> = own.map(|p| p.encoded_bytes(chain)).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        let (mut count, mut bytes) = (0, 0u64);
+        for size in sizes {
+            if count > 0 && bytes + size > batch_bytes {
+                break;
+            }
+            (count, bytes) = (count + 1, bytes + size);
+        }
+        (count, bytes)
     }
 
     /// Bytes of plaintexts: of all encodings; or, on demand, of what makes all slot values and the largest batch of encodings.
     pub(super) fn plaintexts_bytes(&self, chain: &Chain, form: PlaintextForm) -> u64 {
-        if form == PlaintextForm::Stored {
+        let PlaintextForm::OnDemand { batch_bytes } = form else {
             return self.plaintexts.iter().map(|p| p.encoded_bytes(chain)).sum();
-        }
-        let batch = |facts: Facts| {
-            let count = self.plaintext_batch(&facts, chain, form) as u64;
-            count * self.largest_plaintext(&facts, chain)
         };
-        let largest = self.instructions.iter().map(|i| batch(self.facts(i))).max().unwrap_or(0);
+        let batch = |i| self.largest_batch(&self.facts(i), chain, batch_bytes).1;
+        let largest = self.instructions.iter().map(batch).max().unwrap_or(0);
         self.plaintexts.iter().map(|p| p.values_bytes).sum::<u64>() + largest
     }
 }
