@@ -35,7 +35,7 @@ fn mixed(level: usize, words: [usize; 2], batch: Option<usize>) -> Instruction {
 }
 
 fn alone(instruction: &Instruction) -> Sequence {
-    Sequence::new(std::slice::from_ref(instruction))
+    Sequence::new(std::slice::from_ref(instruction), 11)
 }
 
 fn every_kind() -> Vec<Instruction> {
@@ -96,7 +96,7 @@ fn every_kind_of_instruction_is_timed() {
     let instructions = every_kind();
     let mut sequences: Vec<Sequence> = instructions.iter().map(alone).collect();
     // All of them, of all levels.
-    sequences.push(Sequence::new(&instructions));
+    sequences.push(Sequence::new(&instructions, 11));
     let all = sequences.iter().map(|sequence| Request { params: &shallow, sequence });
     let other = Request { params: &deep, sequence: &sequences[0] };
     let requests: Vec<Request<'_>> = all.chain([other]).collect();
@@ -138,7 +138,7 @@ fn instructions_that_parameters_do_not_have_are_errors() {
     };
     assert!(refused(&linear(3, 64, None)).contains("at level 3"));
     let many = Instruction::rotate_hoisted((1..=1024).collect(), 1);
-    assert!(refused(&many).contains("rotation number 1024"));
+    assert!(refused(&many).contains("a rotation by 1024"));
     // Neither words that no plaintext has, nor rescales below the last level, nor no sources at all end the program.
     refused(&linear(2, 0, None));
     refused(&linear(0, 64, None));

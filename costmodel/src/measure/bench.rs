@@ -62,8 +62,8 @@ pub(super) struct Bench {
     encoder: Encoder,
     values: Vec<f64>,
     levels: BTreeMap<usize, Operands>,
-    /// Keys of rotations.
-    rotations: usize,
+    /// The slots by which rotations turn, ascending.
+    rotations: Vec<usize>,
 }
 
 /// A measurement made ready.
@@ -122,7 +122,7 @@ impl Bench {
             secret,
             public,
             levels,
-            rotations: needs.keys().rotations.len(),
+            rotations: needs.rotations.keys().copied().collect(),
         })
     }
 
@@ -136,14 +136,14 @@ impl Bench {
         let mut shifts = Vec::new();
         let operation: Operation = match case.kind {
             Kind::RotateHoisted(rotations) => {
-                let moved = Windows::advance(&mut windows.keys, rotations, self.rotations);
-                shifts = (1..=rotations).map(|shift| shift + moved).collect();
+                let passed = self.advance(windows, rotations);
+                shifts = self.rotations[passed..][..rotations].to_vec();
                 Primitive::RotateHoisted { rotations }.into()
             }
             Kind::Linear(spec) => {
                 let used = spec.distinct_shifts();
-                let moved = Windows::advance(&mut windows.keys, used, self.rotations);
-                let plan = self.linear_plan(&spec, level, moved)?;
+                let passed = self.advance(windows, used);
+                let plan = self.linear_plan(&spec, level, passed)?;
                 let shape = plan.shape();
                 words = vec![self.params.n(); plan.plaintexts()];
                 linear = Some(Linear { plan, batch: None });
@@ -165,6 +165,11 @@ impl Bench {
         let passed = Windows::advance(next, words.len(), self.plaintexts(level));
         let taken = BTreeMap::from([(self.params.n(), passed)]);
         Ok(Prepared { operation, level, words, taken, linear, shifts })
+    }
+
+    /// Passes over so many rotations: the number of the first.
+    fn advance(&self, windows: &mut Windows, used: usize) -> usize {
+        Windows::advance(&mut windows.keys, used, self.rotations.len())
     }
 
     /// Plaintexts in full at a level.
@@ -209,10 +214,13 @@ impl Bench {
         })
     }
 
-    /// The plan of a pattern, its shifts moved by so many.
-    fn linear_plan(&self, spec: &LinearSpec, level: usize, moved: usize) -> Result<LinearPlan> {
+    /// The plan of a pattern, with the rotations that come after so many.
+    fn linear_plan(&self, spec: &LinearSpec, level: usize, passed: usize) -> Result<LinearPlan> {
         let mut terms = spec.build(self.plaintexts(level));
-        terms.iter_mut().filter(|term| term.shift != 0).for_each(|term| term.shift += moved);
+        // Patterns number rotations from 1.
+        for term in terms.iter_mut().filter(|term| term.shift != 0) {
+            term.shift = self.rotations[passed + term.shift - 1];
+        }
         Ok(LinearPlan::new(&self.params, spec.sources, spec.outputs, &terms, spec.rescale)?)
     }
 

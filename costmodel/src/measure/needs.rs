@@ -27,8 +27,8 @@ pub(super) struct Supply {
 /// Keys and operands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Needs {
-    /// Levels of the keys of rotations by 1, 2 and so on.
-    pub rotations: Vec<usize>,
+    /// Levels of the keys of rotations, by the slots that they rotate by.
+    pub rotations: BTreeMap<usize, usize>,
     /// Level of the keys of products and of conjugation.
     pub top: usize,
     /// By level.
@@ -67,7 +67,7 @@ impl Needs {
             Supply { ciphertexts: SOURCES, plaintexts: [(n, count as usize)].into() }
         };
         Self {
-            rotations: vec![set.depth; plan.keys_of(set)],
+            rotations: set.shifts(plan.keys_of(set)).map(|shift| (shift, set.depth)).collect(),
             top: set.depth,
             levels: set.levels.iter().map(|&level| (level, supply(level))).collect(),
             work_bytes: 0,
@@ -84,20 +84,17 @@ impl Needs {
         for instruction in sequence.instructions() {
             let (level, most) = (instruction.level(), params.max_level());
             let shifts = instruction.shifts();
-            let rotations = shifts.last().copied().unwrap_or(0);
-            if level > most || rotations >= params.slots() {
+            let largest = shifts.last().copied().unwrap_or(0);
+            if level > most || largest >= params.slots() {
                 return Err(Error::Plan(format!(
-                    "an instruction at level {level} with rotation number {rotations}, expected levels up to {most} and \
-                     numbers below {}",
+                    "an instruction at level {level} with a rotation by {largest}, expected levels up to {most} and rotations by \
+                     less than {}",
                     params.slots()
                 )));
             }
             all.top = all.top.max(level);
-            if all.rotations.len() < rotations {
-                all.rotations.resize(rotations, 0);
-            }
             for shift in shifts {
-                let key = &mut all.rotations[shift - 1];
+                let key = all.rotations.entry(shift).or_insert(level);
                 *key = level.max(*key);
             }
             let supply = all.levels.entry(level).or_default();
@@ -120,14 +117,14 @@ impl Needs {
         KeySpec {
             relinearisation: Some(self.top),
             conjugation: Some(self.top),
-            rotations: (1..).zip(self.rotations.iter().copied()).collect(),
+            rotations: self.rotations.iter().map(|(&shift, &level)| (shift, level)).collect(),
         }
     }
 
     /// Bytes of keys, operands, results and scratch.
     pub fn bytes(&self, params: &Parameters) -> u64 {
         let limb = 8 * params.n();
-        let keys = self.rotations.iter().copied().chain([self.top, self.top]);
+        let keys = self.rotations.values().copied().chain([self.top, self.top]);
         let keys: u64 = keys.map(|level| key_bytes(params, level)).sum();
         let operands = self.levels.iter().map(|(level, supply)| {
             let extended = level + 1 + params.special_count();

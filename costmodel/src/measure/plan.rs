@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::params::limits;
+use engine::poly::Automorphism;
 
 use super::shapes::{self, LinearSpec};
 use crate::check::MAX_SECONDS;
@@ -14,6 +15,9 @@ use crate::primitive::{KeyStorage, Setting};
 const PRIME_BITS: u32 = 46;
 /// Bits of primes whose transforms correct between stages, where those of any do.
 const WIDE_PRIME_BITS: u32 = 50;
+
+/// Of so many rotations after each other, each moves chunks of a limb in its own way: those of a row of a kernel do so.
+const SHIFTS_OF_A_ROW: usize = 3;
 
 /// Most passes over a plan's sets.
 const MAX_PASSES: usize = 1000;
@@ -72,6 +76,14 @@ impl SetPlan {
     /// Whether transforms correct between stages.
     pub(super) fn is_wide(&self) -> bool {
         engine::ntt::corrects(f64::from(self.prime_bits).exp2(), self.log_n)
+    }
+
+    /// The slots by which rotations turn. As in convolutions, those of a row read other chunks of a limb at a time, and those of
+    /// the next row the same again ([`Automorphism::slots_alike`]): with 16 slots, `16 17 18 32 33 34 48 49 50`.
+    pub(super) fn shifts(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let alike = Automorphism::slots_alike(self.log_n);
+        let row = SHIFTS_OF_A_ROW.min(alike);
+        (0..count).map(move |k| (k / row + 1) * alike + k % row)
     }
 
     /// Bytes of one key for the highest level.
@@ -322,6 +334,9 @@ mod tests {
                 assert!(cases.len() > 30 * levels, "{}", cases.len());
                 assert_eq!(cases, plan.cases(set));
                 assert!(plan.keys_of(set) as u64 * set.bytes_per_key() <= plan.key_bytes);
+                let shifts: Vec<usize> = set.shifts(plan.keys_of(set)).collect();
+                assert!(shifts[0] > 0 && shifts.is_sorted_by(|a, b| a < b), "{shifts:?}");
+                assert!(shifts.iter().all(|shift| *shift < 1 << (set.log_n - 1)), "{shifts:?}");
             }
         }
     }

@@ -67,6 +67,12 @@ impl Automorphism {
         result
     }
 
+    /// Rotations by numbers of slots that differ by a multiple of this move chunks alike, and so read the same chunks of a limb
+    /// at a time: the chunk of position `i` is that of the low bits of `e`, and `5^(2^k)` is 1 modulo `2^(k + 2)`.
+    pub fn slots_alike(log_n: u32) -> usize {
+        ((1 << log_n) / (2 * CHUNK_WORDS)).max(1)
+    }
+
     /// The Galois element of complex conjugation, `2N - 1`.
     pub fn galois_of_conjugation(log_n: u32) -> usize {
         (1 << (log_n + 1)) - 1
@@ -111,5 +117,29 @@ impl Automorphism {
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         (self.source_chunk.len() + self.target.len()) * size_of::<u32>() + size_of_val(&self.tables)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotations_alike_move_chunks_alike() {
+        for log_n in [9, 10, 12] {
+            let alike = Automorphism::slots_alike(log_n);
+            let chunks = |shift: usize| {
+                Automorphism::new(log_n, Automorphism::galois_of_rotation(log_n, shift))
+                    .source_chunk
+            };
+            let same: Vec<_> = (0..alike).map(chunks).collect();
+            assert!(same[0].iter().copied().eq(0..1 << (log_n - 9)));
+            for (k, one) in same.iter().enumerate() {
+                assert!(same[..k].iter().all(|other| other != one), "{log_n}: {k}");
+            }
+            for shift in [1, 2, 5, 7, 100].map(|rows| rows * alike + 3 % alike) {
+                assert_eq!(chunks(shift), same[3 % alike], "{log_n}: {shift}");
+            }
+        }
     }
 }

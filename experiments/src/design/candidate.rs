@@ -200,7 +200,8 @@ impl Estimate {
     /// Its instructions, as they are executed with plaintexts in their form.
     pub fn sequence(&self) -> Result<Sequence> {
         let chain = Chain::from(&self.params);
-        Ok(Sequence::new(&self.lowered.program.timed(&chain, self.plaintexts)?))
+        let instructions = self.lowered.program.timed(&chain, self.plaintexts)?;
+        Ok(Sequence::new(&instructions, self.params.log_n()))
     }
 
     /// Keeps plaintexts in another form.
