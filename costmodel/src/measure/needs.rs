@@ -57,14 +57,10 @@ impl SetPlan {
 impl Needs {
     /// Those of a set of a calibration.
     pub fn of_set(plan: &Plan, set: &SetPlan) -> Self {
-        let share = plan.operand_bytes / set.levels.len().max(1) as u64;
         let n = 1usize << set.log_n;
-        let supply = |level: usize| {
-            let each = (level + 1 + set.special) as u64 * 8 * n as u64;
-            let taken = (SOURCES * 2 * (level + 1) * 8 * n) as u64;
-            let [least, most] = PLAINTEXTS;
-            let count = (share.saturating_sub(taken) / each).clamp(least as u64, most as u64);
-            Supply { ciphertexts: SOURCES, plaintexts: [(n, count as usize)].into() }
+        let supply = |level: usize| Supply {
+            ciphertexts: SOURCES,
+            plaintexts: [(n, plaintexts(plan, set, level))].into(),
         };
         Self {
             rotations: set.shifts(plan.keys_of(set)).map(|shift| (shift, set.depth)).collect(),
@@ -138,6 +134,16 @@ impl Needs {
         let operands = operands.fold(0, u64::saturating_add);
         keys.saturating_add(operands).saturating_add(self.work_bytes)
     }
+}
+
+/// Plaintexts that there are at a level of a calibration: its share of the memory for operands has room for them.
+pub(super) fn plaintexts(plan: &Plan, set: &SetPlan, level: usize) -> usize {
+    let share = plan.operand_bytes / set.levels.len().max(1) as u64;
+    let limb = 8 << set.log_n;
+    let each = (level + 1 + set.special) as u64 * limb;
+    let taken = (SOURCES * 2 * (level + 1)) as u64 * limb;
+    let [least, most] = PLAINTEXTS;
+    (share.saturating_sub(taken) / each).clamp(least as u64, most as u64) as usize
 }
 
 /// Bytes of a key for a level.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use engine::kernels::sum_terms;
 use engine::params::limits;
 use engine::poly::Automorphism;
 
+use super::needs;
 use super::shapes::{self, LinearSpec};
 use crate::check::MAX_SECONDS;
 use crate::error::{Error, Result};
@@ -101,7 +103,8 @@ impl SetPlan {
     pub(super) fn setting(&self, level: usize, threads: usize) -> Setting {
         let Self { log_n, special, alpha, .. } = *self;
         let (wide, keys) = (self.is_wide(), self.keys());
-        Setting { log_n, level, special, alpha, threads, wide, keys }
+        let sum_terms = sum_terms(f64::from(self.prime_bits).exp2());
+        Setting { log_n, level, special, alpha, threads, wide, sum_terms, keys }
     }
 
     /// What its keys take in memory.
@@ -129,8 +132,8 @@ impl Plan {
             SetPlan::new(14, 8, 1, 1, &[8, 4, 1]),
             SetPlan::new(14, 8, 3, 3, &[7, 4]),
             SetPlan::new(14, 4, 2, 2, &[4, 2]).wide(),
-            SetPlan::new(15, 9, 2, 2, &[9, 4]),
-            SetPlan::new(16, 11, 4, 4, &[11, 5]).wide(),
+            SetPlan::new(15, 8, 2, 2, &[8, 5, 2]),
+            SetPlan::new(16, 11, 4, 4, &[11, 7, 3]).wide(),
         ];
         Self {
             name: "quick".into(),
@@ -239,13 +242,14 @@ impl Plan {
     /// Everything to measure with a set, always in the same order.
     pub(super) fn cases(&self, set: &SetPlan) -> Vec<Case> {
         let keys = self.keys_of(set);
-        let results = |level: usize| {
+        let most = |level: usize| {
             let each = (2 * (level + 1 + set.special)) as u64 * (8 << set.log_n);
-            (self.result_bytes / each).max(1) as usize
+            let results = (self.result_bytes / each).max(1) as usize;
+            Most { keys, results, plaintexts: needs::plaintexts(self, set, level) }
         };
         let count = set.levels.len();
         let at = |(number, &level): (usize, &usize)| {
-            let cases = cases_at(level, keys, results(level)).into_iter().enumerate();
+            let cases = cases_at(level, &most(level)).into_iter().enumerate();
             let has_turn = move |k: usize| !self.levels_in_turn || (k + 1) % count == number;
             cases.filter(move |(k, _)| has_turn(*k)).map(|(_, case)| case)
         };
@@ -259,6 +263,18 @@ pub(super) struct Case {
     pub kind: Kind,
     pub level: usize,
     pub residency: Residency,
+}
+
+impl Case {
+    /// Limbs of what it computes, about.
+    pub fn result_limbs(&self) -> usize {
+        let results = match self.kind {
+            Kind::RotateHoisted(rotations) => rotations,
+            Kind::Linear(spec) => spec.outputs,
+            _ => 1,
+        };
+        results * (self.level + 1)
+    }
 }
 
 /// Which operation.
@@ -276,10 +292,21 @@ pub(super) enum Kind {
     Client(Client),
 }
 
-/// The cases at one level with so many rotation keys and at most so many results.
-fn cases_at(level: usize, keys: usize, results: usize) -> Vec<Case> {
+/// What cases at one level may have at most.
+struct Most {
+    /// Rotation keys.
+    keys: usize,
+    /// Results of one operation.
+    results: usize,
+    /// Plaintexts.
+    plaintexts: usize,
+}
+
+/// The cases at one level.
+fn cases_at(level: usize, most: &Most) -> Vec<Case> {
+    let Most { keys, results, plaintexts } = *most;
     let limited = |spec: LinearSpec| {
-        let spec = spec.limited(keys);
+        let spec = spec.limited(keys).with_plaintexts(plaintexts);
         LinearSpec { outputs: spec.outputs.min(results), ..spec }
     };
     let mut cases: Vec<Case> = Vec::new();

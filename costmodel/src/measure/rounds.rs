@@ -1,5 +1,6 @@
 //! Rounds of measurements: all cases of a set in turn, in another order each round, again and again.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use crate::operation::Operation;
 /// Most rounds.
 pub(super) const MAX_ROUNDS: usize = 20;
 
-/// A short case is measured this often a round.
+/// A short case is measured this often a round: with the others, and again after them.
 const SHORT_REPEATS: usize = 3;
 
 /// How often a disturbed measurement is made again in a round, at most.
@@ -26,6 +27,9 @@ const CASES_PER_REPEAT: usize = 4;
 /// What counts as short, in nanoseconds.
 const SHORT_NS: f64 = 2e6;
 
+/// So many cases, those with the most results, are executed before any is measured.
+const FIRST_CASES: usize = 3;
+
 /// Times in nanoseconds, by thread count and case.
 pub(super) type Samples = Vec<Vec<Vec<f64>>>;
 
@@ -36,7 +40,7 @@ pub(super) struct Rounds<'a> {
     cases: Vec<Case>,
     /// Of each case: what it is, as the engine executes it.
     operations: Vec<Operation>,
-    /// Of each case: whether it is short.
+    /// Of each case: whether it was short when it was measured last.
     short: Vec<bool>,
     windows: Windows,
     /// State of the generator that orders the rounds.
@@ -67,8 +71,8 @@ fn samples(found: Vec<Vec<Found>>) -> Samples {
 }
 
 impl<'a> Rounds<'a> {
-    /// Makes the cases of a set ready, and executes each once with the most threads: the first time meets cold code and
-    /// takes memory from the system.
+    /// Makes the cases of a set ready, and executes those with the most results with the most threads: the first to need memory
+    /// takes it from the system.
     ///
     /// # Errors
     /// [`Error::Cancelled`]; engine errors.
@@ -83,17 +87,18 @@ impl<'a> Rounds<'a> {
         let cases = plan.cases(set);
         let widest = pools.iter().max_by_key(|pool| pool.current_num_threads());
         let mut windows = Windows::default();
-        let (mut operations, mut short) = (Vec::new(), Vec::new());
-        for case in &cases {
+        let mut by_results: Vec<&Case> = cases.iter().collect();
+        by_results.sort_by_key(|case| Reverse(case.result_limbs()));
+        for case in by_results.into_iter().take(FIRST_CASES) {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::Cancelled);
             }
             let prepared = bench.prepare(case, &mut windows)?;
-            let first =
-                widest.map_or(Ok(0.0), |pool| pool.install(|| bench.time_next(&prepared)))?;
-            operations.push(prepared.operation);
-            short.push(first < SHORT_NS);
+            widest.map_or(Ok(0.0), |pool| pool.install(|| bench.time_next(&prepared)))?;
         }
+        let prepare = |case| Ok(bench.prepare(case, &mut windows)?.operation);
+        let operations = cases.iter().map(prepare).collect::<Result<_>>()?;
+        let short = vec![false; cases.len()];
         Ok(Self { pools, bench, cases, operations, short, windows, state: pass as u64 + 1 })
     }
 
@@ -114,9 +119,10 @@ impl<'a> Rounds<'a> {
     ) -> Result<Samples> {
         let mut found = vec![vec![Found::default(); self.cases.len()]; self.pools.len()];
         for round in 0..MAX_ROUNDS {
-            for pool in 0..self.pools.len() {
+            let times = |pool: usize| (0..SHORT_REPEATS).map(move |time| (pool, time > 0));
+            for (pool, again) in (0..self.pools.len()).flat_map(times) {
                 let mut repeats_left = self.cases.len() / CASES_PER_REPEAT;
-                for case in self.order() {
+                for case in self.order(again) {
                     if cancel.load(Ordering::Relaxed) {
                         return Err(Error::Cancelled);
                     }
@@ -129,6 +135,7 @@ impl<'a> Rounds<'a> {
                     let (time, load) =
                         load::repeat(&mut repeats, cancel, || self.measure(pool, case))?;
                     repeats_left -= most - repeats;
+                    self.short[case] = time < SHORT_NS;
                     let disturbed = load.is_some_and(|load| load.is_disturbed());
                     found[pool][case].add(time, disturbed);
                     tell();
@@ -144,11 +151,10 @@ impl<'a> Rounds<'a> {
         self.bench.time(&prepared, &self.pools[pool])
     }
 
-    /// The cases of a round in a fresh order (Fisher and Yates).
-    fn order(&mut self) -> Vec<usize> {
-        let often = |case: usize| if self.short[case] { SHORT_REPEATS } else { 1 };
+    /// The cases, or the short ones, in a fresh order (Fisher and Yates).
+    fn order(&mut self, short: bool) -> Vec<usize> {
         let mut order: Vec<usize> =
-            (0..self.cases.len()).flat_map(|case| std::iter::repeat_n(case, often(case))).collect();
+            (0..self.cases.len()).filter(|case| !short || self.short[*case]).collect();
         for i in (1..order.len()).rev() {
             self.state = self
                 .state

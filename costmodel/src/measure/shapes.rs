@@ -40,14 +40,36 @@ impl LinearSpec {
         if self.same_shifts { self.shifts } else { self.shifts * self.sources }
     }
 
+    /// Pairs of a source and a shift.
+    fn pairs(&self) -> usize {
+        self.sources * self.pairs_of(0).count()
+    }
+
     /// The same pattern with at most so many distinct shifts (at least one): fewer shifts, or fewer sources where
-    /// each has its own.
+    /// each has its own. A destination has no pair more often for it.
     pub fn limited(self, distinct: usize) -> Self {
-        if self.same_shifts {
-            return Self { shifts: self.shifts.min(distinct.max(1)), ..self };
+        let fewer = if self.same_shifts {
+            Self { shifts: self.shifts.min(distinct.max(1)), ..self }
+        } else {
+            let sources = self.sources.min((distinct / self.shifts.max(1)).max(1));
+            Self { sources, ..self }
+        };
+        let often = self.terms.div_ceil(self.pairs());
+        Self { terms: self.terms.min(often * fewer.pairs()), ..fewer }
+    }
+
+    /// The same pattern where there are at most so many plaintexts (one at least), and each term has its own: fewer destinations,
+    /// and if one alone has too many terms, fewer sources or shifts. Of plaintexts that are used again, a cache would hold some.
+    pub fn with_plaintexts(self, count: usize) -> Self {
+        if self.factors != Factors::Distinct {
+            return self;
         }
-        let sources = self.sources.min((distinct / self.shifts.max(1)).max(1));
-        Self { sources, ..self }
+        let shifts = self.shifts.min(count.saturating_sub(usize::from(self.unrotated)));
+        let fewer = Self { shifts, ..self };
+        let sources = self.sources.min((count / fewer.pairs_of(0).count()).max(1));
+        let fewer = Self { sources, ..fewer };
+        let terms = self.terms.min(fewer.pairs());
+        Self { terms, outputs: self.outputs.min((count / terms).max(1)), ..fewer }
     }
 
     /// The terms, at most `plaintexts` of them with plaintexts of their own. Destinations go on through the pairs of
@@ -165,9 +187,30 @@ mod tests {
         assert!(spec.build(2).iter().all(|t| t.plaintext < Some(2)));
         assert_eq!(spec.distinct_shifts(), 3);
         assert_eq!(LinearSpec { same_shifts: false, ..spec }.distinct_shifts(), 6);
-        assert_eq!(spec.limited(2).shifts, 2);
+        assert_eq!((spec.limited(2).shifts, spec.limited(2).terms), (2, 6));
         let own = LinearSpec { same_shifts: false, ..spec };
         assert_eq!((own.limited(4).sources, own.limited(4).distinct_shifts()), (1, 3));
+    }
+
+    #[test]
+    fn each_term_keeps_a_plaintext_of_its_own() {
+        for spec in catalogue() {
+            for plaintexts in [1, 24, 60, 1000] {
+                let fewer = spec.limited(9).with_plaintexts(plaintexts);
+                let terms = fewer.build(plaintexts);
+                let used: BTreeSet<_> = terms.iter().filter_map(|t| t.plaintext).collect();
+                match spec.factors {
+                    Factors::None => assert!(used.is_empty()),
+                    Factors::Distinct => assert_eq!(used.len(), terms.len(), "{fewer:?}"),
+                    Factors::Shared(count) => assert_eq!(used.len(), count.min(plaintexts)),
+                }
+                let sources: BTreeSet<_> = terms.iter().map(|t| t.src).collect();
+                assert_eq!(sources.len(), fewer.sources, "{fewer:?}");
+                assert_eq!(terms.len(), fewer.outputs * fewer.terms);
+            }
+            let kept = spec.with_plaintexts(spec.outputs * spec.terms);
+            assert_eq!(kept, spec);
+        }
     }
 
     #[test]
