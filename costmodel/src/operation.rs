@@ -171,6 +171,7 @@ mod tests {
     use super::*;
     use crate::point::{Point, Timing};
     use crate::{KeyStorage, LinearDetail, LinearShape};
+    use engine::kernels::SumTerms;
 
     #[test]
     fn hashes_differ_and_do_not_depend_on_threads() {
@@ -181,6 +182,7 @@ mod tests {
             alpha: 1,
             threads: 1,
             wide: false,
+            sum_terms: SumTerms::ANY,
             keys: KeyStorage::UNPACKED,
         };
         let op = |r| Operation::from(Primitive::RotateHoisted { rotations: r });
@@ -243,6 +245,7 @@ mod tests {
             alpha: 1,
             threads: 1,
             wide: false,
+            sum_terms: SumTerms::ANY,
             keys: KeyStorage::UNPACKED,
         };
         let hash = |operation: Operation| operation.stable_hash(&setting, Residency::Cold);

@@ -1,6 +1,7 @@
 //! What is measured and what is priced: one homomorphic instruction, described by its shape alone.
 
 use engine::eval::SwitchShape;
+use engine::kernels::SumTerms;
 use engine::keys::KeyForm;
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +180,9 @@ pub struct Setting {
     /// Whether transforms modulo any of the primes correct words between stages, see [`engine::ntt::corrects`].
     #[serde(default)]
     pub wide: bool,
+    /// What sums modulo the primes hold before they are reduced; settings that do not say are of kernels that hold any.
+    #[serde(default)]
+    pub sum_terms: SumTerms,
     /// Keys.
     #[serde(flatten)]
     pub keys: KeyStorage,
@@ -226,6 +230,13 @@ impl KeyStorage {
     /// Bytes of a key of so many digits and limbs, special ones included, for ring degree `2^log_n`.
     pub fn key_bytes(self, digits: usize, limbs: usize, log_n: u32) -> u64 {
         ((digits * limbs) << log_n) as u64 * u64::from(self.key_pair_bits) / 8
+    }
+
+    /// Words that are unpacked for every pair of words in a product, 0 to 2: of keys with words of both sorts the mean.
+    pub(crate) fn packed_words(self) -> f64 {
+        let components = if self.masks_made { 1.0 } else { 2.0 };
+        let spared = f64::from(u64::BITS) * components - f64::from(self.key_pair_bits);
+        (spared / f64::from(u64::BITS - KeyForm::PACKED_BITS)).max(0.0)
     }
 
     /// The same keys where both components are stored.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use costmodel::orbit::OrbitModel;
 use costmodel::{CostModel, Error, KeyStorage, Primitive, Profile, Setting};
+use engine::kernels::SumTerms;
 use serde_json::Value;
 
 const LEVELS: usize = 12;
@@ -23,6 +24,7 @@ fn top(threads: usize) -> Setting {
         alpha: 1,
         threads,
         wide: false,
+        sum_terms: SumTerms::ANY,
         keys: KeyStorage::UNPACKED,
     }
 }

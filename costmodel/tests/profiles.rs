@@ -10,6 +10,7 @@ use costmodel::fit::fit;
 use costmodel::measure::{Plan, run};
 use costmodel::point::Point;
 use costmodel::{CostModel, Error, KeyStorage, LinearShape, Machine, Profile, Setting, ThreadsBy};
+use engine::kernels::SumTerms;
 use serde_json::Value;
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/amd-epyc-zen5-2core.toml");
@@ -354,6 +355,7 @@ fn predictions_at_the_limits_are_finite() {
             alpha: 1,
             threads,
             wide: true,
+            sum_terms: SumTerms::ANY,
             keys: KeyStorage::UNPACKED,
         };
         let p = model.predict(&costmodel::Primitive::Conjugate, &setting);

@@ -6,6 +6,7 @@ use costmodel::measure::{Measurements, Plan, run};
 use costmodel::point::Point;
 use costmodel::profile::VERSION;
 use costmodel::{CostModel, Error, KeyStorage, Operation, Primitive, Profile, Setting};
+use engine::kernels::SumTerms;
 
 #[test]
 fn calibrate_store_and_predict() {
@@ -60,6 +61,7 @@ fn calibrate_store_and_predict() {
         alpha: 2,
         threads: 1,
         wide: false,
+        sum_terms: SumTerms::ANY,
         keys: KeyStorage::UNPACKED,
     };
     let rotate = |rotations| model.predict(&Primitive::RotateHoisted { rotations }, &setting);

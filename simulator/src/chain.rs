@@ -2,6 +2,7 @@
 
 use costmodel::{KeyStorage, Setting};
 use engine::eval::SwitchShape;
+use engine::kernels::{SumTerms, sum_terms};
 use engine::keys::KeySpec;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,13 @@ impl Chain {
         engine::ntt::corrects(largest, self.log_n)
     }
 
+    /// What sums hold before they are reduced: modulo the prime of middle size, as most are of one.
+    pub fn sum_terms(&self) -> SumTerms {
+        let mut sizes = self.moduli.clone();
+        sizes.sort_by(f64::total_cmp);
+        sizes.get(sizes.len() / 2).map_or(SumTerms::ANY, |&prime| sum_terms(prime))
+    }
+
     /// What keys take in memory: special primes are taken to be like the others.
     pub fn keys(&self) -> KeyStorage {
         KeyStorage::of_primes(self.moduli.iter().copied())
@@ -78,6 +86,7 @@ impl Chain {
             alpha: self.alpha,
             threads,
             wide: self.is_wide(),
+            sum_terms: self.sum_terms(),
             keys: self.keys(),
         }
     }

@@ -5,6 +5,7 @@ use crate::KeyStorage;
 use crate::operation::Residency;
 use crate::point::Timing;
 use crate::primitive::{LinearShape, Primitive, Setting};
+use engine::kernels::SumTerms;
 
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
@@ -45,6 +46,7 @@ pub(crate) fn points(threads: &[usize]) -> Vec<Point> {
                             alpha,
                             threads,
                             wide: false,
+                            sum_terms: SumTerms::ANY,
                             keys: KeyStorage::UNPACKED,
                         };
                         let work = Work::count(&primitive.into(), &setting, &CACHES, residency);

@@ -4,6 +4,7 @@ use super::*;
 use crate::KeyStorage;
 use crate::fit::{fit, tests::points, tests::truth};
 use crate::primitive::LinearShape;
+use engine::kernels::SumTerms;
 
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
@@ -12,7 +13,16 @@ fn model(threads: &[usize]) -> CostModel {
 }
 
 fn at(log_n: u32, level: usize, threads: usize) -> Setting {
-    Setting { log_n, level, special: 2, alpha: 2, threads, wide: false, keys: KeyStorage::UNPACKED }
+    Setting {
+        log_n,
+        level,
+        special: 2,
+        alpha: 2,
+        threads,
+        wide: false,
+        sum_terms: SumTerms::ANY,
+        keys: KeyStorage::UNPACKED,
+    }
 }
 
 fn shape(terms: usize) -> Primitive {
@@ -49,6 +59,7 @@ fn settings_never_measured() {
         alpha: 4,
         threads: 1,
         wide: false,
+        sum_terms: SumTerms::ANY,
         keys: KeyStorage::UNPACKED,
     };
     let work = Work::count(&shape(100).into(), &setting, &CACHES, Residency::Cold);

@@ -13,6 +13,8 @@ pub enum Feature {
     WideButterflies,
     /// Multiply-accumulates of key products.
     KeyProducts,
+    /// Words of keys that are unpacked for their products.
+    PackedWords,
     /// Multiply-accumulates of ciphertext words by plaintext or ciphertext words.
     DotProducts,
     /// Multiply-accumulates of ciphertext words by words of a subring's plaintexts, which serve eight adjacent ones or more.
@@ -66,11 +68,12 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::WideButterflies,
         Self::KeyProducts,
+        Self::PackedWords,
         Self::DotProducts,
         Self::PeriodicProducts,
         Self::Conversions,
@@ -108,6 +111,7 @@ impl Feature {
             Self::InverseButterflies => "inverse_ntt_ns_per_butterfly",
             Self::WideButterflies => "wide_prime_extra_ns_per_butterfly",
             Self::KeyProducts => "key_product_ns_per_multiply",
+            Self::PackedWords => "key_unpacking_ns_per_word",
             Self::DotProducts => "dot_product_ns_per_multiply",
             Self::PeriodicProducts => "periodic_product_ns_per_multiply",
             Self::Conversions => "basis_conversion_ns_per_multiply",
@@ -138,6 +142,7 @@ impl Feature {
             Self::InverseButterflies => "inverse NTT",
             Self::WideButterflies => "corrections for wide primes",
             Self::KeyProducts => "key products",
+            Self::PackedWords => "unpacking keys",
             Self::DotProducts => "plaintext and tensor products",
             Self::PeriodicProducts => "products with plaintexts of a subring",
             Self::Conversions => "basis conversion",
@@ -163,7 +168,7 @@ impl Feature {
 
     /// Whether every machine has such work.
     pub fn is_everywhere(self) -> bool {
-        !matches!(self, Self::MaskWords | Self::WideButterflies)
+        !matches!(self, Self::MaskWords | Self::WideButterflies | Self::PackedWords)
     }
 
     /// Whether it always takes time, whatever else goes on meanwhile: a price of nothing is an error. Waiting for memory may

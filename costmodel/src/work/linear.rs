@@ -2,7 +2,7 @@
 
 use engine::eval::{MAX_TOGETHER, groups_of};
 
-use super::{CHUNK, Counter, Feature, TASK, WORD};
+use super::{CHUNK, Counter, Feature, TASK, WORD, reductions};
 use crate::primitive::LinearShape;
 
 /// Least adjacent words that share a factor of a plaintext of a subring, in the engine's inner loops.
@@ -123,14 +123,15 @@ impl Counter {
         let rotated = rotations + unrotated;
         let tasks = limbs * (n / TASK).ceil();
         let detail = Detail::of(shape);
-        let in_all = |[own, extra]: [f64; 2]| self.limbs * own + special * extra;
+        let own_limbs = self.limbs;
+        let in_all = |[own, extra]: [f64; 2]| own_limbs * own + special * extra;
         let (products, plaintexts) = (in_all(detail.products), in_all(detail.plaintexts));
         let groups = groups_of(shape.rotations + shape.unrotated) as f64;
         let mut totals = Vec::with_capacity(12);
 
         // Rotations: key products, reduced and permuted, two words each.
-        totals.push((Feature::KeyProducts, rotations * self.key_products()));
-        totals.push((Feature::Reductions, 2.0 * rotations * limbs * n));
+        totals.extend(self.key_products(rotations));
+        totals.push((Feature::Reductions, rotations * self.key_reductions(limbs)));
         totals.push((Feature::ElementwiseWords, 2.0 * rotations * limbs * n));
         totals.extend(self.digit_bytes(rotations, shape.decomposed as f64));
         totals.extend(self.keys(detail.keys));
@@ -144,7 +145,11 @@ impl Counter {
         let buffer = 2.0 * (rotated / groups).ceil() * CHUNK * WORD;
         if shape.plaintexts > 0 {
             totals.push((shape.products(n), 2.0 * products * n));
-            totals.push((Feature::Reductions, 2.0 * detail.sums * limbs * n));
+            // Sums are taken to have equally many terms.
+            let often = detail
+                .products
+                .map(|products| reductions(products / detail.sums.max(1.0), self.sum_terms.pairs));
+            totals.push((Feature::Reductions, 2.0 * detail.sums * in_all(often) * n));
             if groups > 1.0 {
                 // Cleared at first, as every group adds to them: reads and writes.
                 let words = 2.0 * shape.outputs as f64 * limbs * n;

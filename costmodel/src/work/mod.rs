@@ -25,6 +25,7 @@ mod unit;
 pub use feature::{Class, Feature};
 
 use engine::eval::SwitchShape;
+use engine::kernels::SumTerms;
 
 use crate::machine::Caches;
 use crate::operation::{Client, Operation, Residency};
@@ -61,9 +62,10 @@ impl Work {
                 Primitive::Linear(shape) => counter.linear(&shape),
                 Primitive::SumSquares { terms, rescale } => {
                     // Three products a word: a^2, a b, b^2; two components of each source.
-                    counter.product(3.0 * terms as f64, 2.0 * terms as f64, rescale);
+                    let terms = terms as f64;
+                    counter.product(3.0 * terms, terms, 2.0 * terms, rescale);
                 }
-                Primitive::Multiply { rescale } => counter.product(4.0, 4.0, rescale),
+                Primitive::Multiply { rescale } => counter.product(4.0, 1.0, 4.0, rescale),
                 Primitive::Add => counter.add(),
                 Primitive::AddPlain => counter.add_plain(),
                 Primitive::Rescale => counter.rescale(),
@@ -92,6 +94,11 @@ impl Work {
     }
 }
 
+/// How often a sum of so many terms is reduced that holds so many before: at its end, and whenever it is full.
+fn reductions(terms: f64, held: usize) -> f64 {
+    (terms / held.max(1) as f64).ceil().max(1.0)
+}
+
 /// Adds up work.
 struct Counter {
     amounts: [f64; Feature::COUNT],
@@ -107,6 +114,8 @@ struct Counter {
     threads: f64,
     /// Whether transforms correct between stages.
     wide: bool,
+    /// What sums hold before they are reduced.
+    sum_terms: SumTerms,
     /// What keys take in memory.
     keys: KeyStorage,
     caches: Caches,
@@ -131,6 +140,7 @@ impl Counter {
             switch: setting.switch(),
             threads: setting.threads.max(1) as f64,
             wide: setting.wide,
+            sum_terms: setting.sum_terms,
             keys: setting.keys,
             caches: *caches,
             constants: 0.0,

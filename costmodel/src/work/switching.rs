@@ -1,6 +1,6 @@
 //! Parts of key switching, and division by primes.
 
-use super::{Counter, Feature, WORD};
+use super::{Counter, Feature, WORD, reductions};
 
 impl Counter {
     /// Lengths of the digits: all `alpha` but the last.
@@ -10,11 +10,17 @@ impl Counter {
     }
 
     /// Conversion of so many target limbs from a basis of `len` limbs. A single limb is lifted, one comparison a word;
-    /// from several, a word takes a product for each, one for their quotient, and as much as one to be reduced.
+    /// from several, a word takes a product for each and one for their quotient.
     fn conversion(&self, len: f64, targets: f64) -> [(Feature, f64); 2] {
         let (lifted, products) =
-            if len > 1.0 { (0.0, (len + 2.0) * targets) } else { (targets, 0.0) };
+            if len > 1.0 { (0.0, self.converted(len + 1.0) * targets) } else { (targets, 0.0) };
         [(Feature::ElementwiseWords, lifted * self.n), (Feature::Conversions, products * self.n)]
+    }
+
+    /// Products of a word that is converted from so many rows, the quotient's included, and as much as one whenever their sum is
+    /// reduced.
+    pub(super) fn converted(&self, rows: f64) -> f64 {
+        rows + reductions(rows, self.sum_terms.conversions)
     }
 
     /// Preparation of `sources` polynomials for mod-up: `l1` inverse NTTs each, scaled where a digit has more than one
@@ -93,9 +99,17 @@ impl Counter {
         [(Feature::KeyBytes, bytes), (Feature::MaskWords, made)]
     }
 
-    /// Products of one ciphertext with one key over all limbs: two a digit and word, and `P c0`.
-    pub(super) fn key_products(&self) -> f64 {
-        2.0 * self.key_words() + self.limbs * self.n
+    /// So many products of one ciphertext with one key over all limbs: two a digit and word, and `P c0`; and unpacking the key for
+    /// each.
+    pub(super) fn key_products(&self, count: f64) -> [(Feature, f64); 2] {
+        let products = 2.0 * self.key_words() + self.limbs * self.n;
+        let unpacked = self.keys.packed_words() * self.key_words();
+        [(Feature::KeyProducts, count * products), (Feature::PackedWords, count * unpacked)]
+    }
+
+    /// Words reduced in a product of one ciphertext with one key over so many limbs, of both components.
+    pub(super) fn key_reductions(&self, limbs: f64) -> f64 {
+        2.0 * limbs * self.n * reductions(self.digits(), self.sum_terms.keys)
     }
 
     /// Division of `polys` polynomials by `removed` primes, leaving `kept` limbs: an inverse NTT for each removed limb,

@@ -2,7 +2,7 @@
 
 use engine::unit::Unit;
 
-use super::{Counter, Feature};
+use super::{Counter, Feature, reductions};
 
 impl Counter {
     /// One run of a kernel.
@@ -16,24 +16,28 @@ impl Counter {
             Unit::KeyProduct { digits } | Unit::KeyProductHeld { digits } => {
                 let made = self.keys.masks_made && matches!(unit, Unit::KeyProduct { .. });
                 let pairs = digits as f64 * words;
+                let often = reductions(digits as f64, self.sum_terms.keys);
                 vec![
                     // P c0 is one more.
                     (Feature::KeyProducts, 2.0 * pairs + words),
+                    (Feature::PackedWords, self.keys.packed_words() * pairs),
                     (Feature::MaskWords, if made { pairs } else { 0.0 }),
-                    (Feature::Reductions, 2.0 * words),
+                    (Feature::Reductions, 2.0 * words * often),
                     (Feature::ElementwiseWords, 2.0 * words),
                 ]
             }
-            Unit::PairSum { terms, outputs } => {
-                let sums = 2.0 * outputs as f64 * words;
-                vec![(Feature::DotProducts, terms as f64 * sums), (Feature::Reductions, sums)]
+            Unit::PairSum { terms, outputs } | Unit::PeriodicPairSum { terms, outputs } => {
+                let (sums, terms) = (2.0 * outputs as f64 * words, terms as f64);
+                let products = match unit {
+                    Unit::PairSum { .. } => Feature::DotProducts,
+                    _ => Feature::PeriodicProducts,
+                };
+                let reduced = sums * reductions(terms, self.sum_terms.pairs);
+                vec![(products, terms * sums), (Feature::Reductions, reduced)]
             }
-            Unit::PeriodicPairSum { terms, outputs } => {
-                let sums = 2.0 * outputs as f64 * words;
-                vec![(Feature::PeriodicProducts, terms as f64 * sums), (Feature::Reductions, sums)]
+            Unit::Conversion { rows } => {
+                vec![(Feature::Conversions, self.converted(rows as f64) * words)]
             }
-            // As much as one product more to be reduced.
-            Unit::Conversion { rows } => vec![(Feature::Conversions, (rows as f64 + 1.0) * words)],
             Unit::Lift | Unit::Scale | Unit::Add => vec![(Feature::ElementwiseWords, words)],
         };
         self.serial(&amounts);

@@ -1,5 +1,7 @@
 //! What a kernel is called with, and the ranges that it keeps to: one signature for all instruction sets.
 
+use serde::{Deserialize, Serialize};
+
 use super::masks::Expansion;
 use super::packed::stored_words;
 use super::tables::transform::TransformTable;
@@ -90,6 +92,28 @@ pub(crate) struct BlockPermutation<'a> {
     pub tables: &'a [[u64; 8]; 8],
 }
 
+/// Products modulo one prime that a sum holds: one of more is reduced each time that it holds so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SumTerms {
+    /// Products of residues: of pairs with factors, and of ciphertexts.
+    pub pairs: usize,
+    /// Products of digits with keys.
+    pub keys: usize,
+    /// Products of a basis conversion.
+    pub conversions: usize,
+}
+
+impl SumTerms {
+    /// As many as any sum has.
+    pub const ANY: Self = Self { pairs: 1 << 24, keys: 1 << 24, conversions: 1 << 24 };
+}
+
+impl Default for SumTerms {
+    fn default() -> Self {
+        Self::ANY
+    }
+}
+
 /// One implementation of every inner loop.
 #[allow(clippy::type_complexity, reason = "the field comments name the arguments")]
 pub(crate) struct Kernels {
@@ -98,6 +122,8 @@ pub(crate) struct Kernels {
     /// Whether transforms of `2^k` words modulo a prime, in either direction, correct words between stages that those modulo
     /// smaller primes do not. Arguments: prime, k.
     pub corrects: fn(u64, u32) -> bool,
+    /// What sums modulo a prime hold.
+    pub sum_terms: fn(u64) -> SumTerms,
     /// Bits that the reduction of `dot_convert` divides by: 52 where it is Montgomery's, else 0.
     pub convert_radix_bits: u32,
     /// How to make masks of keys, if that takes less time than reading them.

@@ -24,8 +24,10 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::modulus::MAX_BITS;
 use crate::{Error, Result};
 
+pub use contract::SumTerms;
 pub(crate) use contract::{
     BlockPermutation, KEY_WORDS, Kernels, KeyProduct, KeyWords, MAX_OUTPUTS, PairProducts,
 };
@@ -70,6 +72,12 @@ fn unavailable(name: &OsStr) -> Error {
 /// hence no parameters.
 pub fn isa() -> Result<&'static str> {
     choice().as_ref().map(|kernels| kernels.name).map_err(|name| unavailable(name))
+}
+
+/// What sums modulo a prime of this size hold with the kernels in use; a power of two stands for a prime just below.
+pub fn sum_terms(prime: f64) -> SumTerms {
+    // The conversion saturates.
+    (kernels().sum_terms)((prime as u64).clamp(3, (1 << MAX_BITS) - 1))
 }
 
 /// The kernels chosen. Where [`isa`] is an error they are the portable ones, which nothing reaches: transforms need tables.

@@ -38,13 +38,16 @@ pub(super) struct Place {
 /// What a key takes in memory and to read on this machine, for a limb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyForm {
-    /// Bits stored of each word of one component: 48 or 64.
+    /// Bits stored of each word of one component: [`Self::PACKED_BITS`] or 64.
     pub word_bits: u32,
     /// Components stored: two, or one where the other, uniform, is made from its seed for every product.
     pub components: u32,
 }
 
 impl KeyForm {
+    /// Bits stored of a packed word: where these suffice.
+    pub const PACKED_BITS: u32 = PACKED_BITS;
+
     /// Of a prime of this size; a power of two stands for one just below, as parameters choose them where there are enough.
     pub fn of_prime(size: f64) -> Self {
         let expanded = kernels().expansion.is_some() && size_drawn_by_chunk(size);

@@ -133,6 +133,7 @@ impl<'a> LayoutSearch<'a> {
                     alpha: special,
                     threads: self.space.threads,
                     wide: self.space.is_wide(self.log_n),
+                    sum_terms: self.space.sum_terms(),
                     keys: self.space.keys(),
                 });
             }

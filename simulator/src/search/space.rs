@@ -1,6 +1,7 @@
 //! What a search may choose from, and what a result must keep to.
 
 use costmodel::KeyStorage;
+use engine::kernels::{SumTerms, sum_terms};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ParameterChoice;
@@ -106,6 +107,11 @@ impl Space {
     /// Whether transforms modulo such primes need corrections.
     pub(super) fn is_wide(&self, log_n: u32) -> bool {
         engine::ntt::corrects(self.prime(), log_n)
+    }
+
+    /// What sums modulo such primes hold before they are reduced.
+    pub(super) fn sum_terms(&self) -> SumTerms {
+        sum_terms(self.prime())
     }
 
     /// What keys take in memory with such primes.

@@ -71,6 +71,8 @@ pub struct Amount {
     pub words: u64,
     /// Multiplications: butterflies of transforms, terms of sums of products, scalings. Reductions are none.
     pub products: u64,
+    /// Words of sums of products that were reduced: of those that hold fewer products than they have, more than once.
+    pub reduced_words: u64,
     /// Words of results that were permuted.
     pub permuted_words: u64,
     /// Words of keys that were made from their seeds.
@@ -95,6 +97,7 @@ impl AddAssign for Amount {
         self.calls += other.calls;
         self.words += other.words;
         self.products += other.products;
+        self.reduced_words += other.reduced_words;
         self.permuted_words += other.permuted_words;
         self.mask_words += other.mask_words;
         self.read_bytes += other.read_bytes;

@@ -9,7 +9,7 @@ mod counts;
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts};
+use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts, SumTerms};
 use super::masks::{Expansion, MaskStream};
 use super::tables::transform::TransformTable;
 use super::{chosen, use_table};
@@ -85,10 +85,12 @@ fn note_streams(call: Call, amount: Amount, streams: impl FnOnce(&mut Counts)) {
 fn table() -> &'static Kernels {
     static TABLE: OnceLock<Kernels> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let Kernels { name, corrects, convert_radix_bits, ref expansion, .. } = *chosen();
+        let Kernels { name, corrects, sum_terms, convert_radix_bits, ref expansion, .. } =
+            *chosen();
         Kernels {
             name,
             corrects,
+            sum_terms,
             convert_radix_bits,
             expansion: expansion.as_ref().map(|expansion| Expansion {
                 round_keys: expansion.round_keys,
@@ -133,6 +135,7 @@ fn note_words(kernel: Kernel, length: usize, modulus: &Modulus, operands: usize,
     let amount = Amount {
         words: length as u64,
         products: (products * length) as u64,
+        reduced_words: (products * length) as u64,
         read_bytes: bytes(operands * length),
         written_bytes: bytes(length),
         ..Amount::default()
@@ -218,7 +221,8 @@ fn lift(out: &mut [u64], x: &[u64], p: u64, modulus: &Modulus) {
 
 fn dot_const(out: &mut [u64], xs: &[&[u64]], consts: &[u64], modulus: &Modulus) {
     let call = call(Kernel::DotConst, out.len(), modulus);
-    note(call, sums([1, xs.len()], out.len(), xs.len()));
+    let reduced_words = converted_words(out.len(), xs.len(), modulus);
+    note(call, Amount { reduced_words, ..sums([1, xs.len()], out.len(), xs.len()) });
     (chosen().dot_const)(out, xs, consts, modulus);
 }
 
@@ -226,7 +230,9 @@ fn dot_convert(outs: &mut [&mut [u64]], xs: &[&[u64]], consts: &[&[u64]], moduli
     let length = outs.first().map_or(0, |out| out.len());
     let packed = moduli.iter().all(|modulus| super::is_packed(modulus.bits()));
     let call = Call { packed, ..without_prime(Kernel::DotConvert, length) };
-    note(call, sums([outs.len(), xs.len()], length, outs.len() * xs.len()));
+    let reduced_words = moduli.iter().map(|m| converted_words(length, xs.len(), m)).sum();
+    let amount = sums([outs.len(), xs.len()], length, outs.len() * xs.len());
+    note(call, Amount { reduced_words, ..amount });
     (chosen().dot_convert)(outs, xs, consts, moduli);
 }
 
@@ -234,6 +240,16 @@ fn quotient(out: &mut [u64], xs: &[&[u64]], inverses: &[f64]) {
     let call = without_prime(Kernel::Quotient, out.len());
     note(call, sums([1, xs.len()], out.len(), xs.len()));
     (chosen().quotient)(out, xs, inverses);
+}
+
+/// What sums modulo a prime hold.
+fn held(modulus: &Modulus) -> SumTerms {
+    (chosen().sum_terms)(modulus.value())
+}
+
+/// Words reduced in a conversion from so many slices.
+fn converted_words(length: usize, slices: usize, modulus: &Modulus) -> u64 {
+    (length * slices.div_ceil(held(modulus).conversions)) as u64
 }
 
 /// So many sums of products of so many slices, each read once for all sums, with constants.
@@ -276,6 +292,7 @@ fn note_key_product(length: usize, product: &KeyProduct<'_>, made: bool, modulus
     let amount = Amount {
         words: 2 * length as u64,
         products: (2 * pairs + added) as u64,
+        reduced_words: (2 * length * digits.len().div_ceil(held(modulus).keys)) as u64,
         permuted_words: if permutation.is_some() { 2 * length as u64 } else { 0 },
         mask_words: if made { pairs as u64 } else { 0 },
         read_bytes: bytes(added + masks_read),
@@ -295,6 +312,8 @@ fn dot_pairs(outs: &mut [[&mut [u64]; 2]], products: &PairProducts<'_>, modulus:
     let amount = Amount {
         words: results as u64,
         products: (terms * results) as u64,
+        // A sum of nothing ends like any.
+        reduced_words: (results * terms.div_ceil(held(modulus).pairs).max(1)) as u64,
         read_bytes: bytes(2 * terms * length + if add { results } else { 0 }),
         factor_bytes: factors.iter().map(|factor| bytes(factor.len())).sum(),
         written_bytes: bytes(results),
@@ -307,11 +326,12 @@ fn dot_pairs(outs: &mut [[&mut [u64]; 2]], products: &PairProducts<'_>, modulus:
     (chosen().dot_pairs)(outs, products, modulus);
 }
 
-/// Three sums of so many products a word, of so many slices, each read once.
-fn three_sums(products: usize, slices: usize, length: usize) -> Amount {
+/// Three sums of so many products a word in all, reduced so often, of so many slices, each read once.
+fn three_sums(products: usize, reductions: usize, slices: usize, length: usize) -> Amount {
     Amount {
         words: 3 * length as u64,
         products: (products * length) as u64,
+        reduced_words: (3 * reductions * length) as u64,
         read_bytes: bytes(slices * length),
         written_bytes: bytes(3 * length),
         ..Amount::default()
@@ -327,13 +347,15 @@ fn square_sum(
     modulus: &Modulus,
 ) {
     let (length, terms) = (out0.len(), a.len());
-    note(call(Kernel::SquareSum, length, modulus), three_sums(3 * terms, 2 * terms, length));
+    let reductions = terms.div_ceil(held(modulus).pairs);
+    let amount = three_sums(3 * terms, reductions, 2 * terms, length);
+    note(call(Kernel::SquareSum, length, modulus), amount);
     (chosen().square_sum)(out0, out1, out2, a, b, modulus);
 }
 
 fn tensor(out: [&mut [u64]; 3], pairs: [&[u64]; 4], modulus: &Modulus) {
     let length = out[0].len();
-    note(call(Kernel::Tensor, length, modulus), three_sums(4, 4, length));
+    note(call(Kernel::Tensor, length, modulus), three_sums(4, 1, 4, length));
     (chosen().tensor)(out, pairs, modulus);
 }
 

@@ -5,7 +5,7 @@
 use super::arith::Factor;
 use super::lanes::Lanes;
 use super::pointwise::put_permuted;
-use super::sums::Sums;
+use super::sums::{Sums, of_conversions, of_digits, of_residues};
 use crate::kernels::contract::{KEY_WORDS, KeyProduct};
 use crate::kernels::packed::stored_words;
 use crate::kernels::shape::{
@@ -50,7 +50,7 @@ pub(super) fn dot_const<L: Lanes>(
 ) {
     require_blocks(out.len());
     require_slices(xs, consts.len(), out.len());
-    let sums = Sums::<L>::new(modulus, u128::from(modulus.value()) << 52);
+    let sums = Sums::<L>::new(modulus, of_conversions(modulus.value()));
     // SAFETY: all slices have `out.len()` words, a multiple of 8.
     by_vectors!(L, out.len(), start, U => unsafe {
         dot_const_block::<L, U>(out, xs, consts, start, &sums)
@@ -146,8 +146,7 @@ fn key_product_as<L: Lanes, const PACKED: bool, const APART: bool>(
 ) {
     /// Vectors summed at once.
     const U: usize = 2;
-    // A digit below 2q times a key word below q.
-    let sums = Sums::<L>::new(modulus, 2 * u128::from(modulus.value()).pow(2));
+    let sums = Sums::<L>::new(modulus, of_digits(modulus.value()));
     for start in (0..out0.len()).step_by(U * L::WORDS) {
         let mut words = [[[0; 8]; U]; 2];
         // SAFETY: all slices have the lengths that `require_key_product` checks: `out0.len()` is a multiple of KEY_WORDS, and
@@ -272,7 +271,7 @@ pub(super) fn square_sum<L: Lanes>(
     modulus: &Modulus,
 ) {
     require_sums([out0.len(), out1.len(), out2.len()], [a, b]);
-    let sums = Sums::<L>::new(modulus, u128::from(modulus.value()).pow(2));
+    let sums = Sums::<L>::new(modulus, of_residues(modulus.value()));
     for start in (0..out0.len()).step_by(L::WORDS) {
         let mut words = [sums.prime.zero(); 3];
         for (a, b) in a.chunks(sums.terms).zip(b.chunks(sums.terms)) {

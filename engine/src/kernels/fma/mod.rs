@@ -43,7 +43,14 @@ macro_rules! instance {
 
             /// To be handed out only where the processor has the features.
             pub(in crate::kernels) static KERNELS: Kernels =
-                Kernels { name: $name, corrects, convert_radix_bits: 0, expansion: None, $($kernel),* };
+                Kernels {
+                    name: $name,
+                    corrects,
+                    sum_terms: sums::held,
+                    convert_radix_bits: 0,
+                    expansion: None,
+                    $($kernel),*
+                };
 
             fn corrects(q: u64, log_n: u32) -> bool {
                 bounds::corrects(q, log_n, <$lanes as lanes::Lanes>::WORDS)

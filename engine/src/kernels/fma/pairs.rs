@@ -6,7 +6,7 @@
 
 use super::dot::doubles;
 use super::lanes::Lanes;
-use super::sums::Sums;
+use super::sums::{Sums, of_residues};
 use crate::kernels::contract::PairProducts;
 use crate::kernels::shape::require_pairs;
 use crate::modulus::Modulus;
@@ -37,7 +37,7 @@ fn all<L: Lanes, const EACH: bool>(
         products,
         log_run: products.run.trailing_zeros(),
         outputs: outs.len(),
-        sums: Sums::<L>::new(modulus, u128::from(modulus.value()).pow(2)),
+        sums: Sums::<L>::new(modulus, of_residues(modulus.value())),
     };
     for (i, outs) in outs.chunks_mut(L::OUTPUTS).enumerate() {
         let first = i * L::OUTPUTS;

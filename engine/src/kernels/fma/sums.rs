@@ -6,6 +6,7 @@
 
 use super::arith::Prime;
 use super::lanes::{Lanes, TWO_52};
+use crate::kernels::contract::SumTerms;
 use crate::modulus::Modulus;
 
 /// A sum in every lane.
@@ -59,6 +60,31 @@ fn capacity(largest: u128, q: u64) -> (u32, usize) {
     (shift(log_terms), 1 << log_terms)
 }
 
+/// The largest product of residues below q.
+pub(super) fn of_residues(q: u64) -> u128 {
+    u128::from(q).pow(2)
+}
+
+/// The largest product of a digit below 2q and a word of a key below q.
+pub(super) fn of_digits(q: u64) -> u128 {
+    2 * u128::from(q).pow(2)
+}
+
+/// The largest product of a basis conversion, of a word below 2^52 and a constant below q.
+pub(super) fn of_conversions(q: u64) -> u128 {
+    u128::from(q) << 52
+}
+
+/// What sums modulo q hold.
+pub(super) fn held(q: u64) -> SumTerms {
+    let terms = |largest: u128| capacity(largest, q).1;
+    SumTerms {
+        pairs: terms(of_residues(q)),
+        keys: terms(of_digits(q)),
+        conversions: terms(of_conversions(q)),
+    }
+}
+
 impl<L: Lanes> Sums<L> {
     /// For products of up to `largest <= 2^52 q`.
     #[inline(always)]
@@ -108,7 +134,7 @@ mod tests {
     #[test]
     fn sums_hold_what_they_say() {
         for q in [3, 786_433, (1 << 46) + 1, (1 << 47) - 1, (1 << 50) - 1_u64] {
-            for largest in [u128::from(q).pow(2), 2 * u128::from(q).pow(2), u128::from(q) << 52] {
+            for largest in [of_residues(q), of_digits(q), of_conversions(q)] {
                 let (k, terms) = capacity(largest, q);
                 assert!(terms >= 2);
                 assert!(largest * terms as u128 <= 1 << (52 + k));

@@ -10,7 +10,7 @@ use crate::kernels::shape::{
 use crate::modulus::Modulus;
 
 /// Terms between reductions: products are below 2^100, so this many sum to less than 2^124.
-const TERMS: usize = 1 << 24;
+pub(super) const TERMS: usize = 1 << 24;
 
 /// Adds `x * y` word by word.
 #[inline]

@@ -4,13 +4,14 @@ mod dot;
 mod ntt;
 mod pointwise;
 
-use super::contract::Kernels;
+use super::contract::{Kernels, SumTerms};
 
 /// The scalar table.
 pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
     // All alike.
     corrects: |_, _| false,
+    sum_terms: |_| SumTerms { pairs: dot::TERMS, ..SumTerms::ANY },
     convert_radix_bits: 0,
     expansion: None,
     ntt_forward: ntt::forward,
