@@ -25,10 +25,13 @@ use crate::measure::Measurements;
 use crate::point::Point;
 
 /// Version of the format; it changes when the meaning of a field or of the work counts does.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The oldest version whose points mean what those of this one do: they can be fitted again.
 const OLDEST_POINTS: u32 = 2;
+
+/// Since this version points say what sums of products hold, and with these kernels that matters: they reduce sums every few terms.
+const SUMS_SAID: (u32, [&str; 2]) = (4, ["avx2", "avx512"]);
 
 /// Largest load average.
 const MAX_LOAD: f64 = 1e9;
@@ -95,9 +98,19 @@ impl Profile {
     /// work. Nothing is measured. [`Self::save`] takes the points.
     ///
     /// # Errors
-    /// Those of [`Self::load`], [`Self::load_points`] and [`fit::fit`].
+    /// Those of [`Self::load`], [`Self::load_points`] and [`fit::fit`]; [`Error::Version`] for points that leave out what their
+    /// kernels' work depends on.
     pub fn refit(path: &Path, revision: &str) -> Result<(Self, Vec<Point>)> {
         let old = Self::read(path, OLDEST_POINTS)?;
+        let (since, kernels) = SUMS_SAID;
+        if old.version < since && kernels.contains(&old.machine.isa.as_str()) {
+            return Err(Error::Version {
+                path: path.into(),
+                found: old.version,
+                expected: VERSION,
+                refits: false,
+            });
+        }
         let points = old.load_points(path)?;
         let fits = fit::fit(&points, &old.machine.caches)?;
         Ok((Self { version: VERSION, refitted_by: Some(revision.into()), fits, ..old }, points))
