@@ -222,7 +222,7 @@ fn uneven_words(operation: &Operation, setting: &Setting) -> usize {
     if detail.products <= setting.sum_terms.pairs {
         return 0;
     }
-    2 * detail.sums * (setting.level + 1 + setting.special) << setting.log_n
+    (2 * detail.sums * (setting.level + 1 + setting.special)) << setting.log_n
 }
 
 /// Asserts that the model counts what the engine does.
