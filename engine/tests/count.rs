@@ -43,6 +43,7 @@ fn a_product_is_counted_on_any_threads() {
         calls: 5,
         words: 3 * 5 * n,
         products: 4 * 5 * n,
+        reduced_words: 3 * 5 * n,
         read_bytes: 8 * 4 * 5 * n,
         written_bytes: 8 * 3 * 5 * n,
         ..Amount::default()
@@ -66,6 +67,8 @@ fn a_product_is_counted_on_any_threads() {
     let key = counts.of(Kernel::KeyProduct);
     assert_eq!((key.calls, key.words, key.permuted_words), (7 * 8, 2 * 7 * n, 0));
     assert_eq!(key.products, (2 * 3 * 7 + 5) * n);
+    // A sum holds three products, whatever the kernels.
+    assert_eq!(key.reduced_words, 2 * 7 * n);
     // 47-bit special primes are packed too.
     let form = KeyForm::of_prime(46_f64.exp2());
     assert_eq!(key.key_bytes, 3 * 7 * n * u64::from(form.pair_bits()) / 8);
