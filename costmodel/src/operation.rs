@@ -170,21 +170,11 @@ impl Fnv {
 mod tests {
     use super::*;
     use crate::point::{Point, Timing};
-    use crate::{KeyStorage, LinearDetail, LinearShape};
-    use engine::kernels::SumTerms;
+    use crate::{LinearDetail, LinearShape};
 
     #[test]
     fn hashes_differ_and_do_not_depend_on_threads() {
-        let setting = Setting {
-            log_n: 13,
-            level: 4,
-            special: 1,
-            alpha: 1,
-            threads: 1,
-            wide: false,
-            sum_terms: SumTerms::ANY,
-            keys: KeyStorage::UNPACKED,
-        };
+        let setting = Setting::SMALL;
         let op = |r| Operation::from(Primitive::RotateHoisted { rotations: r });
         let hash = |r, s: &Setting| op(r).stable_hash(s, Residency::Cold);
         assert_ne!(hash(1, &setting), hash(2, &setting));
@@ -238,16 +228,7 @@ mod tests {
             let text = serde_json::to_string(&operation).unwrap();
             assert_eq!(serde_json::from_str::<Operation>(&text).unwrap(), operation, "{text}");
         }
-        let setting = Setting {
-            log_n: 13,
-            level: 4,
-            special: 1,
-            alpha: 1,
-            threads: 1,
-            wide: false,
-            sum_terms: SumTerms::ANY,
-            keys: KeyStorage::UNPACKED,
-        };
+        let setting = Setting::SMALL;
         let hash = |operation: Operation| operation.stable_hash(&setting, Residency::Cold);
         assert_eq!(hash(told(None)), hash(told(Some(detail))));
         let (residency, time) = (Residency::Cold, Timing::of(&[1.0]).unwrap());

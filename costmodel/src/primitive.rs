@@ -189,10 +189,22 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// One of few limbs and small primes, for tests to change.
+    #[cfg(test)]
+    pub(crate) const SMALL: Self = Self {
+        log_n: 13,
+        level: 4,
+        special: 1,
+        alpha: 1,
+        threads: 1,
+        wide: false,
+        sum_terms: SumTerms::ANY,
+        keys: KeyStorage::UNPACKED,
+    };
+
     /// A key switch of an operand.
     pub fn switch(&self) -> SwitchShape {
-        let Self { log_n, special, .. } = *self;
-        SwitchShape { log_n, limbs: self.level + 1, digit_limbs: self.alpha.max(1), special }
+        SwitchShape::at(self.log_n, self.level, self.alpha, self.special)
     }
 }
 

@@ -104,12 +104,7 @@ impl Profile {
         let old = Self::read(path, OLDEST_POINTS)?;
         let (since, kernels) = SUMS_SAID;
         if old.version < since && kernels.contains(&old.machine.isa.as_str()) {
-            return Err(Error::Version {
-                path: path.into(),
-                found: old.version,
-                expected: VERSION,
-                refits: false,
-            });
+            return Err(of_version(path, old.version, false));
         }
         let points = old.load_points(path)?;
         let fits = fit::fit(&points, &old.machine.caches)?;
@@ -129,12 +124,8 @@ impl Profile {
         // The version comes first: another version's fields may differ.
         let header: Header = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
         if !(oldest..=VERSION).contains(&header.version) {
-            return Err(Error::Version {
-                path: path.into(),
-                found: header.version,
-                expected: VERSION,
-                refits: (OLDEST_POINTS..VERSION).contains(&header.version),
-            });
+            let refits = (OLDEST_POINTS..VERSION).contains(&header.version);
+            return Err(of_version(path, header.version, refits));
         }
         let profile: Self = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
         profile.check().map_err(format)?;
@@ -214,6 +205,11 @@ impl Profile {
             None => Err("no points: expected a table with file, lines and sha256".into()),
         }
     }
+}
+
+/// The error of a profile of another version, whose measurements can be fitted again or not.
+fn of_version(path: &Path, found: u32, refits: bool) -> Error {
+    Error::Version { path: path.into(), found, expected: VERSION, refits }
 }
 
 /// What every version has.

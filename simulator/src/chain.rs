@@ -93,7 +93,7 @@ impl Chain {
 
     /// A key switch at a level.
     pub fn switch(&self, level: usize) -> SwitchShape {
-        self.setting(level, 1).switch()
+        SwitchShape::at(self.log_n, level, self.alpha, self.special)
     }
 
     /// Key-switching digits at a level: `ceil((level + 1) / alpha)`.

@@ -1,11 +1,9 @@
 //! Fits to made-up measurements.
 
 use super::*;
-use crate::KeyStorage;
 use crate::operation::Residency;
 use crate::point::Timing;
 use crate::primitive::{LinearShape, Primitive, Setting};
-use engine::kernels::SumTerms;
 
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
@@ -39,16 +37,8 @@ pub(crate) fn points(threads: &[usize]) -> Vec<Point> {
             for level in [1, 4, 7, 11] {
                 for (primitive, residency) in primitives() {
                     for &threads in threads {
-                        let setting = Setting {
-                            log_n,
-                            level,
-                            special,
-                            alpha,
-                            threads,
-                            wide: false,
-                            sum_terms: SumTerms::ANY,
-                            keys: KeyStorage::UNPACKED,
-                        };
+                        let setting =
+                            Setting { log_n, level, special, alpha, threads, ..Setting::SMALL };
                         let work = Work::count(&primitive.into(), &setting, &CACHES, residency);
                         let ns = Feature::ALL.iter().map(|&f| work.get(f) * truth(f)).sum::<f64>();
                         let time = Timing {

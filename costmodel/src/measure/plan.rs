@@ -265,18 +265,6 @@ pub(super) struct Case {
     pub residency: Residency,
 }
 
-impl Case {
-    /// Limbs of what it computes, about.
-    pub fn result_limbs(&self) -> usize {
-        let results = match self.kind {
-            Kind::RotateHoisted(rotations) => rotations,
-            Kind::Linear(spec) => spec.outputs,
-            _ => 1,
-        };
-        results * (self.level + 1)
-    }
-}
-
 /// Which operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {

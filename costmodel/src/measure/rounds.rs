@@ -88,7 +88,7 @@ impl<'a> Rounds<'a> {
         let widest = pools.iter().max_by_key(|pool| pool.current_num_threads());
         let mut windows = Windows::default();
         let mut by_results: Vec<&Case> = cases.iter().collect();
-        by_results.sort_by_key(|case| Reverse(case.result_limbs()));
+        by_results.sort_by_key(|case| Reverse(result_limbs(case)));
         for case in by_results.into_iter().take(FIRST_CASES) {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::Cancelled);
@@ -164,6 +164,16 @@ impl<'a> Rounds<'a> {
         }
         order
     }
+}
+
+/// Limbs of what a case computes, about.
+fn result_limbs(case: &Case) -> usize {
+    let results = match case.kind {
+        Kind::RotateHoisted(rotations) => rotations,
+        Kind::Linear(spec) => spec.outputs,
+        _ => 1,
+    };
+    results * (case.level + 1)
 }
 
 /// About how long a round of a set takes, compared with other sets.

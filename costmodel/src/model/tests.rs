@@ -1,10 +1,8 @@
 //! Predictions of a model fitted to an imaginary machine.
 
 use super::*;
-use crate::KeyStorage;
 use crate::fit::{fit, tests::points, tests::truth};
 use crate::primitive::LinearShape;
-use engine::kernels::SumTerms;
 
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
@@ -13,16 +11,7 @@ fn model(threads: &[usize]) -> CostModel {
 }
 
 fn at(log_n: u32, level: usize, threads: usize) -> Setting {
-    Setting {
-        log_n,
-        level,
-        special: 2,
-        alpha: 2,
-        threads,
-        wide: false,
-        sum_terms: SumTerms::ANY,
-        keys: KeyStorage::UNPACKED,
-    }
+    Setting { log_n, level, special: 2, alpha: 2, threads, ..Setting::SMALL }
 }
 
 fn shape(terms: usize) -> Primitive {
@@ -52,16 +41,7 @@ fn terms_add_up_largest_first() {
 #[test]
 fn settings_never_measured() {
     // Level 9 and alpha 4 are not among the points.
-    let setting = Setting {
-        log_n: 15,
-        level: 9,
-        special: 4,
-        alpha: 4,
-        threads: 1,
-        wide: false,
-        sum_terms: SumTerms::ANY,
-        keys: KeyStorage::UNPACKED,
-    };
+    let setting = Setting { log_n: 15, level: 9, special: 4, alpha: 4, ..Setting::SMALL };
     let work = Work::count(&shape(100).into(), &setting, &CACHES, Residency::Cold);
     let expected = Feature::ALL.iter().map(|&f| work.get(f) * truth(f)).sum::<f64>() / 1e6;
     let found = model(&[1]).predict(&shape(100), &setting).median_ms;

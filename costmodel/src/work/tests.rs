@@ -3,21 +3,11 @@
 use super::linear::distinct_shifts;
 use super::*;
 use crate::primitive::LinearShape;
-use engine::kernels::SumTerms;
 
 const CACHES: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20 };
 
 fn setting(log_n: u32, level: usize, special: usize, alpha: usize, threads: usize) -> Setting {
-    Setting {
-        log_n,
-        level,
-        special,
-        alpha,
-        threads,
-        wide: false,
-        sum_terms: SumTerms::ANY,
-        keys: KeyStorage::UNPACKED,
-    }
+    Setting { log_n, level, special, alpha, threads, ..Setting::SMALL }
 }
 
 fn count(primitive: Primitive, setting: Setting) -> Work {

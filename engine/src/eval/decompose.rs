@@ -158,8 +158,13 @@ pub struct SwitchShape {
 impl SwitchShape {
     /// That of a switch at `level`.
     pub(super) fn new(params: &Parameters, level: usize) -> Self {
-        let (digit_limbs, special) = (params.digit_limbs(), params.special_count());
-        Self { log_n: params.log_n(), limbs: level + 1, digit_limbs, special }
+        Self::at(params.log_n(), level, params.digit_limbs(), params.special_count())
+    }
+
+    /// That of a switch at `level` for a ring degree of `2^log_n`, with digits of so many limbs (one at least) and so many special
+    /// primes.
+    pub fn at(log_n: u32, level: usize, digit_limbs: usize, special: usize) -> Self {
+        Self { log_n, limbs: level + 1, digit_limbs: digit_limbs.max(1), special }
     }
 
     /// Digits.
