@@ -233,8 +233,9 @@ impl KeyStorage {
     pub fn of_primes(sizes: impl IntoIterator<Item = f64>) -> Self {
         let forms: Vec<KeyForm> = sizes.into_iter().map(KeyForm::of_prime).collect();
         let sum: u32 = forms.iter().map(|form| form.pair_bits()).sum();
+        let count = forms.len().max(1) as u32;
         Self {
-            key_pair_bits: sum / forms.len().max(1) as u32,
+            key_pair_bits: (sum + count / 2) / count,
             masks_made: forms.iter().any(|form| form.components == 1),
         }
     }

@@ -35,7 +35,8 @@ fn every_form_takes_what_is_predicted() {
     // Predictions are for two threads.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let form = |batch_bytes| PlaintextForm::OnDemand { batch_bytes };
-    let forms = [PlaintextForm::Stored, PlaintextForm::ON_DEMAND, form(16 << 20), form(1)];
+    let forms =
+        [PlaintextForm::Stored, PlaintextForm::ON_DEMAND, form(64 << 20), form(16 << 20), form(1)];
     let mut logits: Option<Vec<f64>> = None;
     let measured = forms.map(|form| {
         AlignedBuf::release_pool();
@@ -46,8 +47,13 @@ fn every_form_takes_what_is_predicted() {
         let outputs = pool.install(|| {
             let keys = Arc::new(client.evaluation_keys(&program).unwrap());
             let session = Session::prepare(&params, keys, program, form).unwrap();
-            let inputs = client.encrypt(&lowered.program, &slots).unwrap();
-            let execution = session.run(inputs).unwrap();
+            // One after another, as the second finds what the first has left in the pool.
+            let infer = || {
+                let inputs = client.encrypt(&lowered.program, &slots).unwrap();
+                session.run(inputs).unwrap()
+            };
+            drop(infer());
+            let execution = infer();
             execution.check(&lowered.program).unwrap();
             client.decrypt(&execution.outputs).unwrap()
         });
@@ -59,7 +65,7 @@ fn every_form_takes_what_is_predicted() {
         let predicted = lowered.program.memory(&chain, form);
         let error = predicted.total_bytes() as f64 / measured - 1.0;
         // Threads may have a group of limbs more or fewer under way: 2 to 3 % here.
-        assert!(error.abs() < 0.05, "{form:?}: {error:+.3}, {measured} bytes, {predicted:?}");
+        assert!(error.abs() < 0.04, "{form:?}: {error:+.3}, {measured} bytes, {predicted:?}");
         measured
     });
     assert!(measured.is_sorted_by(|a, b| a > b), "{measured:?}");

@@ -17,14 +17,14 @@ pub struct Chain {
     pub moduli: Vec<f64>,
     /// Nominal scale: that of fresh ciphertexts and of every linear layer's result.
     pub scale: f64,
-    /// Number of special primes.
-    pub special: usize,
+    /// The special primes.
+    pub special_moduli: Vec<f64>,
     /// Limbs per key-switching digit.
     pub alpha: usize,
 }
 
 impl Chain {
-    /// A chain of `levels + 1` equal moduli `2^scale_bits`, for tests and for pricing before primes are chosen.
+    /// A chain of `levels + 1` and `special` equal moduli `2^scale_bits`, for tests and for pricing before primes are chosen.
     pub fn uniform(
         log_n: u32,
         levels: usize,
@@ -38,9 +38,14 @@ impl Chain {
             log_n,
             moduli: vec![scale; levels + 1],
             scale,
-            special,
+            special_moduli: vec![scale; special],
             alpha,
         }
+    }
+
+    /// Number of special primes.
+    pub fn special(&self) -> usize {
+        self.special_moduli.len()
     }
 
     /// The highest level.
@@ -61,18 +66,18 @@ impl Chain {
         sizes.get(sizes.len() / 2).map_or(SumTerms::ANY, |&prime| sum_terms(prime))
     }
 
-    /// What keys take in memory: special primes are taken to be like the others.
-    pub fn keys(&self) -> KeyStorage {
-        KeyStorage::of_primes(self.moduli.iter().copied())
+    /// What keys for a level take in memory.
+    pub fn keys(&self, level: usize) -> KeyStorage {
+        KeyStorage::of_primes(self.moduli[..=level].iter().chain(&self.special_moduli).copied())
     }
 
     /// Bytes that the evaluation keys of a specification take in memory: for a key, `2 * digits * (level + 1 + special)` limbs.
     pub fn keys_bytes(&self, keys: &KeySpec) -> u64 {
-        let storage = self.keys();
         let levels = keys.rotations.values().copied();
         let levels = levels.chain(keys.relinearisation).chain(keys.conjugation);
         let key = |level: usize| {
-            storage.key_bytes(self.digits(level), level + 1 + self.special, self.log_n)
+            let limbs = level + 1 + self.special();
+            self.keys(level).key_bytes(self.digits(level), limbs, self.log_n)
         };
         levels.map(key).sum()
     }
@@ -82,18 +87,18 @@ impl Chain {
         Setting {
             log_n: self.log_n,
             level,
-            special: self.special,
+            special: self.special(),
             alpha: self.alpha,
             threads,
             wide: self.is_wide(),
             sum_terms: self.sum_terms(),
-            keys: self.keys(),
+            keys: self.keys(level),
         }
     }
 
     /// A key switch at a level.
     pub fn switch(&self, level: usize) -> SwitchShape {
-        SwitchShape::at(self.log_n, level, self.alpha, self.special)
+        SwitchShape::at(self.log_n, level, self.alpha, self.special())
     }
 
     /// Key-switching digits at a level: `ceil((level + 1) / alpha)`.
@@ -119,7 +124,7 @@ impl From<&engine::params::Parameters> for Chain {
             log_n: p.log_n(),
             moduli: p.q().into_iter().map(|q| q as f64).collect(),
             scale: p.scale(),
-            special: p.special_count(),
+            special_moduli: p.p().into_iter().map(|p| p as f64).collect(),
             alpha: p.digit_limbs(),
         }
     }

@@ -117,6 +117,7 @@ impl ParameterChoice {
             Chain::uniform(self.log_n, self.levels, self.prime_bits, self.special, self.alpha);
         chain.scale = f64::from(self.nominal_bits()).exp2();
         chain.moduli[0] = f64::from(self.first_bits).exp2();
+        chain.special_moduli.fill(f64::from(self.special_bits).exp2());
         Ok(chain)
     }
 }

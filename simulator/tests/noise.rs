@@ -15,7 +15,7 @@ use simulator::program::ValueInfo;
 #[test]
 fn fresh_noise_is_what_the_formula_says() {
     let chain = Chain::uniform(13, 3, 40, 1, 1);
-    let model = NoiseModel::new(&chain, 40.0);
+    let model = NoiseModel::new(&chain);
     let std = model.fresh(&ValueInfo { level: 3, scale: 40f64.exp2() });
     // An error in each of N coefficients and the rounding of the encoding, half of which is in the real part and all of it.
     let variance = 8192.0 / 2.0 * SIGMA.powi(2) + 8191.0 / 12.0;
@@ -37,7 +37,7 @@ fn precision_follows_the_scale() {
         let l = lower(&folded, &c, &chain, true).unwrap();
         let x = l.encode(&image).unwrap();
         let exact = l.decode(&run_clear(&l.program, &x).unwrap()).unwrap();
-        let model = NoiseModel::new(&chain, f64::from(bits + 10));
+        let model = NoiseModel::new(&chain);
         let noisy = l.decode(&run_noisy(&l.program, &x, &model, seed).unwrap()).unwrap();
         difference(&exact, &noisy)
     };

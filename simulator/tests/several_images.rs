@@ -108,7 +108,7 @@ fn precision_does_not_depend_on_who_else_is_there() {
     let predicted = [&alone, &together].map(|c| -> Precision {
         let (folded, chain) = (Folded::new(&model, c).unwrap(), chain(c));
         let lowered = lower(&folded, c, &chain, true).unwrap();
-        let model = NoiseModel::new(&chain, f64::from(c.parameters.special_bits));
+        let model = NoiseModel::new(&chain);
         predict_precision(&lowered, &model, &pixels, &exact, 1).unwrap()
     });
     // Twice the ring has noise of 1.4 times the size or, where a digit's keys count, as many times as coefficients: a bit.

@@ -150,7 +150,8 @@ pub(super) fn plaintexts(plan: &Plan, set: &SetPlan, level: usize) -> usize {
 pub(super) fn key_bytes(params: &Parameters, level: usize) -> u64 {
     let limbs = level + 1 + params.special_count();
     let size = |prime: &u64| *prime as f64;
-    let storage = KeyStorage::of_primes(params.q().iter().map(size));
+    let (q, p) = (params.q(), params.p());
+    let storage = KeyStorage::of_primes(q[..=level].iter().chain(&p).map(size));
     storage.key_bytes(params.digits(level).len(), limbs, params.log_n())
 }
 

@@ -40,9 +40,10 @@ pub struct NoiseModel {
 }
 
 impl NoiseModel {
-    /// The model of a chain whose special primes have `special_bits` bits each.
-    pub fn new(chain: &Chain, special_bits: f64) -> Self {
-        Self { chain: chain.clone(), log_p: special_bits * chain.special as f64 }
+    /// The model of a chain.
+    pub fn new(chain: &Chain) -> Self {
+        let log_p = chain.special_moduli.iter().map(|p| p.log2()).sum();
+        Self { chain: chain.clone(), log_p }
     }
 
     fn n(&self) -> f64 {
@@ -79,8 +80,7 @@ impl NoiseModel {
 
 impl From<&Parameters> for NoiseModel {
     fn from(params: &Parameters) -> Self {
-        let log_p = params.p().iter().map(|p| (*p as f64).log2()).sum();
-        Self { chain: Chain::from(params), log_p }
+        Self::new(&Chain::from(params))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Memory that a program needs, predicted from its shape.
 
-use super::{Facts, Instruction, PlaintextForm, Program};
+use super::{Instruction, PlaintextForm, Program, ValueId};
 use crate::chain::Chain;
 
 /// Predicted bytes by purpose. A limb is one word per coefficient: `8 N` bytes.
@@ -9,12 +9,11 @@ pub struct Memory {
     /// Rotation, relinearisation and conjugation keys, see [`Chain::keys_bytes`].
     pub keys_bytes: u64,
     /// Encoded plaintexts: `level + 1` limbs, and `special` more for extended ones. On demand, the slot values of all, and
-    /// the most that are encoded at a time.
+    /// what is encoded at the moment that takes the most.
     pub plaintexts_bytes: u64,
-    /// Live ciphertexts, sources and results included, at the instruction that takes the most with its scratch:
-    /// `2 * (level + 1)` limbs each.
+    /// Live ciphertexts at that moment, sources and results included: `2 * (level + 1)` limbs each.
     pub ciphertexts_bytes: u64,
-    /// Scratch of that instruction, see [`Program::scratch_limbs`].
+    /// Scratch of that moment, and what is kept of that of moments before.
     pub scratch_bytes: u64,
     /// The encrypted inputs, as sent: part of `ciphertexts_bytes`.
     pub upload_bytes: u64,
@@ -39,28 +38,70 @@ impl Memory {
     }
 }
 
+/// An instruction, as far as memory goes, all in bytes.
+struct Needs {
+    /// What is live, its results apart.
+    before: u64,
+    /// Its largest batch of plaintexts encoded on demand.
+    batch: u64,
+    /// Whether it has plaintexts: those of the one before are gone then.
+    has_plaintexts: bool,
+    moments: Vec<Moment>,
+}
+
+/// What is there at one moment of an instruction, in bytes.
+struct Moment {
+    ciphertexts: u64,
+    scratch: u64,
+    /// Of the batch of plaintexts encoded on demand.
+    batch: u64,
+}
+
 impl Program {
-    /// Predicts memory under a chain, with plaintexts in a form.
+    /// Predicts memory under a chain, with plaintexts in a form: the most that one inference after another takes.
+    ///
+    /// Ciphertexts and scratch come from a pool, which keeps what was given back to it; on demand, it gives that up before
+    /// an instruction whose batch is larger ([`AlignedBuf::release_pool`](engine::buffer::AlignedBuf::release_pool)):
+    ///
+    /// ```text
+    /// pool     | live, scratch | idle  |        | live |              | live, scratch  |
+    /// batch    | of the one before     |   ->   | batch               | last of it     |
+    /// ```
     pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
-        let limb = chain.limb_bytes() as u64;
-        let upload: u64 = (0..self.inputs).map(|v| self.value_limbs(v)).sum();
-        let scratch =
-            |i: &Instruction| self.scratch_limbs(&self.facts(i), i.dsts.len(), chain, form);
-        let live = self.live(|v| self.value_limbs(v));
-        let needed = live.zip(self.instructions.iter().map(scratch));
-        let (ciphertexts, scratch) =
-            needed.max_by_key(|(live, scratch)| live + scratch).unwrap_or((upload, 0));
+        let upload = (0..self.inputs).map(|v| self.value_bytes(v, chain)).sum();
+        let live = self.live(|v| self.value_bytes(v, chain));
+        let instructions = self.instructions.iter().zip(live);
+        let needs: Vec<Needs> =
+            instructions.map(|(i, live)| self.needs(i, live, chain, form)).collect();
+        let (mut pool, mut batch) = (upload, 0);
+        let mut most = Memory { ciphertexts_bytes: upload, ..Memory::default() };
+        // A second inference begins with what the first has left in the pool.
+        for needs in needs.iter().chain(&needs) {
+            if needs.batch > 0 && needs.batch >= pool - needs.before {
+                pool = needs.before;
+            }
+            for moment in &needs.moments {
+                pool = pool.max(moment.ciphertexts + moment.scratch);
+                if needs.has_plaintexts {
+                    batch = moment.batch;
+                }
+                if pool + batch > most.total_bytes() {
+                    most.ciphertexts_bytes = moment.ciphertexts;
+                    most.scratch_bytes = pool - moment.ciphertexts;
+                    most.plaintexts_bytes = batch;
+                }
+            }
+        }
         Memory {
             keys_bytes: chain.keys_bytes(&self.keys()),
-            plaintexts_bytes: self.plaintexts_bytes(chain, form),
-            ciphertexts_bytes: ciphertexts * limb,
-            scratch_bytes: scratch * limb,
-            upload_bytes: upload * limb,
+            plaintexts_bytes: most.plaintexts_bytes + self.kept_plaintexts_bytes(chain, form),
+            upload_bytes: upload,
+            ..most
         }
     }
 
-    fn value_limbs(&self, value: usize) -> u64 {
-        2 * (self.values[value].level as u64 + 1)
+    fn value_bytes(&self, value: ValueId, chain: &Chain) -> u64 {
+        (2 * (self.values[value].level + 1) * chain.limb_bytes()) as u64
     }
 
     /// How many values are live at the worst instruction.
@@ -79,38 +120,66 @@ impl Program {
         })
     }
 
-    /// Scratch limbs of an instruction, on two threads: more make more limbs at a time. The limbs that a division removes are
-    /// made before those that it keeps, one or two at a time ([`engine::eval::SwitchShape::group_limbs`]): of either, two
-    /// threads have three such groups under way, as one that waits begins with another. With `l` the limbs of an operand, `d`
-    /// digits and `w` limbs under way,
+    /// What an instruction needs, on two threads: more make more limbs at a time. `live` are the bytes of its sources, its
+    /// results and what else is live.
+    ///
+    /// The limbs that a division removes are made before those that it keeps, one or two at a time
+    /// ([`engine::eval::SwitchShape::group_limbs`]): of either, two threads have three such groups under way, as one that waits
+    /// begins with another. With `l` the limbs of an operand, `d` digits and `w` limbs under way,
     /// - a decomposition holds `l` prepared limbs, quotients of the digits that have several limbs, and `w d` digits;
     /// - a division holds the removed limbs, their quotient where they are several, and `w` limbs that are to be divided.
     ///
     /// Key switches and rescales divide two components of every result; products of ciphertexts have their three parts,
-    /// `3 l`, besides; linear sums whose plaintexts come in batches are kept until the last one, and each thread has their
-    /// limbs of another batch.
-    fn scratch_limbs(
+    /// `3 l`, besides. Linear sums whose plaintexts come in several batches are kept until the last one, and then divided:
+    ///
+    /// ```text
+    /// first batch  | sums | digits           | a whole batch
+    /// others       | sums | digits | w limbs | a whole batch; of the last, what is left
+    /// at the end   | sums | results | divisions | the last batch
+    /// ```
+    fn needs(
         &self,
-        facts: &Facts,
-        results: usize,
+        instruction: &Instruction,
+        live: u64,
         chain: &Chain,
         form: PlaintextForm,
-    ) -> u64 {
+    ) -> Needs {
+        let facts = self.facts(instruction);
+        let results = instruction.dsts.len();
         let switch = chain.switch(facts.operand.level);
         let l = switch.limbs;
         let parts = if facts.ciphertext_products > 0 { 3 * l } else { 0 };
-        let special = if facts.decomposed > 0 { chain.special } else { 0 };
+        let special = if facts.decomposed > 0 { chain.special() } else { 0 };
         let removed = special + usize::from(facts.rescale);
         let kept = l - usize::from(facts.rescale);
         let under_way = (3 * switch.group_limbs(facts.decomposed, results)).min(kept.max(removed));
         let each = l + switch.digits_of_several() + under_way * switch.digits();
-        let switches = facts.decomposed * each;
+        let digits = facts.decomposed * each;
         let divisions = match removed {
             0 => 0,
             _ => 2 * results * (removed + usize::from(removed > 1) + under_way),
         };
-        let batched = self.plaintext_batch(facts, chain, form) < facts.plaintexts.len();
-        let sums = if batched { 2 * results * (l + special + 4) } else { 0 };
-        (parts + switches + divisions + sums) as u64
+        let moment = |ciphertexts: u64, limbs: usize, batch: u64| {
+            let scratch = (limbs * chain.limb_bytes()) as u64;
+            Moment { ciphertexts, scratch, batch }
+        };
+        let made = instruction.dsts.iter().map(|v| self.value_bytes(*v, chain));
+        let before = live - made.sum::<u64>();
+        let batch = self.plaintext_batch(&facts, chain, form);
+        let count = facts.plaintexts.len();
+        let moments = if batch.count == count {
+            vec![moment(live, parts + digits + divisions, batch.bytes)]
+        } else {
+            let whole = (count - 1) / batch.count;
+            let last = self.largest_bytes(&facts, chain, count - whole * batch.count);
+            let further = if whole > 1 { batch.bytes } else { last };
+            let sums = 2 * results * (l + special);
+            vec![
+                moment(before, sums + digits, batch.bytes),
+                moment(before, sums + digits + 2 * results * under_way, further),
+                moment(live, sums + divisions, last),
+            ]
+        };
+        Needs { before, batch: batch.bytes, has_plaintexts: count > 0, moments }
     }
 }

@@ -17,8 +17,8 @@ mod timed;
 pub use analysis::LayerCounts;
 pub use facts::Facts;
 pub use memory::Memory;
-pub use plaintexts::PlaintextForm;
 pub(crate) use plaintexts::shape_words;
+pub use plaintexts::{PlaintextBatch, PlaintextForm};
 pub use slot_values::{Drawing, Entry, SlotValues};
 
 /// Index of a ciphertext value in a [`Program`]. Values are numbered in the order of their definition,

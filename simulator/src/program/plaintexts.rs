@@ -73,43 +73,62 @@ impl PlaintextSpec {
     /// Bytes of the encoding: `level + 1` limbs, and `special` more for an extended one, each of fewer words than the ring
     /// has if slots repeat often enough.
     pub fn encoded_bytes(&self, chain: &Chain) -> u64 {
-        let limbs = self.level + 1 + if self.extended { chain.special } else { 0 };
+        let limbs = self.level + 1 + if self.extended { chain.special() } else { 0 };
         let words = subring_words(self.period, chain.slots);
         let limb_bytes = words.map_or(chain.limb_bytes(), |words| words * size_of::<u64>());
         (limbs * limb_bytes) as u64
     }
 }
 
+/// Plaintexts that are encoded at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaintextBatch {
+    /// How many, at most: as many as fit whichever they are, one at least.
+    pub count: usize,
+    /// The most that so many take; zero where all plaintexts are kept encoded.
+    pub bytes: u64,
+}
+
 impl Program {
-    /// How many of an instruction's plaintexts are encoded at a time: as many as fit into a batch whichever they are.
-    pub fn plaintext_batch(&self, facts: &Facts, chain: &Chain, form: PlaintextForm) -> usize {
-        let PlaintextForm::OnDemand { batch_bytes } = form else { return facts.plaintexts.len() };
-        self.largest_batch(facts, chain, batch_bytes).0
+    /// The largest batch of an instruction's plaintexts: all of them, or on demand as many as fit into one.
+    pub fn plaintext_batch(
+        &self,
+        facts: &Facts,
+        chain: &Chain,
+        form: PlaintextForm,
+    ) -> PlaintextBatch {
+        let PlaintextForm::OnDemand { batch_bytes } = form else {
+            return PlaintextBatch { count: facts.plaintexts.len(), bytes: 0 };
+        };
+        let mut batch = PlaintextBatch { count: 0, bytes: 0 };
+        for size in self.sizes(facts, chain) {
+            if batch.count > 0 && batch.bytes + size > batch_bytes {
+                break;
+            }
+            batch = PlaintextBatch { count: batch.count + 1, bytes: batch.bytes + size };
+        }
+        batch
     }
 
-    /// How many of an instruction's plaintexts fit into so many bytes, whichever they are (one at least), and the most that so
-    /// many take: the largest first, as those whose slots repeat take less than others.
-    fn largest_batch(&self, facts: &Facts, chain: &Chain, batch_bytes: u64) -> (usize, u64) {
+    /// Bytes of the `count` largest of an instruction's plaintexts.
+    pub(super) fn largest_bytes(&self, facts: &Facts, chain: &Chain, count: usize) -> u64 {
+        self.sizes(facts, chain).into_iter().take(count).sum()
+    }
+
+    /// Bytes of an instruction's plaintexts, encoded, the largest first: those whose slots repeat take less than others.
+    fn sizes(&self, facts: &Facts, chain: &Chain) -> Vec<u64> {
         let own = facts.plaintexts.iter().filter_map(|p| self.plaintexts.get(*p));
         let mut sizes: Vec<u64> = own.map(|p| p.encoded_bytes(chain)).collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let (mut count, mut bytes) = (0, 0u64);
-        for size in sizes {
-            if count > 0 && bytes + size > batch_bytes {
-                break;
-            }
-            (count, bytes) = (count + 1, bytes + size);
-        }
-        (count, bytes)
+        sizes
     }
 
-    /// Bytes of plaintexts: of all encodings; or, on demand, of what makes all slot values and the largest batch of encodings.
-    pub(super) fn plaintexts_bytes(&self, chain: &Chain, form: PlaintextForm) -> u64 {
-        let PlaintextForm::OnDemand { batch_bytes } = form else {
-            return self.plaintexts.iter().map(|p| p.encoded_bytes(chain)).sum();
+    /// Bytes of plaintexts that are there all the time: of all encodings; or, on demand, of what makes all slot values.
+    pub(super) fn kept_plaintexts_bytes(&self, chain: &Chain, form: PlaintextForm) -> u64 {
+        let bytes = |p: &PlaintextSpec| match form {
+            PlaintextForm::Stored => p.encoded_bytes(chain),
+            PlaintextForm::OnDemand { .. } => p.values_bytes,
         };
-        let batch = |i| self.largest_batch(&self.facts(i), chain, batch_bytes).1;
-        let largest = self.instructions.iter().map(batch).max().unwrap_or(0);
-        self.plaintexts.iter().map(|p| p.values_bytes).sum::<u64>() + largest
+        self.plaintexts.iter().map(bytes).sum()
     }
 }

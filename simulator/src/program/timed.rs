@@ -59,7 +59,7 @@ impl Program {
             }
             (Primitive::Linear(shape), Some(terms)) => {
                 // Where one batch has them all, it is executed as if they were stored.
-                let batch = self.plaintext_batch(&facts, chain, form);
+                let batch = self.plaintext_batch(&facts, chain, form).count;
                 let batch = (batch < facts.plaintexts.len()).then_some(batch);
                 Timed::linear(shape, level, terms, words, batch)?
             }

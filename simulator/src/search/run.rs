@@ -349,7 +349,7 @@ impl Search<'_> {
             lowered = lower(folded, &configuration, &chain, true)?;
         }
         survey.check_room(&lowered, &chain)?;
-        let precision = survey.precision(&lowered, &configuration, &chain, images, self.seed)?;
+        let precision = survey.precision(&lowered, &chain, images, self.seed)?;
         let threads = self.space.threads;
         let mut e = priced(&lowered.program, &chain, &configuration, threads, self.pricer);
         e.accuracy = candidate.accuracy;

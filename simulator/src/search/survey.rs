@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::Result;
 use crate::chain::Chain;
-use crate::config::Configuration;
 use crate::fold::Folded;
 use crate::interpret::{NoiseModel, predict_precision, run_measured};
 use crate::lowering::Lowered;
@@ -73,13 +72,11 @@ impl Survey {
     pub(super) fn precision(
         &self,
         lowered: &Lowered,
-        configuration: &Configuration,
         chain: &Chain,
         images: &[Vec<f64>],
         seed: u64,
     ) -> Result<Precision> {
-        let special_bits = f64::from(configuration.parameters.special_bits);
-        let model = NoiseModel::new(chain, special_bits);
+        let model = NoiseModel::new(chain);
         predict_precision(lowered, &model, images, &self.exact, seed)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use engine::buffer::AlignedBuf;
 use engine::cipher::Plaintext;
 use engine::encoding::Encoder;
 use engine::eval::PlaintextSource;
@@ -70,6 +71,16 @@ impl Encoded {
     /// The time that encoding took since this was last asked.
     pub(super) fn take_time(&mut self) -> Duration {
         std::mem::take(&mut self.time)
+    }
+
+    /// Makes room for a batch: recycled memory that nothing uses is given back, if it is not more than the batch takes.
+    /// To get as much afresh costs far less time than to encode the batch.
+    pub(super) fn make_room(&mut self, batch_bytes: u64) {
+        if batch_bytes > 0 && batch_bytes >= AlignedBuf::pool_bytes() as u64 {
+            let start = Instant::now();
+            AlignedBuf::release_pool();
+            self.time += start.elapsed();
+        }
     }
 
     /// One plaintext.

@@ -14,7 +14,9 @@ use super::execution::{Execution, Recorded};
 use super::plaintexts::{Batches, Encoded, Plaintexts};
 use crate::chain::Chain;
 use crate::error::{Error, Result};
-use crate::program::{Facts, Instruction, Op, PlaintextForm, Program, ValueId, ValueInfo};
+use crate::program::{
+    Facts, Instruction, Op, PlaintextBatch, PlaintextForm, Program, ValueId, ValueInfo,
+};
 
 /// A program ready to run: evaluation keys, plaintexts, plans.
 pub struct Session {
@@ -33,7 +35,7 @@ struct Step {
     /// The plan of a linear operation, and the program's plaintexts in the plan's numbering.
     linear: Option<(LinearPlan, Vec<usize>)>,
     /// Plaintexts that are encoded at a time when they are not stored.
-    batch: usize,
+    batch: PlaintextBatch,
     /// Words of a limb of those, as their shape has it.
     plaintext_words: usize,
     /// Values not needed after it.
@@ -117,6 +119,7 @@ impl Session {
             let first = op.operands().first().map(|v| get(&values, *v)).transpose()?;
             let level = first.map_or(0, Ciphertext::level);
             let start = Instant::now();
+            encoded.make_room(step.batch.bytes);
             let Done { results, primitive } = self.execute(step, &mut values, &mut encoded)?;
             assert_eq!(results.len(), dsts.len(), "results of an instruction");
             let infos = results.iter().map(ValueInfo::of).collect();
@@ -179,7 +182,12 @@ impl Session {
                     }
                     Plaintexts::OnDemand(own) => {
                         let mut batches = Batches { own, ids: plaintexts, encoded };
-                        evaluator.linear_in_batches(plan, &sources, step.batch, &mut batches)?
+                        evaluator.linear_in_batches(
+                            plan,
+                            &sources,
+                            step.batch.count,
+                            &mut batches,
+                        )?
                     }
                 };
                 let shape = LinearShape {
