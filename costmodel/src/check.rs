@@ -121,9 +121,12 @@ impl Operation {
                     count("outputs", *outputs)
                 }
                 Unit::Conversion { rows } => count("rows", *rows),
-                Unit::ForwardNtt | Unit::InverseNtt | Unit::Lift | Unit::Scale | Unit::Add => {
-                    Ok(())
-                }
+                Unit::ForwardNtt
+                | Unit::InverseNtt
+                | Unit::Lift
+                | Unit::Scale
+                | Unit::Add
+                | Unit::Fourier => Ok(()),
             },
             Self::Primitive(_) | Self::Client(_) => Ok(()),
         }

@@ -137,6 +137,7 @@ fn hash_unit(hash: &mut Fnv, unit: &Unit) {
         Unit::Lift => hash.words(&[205]),
         Unit::Scale => hash.words(&[206]),
         Unit::Add => hash.words(&[207]),
+        Unit::Fourier => hash.words(&[210]),
     }
 }
 

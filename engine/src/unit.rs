@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::buffer::AlignedBuf;
+use crate::encoding::Zeros;
 use crate::kernels::{
     KEY_WORDS, KeyProduct, KeyWords, MAX_OUTPUTS, MaskStream, PairProducts, RoundKeys, kernels,
     pack, stored_words,
@@ -64,13 +65,15 @@ pub enum Unit {
     Scale,
     /// The sum of two chunks.
     Add,
+    /// A Fourier transform of an encoding.
+    Fourier,
 }
 
 impl Unit {
     /// Words of the result, per component and output, for ring degree `n`.
     pub fn words(self, n: usize) -> usize {
         match self {
-            Self::ForwardNtt | Self::InverseNtt => n,
+            Self::ForwardNtt | Self::InverseNtt | Self::Fourier => n,
             // As many as leave all operands in the nearest cache.
             Self::PairSum { .. } | Self::PeriodicPairSum { .. } => CHUNK_WORDS / 4,
             _ => CHUNK_WORDS,
@@ -113,6 +116,7 @@ pub struct UnitBench {
     round_keys: Option<RoundKeys>,
     masks: AlignedBuf,
     numbers: Vec<u64>,
+    fourier: Option<Zeros>,
 }
 
 impl UnitBench {
@@ -138,7 +142,7 @@ impl UnitBench {
         }
         let words = unit.words(table.n());
         let slices = match unit {
-            Unit::ForwardNtt | Unit::InverseNtt => 0,
+            Unit::ForwardNtt | Unit::InverseNtt | Unit::Fourier => 0,
             Unit::KeyProduct { digits } | Unit::KeyProductHeld { digits } => 3 * digits,
             Unit::PairSum { terms, outputs } | Unit::PeriodicPairSum { terms, outputs } => {
                 (2 + outputs) * terms
@@ -175,11 +179,15 @@ impl UnitBench {
                 .map(|expansion| (expansion.round_keys)(&[7; 16])),
             masks: AlignedBuf::zeroed(digits * CHUNK_WORDS),
             numbers: (0..digits as u64).collect(),
+            fourier: (unit == Unit::Fourier).then(|| Zeros::new(log_n)),
         })
     }
 
     /// Runs the kernel so many times.
     pub fn run(&mut self, times: usize) {
+        if let Some(fourier) = &self.fourier {
+            return (0..times).for_each(|_| fourier.transform());
+        }
         let (table, modulus, kernels) = (&self.table, self.table.modulus(), kernels());
         if let Unit::ForwardNtt | Unit::InverseNtt = self.unit {
             let limb = &mut self.results[GAP..][..table.n()];
@@ -287,6 +295,14 @@ mod tests {
                 // Conversions leave words below 2q.
                 assert!(bench.results.iter().all(|&word| word < 2 * q), "{unit:?}");
             }
+        }
+    }
+
+    /// It has memory of its own, whose lengths it checks.
+    #[test]
+    fn the_fourier_transform_runs() {
+        for log_n in [9, 12, 16] {
+            UnitBench::new(Unit::Fourier, log_n, 46).unwrap().run(2);
         }
     }
 

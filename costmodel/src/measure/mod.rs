@@ -44,6 +44,7 @@ use bench::Bench;
 use journal::{Journal, Visit};
 use needs::Needs;
 use rounds::Rounds;
+use units::Alone;
 
 /// How far a calibration is.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +103,7 @@ pub fn run(
         .flat_map(|pass| (0..plan.sets.len()).map(move |set| (pass, set)))
         .filter(|&(pass, set)| !visits.iter().any(|v| (v.pass, v.set) == (pass, set)))
         .collect();
+    let mut alone = Alone::of_plan(plan, &pools)?;
     let mut clock = Clock::new(plan, &visits);
     for (i, &(pass, set)) in todo.iter().enumerate() {
         let left: f64 = todo[i..].iter().map(|&(_, s)| weights[s]).sum();
@@ -119,6 +121,7 @@ pub fn run(
         );
         let start = Instant::now();
         progress(&clock.progress(&activity));
+        alone.time(cancel)?;
         let widest = pools.iter().max_by_key(|p| p.current_num_threads());
         let Some(widest) = widest else { continue };
         let (params, needs) = (description.parameters()?, Needs::of_set(plan, description));
@@ -138,7 +141,8 @@ pub fn run(
         // The next set's buffers have other sizes.
         engine::buffer::AlignedBuf::release_pool();
     }
-    let mut points = units::points(plan, &pools, cancel)?;
+    alone.time(cancel)?;
+    let mut points: Vec<Point> = alone.points().collect();
     points.extend(summarise(plan, threads, &visits)?);
     Ok(Measurements {
         plan: plan.name.clone(),

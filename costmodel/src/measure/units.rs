@@ -1,8 +1,10 @@
-//! Kernels timed alone: on words in the caches, on all threads at once. All together take a second, so that no journal has
-//! them: a calibration that is resumed times them again.
+//! Kernels timed alone: on words in the caches, on all threads at once. A few times of each are taken before every visit to a set,
+//! and after the last: a machine that is slow for a second then makes few of a kernel's times longer, and they are of the same
+//! minutes as all others. No journal has them: a calibration that is resumed times them in what is left.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use engine::unit::{Unit, UnitBench};
@@ -12,12 +14,16 @@ use super::plan::{Plan, SetPlan};
 use crate::error::{Error, Result};
 use crate::operation::{Operation, Residency};
 use crate::point::{Point, Timing};
+use crate::primitive::Setting;
 
-/// Times of each kernel.
-const ROUNDS: usize = 15;
+/// Times of each kernel in a round.
+const TIMES: usize = 5;
 
 /// How long a kernel runs for one time, in nanoseconds: long beside the clock, short beside what disturbs.
 const BATCH_NS: f64 = 100_000.0;
+
+/// The kernels that are timed for every ring degree.
+const RING_UNITS: [Unit; 3] = [Unit::ForwardNtt, Unit::InverseNtt, Unit::Fourier];
 
 /// The kernels whose time does not depend on the ring degree.
 const CHUNK_UNITS: [Unit; 16] = [
@@ -40,59 +46,101 @@ const CHUNK_UNITS: [Unit; 16] = [
     Unit::Add,
 ];
 
-/// Points of the kernels, with the ring degrees and primes of a plan's sets, for every pool.
-///
-/// # Errors
-/// [`Error::Cancelled`]; engine errors.
-pub(super) fn points(plan: &Plan, pools: &[ThreadPool], cancel: &AtomicBool) -> Result<Vec<Point>> {
-    let mut points: Vec<Point> = Vec::new();
-    for set in &plan.sets {
-        let known = |p: &Point| (p.setting.log_n, p.setting.wide) == (set.log_n, set.is_wide());
-        if points.iter().any(known) {
-            continue;
-        }
-        let transforms = [Unit::ForwardNtt, Unit::InverseNtt];
-        // Kernels of chunks once for each sort of primes.
-        let chunks = !points.iter().any(|p| p.setting.wide == set.is_wide());
-        for unit in transforms.into_iter().chain(CHUNK_UNITS.into_iter().filter(|_| chunks)) {
-            for pool in pools {
-                if cancel.load(Ordering::Relaxed) {
-                    return Err(Error::Cancelled);
+/// All kernels of a plan, and their times so far.
+pub(super) struct Alone<'a> {
+    kernels: Vec<Kernel<'a>>,
+}
+
+/// A kernel on the threads of a pool.
+struct Kernel<'a> {
+    unit: Unit,
+    setting: Setting,
+    pool: &'a ThreadPool,
+    /// Operands of each thread.
+    benches: Vec<Mutex<UnitBench>>,
+    /// Nanoseconds of one run on the slowest thread.
+    times: Vec<f64>,
+}
+
+impl<'a> Alone<'a> {
+    /// The kernels, with the ring degrees and primes of a plan's sets, for every pool.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub fn of_plan(plan: &Plan, pools: &'a [ThreadPool]) -> Result<Self> {
+        let mut kernels: Vec<Kernel<'_>> = Vec::new();
+        for set in &plan.sets {
+            let of = |k: &Kernel<'_>| (k.setting.log_n, k.setting.wide);
+            if kernels.iter().any(|k| of(k) == (set.log_n, set.is_wide())) {
+                continue;
+            }
+            // Kernels of chunks once for each sort of primes.
+            let chunks = !kernels.iter().any(|k| k.setting.wide == set.is_wide());
+            for unit in RING_UNITS.into_iter().chain(CHUNK_UNITS.into_iter().filter(|_| chunks)) {
+                for pool in pools {
+                    kernels.push(Kernel::new(unit, set, pool)?);
                 }
-                points.extend(point(set, unit, pool)?);
             }
         }
+        Ok(Self { kernels })
     }
-    Ok(points)
+
+    /// Times each a few times more.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn time(&mut self, cancel: &AtomicBool) -> Result<()> {
+        for kernel in &mut self.kernels {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            kernel.time();
+        }
+        Ok(())
+    }
+
+    /// Points of the kernels.
+    pub fn points(&self) -> impl Iterator<Item = Point> {
+        self.kernels.iter().filter_map(|kernel| {
+            Timing::of(&kernel.times).map(|time| Point {
+                residency: Residency::Warm,
+                operation: Operation::Unit(kernel.unit),
+                setting: kernel.setting,
+                time,
+            })
+        })
+    }
 }
 
-fn point(set: &SetPlan, unit: Unit, pool: &ThreadPool) -> Result<Option<Point>> {
-    let threads = pool.current_num_threads();
-    let setting = set.setting(0, threads);
-    let each = pool.broadcast(|_| time(unit, set));
-    let each = each.into_iter().collect::<Result<Vec<_>>>()?;
-    // A phase of a program ends when its last thread does.
-    let slowest = |round: usize| each.iter().map(|times| times[round]).fold(0.0, f64::max);
-    let times: Vec<f64> = (0..ROUNDS).map(slowest).collect();
-    let operation = Operation::Unit(unit);
-    Ok(Timing::of(&times).map(|time| Point {
-        residency: Residency::Warm,
-        operation,
-        setting,
-        time,
-    }))
+impl<'a> Kernel<'a> {
+    fn new(unit: Unit, set: &SetPlan, pool: &'a ThreadPool) -> Result<Self> {
+        let threads = pool.current_num_threads();
+        let bench = || Ok(Mutex::new(UnitBench::new(unit, set.log_n, set.prime_bits())?));
+        let benches = (0..threads).map(|_| bench()).collect::<Result<_>>()?;
+        Ok(Self { unit, setting: set.setting(0, threads), pool, benches, times: Vec::new() })
+    }
+
+    fn time(&mut self) {
+        let each = self.pool.broadcast(|thread| {
+            let mut bench =
+                self.benches[thread.index()].lock().unwrap_or_else(PoisonError::into_inner);
+            times(&mut bench)
+        });
+        // A phase of a program ends when its last thread does.
+        let slowest = |k: usize| each.iter().map(|times| times[k]).fold(0.0, f64::max);
+        self.times.extend((0..TIMES).map(slowest));
+    }
 }
 
-/// Nanoseconds of one run, as many times as there are rounds.
-fn time(unit: Unit, set: &SetPlan) -> Result<Vec<f64>> {
-    let mut bench = UnitBench::new(unit, set.log_n, set.prime_bits())?;
+/// Nanoseconds of one run, several times.
+fn times(bench: &mut UnitBench) -> [f64; TIMES] {
     let mut batch = |runs: usize| {
         let start = Instant::now();
-        black_box(&mut bench).run(runs);
+        black_box(&mut *bench).run(runs);
         start.elapsed().as_nanos() as f64 / runs as f64
     };
     // The second run tells how long it takes without cold code and memory.
     batch(1);
     let runs = (BATCH_NS / batch(1).max(1.0)).clamp(1.0, BATCH_NS) as usize;
-    Ok((0..ROUNDS).map(|_| batch(runs)).collect())
+    [(); TIMES].map(|()| batch(runs))
 }

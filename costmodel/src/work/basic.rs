@@ -77,7 +77,7 @@ impl Counter {
     }
 
     /// A Fourier transform of `N/2` complex values.
-    fn fourier(&mut self) {
+    pub(super) fn fourier(&mut self) {
         let slots = self.n / 2.0;
         self.serial(&[(Feature::FourierButterflies, slots / 2.0 * (self.log_n - 1.0))]);
     }

@@ -39,6 +39,7 @@ impl Counter {
                 vec![(Feature::Conversions, self.converted(rows as f64) * words)]
             }
             Unit::Lift | Unit::Scale | Unit::Add => vec![(Feature::ElementwiseWords, words)],
+            Unit::Fourier => return self.fourier(),
         };
         self.serial(&amounts);
     }

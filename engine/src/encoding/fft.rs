@@ -14,6 +14,7 @@
 use super::leaf::{Leaf, TILE};
 use super::point::{Point, get, minus, plus, plus_minus_i, put, times, times_conjugate};
 use super::roots::{powers_of_five, root};
+use super::scratch::{Arrays, Scratch};
 use crate::vector::instance::{Instance, instances};
 use crate::vector::lanes::{LANES, Lanes};
 
@@ -189,6 +190,24 @@ fn forward_stage<V: Lanes>(stage: &Stage, re: &mut [f64], im: &mut [f64]) {
             put(re, im, j + count, m);
             put(re, im, j + 3 * count, p);
         }
+    }
+}
+
+/// The transform of an encoding of zeros alone, with its working memory, to be timed: zeros stay small however often they are
+/// transformed.
+pub(crate) struct Zeros(SpecialFft);
+
+impl Zeros {
+    /// Of ring degree `2^log_n`.
+    pub(crate) fn new(log_n: u32) -> Self {
+        Self(SpecialFft::new(1 << (log_n - 1)))
+    }
+
+    /// Transforms them.
+    pub(crate) fn transform(&self) {
+        let mut scratch = Scratch::new(self.0.slots());
+        let Arrays { re, im, coefficients } = scratch.arrays();
+        self.0.inverse(re, im, coefficients);
     }
 }
 

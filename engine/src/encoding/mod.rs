@@ -16,6 +16,7 @@ mod tests;
 mod wrap;
 
 pub use encoder::Encoder;
+pub(crate) use fft::Zeros;
 pub use wrap::wrap_coefficients;
 
 /// A complex number.
