@@ -19,6 +19,9 @@ use crate::primitive::Setting;
 /// Times of each kernel in a round.
 const TIMES: usize = 5;
 
+/// Times before these that do not count.
+const WARM_UP: usize = 2;
+
 /// How long a kernel runs for one time, in nanoseconds: long beside the clock, short beside what disturbs.
 const BATCH_NS: f64 = 100_000.0;
 
@@ -68,20 +71,20 @@ impl<'a> Alone<'a> {
     /// # Errors
     /// Engine errors.
     pub fn of_plan(plan: &Plan, pools: &'a [ThreadPool]) -> Result<Self> {
-        let mut kernels: Vec<Kernel<'_>> = Vec::new();
+        let mut units: Vec<(&SetPlan, Unit)> = Vec::new();
         for set in &plan.sets {
-            let of = |k: &Kernel<'_>| (k.setting.log_n, k.setting.wide);
-            if kernels.iter().any(|k| of(k) == (set.log_n, set.is_wide())) {
+            let of = |set: &SetPlan| (set.log_n, set.is_wide());
+            if units.iter().any(|(other, _)| of(other) == of(set)) {
                 continue;
             }
             // Kernels of chunks once for each sort of primes.
-            let chunks = !kernels.iter().any(|k| k.setting.wide == set.is_wide());
-            for unit in RING_UNITS.into_iter().chain(CHUNK_UNITS.into_iter().filter(|_| chunks)) {
-                for pool in pools {
-                    kernels.push(Kernel::new(unit, set, pool)?);
-                }
-            }
+            let chunks = !units.iter().any(|(other, _)| other.is_wide() == set.is_wide());
+            let chunks = CHUNK_UNITS.into_iter().filter(|_| chunks);
+            units.extend(RING_UNITS.into_iter().chain(chunks).map(|unit| (set, unit)));
         }
+        // One pool after the other: threads that have just had work look for more, and are in the way of those of another pool.
+        let each = |pool| units.iter().map(move |(set, unit)| Kernel::new(*unit, set, pool));
+        let kernels = pools.iter().flat_map(each).collect::<Result<_>>()?;
         Ok(Self { kernels })
     }
 
@@ -132,7 +135,7 @@ impl<'a> Kernel<'a> {
     }
 }
 
-/// Nanoseconds of one run, several times.
+/// Nanoseconds of one run, several times, when it has run for a while.
 fn times(bench: &mut UnitBench) -> [f64; TIMES] {
     let mut batch = |runs: usize| {
         let start = Instant::now();
@@ -142,5 +145,8 @@ fn times(bench: &mut UnitBench) -> [f64; TIMES] {
     // The second run tells how long it takes without cold code and memory.
     batch(1);
     let runs = (BATCH_NS / batch(1).max(1.0)).clamp(1.0, BATCH_NS) as usize;
+    for _ in 0..WARM_UP {
+        batch(runs);
+    }
     [(); TIMES].map(|()| batch(runs))
 }
