@@ -76,7 +76,20 @@ fn every_operation_in_every_form() {
         // or more words of 6 or more bytes each.
         assert!(run.keys.abs_diff(memory.keys_bytes) < run.keys / 50, "{}", run.keys);
         assert!(memory.plaintexts_bytes <= resident + batch.bytes, "{form:?}");
+        // Up to the sums nothing takes more than they do: where they have one batch, all of it counts.
+        if batch.count == linear.plaintexts.len() {
+            let until = until_sums(&program).memory(&chain, form);
+            assert_eq!(until.plaintexts_bytes, resident + batch.bytes, "{form:?}");
+        }
     }
+}
+
+/// The same with its first instructions alone, of which the last is the sums with plaintexts.
+fn until_sums(program: &Program) -> Program {
+    let mut first = program.clone();
+    first.instructions.truncate(5);
+    first.outputs = first.instructions[4].dsts.clone();
+    first
 }
 
 /// Plaintexts whose slots repeat take less than others: a batch has as many as fit whichever they are, and takes no more than the
