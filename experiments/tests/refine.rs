@@ -133,6 +133,7 @@ fn validation_judges_both_predictions() {
     Profile::new(&measured, "test").unwrap().save(&profile, &measured.points).unwrap();
     let mut command = tiny.spencnn();
     command.args(["validate", "--configurations", "3", "--images", "2", "--threads", "1"]);
+    command.args(["--least-seconds", "0"]);
     command.args(["--log-n", "13", "--refine", "--json", "--network"]);
     command.arg(tiny.network()).arg("--profile").arg(profile);
     let report = json(command.assert());

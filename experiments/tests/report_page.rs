@@ -146,6 +146,7 @@ fn of_a_validation() {
     let tiny = Tiny::new();
     let mut command = tiny.spencnn();
     command.args(["validate", "--configurations", "2", "--images", "2", "--threads", "1"]);
+    command.args(["--least-seconds", "0"]);
     command.args(["--log-n", "13", "--network"]).arg(tiny.network());
     command.arg("--profile").arg(tiny.path("profile.toml"));
     let (json, page) = page(&tiny, command);

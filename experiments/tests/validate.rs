@@ -11,7 +11,7 @@ use serde_json::Value;
 fn validate(tiny: &Tiny, more: &[&str]) -> assert_cmd::Command {
     let mut command = tiny.spencnn();
     command.args(["validate", "--configurations", "3", "--images", "2", "--threads", "1,2"]);
-    command.args(["--log-n", "13,14", "--network"]).arg(tiny.network());
+    command.args(["--least-seconds", "0", "--log-n", "13,14", "--network"]).arg(tiny.network());
     command.arg("--profile").arg(tiny.path("profile.toml")).args(more);
     command
 }
@@ -99,6 +99,27 @@ fn predictions_are_judged_on_drawn_configurations() {
     // Another seed draws others, and leaves what the journal has.
     let other: Value = serde_json::from_str(&run(&["--json", "--seed", "2"])).unwrap();
     assert_ne!(other["configurations"], report["configurations"]);
+}
+
+#[test]
+fn short_ones_are_run_again() {
+    let tiny = Tiny::new();
+    let mut command = tiny.spencnn();
+    command.args(["validate", "--configurations", "2", "--images", "2", "--threads", "1,2"]);
+    command.args(["--log-n", "13", "--json", "--network"]).arg(tiny.network());
+    command.arg("--profile").arg(tiny.path("profile.toml"));
+    let report = stdout(command.args(["--least-seconds", "0.1"]).assert().success());
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let all = report["configurations"].as_array().unwrap().iter();
+    let all: Vec<&Value> = all.flat_map(|c| c["measured"].as_array().unwrap()).collect();
+    assert_eq!(all.len(), 4);
+    for m in all {
+        // Sixteen times each image at most.
+        let runs = (100.0 / number(m, "/predicted_ms")).ceil().clamp(2.0, 32.0);
+        // The first does not count.
+        assert_eq!(m["latencies_ms"].as_array().unwrap().len() as f64, runs - 1.0);
+        assert_eq!(number(m, "/verdict/class_agreement"), 1.0);
+    }
 }
 
 #[test]

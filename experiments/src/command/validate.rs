@@ -8,7 +8,7 @@ use clap::Args;
 use costmodel::Machine;
 use simulator::precision::Demand;
 
-use super::options::{ResourceArgs, finite};
+use super::options::{ResourceArgs, finite, seconds};
 use crate::design::candidate::LeftOut;
 use crate::design::wish::{self, PlaintextsArg, SpaceArg, Wish};
 use crate::inputs::images;
@@ -37,12 +37,13 @@ How configurations are drawn: each network has an equal part of them, each varia
 where several will do. Half of them are the fastest of their key-switching shape; the others come from a search among the \
 paper's layouts that is led astray by bent prices. Searching takes from seconds (LeNet) to some minutes (the others).
 
-Of each configuration, --images are run in as many rounds; the first warms up and does not count. Configurations that \
-memory does not hold together are run in groups. With --refine, random operands take as much memory again; what that leaves \
+Of each configuration, --images are run, one in a round; the first warms up and does not count. Where they take less than \
+--least-seconds, they are run again, up to 16 times, in more rounds. Configurations that memory does not hold together are \
+run in groups. With --refine, random operands take as much memory again; what that leaves \
 no room for has the profile's prediction only.
 
 Examples:
-  spencnn validate --network lenet --configurations 6      about a minute
+  spencnn validate --network lenet --configurations 6      about two minutes
   spencnn validate --journal validate.jsonl --out validation.json --plot validation.svg
                                                            all embedded networks; goes on where it was stopped
   spencnn validate --network hefnet --variant g8-p50 --log-n 14 --threads 2 --seed 7
@@ -67,6 +68,9 @@ pub struct ValidateArgs {
     /// Images of each configuration; the first does not count
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=10_000))]
     images: u32,
+    /// Least time of each configuration with each number of threads, in predicted seconds: short ones run the same images again
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds, allow_hyphen_values = true)]
+    least_seconds: f64,
     /// Numbers of threads, each with every configuration [default: 1 and all hardware threads]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Vec<u16>,
@@ -130,6 +134,7 @@ impl ValidateArgs {
             memory_limit: self.resources.memory_limit(),
             insecure: self.resources.allow_insecure,
             refine: self.refine,
+            least_ms: 1e3 * self.least_seconds,
         };
         let configurations = job.run(&drawn, &mut journal)?;
         if configurations.is_empty() {
@@ -137,6 +142,7 @@ impl ValidateArgs {
         }
         let report = ValidationReport {
             images: self.images as usize,
+            least_seconds: self.least_seconds,
             threads: costs.iter().map(|c| c.threads).collect(),
             asked: usize::from(self.configurations),
             interrupted: cancel::requested(),
@@ -308,12 +314,12 @@ impl ValidateArgs {
         let profile = costs.first().map_or("", |c| c.name.as_str());
         let Self { variant, log_n, configurations, images, seed, plaintexts, .. } = self;
         let limit = self.resources.memory.memory_limit;
-        let Self { min_precision, data, .. } = self;
+        let Self { min_precision, data, least_seconds, .. } = self;
         let refine = if self.refine { " refine" } else { "" };
         let fastest = if self.fastest { " fastest" } else { "" };
         format!(
-            "{REVISION} {profile} {names:?} {variant:?} {log_n:?} {threads:?} {configurations} {images} {seed} \
-             {plaintexts:?} {limit:?} {min_precision} {data:?}{refine}{fastest}"
+            "{REVISION} {profile} {names:?} {variant:?} {log_n:?} {threads:?} {configurations} {images} {least_seconds} \
+             {seed} {plaintexts:?} {limit:?} {min_precision} {data:?}{refine}{fastest}"
         )
     }
 }

@@ -18,6 +18,9 @@ use crate::runs::validate::{
 pub struct ValidationReport {
     /// Images of each configuration, the first of which does not count.
     pub images: usize,
+    /// Least time of each configuration with each number of threads, in predicted seconds: where its images take less, they were
+    /// run again.
+    pub least_seconds: f64,
     /// Numbers of threads.
     pub threads: Vec<usize>,
     /// Configurations asked for.

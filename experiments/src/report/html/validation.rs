@@ -24,10 +24,11 @@ pub fn validation(report: &ValidationReport) -> Result<String> {
     let title = "Predictions beside measurements of whole runs";
     let threads = report.threads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let below = format!(
-        "{} configurations of {} asked for, {} images of each, {threads} threads; errors are predicted over measured, less one",
+        "{} configurations of {} asked for, {} images of each (again where they take less than {} s), {threads} threads; errors are predicted over measured, less one",
         report.configurations.len(),
         report.asked,
-        report.images
+        report.images,
+        report.least_seconds
     );
     let failures = report.failures();
     let failed = failures.iter().map(|failure| format!("FAILED: {failure}"));

@@ -9,6 +9,7 @@ use simulator::network::Model;
 use simulator::precision::Demand;
 
 use super::beside::Beside;
+use super::turns::{Turns, runs};
 use super::{Drawn, Executed, Journal, KindTimes, Measured};
 use crate::design::candidate::{self, Estimate, Prices};
 use crate::inputs::images::Pictures;
@@ -24,14 +25,14 @@ use crate::runs::execute::{self, Prepared, Sample};
 use crate::runs::statistics::median;
 use crate::runs::verdict::Verdict;
 
-/// Images of a configuration that only warm up.
+/// Runs of a configuration that only warm up.
 const WARM_UP: usize = 1;
 
 /// A network, and the images that it is run on.
 pub struct Network {
     /// The network.
     pub source: Source,
-    /// One image a round.
+    /// Images that each configuration is run on, one after the other.
     pub images: Pictures,
 }
 
@@ -51,6 +52,9 @@ pub struct Job<'a> {
     pub insecure: bool,
     /// Whether the instructions of configurations are timed with random operands beside the images.
     pub refine: bool,
+    /// Least time of a configuration with each number of threads, in milliseconds: where its images take less, they are run
+    /// again.
+    pub least_ms: f64,
 }
 
 /// Weights of a network's variants that are in memory.
@@ -69,6 +73,7 @@ struct Ready<'a> {
 /// A configuration with one number of threads.
 struct Run {
     prices: Prices,
+    turns: Turns,
     samples: Vec<Sample>,
     /// Milliseconds of its program with random operands, after each image.
     timed_ms: Vec<f64>,
@@ -215,13 +220,18 @@ impl Job<'_> {
     ) -> Result<Ready<'a>> {
         let images = &self.network(drawn)?.images;
         let estimate = self.estimate(drawn, models)?;
-        let run = |cost: &Cost| Run {
-            prices: estimate.prices(cost),
-            samples: Vec::new(),
-            timed_ms: Vec::new(),
-            drifts: Vec::new(),
-            repeats: images.len(),
-            failure: None,
+        let run = |cost: &Cost| {
+            let prices = estimate.prices(cost);
+            let runs = runs(images.len(), prices.latency.median_ms, self.least_ms);
+            Run {
+                prices,
+                turns: Turns { runs },
+                samples: Vec::new(),
+                timed_ms: Vec::new(),
+                drifts: Vec::new(),
+                repeats: runs,
+                failure: None,
+            }
         };
         let runs = self.costs.iter().map(run).collect();
         memory::reserve(&drawn.name(), drawn.memory_bytes)?;
@@ -232,7 +242,8 @@ impl Job<'_> {
         Ok(Ready { drawn, prepared, images, plain, runs })
     }
 
-    /// Runs every image with every configuration and number of threads in turn, beginning with another one each round.
+    /// Runs every configuration with every number of threads in turn, beginning with another one each round, those that have fewer
+    /// runs than others not in every round.
     fn rounds(
         &self,
         ready: &mut [Ready<'_>],
@@ -240,27 +251,30 @@ impl Job<'_> {
         pools: &[ThreadPool],
         tell: &dyn Fn(f64, &str),
     ) -> Result<()> {
-        let rounds = ready.iter().map(|one| one.images.len()).max().unwrap_or(0);
+        let all = ready.iter().flat_map(|one| &one.runs);
+        let rounds = all.map(|run| run.turns.runs).max().unwrap_or(0);
         let turns = ready.len() * pools.len();
         for round in 0..rounds {
             for turn in 0..turns {
                 if cancel::requested() {
-                    // An image counts when all have finished it.
+                    // Only rounds that all have finished count.
                     let runs = ready.iter_mut().flat_map(|one| &mut one.runs);
-                    runs.for_each(|run| run.samples.truncate(round));
+                    runs.for_each(|run| run.samples.truncate(run.turns.before(round, rounds)));
                     return Ok(());
                 }
                 let at = (turn + round * turns.div_ceil(rounds)) % turns;
                 let (place, pool) = (at / pools.len(), at % pools.len());
                 let one = &mut ready[place];
                 let run = &mut one.runs[pool];
-                let Some(image) = one.images.image(round) else { continue };
-                if run.failure.is_some() {
+                if run.failure.is_some() || !run.turns.has(round, rounds) {
                     continue;
                 }
+                let number = run.samples.len();
+                let image = one.images.image(number % one.images.len());
+                let image = image.context("fewer images than there were")?;
                 run.drifts.extend(beside.drift(&pools[pool])?);
                 // What does not count need not be undisturbed.
-                let repeats = if round < WARM_UP { &mut 0 } else { &mut run.repeats };
+                let repeats = if number < WARM_UP { &mut 0 } else { &mut run.repeats };
                 let infer = || one.prepared.infer(std::slice::from_ref(&image), repeats);
                 match pools[pool].install(infer) {
                     Ok(samples) => run.samples.extend(samples),
@@ -270,7 +284,7 @@ impl Job<'_> {
                     run.timed_ms.extend(beside.time(place, &pools[pool], repeats)?);
                 }
                 let share = (round * turns + turn + 1) as f64 / (rounds * turns) as f64;
-                tell(share, &format!("image {} of {rounds}, {}", round + 1, one.drawn.name()));
+                tell(share, &format!("round {} of {rounds}, {}", round + 1, one.drawn.name()));
             }
         }
         Ok(())
@@ -290,8 +304,8 @@ impl Job<'_> {
             let Some(counted) = samples.get(WARM_UP..).filter(|counted| !counted.is_empty()) else {
                 continue;
             };
-            let plain = plain.get(..samples.len()).unwrap_or(&plain);
-            let verdict = Verdict::of(&samples, plain);
+            let plain: Vec<Vec<f64>> = plain.iter().cycle().take(samples.len()).cloned().collect();
+            let verdict = Verdict::of(&samples, &plain);
             let wrong = verdict.failures(samples.len(), self.precision);
             if !wrong.is_empty() {
                 failures.push(format!("{name}: {}", wrong.join("; ")));

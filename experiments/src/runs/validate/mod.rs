@@ -6,6 +6,7 @@ mod draw;
 mod journal;
 mod measure;
 mod summary;
+mod turns;
 
 use serde::{Deserialize, Serialize};
 use simulator::config::Configuration;
@@ -48,7 +49,7 @@ impl Drawn {
 pub struct KindTimes {
     /// Predicted milliseconds.
     pub predicted_ms: f64,
-    /// Measured milliseconds, median over the images.
+    /// Measured milliseconds, median over the runs.
     pub measured_ms: f64,
 }
 
@@ -69,22 +70,22 @@ pub struct Measured {
     pub threads: usize,
     /// Predicted latency of an image.
     pub predicted_ms: f64,
-    /// The time of its program with random operands, median of as many runs, each after an image; none where that was not asked
+    /// The time of its program with random operands, median of as many runs, each after one of an image; none where that was not asked
     /// for, or memory had no room.
     #[serde(default)]
     pub refined_ms: Option<f64>,
     /// How many times as long the profile's measurements took among these images; none where memory had no room for them.
     #[serde(default)]
     pub drift: Option<f64>,
-    /// Measured latency: median over the images that count.
+    /// Measured latency: median over the runs that count.
     pub measured_ms: f64,
-    /// Each of them.
+    /// Each of them, of one image after the other, and from the first again.
     pub latencies_ms: Vec<f64>,
     /// The same by kind of instruction.
     pub kinds: std::collections::BTreeMap<String, KindTimes>,
     /// Whether results are right, those of the first image included.
     pub verdict: Verdict,
-    /// How far other work disturbed the images that count.
+    /// How far other work disturbed the runs that count.
     pub disturbance: Disturbance,
 }
 
