@@ -20,21 +20,21 @@ const REQUESTED: usize = 16;
 
 /// Bytes after which addresses compete for the same lines of a first-level cache again.
 const PERIOD: usize = 4096;
-/// Words from which on a buffer begins at a line of its own of that period, in turn.
+/// Words from which on memory of the pool begins at a line of its own of that period, in turn.
 ///
-/// A sum of products reads as many plaintexts side by side as it has terms, each from the same word on. Allocators begin such
-/// buffers at a few places of a page only, so that a set of 8 lines is to hold dozens, and loses them before their second half
-/// is read:
+/// A sum of products reads as many plaintexts side by side as it has terms, each from the same word on, and each plaintext that
+/// is kept has memory to itself. Allocators begin blocks of one size at a few places of a page only, so that a set of 8 lines is
+/// to hold dozens, and loses them before their second half is read:
 ///
 /// ```text
 /// as they come            set 0: a c e g i k m o q s ...   set 16: b d f h ...
 /// places of their own     set 0: a   set 1: b   set 2: c ...
 /// ```
 const OWN_PLACE: usize = 8192;
-/// Buffers that have a place of their own, so far.
+/// Blocks that have a place of their own, so far.
 static PLACED: AtomicUsize = AtomicUsize::new(0);
 
-/// Where the next large buffer begins within the period.
+/// Where the next large block begins within the period.
 fn next_place() -> usize {
     let count = PLACED.fetch_add(1, Ordering::Relaxed);
     // One more each time round: every 64th, as of a list that is read in strides, begins elsewhere, too.
@@ -91,13 +91,23 @@ unsafe impl Sync for AlignedBuf {}
 impl AlignedBuf {
     /// A buffer of `len` zero words. Aborts, as `Vec` does, when memory is exhausted.
     pub fn zeroed(len: usize) -> Self {
+        Self::zeroed_at(len, LINE, 0)
+    }
+
+    /// Memory for the pool, all zero.
+    fn slab(len: usize) -> Self {
+        if len < OWN_PLACE { Self::zeroed(len) } else { Self::zeroed_at(len, PERIOD, next_place()) }
+    }
+
+    /// A buffer of `len` zero words that begins at `place` of a period of so many bytes, a power of two and both multiples of a
+    /// cache line.
+    fn zeroed_at(len: usize, period: usize, place: usize) -> Self {
         if len == 0 {
             return Self { data: NonNull::dangling(), len: 0, memory: Memory::None };
         }
         let Some(bytes) = len.checked_mul(size_of::<u64>()) else {
             handle_alloc_error(Layout::new::<u64>());
         };
-        let (period, place) = if len < OWN_PLACE { (LINE, 0) } else { (PERIOD, next_place()) };
         let layout = bytes
             .checked_add(period - REQUESTED)
             .and_then(|padded| Layout::from_size_align(padded, REQUESTED).ok());
@@ -125,7 +135,7 @@ impl AlignedBuf {
             // Freed before anything is allocated, and with the pool unlocked.
             let surplus = Pool::lock().surplus(words);
             drop(surplus);
-            let slab = Self::zeroed(words);
+            let slab = Self::slab(words);
             Pool::lock().add(slab)
         });
         Self { data, len, memory: Memory::Piece(piece) }
@@ -276,11 +286,11 @@ mod tests {
         }
     }
 
-    /// Wherever the allocator puts large ones, their first words are of as many sets of a cache as there are.
+    /// Wherever the allocator puts large slabs, their first words are of as many sets of a cache as there are.
     #[test]
-    fn large_buffers_have_places_of_their_own() {
+    fn large_slabs_have_places_of_their_own() {
         let place = |buffer: &AlignedBuf| buffer.as_ptr().addr() % PERIOD / LINE;
-        let buffers: Vec<_> = (0..256).map(|_| AlignedBuf::zeroed(OWN_PLACE)).collect();
+        let buffers: Vec<_> = (0..256).map(|_| AlignedBuf::slab(OWN_PLACE)).collect();
         for stride in [1, 2, 64] {
             let mut taken = [0; PERIOD / LINE];
             buffers.iter().step_by(stride).for_each(|buffer| taken[place(buffer)] += 1);
