@@ -20,10 +20,10 @@ const REQUESTED: usize = 16;
 
 /// Bytes after which addresses compete for the same lines of a first-level cache again.
 const PERIOD: usize = 4096;
-/// Words from which on memory of the pool begins at a line of its own of that period, in turn.
+/// Words from which on the memory of polynomials begins at a line of its own of that period, in turn.
 ///
 /// A sum of products reads as many plaintexts side by side as it has terms, each from the same word on, and each plaintext that
-/// is kept has memory to itself. Allocators begin blocks of one size at a few places of a page only, so that a set of 8 lines is
+/// is kept has memory to itself; of its sources, too, it copies a chunk of each. Allocators begin blocks of one size at a few places of a page only, so that a set of 8 lines is
 /// to hold dozens, and loses them before their second half is read:
 ///
 /// ```text
@@ -94,8 +94,9 @@ impl AlignedBuf {
         Self::zeroed_at(len, LINE, 0)
     }
 
-    /// Memory for the pool, all zero.
-    fn slab(len: usize) -> Self {
+    /// As [`Self::zeroed`], for words that are read beside those of others of the same size: from another line of the caches on
+    /// than theirs.
+    pub(crate) fn zeroed_apart(len: usize) -> Self {
         if len < OWN_PLACE { Self::zeroed(len) } else { Self::zeroed_at(len, PERIOD, next_place()) }
     }
 
@@ -135,7 +136,7 @@ impl AlignedBuf {
             // Freed before anything is allocated, and with the pool unlocked.
             let surplus = Pool::lock().surplus(words);
             drop(surplus);
-            let slab = Self::slab(words);
+            let slab = Self::zeroed_apart(words);
             Pool::lock().add(slab)
         });
         Self { data, len, memory: Memory::Piece(piece) }
@@ -286,11 +287,11 @@ mod tests {
         }
     }
 
-    /// Wherever the allocator puts large slabs, their first words are of as many sets of a cache as there are.
+    /// Wherever the allocator puts them, their first words are of as many sets of a cache as there are.
     #[test]
-    fn large_slabs_have_places_of_their_own() {
+    fn large_buffers_have_places_of_their_own() {
         let place = |buffer: &AlignedBuf| buffer.as_ptr().addr() % PERIOD / LINE;
-        let buffers: Vec<_> = (0..256).map(|_| AlignedBuf::slab(OWN_PLACE)).collect();
+        let buffers: Vec<_> = (0..256).map(|_| AlignedBuf::zeroed_apart(OWN_PLACE)).collect();
         for stride in [1, 2, 64] {
             let mut taken = [0; PERIOD / LINE];
             buffers.iter().step_by(stride).for_each(|buffer| taken[place(buffer)] += 1);

@@ -24,7 +24,7 @@ pub struct RnsPoly {
 impl RnsPoly {
     /// The zero polynomial.
     pub fn zero(params: &Parameters, level: usize, extended: bool) -> Self {
-        Self::with_storage(params, params.n(), level, extended, AlignedBuf::zeroed)
+        Self::with_storage(params, params.n(), level, extended, AlignedBuf::zeroed_apart)
     }
 
     /// A polynomial of unspecified words, to be overwritten: its memory is recycled. Not for secrets.
