@@ -1,6 +1,7 @@
 //! The fused linear operation, and rotations, which are a case of it.
 
-use engine::eval::{MAX_TOGETHER, groups_of};
+use engine::eval::groups_of;
+use engine::kernels::sums_together;
 
 use super::{CHUNK, Counter, Feature, TASK, WORD, reductions};
 use crate::primitive::LinearShape;
@@ -135,9 +136,9 @@ impl Counter {
         totals.push((Feature::ElementwiseWords, 2.0 * rotations * limbs * n));
         totals.extend(self.digit_bytes(rotations, shape.decomposed as f64));
         totals.extend(self.keys(detail.keys));
-        // Unrotated sources are copied, and scaled by P where there are special limbs.
-        let passes = if special > 0.0 { 2.0 } else { 1.0 };
-        totals.push((Feature::ElementwiseWords, 2.0 * passes * unrotated * self.limbs * n));
+        // Unrotated sources are copied and scaled by P where there are special limbs, and read where they are otherwise.
+        let copied = if special > 0.0 { unrotated } else { 0.0 };
+        totals.push((Feature::ElementwiseWords, 4.0 * copied * self.limbs * n));
         // Decomposition has read the second components of what is rotated, as a whole; the rest is read by chunks.
         self.pieces((shape.decomposed as f64 + 2.0 * unrotated) * self.limbs);
 
@@ -169,7 +170,8 @@ impl Counter {
             totals.push((Feature::ElementwiseWords, 2.0 * products * n));
         }
         // Destinations that are summed together are taken to use the same sources.
-        let together = if shape.plaintexts > 0 { shape.outputs.clamp(1, MAX_TOGETHER) } else { 1 };
+        let together =
+            if shape.plaintexts > 0 { shape.outputs.clamp(1, sums_together()) } else { 1 };
         let buffer_reads = 2.0 * products / together as f64 * self.limb_bytes();
         totals.push((Feature::CachedBytes, buffer_reads * self.beyond_nearest(buffer)));
         self.parallel(tasks, &totals);

@@ -261,8 +261,10 @@ pub fn apart_from_linear(bench: &Bench, shape: &LinearShape, level: usize, turne
         _ => 0,
     };
     let words = if shape.plaintext_words > 0 { shape.plaintext_words } else { n };
+    // Others are read where they are.
+    let copied = if shape.decomposed > 0 { 2 * shape.unrotated } else { 0 };
     Apart {
-        moved_words: ((shape.decomposed + 2 * shape.unrotated) * limbs + begun) * n,
+        moved_words: ((shape.decomposed + copied) * limbs + begun) * n,
         // Of a chunk, whatever is summed.
         zero_bytes: match shape.plaintexts > 0 && detail.products > shape.terms {
             true => 8 * (CHUNK_WORDS * words / n).max(1),

@@ -2,9 +2,6 @@
 
 use crate::kernels::MAX_OUTPUTS;
 
-/// Most destinations that are summed together: a rotated source is read once for all of them.
-pub const MAX_TOGETHER: usize = MAX_OUTPUTS;
-
 /// A summand of one destination.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Summand {
@@ -46,9 +43,9 @@ fn agrees(union: usize, terms: usize) -> bool {
     4 * union <= 5 * terms
 }
 
-/// The blocks of destinations with these summands: every destination in one. Those that nearly agree are shared out evenly
-/// among as few blocks as hold them.
-pub(super) fn blocks(outputs: &[Vec<Summand>]) -> Vec<Block> {
+/// The blocks of destinations with these summands, at most so many in one: every destination in one. Those that nearly agree are
+/// shared out evenly among as few blocks as hold them.
+pub(super) fn blocks(outputs: &[Vec<Summand>], together: usize) -> Vec<Block> {
     let sorted: Vec<Vec<Summand>> = outputs
         .iter()
         .map(|summands| {
@@ -81,14 +78,14 @@ pub(super) fn blocks(outputs: &[Vec<Summand>]) -> Vec<Block> {
     }
     classes
         .iter()
-        .flat_map(|class| parts(&class.outputs))
+        .flat_map(|class| parts(&class.outputs, together))
         .map(|part| block(part, &sorted))
         .collect()
 }
 
-/// Cuts a list into as few parts of at most [`MAX_OUTPUTS`] as possible, of lengths that differ by one at most.
-fn parts(outputs: &[usize]) -> impl Iterator<Item = &[usize]> {
-    let count = outputs.len().div_ceil(MAX_OUTPUTS);
+/// Cuts a list into as few parts of at most so many as possible, of lengths that differ by one at most.
+fn parts(outputs: &[usize], most: usize) -> impl Iterator<Item = &[usize]> {
+    let count = outputs.len().div_ceil(most);
     (0..count).map(move |i| &outputs[i * outputs.len() / count..(i + 1) * outputs.len() / count])
 }
 
@@ -141,13 +138,18 @@ mod tests {
             .collect()
     }
 
-    /// The destinations of each block; checks that the blocks hold every summand once, and nothing else.
+    /// The destinations of each block of three at most; checks that the blocks hold every summand once, and nothing else.
     fn shape(lists: &[&[usize]]) -> Vec<Vec<usize>> {
+        shape_of(lists, 3)
+    }
+
+    /// The same of so many at most.
+    fn shape_of(lists: &[&[usize]], together: usize) -> Vec<Vec<usize>> {
         let outputs = summands(lists);
-        let blocks = blocks(&outputs);
+        let blocks = blocks(&outputs, together);
         let mut found = vec![Vec::new(); outputs.len()];
         for block in &blocks {
-            assert!((1..=MAX_OUTPUTS).contains(&block.outputs.len()));
+            assert!((1..=together).contains(&block.outputs.len()));
             for term in &block.terms {
                 assert!(term.plaintexts.iter().any(Option::is_some));
                 let (own, beyond) = term.plaintexts.split_at(block.outputs.len());
@@ -174,6 +176,7 @@ mod tests {
         assert_eq!(shape(&[same; 4]), [[0, 1], [2, 3]]);
         assert_eq!(shape(&[same; 5]), [vec![0, 1], vec![2, 3, 4]]);
         assert_eq!(shape(&[same; 9]), [[0, 1, 2], [3, 4, 5], [6, 7, 8]]);
+        assert_eq!(shape_of(&[same; 5], 2), [vec![0], vec![1, 2], vec![3, 4]]);
         assert_eq!(shape(&[same, &[5], same, &[5]]), [[0, 2], [1, 3]]);
     }
 

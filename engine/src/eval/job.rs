@@ -16,7 +16,7 @@ use crate::Result;
 use crate::cipher::Plaintext;
 use crate::kernels::{PairProducts, kernels};
 use crate::keys::{GaloisKey, SwitchingKey};
-use crate::poly::CHUNK_WORDS;
+use crate::poly::{CHUNK_WORDS, RnsPoly};
 
 /// Chunks that one parallel task takes within a limb.
 pub const CHUNKS_PER_TASK: usize = 4;
@@ -66,10 +66,12 @@ struct LimbSum<'l> {
 /// Sums that one task looks up.
 const SUMS_PER_TASK: usize = 4;
 
-/// Both components of a rotated source of a group in the rows of a chunk.
-fn pair<'r>(rows: &'r Rows, group: &Group, rotated: usize) -> (&'r [u64], &'r [u64]) {
-    let row = 2 * (rotated - group.rotated.start);
-    (rows.row(row), rows.row(row + 1))
+/// Where the rotated sources of a group are to be read in a chunk of a limb.
+struct Buffered<'r> {
+    rows: &'r Rows,
+    group: &'r Group,
+    position: usize,
+    chunk: usize,
 }
 
 impl<'a> Job<'a> {
@@ -171,7 +173,24 @@ impl Job<'_> {
         self.keys[r].is_none() && limb.is_special()
     }
 
-    /// Fills `pairs` with chunk `chunk` of both components of some rotated sources.
+    /// Whether rotated source `r` is read where it is: neither rotated nor scaled.
+    fn is_in_place(&self, r: usize) -> bool {
+        self.keys[r].is_none() && !self.operands.extended
+    }
+
+    /// Both components of a rotated source in a chunk.
+    fn pair<'p>(&'p self, from: &Buffered<'p>, r: usize) -> (&'p [u64], &'p [u64]) {
+        if self.is_in_place(r) {
+            let source = self.operands.sources[self.plan.rotated[r].source];
+            let part = |poly: &'p RnsPoly| &poly.limb(from.position)[words_of(from.chunk)];
+            return (part(&source.c0), part(&source.c1));
+        }
+        let row = 2 * (r - from.group.rotated.start);
+        (from.rows.row(row), from.rows.row(row + 1))
+    }
+
+    /// Fills `pairs` with chunk `chunk` of both components of some rotated sources, but those that are read in place, where not all
+    /// are outputs.
     fn rotations<'p, 'k>(
         &'k self,
         limb: &SwitchLimb<'_>,
@@ -186,7 +205,8 @@ impl Job<'_> {
             let rotated = self.plan.rotated[r];
             let source = self.operands.sources[rotated.source];
             let Some(galois) = self.keys[r] else {
-                if !self.vanishes(r, limb) {
+                let unread = self.is_in_place(r) && !self.plan.is_direct();
+                if !self.vanishes(r, limb) && !unread {
                     out0.copy_from_slice(&source.c0.limb(limb.position)[words_of(chunk)]);
                     out1.copy_from_slice(&source.c1.limb(limb.position)[words_of(chunk)]);
                     if self.operands.extended {
@@ -231,9 +251,10 @@ impl Job<'_> {
         outputs: &mut [Option<[&mut [u64]; 2]>],
     ) {
         let (first, group) = (group == 0, &self.plan.groups[group]);
+        let from = &Buffered { rows, group, position: limb.position, chunk };
         if self.plan.plaintexts == 0 {
             for (summands, out) in group.outputs.iter().zip(outputs.iter_mut().flatten()) {
-                self.plain_sum(limb, group, summands, rows, first, out);
+                self.plain_sum(limb, from, summands, first, out);
             }
             return;
         }
@@ -246,7 +267,7 @@ impl Job<'_> {
         for each in sums {
             let block = &group.blocks[each.sum.block];
             let (x0, x1): (Vec<&[u64]>, Vec<&[u64]>) =
-                each.rotated.iter().map(|&r| pair(rows, group, r)).unzip();
+                each.rotated.iter().map(|&r| self.pair(from, r)).unzip();
             let factors = &each.chunk(chunk, chunks);
             let taken = block.outputs.iter().map(|&output| outputs[output].take());
             let mut outs: Vec<_> = taken.flatten().collect();
@@ -263,14 +284,13 @@ impl Job<'_> {
     fn plain_sum(
         &self,
         limb: &SwitchLimb<'_>,
-        group: &Group,
+        from: &Buffered<'_>,
         summands: &[Summand],
-        rows: &Rows,
         write: bool,
         [out0, out1]: &mut [&mut [u64]; 2],
     ) {
         let present = summands.iter().filter(|s| !self.vanishes(s.rotated, limb));
-        let mut present = present.map(|s| pair(rows, group, s.rotated));
+        let mut present = present.map(|s| self.pair(from, s.rotated));
         if write {
             match present.next() {
                 Some((x0, x1)) => {

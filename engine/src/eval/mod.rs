@@ -21,7 +21,6 @@ use crate::params::Parameters;
 use crate::{Error, Result};
 
 pub use batches::PlaintextSource;
-pub use blocks::MAX_TOGETHER;
 pub use decompose::SwitchShape;
 pub use job::CHUNKS_PER_TASK;
 pub use plan::{LinearPlan, LinearTerm, PlanShape, groups_of};

@@ -8,6 +8,7 @@ use super::decompose::SwitchShape;
 use super::mod_down::Divisor;
 use super::rows::Rows;
 use super::switching::MaskBuffer;
+use crate::kernels::sums_together;
 use crate::params::Parameters;
 use crate::poly::{Automorphism, CHUNK_WORDS};
 use crate::{Error, Result};
@@ -33,9 +34,9 @@ pub(super) struct Rotated {
     pub galois: usize,
 }
 
-/// Most rotated sources of which a task keeps a chunk at a time, eight kilobytes each: half a megabyte. Sums over twice as many take
-/// 4 % longer on a core with a second-level cache of two megabytes, over four times as many 20 %.
-const MAX_BUFFERED: usize = 64;
+/// Most rotated sources of which a task keeps a chunk at a time, eight kilobytes each: three quarters of a second-level cache of half
+/// a megabyte, beside plaintexts. (With one of two megabytes, sums over 128 at a time took 4 % longer than over 64, over 256 20 %.)
+const MAX_BUFFERED: usize = 48;
 
 /// In how many groups so many rotated sources are made and summed.
 pub fn groups_of(rotated: usize) -> usize {
@@ -140,7 +141,8 @@ impl LinearPlan {
                 summands.iter().copied().filter(|s| range.contains(&s.rotated)).collect()
             };
             let outputs: Vec<Vec<Summand>> = outputs.iter().map(within).collect();
-            let mut blocks = if plaintexts == 0 { Vec::new() } else { blocks(&outputs) };
+            let mut blocks =
+                if plaintexts == 0 { Vec::new() } else { blocks(&outputs, sums_together()) };
             // A part of a sum may have nothing for a destination, which is to be written all the same.
             blocks.retain(|block| count == 1 || !block.terms.is_empty());
             Group { rotated: range, outputs, blocks }

@@ -124,6 +124,8 @@ pub(crate) struct Kernels {
     pub corrects: fn(u64, u32) -> bool,
     /// What sums modulo a prime hold.
     pub sum_terms: fn(u64) -> SumTerms,
+    /// Outputs of `dot_pairs`, 1 to [`MAX_OUTPUTS`], whose sums the registers hold: more of them read the pairs once more.
+    pub outputs: usize,
     /// Bits that the reduction of `dot_convert` divides by: 52 where it is Montgomery's, else 0.
     pub convert_radix_bits: u32,
     /// How to make masks of keys, if that takes less time than reading them.

@@ -80,6 +80,11 @@ pub fn sum_terms(prime: f64) -> SumTerms {
     (kernels().sum_terms)((prime as u64).clamp(3, (1 << MAX_BITS) - 1))
 }
 
+/// Most destinations whose sums of products the kernels in use make in one pass over the sources.
+pub fn sums_together() -> usize {
+    kernels().outputs
+}
+
 /// The kernels chosen. Where [`isa`] is an error they are the portable ones, which nothing reaches: transforms need tables.
 fn chosen() -> &'static Kernels {
     choice().as_ref().copied().unwrap_or(&scalar::KERNELS)

@@ -85,12 +85,14 @@ fn note_streams(call: Call, amount: Amount, streams: impl FnOnce(&mut Counts)) {
 fn table() -> &'static Kernels {
     static TABLE: OnceLock<Kernels> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let Kernels { name, corrects, sum_terms, convert_radix_bits, ref expansion, .. } =
-            *chosen();
+        let Kernels {
+            name, corrects, sum_terms, outputs, convert_radix_bits, ref expansion, ..
+        } = *chosen();
         Kernels {
             name,
             corrects,
             sum_terms,
+            outputs,
             convert_radix_bits,
             expansion: expansion.as_ref().map(|expansion| Expansion {
                 round_keys: expansion.round_keys,

@@ -47,6 +47,7 @@ macro_rules! instance {
                     name: $name,
                     corrects,
                     sum_terms: sums::held,
+                    outputs: <$lanes as lanes::Lanes>::OUTPUTS,
                     convert_radix_bits: 0,
                     expansion: None,
                     $($kernel),*

@@ -16,7 +16,7 @@ mod pairs;
 mod pointwise;
 mod sums;
 
-use super::contract::{BlockPermutation, Kernels, KeyProduct, PairProducts, SumTerms};
+use super::contract::{BlockPermutation, Kernels, KeyProduct, MAX_OUTPUTS, PairProducts, SumTerms};
 use super::masks::{CIPHER_KEY_BYTES, Expansion, MaskStream, RoundKeys};
 use super::tables::offset::forward_offset;
 use super::tables::transform::TransformTable;
@@ -47,6 +47,7 @@ macro_rules! table {
                 name: "avx512ifma",
                 corrects,
                 sum_terms: |_| SumTerms { pairs: arith::MAX_TERMS, ..SumTerms::ANY },
+                outputs: MAX_OUTPUTS,
                 convert_radix_bits: RADIX_BITS,
                 expansion: Some(EXPANSION),
                 $($name),*

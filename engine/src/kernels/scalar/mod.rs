@@ -4,7 +4,7 @@ mod dot;
 mod ntt;
 mod pointwise;
 
-use super::contract::{Kernels, SumTerms};
+use super::contract::{Kernels, MAX_OUTPUTS, SumTerms};
 
 /// The scalar table.
 pub(super) static KERNELS: Kernels = Kernels {
@@ -12,6 +12,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     // All alike.
     corrects: |_, _| false,
     sum_terms: |_| SumTerms { pairs: dot::TERMS, ..SumTerms::ANY },
+    outputs: MAX_OUTPUTS,
     convert_radix_bits: 0,
     expansion: None,
     ntt_forward: ntt::forward,
