@@ -22,9 +22,9 @@ const REQUESTED: usize = 16;
 const PERIOD: usize = 4096;
 /// Words from which on the memory of polynomials begins at a line of its own of that period, in turn.
 ///
-/// A sum of products reads as many plaintexts side by side as it has terms, each from the same word on, and each plaintext that
-/// is kept has memory to itself; of its sources, too, it copies a chunk of each. Allocators begin blocks of one size at a few places of a page only, so that a set of 8 lines is
-/// to hold dozens, and loses them before their second half is read:
+/// A sum of products reads as many plaintexts and sources side by side as it has terms, each from the same word on. Each plaintext
+/// that is kept has memory to itself, and so have inputs. Allocators begin blocks of one size at a few places of a page only, so
+/// that a set of 8 lines is to hold dozens, and loses them before their second half is read:
 ///
 /// ```text
 /// as they come            set 0: a c e g i k m o q s ...   set 16: b d f h ...
