@@ -139,8 +139,9 @@ impl Job<'_> {
             output.chunks_mut(words).zip(&mut by_task).for_each(|(part, list)| list.push(part));
         }
         let direct = self.plan.is_direct();
+        let buffered_rows = self.plan.buffered_rows(self.operands.extended);
         by_task.into_par_iter().enumerate().for_each(|(task, mut parts)| {
-            let mut rows = Rows::new(self.plan.buffered_rows(), CHUNK_WORDS);
+            let mut rows = Rows::new(buffered_rows, CHUNK_WORDS);
             let mut masks = MaskBuffer::new();
             let first = task * CHUNKS_PER_TASK;
             for chunk in first..(first + CHUNKS_PER_TASK).min(n / CHUNK_WORDS) {
@@ -158,6 +159,7 @@ impl Job<'_> {
                 for (group, sums) in sums.iter().enumerate() {
                     let rotated = self.plan.groups[group].rotated.clone();
                     let mut buffered = rows.rows_mut();
+                    // None where nothing is buffered.
                     let pairs =
                         std::iter::from_fn(move || Some([buffered.next()?, buffered.next()?]));
                     self.rotations(&limb, chunk, rotated, &by_source, &mut masks, pairs);
@@ -173,14 +175,9 @@ impl Job<'_> {
         self.keys[r].is_none() && limb.is_special()
     }
 
-    /// Whether rotated source `r` is read where it is: neither rotated nor scaled.
-    fn is_in_place(&self, r: usize) -> bool {
-        self.keys[r].is_none() && !self.operands.extended
-    }
-
-    /// Both components of a rotated source in a chunk.
+    /// Both components of a rotated source in a chunk: where the source is, if nothing is rotated or scaled.
     fn pair<'p>(&'p self, from: &Buffered<'p>, r: usize) -> (&'p [u64], &'p [u64]) {
-        if self.is_in_place(r) {
+        if !self.operands.extended {
             let source = self.operands.sources[self.plan.rotated[r].source];
             let part = |poly: &'p RnsPoly| &poly.limb(from.position)[words_of(from.chunk)];
             return (part(&source.c0), part(&source.c1));
@@ -189,8 +186,7 @@ impl Job<'_> {
         (from.rows.row(row), from.rows.row(row + 1))
     }
 
-    /// Fills `pairs` with chunk `chunk` of both components of some rotated sources, but those that are read in place, where not all
-    /// are outputs.
+    /// Fills `pairs` with chunk `chunk` of both components of some rotated sources of extended sums.
     fn rotations<'p, 'k>(
         &'k self,
         limb: &SwitchLimb<'_>,
@@ -205,14 +201,11 @@ impl Job<'_> {
             let rotated = self.plan.rotated[r];
             let source = self.operands.sources[rotated.source];
             let Some(galois) = self.keys[r] else {
-                let unread = self.is_in_place(r) && !self.plan.is_direct();
-                if !self.vanishes(r, limb) && !unread {
+                if !self.vanishes(r, limb) {
                     out0.copy_from_slice(&source.c0.limb(limb.position)[words_of(chunk)]);
                     out1.copy_from_slice(&source.c1.limb(limb.position)[words_of(chunk)]);
-                    if self.operands.extended {
-                        (kernels().mul_scalar)(out0, limb.special, limb.modulus);
-                        (kernels().mul_scalar)(out1, limb.special, limb.modulus);
-                    }
+                    (kernels().mul_scalar)(out0, limb.special, limb.modulus);
+                    (kernels().mul_scalar)(out1, limb.special, limb.modulus);
                 }
                 continue;
             };

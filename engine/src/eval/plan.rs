@@ -204,14 +204,15 @@ impl LinearPlan {
         let divided = self.divisor(level).converter(params).map_or(0, |c| c.rows() + groups);
         let rows = decomposed * (switch.limbs + switch.digits_of_several()) + made * groups;
         Rows::bytes(rows + components * divided, params.n())
-            + Rows::bytes(self.buffered_rows(), CHUNK_WORDS)
+            + Rows::bytes(self.buffered_rows(self.is_extended()), CHUNK_WORDS)
             + if decomposed > 0 { MaskBuffer::bytes(switch.digits()) } else { 0 }
     }
 
-    /// Rows of a chunk that hold the rotated sources of a group until they are summed: two for each, or none if nothing is.
-    pub(super) fn buffered_rows(&self) -> usize {
+    /// Rows of a chunk that hold the rotated sources of a group until they are summed: two for each, or none if nothing is summed,
+    /// or the sums are not `extended`, so that sources are read where they are. (A part of an extended plan may rotate nothing.)
+    pub(super) fn buffered_rows(&self, extended: bool) -> usize {
         let most = self.groups.iter().map(|group| group.rotated.len()).max().unwrap_or(0);
-        if self.is_direct() { 0 } else { 2 * most }
+        if self.is_direct() || !extended { 0 } else { 2 * most }
     }
 
     /// What the execution of this plan consists of.
