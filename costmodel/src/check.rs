@@ -74,10 +74,11 @@ impl Setting {
         within("setting.log_n", self.log_n, limits::MIN_LOG_N..=limits::MAX_LOG_N)?;
         within("setting.level", self.level, 0..=limits::MAX_LEVELS)?;
         within("setting.special", self.special, 1..=limits::MAX_SPECIAL)?;
-        let SumTerms { pairs, keys, conversions } = self.sum_terms;
+        let SumTerms { pairs, keys, conversions, outputs } = self.sum_terms;
         within("setting.sum_terms.pairs", pairs, 1..=MAX_COUNT)?;
         within("setting.sum_terms.keys", keys, 1..=MAX_COUNT)?;
         within("setting.sum_terms.conversions", conversions, 1..=MAX_COUNT)?;
+        within("setting.sum_terms.outputs", outputs, 1..=MAX_COUNT)?;
         within("setting.key_pair_bits", self.keys.key_pair_bits, 1..=2 * u64::BITS)?;
         within("setting.alpha", self.alpha, 1..=limits::MAX_LEVELS + 1)?;
         within("setting.threads", self.threads, 1..=MAX_THREADS)

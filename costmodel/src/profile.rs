@@ -25,7 +25,7 @@ use crate::measure::Measurements;
 use crate::point::Point;
 
 /// Version of the format; it changes when the meaning of a field or of the work counts does.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The oldest version whose points mean what those of this one do: they can be fitted again.
 const OLDEST_POINTS: u32 = 2;
@@ -108,10 +108,13 @@ impl Profile {
         }
         let points = old.load_points(path)?;
         let fits = fit::fit(&points, &old.machine.caches)?;
-        Ok((Self { version: VERSION, refitted_by: Some(revision.into()), fits, ..old }, points))
+        let refitted = Self { version: VERSION, refitted_by: Some(revision.into()), fits, ..old };
+        refitted.check().map_err(|reason| Error::Format { path: path.into(), reason })?;
+        Ok((refitted, points))
     }
 
-    /// Reads a profile of this version, or of an earlier one from `oldest` on.
+    /// Reads a profile of this version, or of an earlier one from `oldest` on, whose unit costs may be of other sorts of work and are
+    /// not checked.
     fn read(path: &Path, oldest: u32) -> Result<Self> {
         let format = |reason: String| Error::Format { path: path.into(), reason };
         let mut text = String::new();
@@ -128,7 +131,8 @@ impl Profile {
             return Err(of_version(path, header.version, refits));
         }
         let profile: Self = toml::from_str(&text).map_err(|e| format(e.to_string()))?;
-        profile.check().map_err(format)?;
+        let check = if profile.version == VERSION { Self::check } else { Self::check_origin };
+        check(&profile).map_err(format)?;
         Ok(profile)
     }
 
@@ -186,11 +190,16 @@ impl Profile {
         Ok(())
     }
 
-    /// Checks that the parts agree; tells what does not.
-    fn check(&self) -> Checked {
+    /// Checks what says where and when it was measured.
+    fn check_origin(&self) -> Checked {
         within("load_average", self.load_average, 0.0..=MAX_LOAD)?;
         within("duration_seconds", self.duration_seconds, 0.0..=MAX_SECONDS)?;
-        at("machine", self.machine.check())?;
+        at("machine", self.machine.check())
+    }
+
+    /// Checks that the parts agree; tells what does not.
+    fn check(&self) -> Checked {
+        self.check_origin()?;
         if self.fits.is_empty() {
             return Err("no fit".into());
         }

@@ -25,6 +25,8 @@ pub enum Feature {
     Reductions,
     /// Words added, subtracted, scaled, permuted or copied within a limb.
     ElementwiseWords,
+    /// Bytes of a few dozen rows of a chunk, larger than the first level together, that sums read over and over from the second.
+    RowBytes,
     /// Bytes read from the last-level cache, a chunk here and a chunk there, because the second level is too small to keep them.
     CachedBytes,
     /// Bytes of constants of transforms that are read from there.
@@ -68,7 +70,7 @@ pub enum Class {
 
 impl Feature {
     /// Every feature, in order.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ForwardButterflies,
         Self::InverseButterflies,
         Self::WideButterflies,
@@ -79,6 +81,7 @@ impl Feature {
         Self::Conversions,
         Self::Reductions,
         Self::ElementwiseWords,
+        Self::RowBytes,
         Self::CachedBytes,
         Self::ConstantBytes,
         Self::DigitBytes,
@@ -117,6 +120,7 @@ impl Feature {
             Self::Conversions => "basis_conversion_ns_per_multiply",
             Self::Reductions => "reduction_ns_per_word",
             Self::ElementwiseWords => "elementwise_ns_per_word",
+            Self::RowBytes => "second_level_cache_ns_per_byte",
             Self::CachedBytes => "last_level_cache_ns_per_byte",
             Self::ConstantBytes => "constants_cache_ns_per_byte",
             Self::DigitBytes => "digits_cache_ns_per_byte",
@@ -148,6 +152,7 @@ impl Feature {
             Self::Conversions => "basis conversion",
             Self::Reductions => "modular reduction",
             Self::ElementwiseWords => "elementwise arithmetic",
+            Self::RowBytes => "second-level cache traffic",
             Self::CachedBytes => "last-level cache traffic",
             Self::ConstantBytes => "reading constants",
             Self::DigitBytes => "reading digits",

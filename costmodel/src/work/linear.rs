@@ -1,7 +1,6 @@
 //! The fused linear operation, and rotations, which are a case of it.
 
 use engine::eval::groups_of;
-use engine::kernels::sums_together;
 
 use super::{CHUNK, Counter, Feature, TASK, WORD, reductions};
 use crate::primitive::LinearShape;
@@ -157,7 +156,7 @@ impl Counter {
                 totals.push((Feature::ElementwiseWords, words));
                 let added = 4.0 * detail.sums * limbs * self.limb_bytes();
                 let sums = 2.0 * shape.outputs as f64 * CHUNK * WORD;
-                totals.push((Feature::CachedBytes, added * self.beyond_nearest(buffer + sums)));
+                totals.extend(self.rows(added, buffer + sums));
             }
             // A plaintext of fewer words is read over and over, by then from the nearest cache.
             let share = shape.plaintext_share(n);
@@ -171,9 +170,9 @@ impl Counter {
         }
         // Destinations that are summed together are taken to use the same sources.
         let together =
-            if shape.plaintexts > 0 { shape.outputs.clamp(1, sums_together()) } else { 1 };
+            if shape.plaintexts > 0 { shape.outputs.clamp(1, self.sum_terms.outputs) } else { 1 };
         let buffer_reads = 2.0 * products / together as f64 * self.limb_bytes();
-        totals.push((Feature::CachedBytes, buffer_reads * self.beyond_nearest(buffer)));
+        totals.extend(self.rows(buffer_reads, buffer));
         self.parallel(tasks, &totals);
     }
 }

@@ -228,11 +228,15 @@ impl Counter {
         ramp(bytes, self.caches.l2_bytes as f64 / 2.0, self.caches.l2_bytes as f64)
     }
 
-    /// What an access to a working set that is read row beside row takes, as a share, 0 to 1, of one to the last-level cache: nothing
-    /// up to the size of the first level, all from the size of the second on, linear between. For half a second level about half was
-    /// measured.
-    fn beyond_nearest(&self, bytes: f64) -> f64 {
-        ramp(bytes, self.caches.l1_bytes as f64, self.caches.l2_bytes as f64)
+    /// So many bytes of accesses to rows of `window` bytes in all that are read side by side, over and over: from the second level as
+    /// far as they are too many for the first, and from the last one as far as they are too many for the second.
+    fn rows(&self, bytes: f64, window: f64) -> [(Feature, f64); 2] {
+        let size = self.caches.l1_bytes as f64;
+        let (first, second) = (ramp(window, size / 2.0, size), self.overflow(window));
+        [
+            (Feature::RowBytes, bytes * (first - second).max(0.0)),
+            (Feature::CachedBytes, bytes * second),
+        ]
     }
 
     /// Polynomials of so many limbs in all, each read or written `passes` times.

@@ -95,12 +95,14 @@ fn linear_without_rotations_needs_no_special_primes() {
     assert_eq!(work.get(Feature::InverseButterflies), 0.0);
     assert_eq!(work.get(Feature::KeyBytes), 0.0);
     assert_eq!(work.get(Feature::DotProducts), 2.0 * 20.0 * 4.0 * n);
-    // Five sources and four results of 4 limbs, two components each. Two or three results at a time, as kernels hold, sources are read
-    // again from a chunk of both components of each: 40 KiB, which is 8 KiB of the 992 between the first level and the second.
-    let together = engine::kernels::sums_together() as f64;
-    let again = 2.0 * 20.0 * 4.0 / together * n * 8.0 * 8.0 / 992.0;
-    let bytes = 2.0 * 5.0 * 4.0 * n * 8.0 + again;
-    assert!((work.get(Feature::CachedBytes) / bytes - 1.0).abs() < 1e-12);
+    // Five sources and four results of 4 limbs, two components each.
+    assert_eq!(work.get(Feature::CachedBytes), 2.0 * 5.0 * 4.0 * n * 8.0);
+    // Three results at a time, sources are read again, from a chunk of both components of each: 40 KiB, beyond a first level of 32.
+    let read = |together: f64| 2.0 * 20.0 * 4.0 / together * n * 8.0;
+    assert_eq!(work.get(Feature::RowBytes), read(3.0));
+    let sum_terms = SumTerms { outputs: 2, ..SumTerms::ANY };
+    let two = count(Primitive::Linear(shape), Setting { sum_terms, ..setting(13, 3, 2, 1, 1) });
+    assert_eq!(two.get(Feature::RowBytes), read(2.0));
     assert_eq!(work.get(Feature::CiphertextBytes), 2.0 * 4.0 * 4.0 * n * 8.0);
     // With a rescale: 8 components, one inverse NTT each, 3 forward.
     let work =

@@ -92,20 +92,29 @@ pub(crate) struct BlockPermutation<'a> {
     pub tables: &'a [[u64; 8]; 8],
 }
 
-/// Products modulo one prime that a sum holds: one of more is reduced each time that it holds so many.
+/// What sums of products modulo one prime hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SumTerms {
-    /// Products of residues: of pairs with factors, and of ciphertexts.
+    /// Products of residues, of pairs with factors and of ciphertexts: a sum of more is reduced each time that it holds so many.
     pub pairs: usize,
     /// Products of digits with keys.
     pub keys: usize,
     /// Products of a basis conversion.
     pub conversions: usize,
+    /// Sums of pairs with factors that registers hold, 1 to [`MAX_OUTPUTS`]: more of them read the pairs once more. Who does not say
+    /// has as many as any.
+    #[serde(default = "most_outputs")]
+    pub outputs: usize,
+}
+
+fn most_outputs() -> usize {
+    MAX_OUTPUTS
 }
 
 impl SumTerms {
     /// As many as any sum has.
-    pub const ANY: Self = Self { pairs: 1 << 24, keys: 1 << 24, conversions: 1 << 24 };
+    pub const ANY: Self =
+        Self { pairs: 1 << 24, keys: 1 << 24, conversions: 1 << 24, outputs: MAX_OUTPUTS };
 }
 
 impl Default for SumTerms {
@@ -122,7 +131,7 @@ pub(crate) struct Kernels {
     /// Whether transforms of `2^k` words modulo a prime, in either direction, correct words between stages that those modulo
     /// smaller primes do not. Arguments: prime, k.
     pub corrects: fn(u64, u32) -> bool,
-    /// What sums modulo a prime hold.
+    /// How many products sums modulo a prime hold.
     pub sum_terms: fn(u64) -> SumTerms,
     /// Outputs of `dot_pairs`, 1 to [`MAX_OUTPUTS`], whose sums the registers hold: more of them read the pairs once more.
     pub outputs: usize,

@@ -77,11 +77,12 @@ pub fn isa() -> Result<&'static str> {
 /// What sums modulo a prime of this size hold with the kernels in use; a power of two stands for a prime just below.
 pub fn sum_terms(prime: f64) -> SumTerms {
     // The conversion saturates.
-    (kernels().sum_terms)((prime as u64).clamp(3, (1 << MAX_BITS) - 1))
+    let products = (kernels().sum_terms)((prime as u64).clamp(3, (1 << MAX_BITS) - 1));
+    SumTerms { outputs: sums_together(), ..products }
 }
 
 /// Most destinations whose sums of products the kernels in use make in one pass over the sources.
-pub fn sums_together() -> usize {
+pub(crate) fn sums_together() -> usize {
     kernels().outputs
 }
 

@@ -82,6 +82,7 @@ pub(super) fn held(q: u64) -> SumTerms {
         pairs: terms(of_residues(q)),
         keys: terms(of_digits(q)),
         conversions: terms(of_conversions(q)),
+        ..SumTerms::ANY
     }
 }
 
