@@ -6,8 +6,8 @@
 //!
 //! Where every word has a factor of its own, those are most of what is read: a stream for each term and output, from memory. `U` is as
 //! small as latency allows then, as all streams' words of a block are to be in the first level together, and they are asked for
-//! [`AHEAD`], into the second. With 144 streams that took 8 to 11 % less time than the next block's into the first (Intel Emerald
-//! Rapids, sums of 384 to 1152 products with 48 sources).
+//! [`AHEAD`], into the second. With 108 or 144 streams that took 8 to 11 % less time than the next block's into the first (Intel Emerald
+//! Rapids, sums of 384 to 1152 products with 36 or 48 sources).
 
 use std::arch::x86_64::*;
 
