@@ -132,14 +132,37 @@ impl AlignedBuf {
         }
         let words = Pool::piece_words(len);
         let free = Pool::lock().take(words);
-        let (data, piece) = free.unwrap_or_else(|| {
-            // Freed before anything is allocated, and with the pool unlocked.
-            let surplus = Pool::lock().surplus(words);
-            drop(surplus);
-            let slab = Self::zeroed_apart(words);
-            Pool::lock().add(slab)
-        });
+        let (data, piece) = free.unwrap_or_else(|| Self::slab(1, words));
         Self { data, len, memory: Memory::Piece(piece) }
+    }
+
+    /// A new slab of the pool with room for `count` pieces of so many words each, in place of slabs that have room for none.
+    fn slab(count: usize, words: usize) -> (NonNull<u64>, Piece) {
+        let all = count.saturating_mul(words);
+        // Freed before anything is allocated, and with the pool unlocked.
+        let surplus = Pool::lock().surplus(all, words);
+        drop(surplus);
+        let slab = Self::zeroed_apart(all);
+        Pool::lock().add(slab)
+    }
+
+    /// Makes room in the pool for `count` buffers of `len` words each, to be had by [`Self::scratch`]: what it lacks comes as one
+    /// block. Later ones of another length find more room there than in as many blocks:
+    ///
+    /// ```text
+    /// one by one   | first  | | first  | | first  | | second | ...      lengths of 8, then of 6: a quarter is lost
+    /// as a block   | second| second| second| second|
+    /// ```
+    pub(crate) fn make_room(count: usize, len: usize) {
+        if len == 0 {
+            return;
+        }
+        let words = Pool::piece_words(len);
+        let lacking = Pool::lock().lacking(count, words);
+        if lacking > 0 {
+            let (_, piece) = Self::slab(lacking, words);
+            Pool::lock().give(piece);
+        }
     }
 
     /// Bytes of the pool that no buffer has.
@@ -149,7 +172,7 @@ impl AlignedBuf {
 
     /// Gives back the memory of which no buffer has any: all of the pool, where there are none.
     pub fn release_pool() {
-        let slabs = Pool::lock().surplus(usize::MAX);
+        let slabs = Pool::lock().surplus(usize::MAX, usize::MAX);
         drop(slabs);
     }
 

@@ -87,6 +87,12 @@ impl Pool {
         Some((unsafe { data.add(start) }, Piece { slab, start, words }))
     }
 
+    /// For how many of so many pieces, of so many words each, there is no room yet.
+    pub(super) fn lacking(&self, count: usize, words: usize) -> usize {
+        let ranges = self.free.range(Piece { words, slab: 0, start: 0 }..);
+        ranges.fold(count, |lacking, range| lacking.saturating_sub(range.words / words))
+    }
+
     /// All of a new slab.
     pub(super) fn add(&mut self, block: AlignedBuf) -> (NonNull<u64>, Piece) {
         let (data, words) = (block.data, block.len);
@@ -113,11 +119,11 @@ impl Pool {
         self.insert(Piece { words, slab, start });
     }
 
-    /// Slabs to give up, all of which are free: the smallest first, until there are so many words, or all.
-    pub(super) fn surplus(&mut self, words: usize) -> Vec<AlignedBuf> {
+    /// Slabs to give up, all of which are free and of less than `below` words: the smallest first, until there are `words`.
+    pub(super) fn surplus(&mut self, words: usize, below: usize) -> Vec<AlignedBuf> {
         let (mut surplus, mut sum) = (Vec::new(), 0);
         while sum < words {
-            let Some(&slab) = self.whole.first() else { break };
+            let Some(&slab) = self.whole.first().filter(|slab| slab.words < below) else { break };
             self.remove(slab);
             sum += slab.words;
             surplus.extend(self.slabs.remove(&slab.slab).map(|slab| slab.block));
@@ -177,16 +183,29 @@ mod tests {
     }
 
     #[test]
+    fn room_is_that_of_all_ranges_together() {
+        let mut pool = Pool::new();
+        assert_eq!(pool.lacking(3, 1000), 3);
+        let slabs = [4500, 999, 1000].map(|words| slab(&mut pool, words));
+        assert_eq!(pool.lacking(3, 1000), 3);
+        slabs.into_iter().for_each(|slab| pool.give(slab));
+        assert_eq!([5, 6, 8].map(|count| pool.lacking(count, 1000)), [0, 1, 3]);
+        pool.take(1000).unwrap();
+        assert_eq!(pool.lacking(5, 1000), 1);
+    }
+
+    #[test]
     fn whole_slabs_are_given_up_the_smallest_first() {
         let mut pool = Pool::new();
         let slabs = [3000, 5000, 4000].map(|words| slab(&mut pool, words));
         slabs.into_iter().for_each(|slab| pool.give(slab));
         let taken = pool.take(4500).unwrap().1;
         let lengths = |blocks: Vec<AlignedBuf>| blocks.iter().map(|b| b.len()).collect::<Vec<_>>();
-        assert_eq!(lengths(pool.surplus(1)), [3000]);
-        assert_eq!(lengths(pool.surplus(usize::MAX)), [4000]);
+        assert!(pool.surplus(1, 3000).is_empty());
+        assert_eq!(lengths(pool.surplus(1, 5000)), [3000]);
+        assert_eq!(lengths(pool.surplus(usize::MAX, usize::MAX)), [4000]);
         pool.give(taken);
-        assert_eq!((pool.idle, lengths(pool.surplus(1))), (5000, vec![5000]));
+        assert_eq!((pool.idle, lengths(pool.surplus(1, 5001))), (5000, vec![5000]));
         assert_eq!(pool.idle, 0);
     }
 
@@ -199,7 +218,11 @@ mod tests {
                 if rng.random_bool(0.55) {
                     let words = Pool::piece_words(rng.random_range(1..5000));
                     let piece = pool.take(words).unwrap_or_else(|| {
-                        all -= pool.surplus(words).iter().map(|block| block.len()).sum::<usize>();
+                        all -= pool
+                            .surplus(words, words)
+                            .iter()
+                            .map(|block| block.len())
+                            .sum::<usize>();
                         all += words;
                         pool.add(AlignedBuf::zeroed(words))
                     });
@@ -220,7 +243,10 @@ mod tests {
             }
             taken.into_iter().for_each(|piece| pool.give(piece));
             assert_eq!(pool.free, pool.whole);
-            assert_eq!(pool.surplus(usize::MAX).iter().map(|b| b.len()).sum::<usize>(), all);
+            assert_eq!(
+                pool.surplus(usize::MAX, usize::MAX).iter().map(|b| b.len()).sum::<usize>(),
+                all
+            );
             assert!(pool.slabs.is_empty() && pool.free.is_empty() && pool.idle == 0);
         }
     }

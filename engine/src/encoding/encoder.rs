@@ -75,6 +75,14 @@ impl Encoder {
         Ok(Plaintext::new(poly, scale))
     }
 
+    /// Makes room for so many plaintexts of [`Self::encode`], for ones that are all to be there at a time: memory that is recycled,
+    /// and a block for those that find no place in it. A level above the highest has no effect.
+    pub fn make_room(&self, count: usize, level: usize, extended: bool) {
+        if level <= self.params().max_level() {
+            RnsPoly::make_room(count, self.params(), level, extended);
+        }
+    }
+
     /// Encodes slots of a period: slot `s` holds `values[s % T]` for the number `T` of values, a power of two. The same
     /// polynomial as [`Self::encode`] makes of all slots, but at the cost of `2T` coefficients, and kept in 2T words a limb
     /// (32 at least) if that is at most an eighth of N.

@@ -21,6 +21,11 @@ pub struct RnsPoly {
     extended: bool,
 }
 
+/// Limbs of a polynomial.
+fn limbs(params: &Parameters, level: usize, extended: bool) -> usize {
+    level + 1 + if extended { params.special_count() } else { 0 }
+}
+
 impl RnsPoly {
     /// The zero polynomial.
     pub fn zero(params: &Parameters, level: usize, extended: bool) -> Self {
@@ -30,6 +35,11 @@ impl RnsPoly {
     /// A polynomial of unspecified words, to be overwritten: its memory is recycled. Not for secrets.
     pub(crate) fn scratch(params: &Parameters, level: usize, extended: bool) -> Self {
         Self::with_storage(params, params.n(), level, extended, AlignedBuf::scratch)
+    }
+
+    /// Makes room for so many of [`Self::scratch`].
+    pub(crate) fn make_room(count: usize, params: &Parameters, level: usize, extended: bool) {
+        AlignedBuf::make_room(count, limbs(params, level, extended) * params.n());
     }
 
     /// As [`Self::scratch`], for a polynomial of another degree over the same primes.
@@ -49,7 +59,7 @@ impl RnsPoly {
         extended: bool,
         storage: fn(usize) -> AlignedBuf,
     ) -> Self {
-        let limbs = level + 1 + if extended { params.special_count() } else { 0 };
+        let limbs = limbs(params, level, extended);
         Self { data: storage(limbs * n), n, limbs, level, extended }
     }
 

@@ -13,7 +13,7 @@ pub struct Memory {
     pub plaintexts_bytes: u64,
     /// Live ciphertexts at that moment, sources and results included: `2 * (level + 1)` limbs each.
     pub ciphertexts_bytes: u64,
-    /// Scratch of that moment, and what is kept of that of moments before.
+    /// Scratch of that moment.
     pub scratch_bytes: u64,
     /// The encrypted inputs, as sent: part of `ciphertexts_bytes`.
     pub upload_bytes: u64,
@@ -38,17 +38,6 @@ impl Memory {
     }
 }
 
-/// An instruction, as far as memory goes, all in bytes.
-struct Needs {
-    /// What is live, its results apart.
-    before: u64,
-    /// Its largest batch of plaintexts encoded on demand.
-    batch: u64,
-    /// Whether it has plaintexts: those of the one before are gone then.
-    has_plaintexts: bool,
-    moments: Vec<Moment>,
-}
-
 /// What is there at one moment of an instruction, in bytes.
 struct Moment {
     ciphertexts: u64,
@@ -57,46 +46,36 @@ struct Moment {
     batch: u64,
 }
 
+impl Moment {
+    fn bytes(&self) -> u64 {
+        self.ciphertexts + self.scratch + self.batch
+    }
+}
+
 impl Program {
     /// Predicts memory under a chain, with plaintexts in a form: the most that one inference after another takes.
     ///
-    /// Ciphertexts and scratch come from a pool, which keeps what was given back to it; on demand, it gives that up before
-    /// an instruction whose batch is larger ([`AlignedBuf::release_pool`](engine::buffer::AlignedBuf::release_pool)):
+    /// Ciphertexts, scratch and what is encoded on demand come from one pool, which is as large as the moment that takes the most
+    /// of it needs, and keeps what was given back to it:
     ///
     /// ```text
-    /// pool     | live, scratch | idle  |        | live |              | live, scratch  |
-    /// batch    | of the one before     |   ->   | batch               | last of it     |
+    /// encoding | live | batch          | idle
+    /// sums     | live | batch          | scratch   |   <- this much
+    /// after    | live      | idle
     /// ```
     pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
         let upload = (0..self.inputs).map(|v| self.value_bytes(v, chain)).sum();
         let live = self.live(|v| self.value_bytes(v, chain));
-        let instructions = self.instructions.iter().zip(live);
-        let needs: Vec<Needs> =
-            instructions.map(|(i, live)| self.needs(i, live, chain, form)).collect();
-        let (mut pool, mut batch) = (upload, 0);
-        let mut most = Memory { ciphertexts_bytes: upload, ..Memory::default() };
-        // A second inference begins with what the first has left in the pool.
-        for needs in needs.iter().chain(&needs) {
-            if needs.batch > 0 && needs.batch >= pool - needs.before {
-                pool = needs.before;
-            }
-            for moment in &needs.moments {
-                pool = pool.max(moment.ciphertexts + moment.scratch);
-                if needs.has_plaintexts {
-                    batch = moment.batch;
-                }
-                if pool + batch > most.total_bytes() {
-                    most.ciphertexts_bytes = moment.ciphertexts;
-                    most.scratch_bytes = pool - moment.ciphertexts;
-                    most.plaintexts_bytes = batch;
-                }
-            }
-        }
+        let moments = self.instructions.iter().zip(live);
+        let moments = moments.flat_map(|(i, live)| self.moments(i, live, chain, form));
+        let first = Moment { ciphertexts: upload, scratch: 0, batch: 0 };
+        let most = moments.fold(first, |a, b| if b.bytes() > a.bytes() { b } else { a });
         Memory {
             keys_bytes: chain.keys_bytes(&self.keys()),
-            plaintexts_bytes: most.plaintexts_bytes + self.kept_plaintexts_bytes(chain, form),
+            plaintexts_bytes: most.batch + self.kept_plaintexts_bytes(chain, form),
+            ciphertexts_bytes: most.ciphertexts,
+            scratch_bytes: most.scratch,
             upload_bytes: upload,
-            ..most
         }
     }
 
@@ -120,8 +99,8 @@ impl Program {
         })
     }
 
-    /// What an instruction needs, on two threads: more make more limbs at a time. `live` are the bytes of its sources, its
-    /// results and what else is live.
+    /// What is there at each moment of an instruction, on two threads: more make more limbs at a time. `live` are the bytes of
+    /// its sources, its results and what else is live.
     ///
     /// The limbs that a division removes are made before those that it keeps, one or two at a time
     /// ([`engine::eval::SwitchShape::group_limbs`]): of either, two threads have three such groups under way, as one that waits
@@ -137,13 +116,13 @@ impl Program {
     /// others       | sums | digits | w limbs | a whole batch; of the last, what is left
     /// at the end   | sums | results | divisions | the last batch
     /// ```
-    fn needs(
+    fn moments(
         &self,
         instruction: &Instruction,
         live: u64,
         chain: &Chain,
         form: PlaintextForm,
-    ) -> Needs {
+    ) -> Vec<Moment> {
         let facts = self.facts(instruction);
         let results = instruction.dsts.len();
         let switch = chain.switch(facts.operand.level);
@@ -167,7 +146,7 @@ impl Program {
         let before = live - made.sum::<u64>();
         let batch = self.plaintext_batch(&facts, chain, form);
         let count = facts.plaintexts.len();
-        let moments = if batch.count == count {
+        if batch.count == count {
             vec![moment(live, parts + digits + divisions, batch.bytes)]
         } else {
             let whole = (count - 1) / batch.count;
@@ -179,7 +158,6 @@ impl Program {
                 moment(before, sums + digits + 2 * results * under_way, further),
                 moment(live, sums + divisions, last),
             ]
-        };
-        Needs { before, batch: batch.bytes, has_plaintexts: count > 0, moments }
+        }
     }
 }

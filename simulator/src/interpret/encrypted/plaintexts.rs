@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use engine::buffer::AlignedBuf;
 use engine::cipher::Plaintext;
 use engine::encoding::Encoder;
 use engine::eval::PlaintextSource;
@@ -42,7 +41,10 @@ impl Plaintexts {
         }
         Ok(match form {
             PlaintextForm::Stored => Self::Stored(
-                specs.into_par_iter().map(|s| encode(&encoder, &s)).collect::<Result<_>>()?,
+                specs
+                    .into_par_iter()
+                    .map(|s| encode_to_keep(&encoder, &s))
+                    .collect::<Result<_>>()?,
             ),
             PlaintextForm::OnDemand { .. } => Self::OnDemand(Box::new(OnDemand { encoder, specs })),
         })
@@ -59,34 +61,28 @@ impl Plaintexts {
     }
 }
 
-/// Plaintexts encoded within a run. Their memory is used again as long as they stay of one shape.
+/// Plaintexts encoded within a run, for one instruction: in memory of the engine's pool, where the rows and ciphertexts of other
+/// moments have been and will be.
 #[derive(Default)]
 pub(super) struct Encoded {
-    buffers: Vec<Plaintext>,
+    batch: Vec<Plaintext>,
     /// Time that encoding took since it was last taken.
     time: Duration,
 }
 
 impl Encoded {
-    /// The time that encoding took since this was last asked.
-    pub(super) fn take_time(&mut self) -> Duration {
+    /// Gives the plaintexts' memory back to the pool: their instruction is done.
+    ///
+    /// Returns the time that encoding took since this was last called.
+    pub(super) fn finish(&mut self) -> Duration {
+        self.batch.clear();
         std::mem::take(&mut self.time)
-    }
-
-    /// Makes room for a batch: recycled memory that nothing uses is given back, if it is not more than the batch takes.
-    /// To get as much afresh costs far less time than to encode the batch.
-    pub(super) fn make_room(&mut self, batch_bytes: u64) {
-        if batch_bytes > 0 && batch_bytes >= AlignedBuf::pool_bytes() as u64 {
-            let start = Instant::now();
-            AlignedBuf::release_pool();
-            self.time += start.elapsed();
-        }
     }
 
     /// One plaintext.
     pub(super) fn one(&mut self, own: &OnDemand, id: PlaintextId) -> Result<&Plaintext> {
         Batches { own, ids: &[id], encoded: self }.provide(&[0])?;
-        Ok(&self.buffers[0])
+        Ok(&self.batch[0])
     }
 }
 
@@ -103,54 +99,42 @@ impl PlaintextSource for Batches<'_> {
 
     fn provide(&mut self, numbers: &[usize]) -> Result<Vec<&Plaintext>> {
         let start = Instant::now();
-        let encoder = &self.own.encoder;
-        let specs: Vec<_> = numbers.iter().map(|&k| &self.own.specs[self.ids[k]]).collect();
-        let Encoded { buffers, time } = &mut *self.encoded;
-        let fits = |buffer: &Plaintext, spec: &PlaintextSpec| {
-            (buffer.level(), buffer.is_extended()) == (spec.level, spec.extended)
-        };
-        // Those of another shape are freed before any is made.
-        buffers.truncate(specs.len());
-        if buffers.iter().zip(&specs).any(|(buffer, spec)| !fits(buffer, spec)) {
-            buffers.clear();
+        let OnDemand { encoder, specs } = self.own;
+        let Encoded { batch, time } = &mut *self.encoded;
+        // Before the next ones are made, so that these find its place.
+        batch.clear();
+        let specs: Vec<_> = numbers.iter().map(|&k| &specs[self.ids[k]]).collect();
+        let slots = encoder.params().slots();
+        let whole: Vec<_> = specs.iter().filter(|spec| !spec.is_subring(slots)).collect();
+        if let Some(first) = whole.first() {
+            encoder.make_room(whole.len(), first.level, first.extended);
         }
-        let (again, fresh) = specs.split_at(buffers.len());
-        let pairs = buffers.par_iter_mut().zip(again);
-        pairs.try_for_each(|(buffer, spec)| encode_again(encoder, spec, buffer))?;
-        let fresh = fresh.par_iter().map(|spec| encode(encoder, spec));
-        buffers.extend(fresh.collect::<Result<Vec<_>>>()?);
+        let encoded = specs.par_iter().map(|spec| encode(encoder, spec));
+        *batch = encoded.collect::<Result<_>>()?;
         *time += start.elapsed();
-        Ok(buffers.iter().collect())
+        Ok(batch.iter().collect())
     }
 }
 
-/// Encodes one in fresh memory: a subring plaintext where slots repeat soon enough.
+/// Encodes one: a subring plaintext where slots repeat soon enough. In recycled memory, which goes back to where it came from.
 fn encode(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
-    if spec.is_subring(encoder.params().slots()) {
-        let values = spec.period_values()?;
-        return Ok(encoder.encode_periodic(&values, spec.level, spec.scale, spec.extended)?);
+    let slots = encoder.params().slots();
+    let encoded = if spec.is_subring(slots) {
+        encoder.encode_periodic(&spec.period_values()?, spec.level, spec.scale, spec.extended)
+    } else {
+        encoder.encode(&spec.slot_values(slots)?, spec.level, spec.scale, spec.extended)
+    };
+    Ok(encoded?)
+}
+
+/// As [`encode`], in memory of its own: recycled memory that is kept would be missing in the pool, and what it lacks is got afresh.
+fn encode_to_keep(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
+    let (params, slots) = (encoder.params(), encoder.params().slots());
+    if spec.is_subring(slots) {
+        return encode(encoder, spec);
     }
-    let mut plaintext = empty(encoder, spec);
-    encode_into(encoder, spec, &mut plaintext)?;
+    let poly = RnsPoly::zero(params, spec.level, spec.extended);
+    let mut plaintext = Plaintext::new(poly, spec.scale);
+    encoder.encode_into(&spec.slot_values(slots)?, spec.scale, &mut plaintext)?;
     Ok(plaintext)
-}
-
-/// Encodes one again in the place of another of its level.
-fn encode_again(encoder: &Encoder, spec: &PlaintextSpec, plaintext: &mut Plaintext) -> Result<()> {
-    if spec.is_subring(encoder.params().slots()) || plaintext.run() > 1 {
-        *plaintext = encode(encoder, spec)?;
-        return Ok(());
-    }
-    encode_into(encoder, spec, plaintext)
-}
-
-/// One to encode into: not of recycled memory, which would never be given back.
-fn empty(encoder: &Encoder, spec: &PlaintextSpec) -> Plaintext {
-    let poly = RnsPoly::zero(encoder.params(), spec.level, spec.extended);
-    Plaintext::new(poly, spec.scale)
-}
-
-fn encode_into(encoder: &Encoder, spec: &PlaintextSpec, plaintext: &mut Plaintext) -> Result<()> {
-    let values = spec.slot_values(encoder.params().slots())?;
-    Ok(encoder.encode_into(&values, spec.scale, plaintext)?)
 }

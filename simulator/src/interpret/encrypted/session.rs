@@ -119,7 +119,6 @@ impl Session {
             let first = op.operands().first().map(|v| get(&values, *v)).transpose()?;
             let level = first.map_or(0, Ciphertext::level);
             let start = Instant::now();
-            encoded.make_room(step.batch.bytes);
             let Done { results, primitive } = self.execute(step, &mut values, &mut encoded)?;
             assert_eq!(results.len(), dsts.len(), "results of an instruction");
             let infos = results.iter().map(ValueInfo::of).collect();
@@ -127,7 +126,7 @@ impl Session {
                 values[dst] = Some(result);
             }
             step.dying.iter().for_each(|&value| values[value] = None);
-            let encoding = encoded.take_time();
+            let encoding = encoded.finish();
             times.push(start.elapsed().saturating_sub(encoding));
             encode_times.push(encoding);
             recorded.push(Recorded { layer: *layer, primitive, level, results: infos });
