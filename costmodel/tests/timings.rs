@@ -129,6 +129,31 @@ fn what_memory_has_no_room_for_is_left_out() {
     assert!(times(&requests, 200_000_000).unwrap().1.is_empty());
 }
 
+/// Those that are made for an instruction take the memory of those made for the one before; others are all there.
+#[test]
+fn plaintexts_made_on_demand_share_memory() {
+    let params = params(2);
+    let term = |k: usize| LinearTerm { dst: 0, src: 0, shift: k % 2, plaintext: Some(k) };
+    let terms: Vec<LinearTerm> = (0..500).map(term).collect();
+    let plan = LinearPlan::new(&params, 1, 1, &terms, false).unwrap();
+    let program = |batches: [Option<usize>; 4]| {
+        let one = |batch| {
+            let shape = plan.shape().into();
+            Instruction::linear(shape, 2, terms.clone(), vec![2048; 500], batch).unwrap()
+        };
+        Sequence::new(&batches.map(one), 11)
+    };
+    let (made, half) = (Some(500), Some(250));
+    let programs = [[made; 4], [half, made, half, made], [None, made, half, made], [None; 4]];
+    let programs = programs.map(program);
+    let requests: Vec<_> =
+        programs.iter().map(|sequence| Request { params: &params, sequence }).collect();
+    // 500 plaintexts of four limbs take 33 MB.
+    assert_eq!(times(&requests, 50_000_000).unwrap().1, [2, 3]);
+    assert_eq!(times(&requests, 85_000_000).unwrap().1, [3]);
+    assert!(times(&requests, 150_000_000).unwrap().1.is_empty());
+}
+
 #[test]
 fn instructions_that_parameters_do_not_have_are_errors() {
     let params = params(2);

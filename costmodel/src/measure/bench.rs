@@ -82,7 +82,7 @@ pub(super) struct Prepared {
 /// A linear operation made ready.
 struct Linear {
     plan: LinearPlan,
-    /// Plaintexts that there are at a time, if not all.
+    /// Plaintexts that there are at a time, where they are made for it.
     batch: Option<usize>,
 }
 
@@ -187,7 +187,8 @@ impl Bench {
         sequence.instructions().iter().map(prepare).collect()
     }
 
-    /// Makes an instruction ready with plaintexts that are not among those `taken` by others, by level and words.
+    /// Makes an instruction ready with plaintexts that are not among those `taken` by others, by level and words; those that would be
+    /// made for it are left to the next one, too.
     fn prepare_instruction(
         &self,
         instruction: &Instruction,
@@ -198,8 +199,10 @@ impl Bench {
         let level = instruction.level();
         let known = taken.entry(level).or_default();
         let own = known.clone();
-        for (words, count) in instruction.plaintexts() {
-            *known.entry(words).or_insert(0) += count;
+        if instruction.batch().is_none() {
+            for (words, count) in instruction.plaintexts() {
+                *known.entry(words).or_insert(0) += count;
+            }
         }
         Ok(Prepared {
             operation: instruction.primitive().into(),

@@ -25,7 +25,7 @@ pub(super) enum Parts {
     None,
     /// By what is rotated.
     Rotations(Vec<usize>),
-    /// The summands, and how many plaintexts there are at a time.
+    /// The summands, and how many plaintexts there are at a time where they are made when it is executed.
     Linear { terms: Vec<LinearTerm>, batch: Option<usize> },
 }
 
@@ -57,7 +57,8 @@ impl Instruction {
         Self { primitive, level, words: Vec::new(), parts: Parts::Rotations(shifts) }
     }
 
-    /// A linear instruction: as for others, its summands, and how many plaintexts there are at a time, if not all of them.
+    /// A linear instruction: as for others, its summands, and how many plaintexts there are at a time, if they are not kept but made
+    /// for it, in memory where those of other instructions have been.
     ///
     /// # Errors
     /// [`Error::Plan`] for a term of a plaintext that there is not.
@@ -113,8 +114,8 @@ impl Instruction {
         same
     }
 
-    /// By the words of a limb that they keep, how many plaintexts there must be at a time: where they are made in batches, as
-    /// many as a batch may have of them.
+    /// By the words of a limb that they keep, how many plaintexts there must be at a time: where they are made for it, as many as
+    /// a batch may have of them.
     pub(super) fn plaintexts(&self) -> BTreeMap<usize, usize> {
         let mut counts = BTreeMap::new();
         self.words.iter().for_each(|words| *counts.entry(*words).or_insert(0) += 1);
@@ -123,12 +124,17 @@ impl Instruction {
         counts
     }
 
-    /// Plaintexts that there are at a time, if not all of them.
+    /// The most plaintexts that there are at a time, where they are made for it.
     pub(super) fn batch(&self) -> Option<usize> {
         match self.parts {
             Parts::Linear { batch, .. } => batch,
             _ => None,
         }
+    }
+
+    /// Whether its plaintexts come in several batches.
+    pub(super) fn in_batches(&self) -> bool {
+        self.batch().is_some_and(|batch| batch < self.words.len())
     }
 
     /// The engine's plan of a linear one; none of others.

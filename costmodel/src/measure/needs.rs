@@ -76,7 +76,8 @@ impl Needs {
     /// [`Error::Plan`] for a level or a number of rotations that these parameters do not have; engine errors.
     pub fn with(&self, sequence: &Sequence, params: &Parameters) -> Result<Self> {
         let mut all = self.clone();
-        let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        // By level and words: plaintexts that are kept, and the most that an instruction has of those made for it.
+        let mut counts: BTreeMap<(usize, usize), [usize; 2]> = BTreeMap::new();
         for instruction in sequence.instructions() {
             let (level, most) = (instruction.level(), params.max_level());
             let shifts = instruction.shifts();
@@ -97,13 +98,18 @@ impl Needs {
             let sources = instruction.primitive().sources();
             supply.ciphertexts = supply.ciphertexts.max(sources);
             for (words, count) in instruction.plaintexts() {
-                *counts.entry((level, words)).or_insert(0) += count;
+                let sum = counts.entry((level, words)).or_insert([0; 2]);
+                match instruction.batch() {
+                    None => sum[0] += count,
+                    Some(_) => sum[1] = count.max(sum[1]),
+                }
             }
             all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
         }
-        for ((level, words), count) in counts {
-            let kept = all.levels.entry(level).or_default().plaintexts.entry(words).or_insert(0);
-            *kept = count.max(*kept);
+        for ((level, words), [kept, made]) in counts {
+            let count = kept + made;
+            let there = all.levels.entry(level).or_default().plaintexts.entry(words).or_insert(0);
+            *there = count.max(*there);
         }
         Ok(all)
     }
@@ -167,6 +173,6 @@ fn work_bytes(instruction: &Instruction, params: &Parameters) -> Result<u64> {
     };
     // Sums of batches are in the extended basis; a product of ciphertexts has three parts and a decomposition.
     let each = 2 * extended * limb;
-    let sums = if instruction.batch().is_some() { 2 * results } else { results };
+    let sums = if instruction.in_batches() { 2 * results } else { results };
     Ok((sums.saturating_add(4).saturating_mul(each) as u64).saturating_add(scratch as u64))
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::instruction::{Instruction, Parts};
 
 /// Version of keys: changes with how sequences are timed.
-const KEYS: &str = "sequence 3";
+const KEYS: &str = "sequence 4";
 
 /// All instructions of a program, in order.
 ///

@@ -58,9 +58,8 @@ impl Program {
                 Timed::rotate_hoisted(instruction.op.shifts(), level)
             }
             (Primitive::Linear(shape), Some(terms)) => {
-                // Where one batch has them all, it is executed as if they were stored.
-                let batch = self.plaintext_batch(&facts, chain, form).count;
-                let batch = (batch < facts.plaintexts.len()).then_some(batch);
+                let made = form != PlaintextForm::Stored && !facts.plaintexts.is_empty();
+                let batch = made.then(|| self.plaintext_batch(&facts, chain, form).count);
                 Timed::linear(shape, level, terms, words, batch)?
             }
             (primitive, _) => Timed::new(primitive, level, words)?,
