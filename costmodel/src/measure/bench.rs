@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
@@ -86,19 +86,40 @@ struct Linear {
     batch: Option<usize>,
 }
 
-/// Plaintexts that are there already: each is the next one of as many words.
-struct Batches<'a> {
-    operands: &'a Operands,
+/// Plaintexts made when their instruction is executed, in memory where others have been.
+struct Made<'a> {
+    bench: &'a Bench,
     prepared: &'a Prepared,
+    batch: Vec<Plaintext>,
+    /// What that took.
+    time: Duration,
 }
 
-impl PlaintextSource for Batches<'_> {
+impl<'a> Made<'a> {
+    fn new(bench: &'a Bench, prepared: &'a Prepared) -> Self {
+        Self { bench, prepared, batch: Vec::new(), time: Duration::ZERO }
+    }
+}
+
+impl PlaintextSource for Made<'_> {
     type Error = engine::Error;
 
     fn provide(&mut self, numbers: &[usize]) -> engine::Result<Vec<&Plaintext>> {
-        let Prepared { words, taken, .. } = self.prepared;
-        let words: Vec<usize> = numbers.iter().map(|&k| words[k]).collect();
-        Ok(self.operands.factors(&words, taken))
+        let start = Instant::now();
+        let Self { bench: Bench { params, encoder, values, .. }, prepared, batch, time } = self;
+        let (level, scale) = (prepared.level, params.scale());
+        batch.clear();
+        let words = || numbers.iter().map(|&k| prepared.words[k]);
+        let full = words().filter(|words| *words == params.n()).count();
+        encoder.make_room(full, level, true);
+        let encode = |words: usize| {
+            let period = values.get(..words / 2).unwrap_or_default();
+            encoder.encode_periodic(period, level, scale, true)
+        };
+        let words: Vec<usize> = words().collect();
+        *batch = words.into_par_iter().map(encode).collect::<engine::Result<_>>()?;
+        *time += start.elapsed();
+        Ok(batch.iter().collect())
     }
 }
 
@@ -187,8 +208,7 @@ impl Bench {
         sequence.instructions().iter().map(prepare).collect()
     }
 
-    /// Makes an instruction ready with plaintexts that are not among those `taken` by others, by level and words; those that would be
-    /// made for it are left to the next one, too.
+    /// Makes an instruction ready with plaintexts that are not among those `taken` by others, by level and words.
     fn prepare_instruction(
         &self,
         instruction: &Instruction,
@@ -229,7 +249,7 @@ impl Bench {
 
     /// Times an operation once in the current pool, in nanoseconds, as what came before it left the caches.
     ///
-    /// The time includes giving back the memory of the result: a program does so, too.
+    /// The time includes giving back the memory of the result: a program does so, too. It does not include making plaintexts.
     ///
     /// # Errors
     /// Engine errors.
@@ -287,6 +307,7 @@ impl Bench {
         };
         let scale = self.params.scale();
         let mut accumulator = operands.accumulator();
+        let mut making = Duration::ZERO;
         let start = Instant::now();
         match prepared.operation {
             Operation::Primitive(primitive) => match primitive {
@@ -298,10 +319,11 @@ impl Bench {
                         drop(black_box(evaluator.linear(plan, &sources, &factors)?))
                     }
                     Some(Linear { plan, batch: Some(batch) }) => {
-                        let mut all = Batches { operands, prepared };
+                        let mut made = Made::new(self, prepared);
                         drop(black_box(
-                            evaluator.linear_in_batches(plan, &sources, *batch, &mut all)?,
-                        ))
+                            evaluator.linear_in_batches(plan, &sources, *batch, &mut made)?,
+                        ));
+                        making = made.time;
                     }
                     None => {}
                 },
@@ -334,7 +356,7 @@ impl Bench {
             },
             Operation::Unit(_) => unreachable!("kernels are timed alone"),
         }
-        Ok(start.elapsed().as_nanos() as f64)
+        Ok(start.elapsed().saturating_sub(making).as_nanos() as f64)
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Needs {
     pub top: usize,
     /// By level.
     pub levels: BTreeMap<usize, Supply>,
-    /// Bytes of results and scratch of the largest operation; of a calibration they are not counted.
+    /// Bytes of results, scratch and plaintexts made for it of the largest operation; of a calibration they are not counted.
     work_bytes: u64,
 }
 
@@ -76,8 +76,8 @@ impl Needs {
     /// [`Error::Plan`] for a level or a number of rotations that these parameters do not have; engine errors.
     pub fn with(&self, sequence: &Sequence, params: &Parameters) -> Result<Self> {
         let mut all = self.clone();
-        // By level and words: plaintexts that are kept, and the most that an instruction has of those made for it.
-        let mut counts: BTreeMap<(usize, usize), [usize; 2]> = BTreeMap::new();
+        // By level and words, of those that are not made for an instruction.
+        let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         for instruction in sequence.instructions() {
             let (level, most) = (instruction.level(), params.max_level());
             let shifts = instruction.shifts();
@@ -97,19 +97,16 @@ impl Needs {
             let supply = all.levels.entry(level).or_default();
             let sources = instruction.primitive().sources();
             supply.ciphertexts = supply.ciphertexts.max(sources);
-            for (words, count) in instruction.plaintexts() {
-                let sum = counts.entry((level, words)).or_insert([0; 2]);
-                match instruction.batch() {
-                    None => sum[0] += count,
-                    Some(_) => sum[1] = count.max(sum[1]),
+            if instruction.batch().is_none() {
+                for (words, count) in instruction.plaintexts() {
+                    *counts.entry((level, words)).or_insert(0) += count;
                 }
             }
             all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
         }
-        for ((level, words), [kept, made]) in counts {
-            let count = kept + made;
-            let there = all.levels.entry(level).or_default().plaintexts.entry(words).or_insert(0);
-            *there = count.max(*there);
+        for ((level, words), count) in counts {
+            let kept = all.levels.entry(level).or_default().plaintexts.entry(words).or_insert(0);
+            *kept = count.max(*kept);
         }
         Ok(all)
     }
@@ -161,7 +158,7 @@ pub(super) fn key_bytes(params: &Parameters, level: usize) -> u64 {
     storage.key_bytes(params.digits(level).len(), limbs, params.log_n())
 }
 
-/// Bytes of results and scratch of an instruction, about.
+/// Bytes of results, scratch and plaintexts made for an instruction, about.
 fn work_bytes(instruction: &Instruction, params: &Parameters) -> Result<u64> {
     let level = instruction.level();
     let extended = level + 1 + params.special_count();
@@ -174,5 +171,12 @@ fn work_bytes(instruction: &Instruction, params: &Parameters) -> Result<u64> {
     // Sums of batches are in the extended basis; a product of ciphertexts has three parts and a decomposition.
     let each = 2 * extended * limb;
     let sums = if instruction.in_batches() { 2 * results } else { results };
-    Ok((sums.saturating_add(4).saturating_mul(each) as u64).saturating_add(scratch as u64))
+    let made = match instruction.batch() {
+        None => 0,
+        Some(_) => instruction.plaintexts().iter().fold(0usize, |sum, (words, count)| {
+            sum.saturating_add(count.saturating_mul(8 * words * extended))
+        }),
+    };
+    let sums = sums.saturating_add(4).saturating_mul(each);
+    Ok([scratch, made].into_iter().fold(sums, usize::saturating_add) as u64)
 }
