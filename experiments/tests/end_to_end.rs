@@ -134,7 +134,9 @@ fn memory_is_as_predicted_in_both_forms() {
         assert_eq!(report["plaintexts"], form);
         let error = predicted(&report) / measured(&report) - 1.0;
         let memory = &report["peak_memory_bytes"];
-        assert!(error.abs() < 0.1, "{form}: {:.1} % off: {memory}", 100.0 * error);
+        // One of the pool's pieces is a two hundredth of all here, and on demand two dozen lie idle, where neither a plaintext nor
+        // rows find room. Of a network to use that is half a per cent, see `plaintext_memory.rs`.
+        assert!(error.abs() < 0.15, "{form}: {:.1} % off: {memory}", 100.0 * error);
         assert_eq!(number(&report, "/class_agreement"), 1.0);
         assert!(number(&report, "/encode_ms") > 0.0);
         report

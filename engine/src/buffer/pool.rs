@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What is free between two pieces is joined when a neighbour comes back, so that the next operation finds room for whatever it
-//! needs, of any size. A slab is as large as the buffer that no free range had room for.
+//! needs, of any size. A slab is as large as the buffer, or the batch of them, that free ranges had no room for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
