@@ -134,8 +134,8 @@ fn memory_is_as_predicted_in_both_forms() {
         assert_eq!(report["plaintexts"], form);
         let error = predicted(&report) / measured(&report) - 1.0;
         let memory = &report["peak_memory_bytes"];
-        // One of the pool's pieces is a two hundredth of all here, and on demand two dozen lie idle, where neither a plaintext nor
-        // rows find room. Of a network to use that is half a per cent, see `plaintext_memory.rs`.
+        // A plaintext is a two hundredth of all here, and on demand room for two dozen lies idle, in places too small for what comes
+        // next. In a network to use they are small beside all: see `plaintext_memory.rs`.
         assert!(error.abs() < 0.15, "{form}: {:.1} % off: {memory}", 100.0 * error);
         assert_eq!(number(&report, "/class_agreement"), 1.0);
         assert!(number(&report, "/encode_ms") > 0.0);
