@@ -4,6 +4,8 @@ mod common;
 
 use std::fs;
 
+use costmodel::Machine;
+
 use common::{Tiny, spencnn, stderr, stdout};
 
 const COMMANDS: [&str; 14] = [
@@ -134,6 +136,18 @@ fn a_named_profile_of_other_kernels_is_refused() {
     for word in ["profile.toml", here, other, "kernels"] {
         assert!(text.contains(word), "{text}");
     }
+}
+
+#[test]
+fn more_threads_than_there_are_are_told() {
+    let tiny = Tiny::new();
+    let there = Machine::detect().threads;
+    let told = |threads: usize| {
+        let mut command = tiny.run_with(&["--threads", &threads.to_string()]);
+        stderr(command.arg("--allow-insecure").assert().success()).contains("warning: --threads")
+    };
+    assert!(told(there + 1));
+    assert!(!told(there));
 }
 
 #[test]

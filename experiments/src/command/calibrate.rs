@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::export::{Export, ExportArgs};
 use crate::machine::profiles;
 use crate::machine::provenance::REVISION;
+use crate::machine::threads;
 use crate::process::exit::Failure;
 use crate::process::progress::Progress;
 use crate::process::{cancel, files, output};
@@ -99,11 +100,7 @@ impl CalibrateArgs {
         }
         let path = self.out.clone().map_or_else(own, Ok)?;
         let plan = if self.full { Plan::full() } else { Plan::quick() };
-        let threads = if self.threads.is_empty() {
-            default_threads(&machine)
-        } else {
-            self.threads.iter().map(|t| usize::from(*t)).collect()
-        };
+        let threads = threads::numbers(&self.threads, &machine);
         // Only a long calibration is worth resuming; a short one had better be measured in one go.
         let journal = self.full.then(|| path.with_extension("journal.jsonl"));
         let (profile, points) = calibrate(&plan, &threads, &path, journal.as_deref())?;
@@ -132,11 +129,6 @@ impl CalibrateArgs {
         export.map_or(Ok(()), |export| export.write(&profile))?;
         printed
     }
-}
-
-/// One thread, and all hardware threads.
-pub fn default_threads(machine: &Machine) -> Vec<usize> {
-    if machine.threads > 1 { vec![1, machine.threads] } else { vec![1] }
 }
 
 /// Measures and fits a profile that can be saved at `path` with the points returned, which is checked before.

@@ -6,7 +6,7 @@ use costmodel::Machine;
 use costmodel::measure::Plan;
 use simulator::precision::Demand;
 
-use super::calibrate::{calibrate, default_threads};
+use super::calibrate::calibrate;
 use super::options::{MachineArgs, RefineArgs, ResourceArgs, fraction};
 use super::run::{Baselines, Job, Output};
 use crate::design::choose;
@@ -16,6 +16,7 @@ use crate::design::wish::{PlaintextsArg, SpaceArg};
 use crate::inputs::images;
 use crate::inputs::networks::Source;
 use crate::machine::profiles::{self, Calibration};
+use crate::machine::threads;
 use crate::process::output::note;
 
 /// Ring degree that the demonstration looks at, as a base-2 logarithm, and how many variants: enough to be fast, and
@@ -113,7 +114,7 @@ impl DemoArgs {
             Err(error) => note(format_args!("measuring this machine again: {error:#}")),
         }
         let path = profiles::default_path(machine)?;
-        let mut counts = default_threads(machine);
+        let mut counts = threads::numbers(&[], machine);
         counts.push(threads);
         let (mut profile, points) = calibrate(&Plan::quick(), &counts, &path, None)?;
         if let Err(error) = profile.save(&path, &points) {

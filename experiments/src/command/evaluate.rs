@@ -14,6 +14,7 @@ use crate::design::plan::PlanFolder;
 use crate::inputs::images;
 use crate::inputs::networks::Source;
 use crate::machine::provenance::Provenance;
+use crate::machine::threads;
 use crate::process::exit::Failure;
 use crate::process::output::{self, note};
 use crate::process::{cancel, files};
@@ -103,7 +104,7 @@ impl EvaluateArgs {
             (None, None) => source.evaluated(),
         };
         let files = self.write.then(|| self.own_files(&source, variant)).transpose()?;
-        let threads = self.threads.map_or_else(|| Machine::detect().threads, usize::from);
+        let threads = threads::number(self.threads, &Machine::detect());
         self.memory.check_network(&source.network, threads)?;
         let (model, recorded_accuracy) = match &self.pattern {
             Some(folder) => (PlanFolder::read(folder)?.untrained(&source)?, None),

@@ -18,6 +18,7 @@ use super::parties::{
 };
 use crate::design::wish::PlaintextsArg;
 use crate::machine::memory::{self, show_bytes};
+use crate::machine::threads;
 use crate::process::cancel;
 use crate::process::output::{self, note};
 use crate::runs::execute::{ms, timed};
@@ -104,7 +105,7 @@ impl InferArgs {
             bail!("--json and results cannot both go to standard output; name a file with --out");
         }
         outputs.iter().try_for_each(|path| check_writable(path))?;
-        let threads = self.threads.map_or_else(|| Machine::detect().threads, usize::from);
+        let threads = threads::number(self.threads, &Machine::detect());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.with_context(|| format!("starting {threads} threads"))?;
         let times = pool.install(|| self.serve(&outputs, threads))?;

@@ -17,6 +17,7 @@ use crate::inputs::networks::Source;
 use crate::inputs::onnx::{Activations, Options};
 use crate::machine::memory::{self, parse_bytes, show_bytes};
 use crate::machine::profiles::{self, Calibration};
+use crate::machine::threads;
 use crate::process::files;
 
 /// Which machine, and how much of it.
@@ -31,9 +32,9 @@ pub struct MachineArgs {
 }
 
 impl MachineArgs {
-    /// The thread count.
+    /// The thread count, see [`threads::number`].
     pub fn threads(&self, machine: &Machine) -> usize {
-        self.threads.map_or(machine.threads, usize::from)
+        threads::number(self.threads, machine)
     }
 
     /// The profile; an error that says how to make one if there is none.

@@ -15,6 +15,7 @@ use crate::inputs::images;
 use crate::inputs::networks::{self, Source};
 use crate::machine::profiles::{self, Calibration, Cost};
 use crate::machine::provenance::{Provenance, REVISION};
+use crate::machine::threads;
 use crate::process::exit::Failure;
 use crate::process::output::{self, note};
 use crate::process::{cancel, files};
@@ -197,12 +198,7 @@ impl ValidateArgs {
 
     /// What predicts, for each number of threads.
     fn costs(&self, machine: &Machine, calibration: &Calibration) -> Result<Vec<Cost>> {
-        let mut threads: Vec<usize> = match self.threads[..] {
-            [] => vec![1, machine.threads],
-            _ => self.threads.iter().map(|t| usize::from(*t)).collect(),
-        };
-        threads.sort_unstable();
-        threads.dedup();
+        let threads = threads::numbers(&self.threads, machine);
         threads.into_iter().map(|t| calibration.cost(t)).collect()
     }
 

@@ -3,3 +3,4 @@
 pub mod memory;
 pub mod profiles;
 pub mod provenance;
+pub mod threads;
