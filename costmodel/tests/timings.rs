@@ -34,6 +34,14 @@ fn mixed(level: usize, words: [usize; 2], batch: Option<usize>) -> Instruction {
     Instruction::linear(plan.shape().into(), level, terms, words, batch).unwrap()
 }
 
+/// A sum of so many plaintexts of all words, over one rotation and none.
+fn wide(count: usize, batch: Option<usize>) -> Instruction {
+    let term = |k: usize| LinearTerm { dst: 0, src: 0, shift: k % 2, plaintext: Some(k) };
+    let terms: Vec<LinearTerm> = (0..count).map(term).collect();
+    let plan = LinearPlan::new(&params(2), 1, 1, &terms, false).unwrap();
+    Instruction::linear(plan.shape().into(), 2, terms, vec![2048; count], batch).unwrap()
+}
+
 fn alone(instruction: &Instruction) -> Sequence {
     Sequence::new(std::slice::from_ref(instruction), 11)
 }
@@ -115,11 +123,7 @@ fn every_kind_of_instruction_is_timed() {
 #[test]
 fn what_memory_has_no_room_for_is_left_out() {
     let params = params(2);
-    let term = |k: usize| LinearTerm { dst: 0, src: 0, shift: k % 2, plaintext: Some(k) };
-    let terms: Vec<LinearTerm> = (0..2000).map(term).collect();
-    let plan = LinearPlan::new(&params, 1, 1, &terms, false).unwrap();
-    let large = Instruction::linear(plan.shape().into(), 2, terms, vec![2048; 2000], None).unwrap();
-    let [large, small] = [alone(&large), alone(&linear(2, 64, None))];
+    let [large, small] = [alone(&wide(2000, None)), alone(&linear(2, 64, None))];
     let requests = [&large, &small].map(|sequence| Request { params: &params, sequence });
     // 2000 plaintexts of four limbs take 131 MB.
     let (found, too_large) = times(&requests, 100_000_000).unwrap();
@@ -133,16 +137,8 @@ fn what_memory_has_no_room_for_is_left_out() {
 #[test]
 fn plaintexts_made_on_demand_share_memory() {
     let params = params(2);
-    let term = |k: usize| LinearTerm { dst: 0, src: 0, shift: k % 2, plaintext: Some(k) };
-    let terms: Vec<LinearTerm> = (0..500).map(term).collect();
-    let plan = LinearPlan::new(&params, 1, 1, &terms, false).unwrap();
-    let program = |batches: [Option<usize>; 4]| {
-        let one = |batch| {
-            let shape = plan.shape().into();
-            Instruction::linear(shape, 2, terms.clone(), vec![2048; 500], batch).unwrap()
-        };
-        Sequence::new(&batches.map(one), 11)
-    };
+    let program =
+        |batches: [Option<usize>; 4]| Sequence::new(&batches.map(|batch| wide(500, batch)), 11);
     let (made, half) = (Some(500), Some(250));
     let programs = [[made; 4], [half, made, half, made], [None, made, half, made], [None; 4]];
     let programs = programs.map(program);

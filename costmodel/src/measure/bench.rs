@@ -219,10 +219,8 @@ impl Bench {
         let level = instruction.level();
         let known = taken.entry(level).or_default();
         let own = known.clone();
-        if instruction.batch().is_none() {
-            for (words, count) in instruction.plaintexts() {
-                *known.entry(words).or_insert(0) += count;
-            }
+        for (words, count) in instruction.kept() {
+            *known.entry(words).or_insert(0) += count;
         }
         Ok(Prepared {
             operation: instruction.primitive().into(),

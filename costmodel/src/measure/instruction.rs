@@ -116,12 +116,22 @@ impl Instruction {
 
     /// By the words of a limb that they keep, how many plaintexts there must be at a time: where they are made for it, as many as
     /// a batch may have of them.
-    pub(super) fn plaintexts(&self) -> BTreeMap<usize, usize> {
+    fn plaintexts(&self) -> BTreeMap<usize, usize> {
         let mut counts = BTreeMap::new();
         self.words.iter().for_each(|words| *counts.entry(*words).or_insert(0) += 1);
         let most = self.batch().map_or(usize::MAX, |batch| batch.max(1));
         counts.values_mut().for_each(|count| *count = most.min(*count));
         counts
+    }
+
+    /// Of [`Self::plaintexts`], those that are kept: all, or none where they are made for it.
+    pub(super) fn kept(&self) -> BTreeMap<usize, usize> {
+        if self.batch().is_none() { self.plaintexts() } else { BTreeMap::new() }
+    }
+
+    /// Of [`Self::plaintexts`], those that are made for it: the others.
+    pub(super) fn made(&self) -> BTreeMap<usize, usize> {
+        if self.batch().is_some() { self.plaintexts() } else { BTreeMap::new() }
     }
 
     /// The most plaintexts that there are at a time, where they are made for it.

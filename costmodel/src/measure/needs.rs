@@ -76,7 +76,7 @@ impl Needs {
     /// [`Error::Plan`] for a level or a number of rotations that these parameters do not have; engine errors.
     pub fn with(&self, sequence: &Sequence, params: &Parameters) -> Result<Self> {
         let mut all = self.clone();
-        // By level and words, of those that are not made for an instruction.
+        // Plaintexts that are kept, by level and words.
         let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         for instruction in sequence.instructions() {
             let (level, most) = (instruction.level(), params.max_level());
@@ -97,10 +97,8 @@ impl Needs {
             let supply = all.levels.entry(level).or_default();
             let sources = instruction.primitive().sources();
             supply.ciphertexts = supply.ciphertexts.max(sources);
-            if instruction.batch().is_none() {
-                for (words, count) in instruction.plaintexts() {
-                    *counts.entry((level, words)).or_insert(0) += count;
-                }
+            for (words, count) in instruction.kept() {
+                *counts.entry((level, words)).or_insert(0) += count;
             }
             all.work_bytes = all.work_bytes.max(work_bytes(instruction, params)?);
         }
@@ -171,12 +169,9 @@ fn work_bytes(instruction: &Instruction, params: &Parameters) -> Result<u64> {
     // Sums of batches are in the extended basis; a product of ciphertexts has three parts and a decomposition.
     let each = 2 * extended * limb;
     let sums = if instruction.in_batches() { 2 * results } else { results };
-    let made = match instruction.batch() {
-        None => 0,
-        Some(_) => instruction.plaintexts().iter().fold(0usize, |sum, (words, count)| {
-            sum.saturating_add(count.saturating_mul(8 * words * extended))
-        }),
-    };
+    let made = instruction.made().into_iter().fold(0usize, |sum, (words, count)| {
+        sum.saturating_add(count.saturating_mul(8 * words * extended))
+    });
     let sums = sums.saturating_add(4).saturating_mul(each);
     Ok([scratch, made].into_iter().fold(sums, usize::saturating_add) as u64)
 }
