@@ -6,6 +6,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use zeroize::Zeroize;
@@ -22,9 +23,9 @@ const REQUESTED: usize = 16;
 const PERIOD: usize = 4096;
 /// Words from which on the memory of polynomials begins at a line of its own of that period, in turn.
 ///
-/// A sum of products reads as many plaintexts and sources side by side as it has terms, each from the same word on. Each plaintext
-/// that is kept has memory to itself, and so have inputs. Allocators begin blocks of one size at a few places of a page only, so
-/// that a set of 8 lines is to hold dozens, and loses them before their second half is read:
+/// A sum of products reads as many plaintexts and sources side by side as it has terms, each from the same word on. All have powers
+/// of two of words: where one follows the other, they begin at a few places of a page only, so that a set of 8 lines is to hold
+/// dozens, and loses them before their second half is read:
 ///
 /// ```text
 /// as they come            set 0: a c e g i k m o q s ...   set 16: b d f h ...
@@ -56,10 +57,50 @@ pub struct AlignedBuf {
 enum Memory {
     /// There is none: the buffer is empty.
     None,
-    /// Its own: what the allocator returned, and under which layout.
-    Block(NonNull<u8>, Layout),
+    /// Its own.
+    Block(#[expect(dead_code, reason = "freed with the buffer")] Block),
+    /// Of a block that others have parts of, too.
+    Part(#[expect(dead_code, reason = "freed with the last buffer")] Arc<Block>),
     /// The pool's: at least its words.
     Piece(Piece),
+}
+
+/// What the allocator returned, and under which layout.
+struct Block(NonNull<u8>, Layout);
+
+impl Block {
+    /// Zero bytes, `padding` more than so many.
+    fn zeroed(bytes: Option<usize>, padding: usize) -> Self {
+        let bytes = bytes.and_then(|bytes| bytes.checked_add(padding));
+        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, REQUESTED).ok());
+        let Some(layout) = layout.filter(|layout| layout.size() > 0) else {
+            handle_alloc_error(Layout::new::<u64>())
+        };
+        // SAFETY: the layout has a non-zero size.
+        let raw = unsafe { alloc_zeroed(layout) };
+        let Some(base) = NonNull::new(raw) else { handle_alloc_error(layout) };
+        ask_for_large_pages(base, layout.size());
+        Self(base, layout)
+    }
+
+    /// The first byte from number `from` on at `place` of a period of so many bytes, a power of two; both are multiples of what
+    /// blocks are aligned to, and at most `period - REQUESTED` bytes are passed over.
+    fn at(&self, from: usize, period: usize, place: usize) -> usize {
+        let address = self.0.as_ptr().addr() + from;
+        from + (place.wrapping_sub(address) & (period - 1))
+    }
+}
+
+// SAFETY: a block is memory, and who has it does not depend on a thread.
+unsafe impl Send for Block {}
+// SAFETY: it gives nobody access to its bytes.
+unsafe impl Sync for Block {}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: it came from `alloc_zeroed` under this layout, and is freed once.
+        unsafe { dealloc(self.0.as_ptr(), self.1) }
+    }
 }
 
 /// Asks the system to back the large pages that lie wholly within a block by such, where it gives them on request.
@@ -106,22 +147,40 @@ impl AlignedBuf {
         if len == 0 {
             return Self { data: NonNull::dangling(), len: 0, memory: Memory::None };
         }
-        let Some(bytes) = len.checked_mul(size_of::<u64>()) else {
-            handle_alloc_error(Layout::new::<u64>());
+        let block = Block::zeroed(len.checked_mul(size_of::<u64>()), period - REQUESTED);
+        // SAFETY: at most the padding is passed over, and the block holds `len` words more from there.
+        let data = unsafe { block.0.add(block.at(0, period, place)) }.cast::<u64>();
+        Self { data, len, memory: Memory::Block(block) }
+    }
+
+    /// Buffers of so many zero words each, in one block that is freed with the last of them; large ones begin each at another line
+    /// of the caches. For what is kept for long and read in streams: the system backs a large block by large pages, but not as
+    /// much memory in blocks that are smaller than such a page.
+    ///
+    /// ```text
+    /// pages    |         large         |         large         |
+    /// buffers  first | second |  third | fourth |  fifth  | ...
+    /// ```
+    pub(crate) fn side_by_side(lens: &[usize]) -> Vec<Self> {
+        let padded = |len: usize| len.checked_mul(size_of::<u64>())?.checked_add(PERIOD);
+        let bytes = lens.iter().try_fold(0usize, |sum, &len| sum.checked_add(padded(len)?));
+        if bytes == Some(0) {
+            return Vec::new();
+        }
+        let block = Arc::new(Block::zeroed(bytes, 0));
+        let mut end = 0;
+        let part = |&len: &usize| {
+            let start = match len < OWN_PLACE {
+                true => block.at(end, LINE, 0),
+                false => block.at(end, PERIOD, next_place()),
+            };
+            end = start + len * size_of::<u64>();
+            // SAFETY: the block has a period of bytes more for each part than its words take, and less than that is passed over:
+            // the part ends within it.
+            let data = unsafe { block.0.add(start) }.cast::<u64>();
+            Self { data, len, memory: Memory::Part(Arc::clone(&block)) }
         };
-        let layout = bytes
-            .checked_add(period - REQUESTED)
-            .and_then(|padded| Layout::from_size_align(padded, REQUESTED).ok());
-        let Some(layout) = layout else { handle_alloc_error(Layout::new::<u64>()) };
-        // SAFETY: the layout has a non-zero size.
-        let raw = unsafe { alloc_zeroed(layout) };
-        let Some(base) = NonNull::new(raw) else { handle_alloc_error(layout) };
-        ask_for_large_pages(base, layout.size());
-        let offset = place.wrapping_sub(base.as_ptr().addr()) & (period - 1);
-        // SAFETY: `base` and `place` are multiples of REQUESTED, so offset <= period - REQUESTED, and the padded
-        // block holds `bytes` more from there; the result is not null.
-        let data = unsafe { base.add(offset) }.cast::<u64>();
-        Self { data, len, memory: Memory::Block(base, layout) }
+        lens.iter().map(part).collect()
     }
 
     /// A buffer of `len` words of unspecified (but initialised) contents: a piece of the pool's memory, which goes back there
@@ -165,6 +224,30 @@ impl AlignedBuf {
         }
     }
 
+    /// Makes room in the pool for so many bytes of buffers together, whatever their lengths: in one block, where what is free
+    /// between buffers is joined again, and which large pages back.
+    pub fn reserve(bytes: usize) {
+        Self::make_room(1, bytes.div_ceil(size_of::<u64>()));
+    }
+
+    /// Replaces all blocks of the pool of which no buffer has any by one as large as they are together. For times that are to be
+    /// those of a program for which such a block was reserved: its pages are taken from the system here.
+    pub fn gather_pool() {
+        let mut slabs = Pool::lock().surplus(usize::MAX, usize::MAX);
+        if slabs.len() > 1 {
+            let words = slabs.iter().map(|slab| slab.len()).sum();
+            drop(slabs);
+            let mut slab = Self::zeroed_apart(words);
+            slab.fill(0);
+            slabs = vec![slab];
+        }
+        let mut pool = Pool::lock();
+        for slab in slabs {
+            let (_, piece) = pool.add(slab);
+            pool.give(piece);
+        }
+    }
+
     /// Bytes of the pool that no buffer has.
     pub fn pool_bytes() -> usize {
         size_of::<u64>() * Pool::lock().idle
@@ -203,11 +286,8 @@ impl DerefMut for AlignedBuf {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        match self.memory {
-            Memory::None => {}
-            // SAFETY: `base` came from `alloc_zeroed` under this layout and is freed once.
-            Memory::Block(base, layout) => unsafe { dealloc(base.as_ptr(), layout) },
-            Memory::Piece(piece) => Pool::lock().give(piece),
+        if let Memory::Piece(piece) = self.memory {
+            Pool::lock().give(piece);
         }
     }
 }
@@ -216,7 +296,7 @@ impl Clone for AlignedBuf {
     fn clone(&self) -> Self {
         let mut copy = match self.memory {
             Memory::Piece(_) => Self::scratch(self.len),
-            Memory::None | Memory::Block(..) => Self::zeroed(self.len),
+            Memory::None | Memory::Block(_) | Memory::Part(_) => Self::zeroed(self.len),
         };
         copy.copy_from_slice(self);
         copy
@@ -322,6 +402,32 @@ mod tests {
             let most = taken.iter().max().copied().unwrap_or(0);
             assert!(most <= 4 * 256usize.div_ceil(stride * taken.len()), "{stride}: {taken:?}");
         }
+    }
+
+    /// They are zero, of their own words only, and at lines of their own; they outlive each other.
+    #[test]
+    fn side_by_side() {
+        let lens = [3, OWN_PLACE, 0, 100, OWN_PLACE + 8, 64 * OWN_PLACE, 1];
+        let mut buffers = AlignedBuf::side_by_side(&lens);
+        assert_eq!(buffers.iter().map(|b| b.len()).collect::<Vec<_>>(), lens);
+        for (i, buffer) in buffers.iter_mut().enumerate() {
+            assert_eq!(buffer.as_ptr().addr() % LINE, 0);
+            assert!(buffer.iter().all(|&word| word == 0));
+            buffer.fill(i as u64 + 1);
+        }
+        while !buffers.is_empty() {
+            let first = lens.len() - buffers.len();
+            let sums = buffers.iter().map(|b| b.iter().sum::<u64>());
+            assert!(sums.eq((first..lens.len()).map(|i| (i as u64 + 1) * lens[i] as u64)));
+            buffers.remove(0);
+        }
+        assert!(AlignedBuf::side_by_side(&[]).is_empty());
+        let many = AlignedBuf::side_by_side(&[OWN_PLACE; 64]);
+        let mut places: Vec<_> = many.iter().map(|b| b.as_ptr().addr() % PERIOD).collect();
+        places.sort_unstable();
+        places.dedup();
+        // Other tests take places between.
+        assert!(places.len() >= 32, "{places:?}");
     }
 
     /// Uses some scratch, drops it and takes it again, until no other test has taken some of it between.

@@ -4,6 +4,7 @@ use costmodel::{KeyStorage, Setting};
 use engine::eval::SwitchShape;
 use engine::kernels::{SumTerms, sum_terms};
 use engine::keys::KeySpec;
+use engine::poly::Automorphism;
 use serde::{Deserialize, Serialize};
 
 /// Moduli and sizes of a parameter set.
@@ -71,15 +72,18 @@ impl Chain {
         KeyStorage::of_primes(self.moduli[..=level].iter().chain(&self.special_moduli).copied())
     }
 
-    /// Bytes that the evaluation keys of a specification take in memory: for a key, `2 * digits * (level + 1 + special)` limbs.
+    /// Bytes that the evaluation keys of a specification take in memory: for a key, `2 * digits * (level + 1 + special)` limbs,
+    /// and the table of each automorphism.
     pub fn keys_bytes(&self, keys: &KeySpec) -> u64 {
         let levels = keys.rotations.values().copied();
         let levels = levels.chain(keys.relinearisation).chain(keys.conjugation);
+        let automorphisms = keys.rotations.len() + usize::from(keys.conjugation.is_some());
+        let tables = (automorphisms * Automorphism::bytes_of(self.log_n)) as u64;
         let key = |level: usize| {
             let limbs = level + 1 + self.special();
             self.keys(level).key_bytes(self.digits(level), limbs, self.log_n)
         };
-        levels.map(key).sum()
+        levels.map(key).sum::<u64>() + tables
     }
 
     /// What the price of an operation at `level` on `threads` threads depends on.
@@ -137,6 +141,7 @@ mod tests {
     use engine::modulus::{Modulus, primes::ntt_primes};
     use engine::ntt::NttTable;
     use engine::params::{Parameters, ParametersLiteral};
+    use engine::poly::Automorphism;
 
     #[test]
     fn digits_are_those_of_the_parameters() {

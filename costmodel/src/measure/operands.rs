@@ -8,7 +8,7 @@ use engine::encoding::Encoder;
 use engine::eval::Evaluator;
 
 use super::needs::Supply;
-use super::random::{random_plaintext, random_poly};
+use super::random::{random_plaintexts, random_poly};
 use crate::error::Result;
 
 /// Most memory of encoded weights kept at a level, in bytes.
@@ -66,17 +66,17 @@ impl Operands {
     ) -> Result<Self> {
         let params = evaluator.params();
         let scale = params.scale();
-        let poly = |seed: usize| random_poly(params, level, false, seed as u64);
+        let poly = |seed: usize| random_poly(params, level, seed as u64);
         let random = |i| Ciphertext { c0: poly(2 * i), c1: poly(2 * i + 1), scale };
         // Sums, because a program's ciphertexts are results of operations too, which recycle their memory.
         let zero = Ciphertext::zero(params, level, scale);
         let ciphertexts = (0..supply.ciphertexts)
             .map(|i| Ok(evaluator.add(&random(i), &zero)?))
             .collect::<Result<_>>()?;
-        let plaintexts = supply.plaintexts.iter().map(|(&words, &count)| {
-            let plaintext = |i| random_plaintext(encoder, level, words, 1000 + i as u64);
-            Ok((words, (0..count).map(plaintext).collect::<Result<_>>()?))
-        });
+        let plaintexts = supply
+            .plaintexts
+            .iter()
+            .map(|(&words, &count)| Ok((words, random_plaintexts(encoder, level, words, count)?)));
         let plaintexts = plaintexts.collect::<Result<_>>()?;
         let accumulator = Mutex::new(evaluator.add(&random(0), &zero)?);
         Ok(Self { ciphertexts, plaintexts, accumulator, kept: Mutex::default() })

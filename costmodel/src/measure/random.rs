@@ -12,29 +12,47 @@ use crate::error::Result;
 /// transforms, which are as large as any.
 const SMALL_SCALE: f64 = 1024.0;
 
-/// A plaintext with limbs for the special primes, of which it keeps `words` words a limb: the ring degree, or a part.
+/// Plaintexts with limbs for the special primes, of which each keeps `words` words a limb, the ring degree or a part; beside each
+/// other in memory, as a program keeps them.
 ///
 /// # Errors
 /// Engine errors, for other numbers of words than plaintexts have.
-pub(super) fn random_plaintext(
+pub(super) fn random_plaintexts(
     encoder: &Encoder,
     level: usize,
     words: usize,
-    seed: u64,
-) -> Result<Plaintext> {
+    count: usize,
+) -> Result<Vec<Plaintext>> {
     let params = encoder.params();
+    let seeds = (0..count).map(|i| 1000 + i as u64);
     if words == params.n() {
-        return Ok(Plaintext::new(random_poly(params, level, true, seed), params.scale()));
+        let polys = RnsPoly::zeros(params, &vec![(level, true); count]);
+        let random = |(mut poly, seed): (RnsPoly, u64)| {
+            fill(&mut poly, params, seed);
+            Plaintext::new(poly, params.scale())
+        };
+        return Ok(polys.into_iter().zip(seeds).map(random).collect());
     }
-    let values: Vec<f64> = (0..words / 2).map(|i| ((seed as f64 + 1.0) * i as f64).sin()).collect();
-    let mut plaintext = encoder.encode_periodic(&values, level, SMALL_SCALE, true)?;
-    plaintext.scale = params.scale();
-    Ok(plaintext)
+    let random = |seed: u64| {
+        let value = |i| ((seed as f64 + 1.0) * f64::from(i)).sin();
+        let values: Vec<f64> = (0..words as u32 / 2).map(value).collect();
+        let mut plaintext = encoder.encode_periodic(&values, level, SMALL_SCALE, true)?;
+        plaintext.scale = params.scale();
+        Ok(plaintext)
+    };
+    seeds.map(random).collect()
 }
 
-/// A polynomial of random residues.
-pub(super) fn random_poly(params: &Parameters, level: usize, extended: bool, seed: u64) -> RnsPoly {
-    let mut poly = RnsPoly::zero(params, level, extended);
+/// A polynomial of random residues, not extended.
+pub(super) fn random_poly(params: &Parameters, level: usize, seed: u64) -> RnsPoly {
+    let mut poly = RnsPoly::zero(params, level, false);
+    fill(&mut poly, params, seed);
+    poly
+}
+
+/// Fills a polynomial with random residues.
+fn fill(poly: &mut RnsPoly, params: &Parameters, seed: u64) {
+    let level = poly.level();
     poly.par_limbs_mut().enumerate().for_each(|(position, limb)| {
         let q = params.modulus(params.limb_index(level, position)).value();
         let mut state = seed << 32 | position as u64;
@@ -46,5 +64,4 @@ pub(super) fn random_poly(params: &Parameters, level: usize, extended: bool, see
             *word = ((u128::from(z ^ (z >> 31)) * u128::from(q)) >> 64) as u64;
         }
     });
-    poly
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use engine::buffer::AlignedBuf;
 use rayon::ThreadPool;
 
 use super::bench::{Bench, Windows};
@@ -122,6 +123,8 @@ impl<'a> Rounds<'a> {
             let times = |pool: usize| (0..SHORT_REPEATS).map(move |time| (pool, time > 0));
             for (pool, again) in (0..self.pools.len()).flat_map(times) {
                 let mut repeats_left = self.cases.len() / CASES_PER_REPEAT;
+                // A program that runs finds its memory in one block.
+                AlignedBuf::gather_pool();
                 for case in self.order(again) {
                     if cancel.load(Ordering::Relaxed) {
                         return Err(Error::Cancelled);

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use engine::buffer::AlignedBuf;
 use rayon::ThreadPool;
 
 use super::Progress;
@@ -80,7 +81,7 @@ pub fn time(
         }
         done += part.requests();
         drop(programs);
-        engine::buffer::AlignedBuf::release_pool();
+        AlignedBuf::release_pool();
     }
     Ok(too_large)
 }
@@ -116,6 +117,10 @@ fn add_round(
         found.add(time, load.is_some_and(|load| load.is_disturbed()));
     };
     let before = programs.run(number, pool, cancel)?;
+    if is_first {
+        // A program that runs finds its memory in one block.
+        AlignedBuf::gather_pool();
+    }
     let is_long = before.0 > LONG_NS;
     if is_long && !is_first {
         add(before);

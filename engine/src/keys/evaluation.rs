@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use zeroize::Zeroize;
 
 use super::{SecretKey, SwitchingKey};
+use crate::buffer::AlignedBuf;
 use crate::kernels::kernels;
 use crate::params::{Fingerprint, Parameters};
 use crate::poly::{Automorphism, RnsPoly};
@@ -49,20 +50,26 @@ impl EvaluationKeys {
     pub fn generate(secret: &SecretKey, spec: &KeySpec) -> Result<Self> {
         let params = secret.params();
         let elements = galois_elements(params, spec)?;
-        let relinearisation = spec.relinearisation.map(|level| {
-            let mut square = RnsPoly::zero(params, params.max_level(), true);
-            square.par_limbs_mut().enumerate().for_each(|(i, limb)| {
-                let s = secret.poly().limb(i);
-                (kernels().mul)(limb, s, s, params.modulus(i));
+        let levels = elements.iter().map(|&(_, level)| level).chain(spec.relinearisation);
+        let mut rooms = SwitchingKey::room(params, levels);
+        let own = rooms.split_off(elements.len());
+        let relinearisation =
+            spec.relinearisation.zip(own.into_iter().next()).map(|(level, own)| {
+                let mut square = RnsPoly::zero(params, params.max_level(), true);
+                square.par_limbs_mut().enumerate().for_each(|(i, limb)| {
+                    let s = secret.poly().limb(i);
+                    (kernels().mul)(limb, s, s, params.modulus(i));
+                });
+                let mut rng = sampling::os_rng();
+                let key =
+                    SwitchingKey::generate(params, &square, secret.poly(), level, own, &mut rng);
+                square.zeroize();
+                key
             });
-            let mut rng = sampling::os_rng();
-            let key = SwitchingKey::generate(params, &square, secret.poly(), level, &mut rng);
-            square.zeroize();
-            key
-        });
         let galois = elements
             .into_par_iter()
-            .map(|(element, level)| (element, galois_key(secret, element, level)))
+            .zip(rooms)
+            .map(|((element, level), own)| (element, galois_key(secret, element, level, own)))
             .collect();
         Ok(Self { fingerprint: params.fingerprint(), relinearisation, galois })
     }
@@ -145,7 +152,7 @@ fn galois_elements(params: &Parameters, spec: &KeySpec) -> Result<Vec<(usize, us
     }
 }
 
-fn galois_key(secret: &SecretKey, element: usize, level: usize) -> GaloisKey {
+fn galois_key(secret: &SecretKey, element: usize, level: usize, own: AlignedBuf) -> GaloisKey {
     let params = secret.params();
     let inverse =
         Automorphism::new(params.log_n(), Automorphism::galois_inverse(params.log_n(), element));
@@ -155,7 +162,7 @@ fn galois_key(secret: &SecretKey, element: usize, level: usize) -> GaloisKey {
         .enumerate()
         .for_each(|(i, limb)| inverse.apply(limb, secret.poly().limb(i)));
     let mut rng = sampling::os_rng();
-    let key = SwitchingKey::generate(params, secret.poly(), &target, level, &mut rng);
+    let key = SwitchingKey::generate(params, secret.poly(), &target, level, own, &mut rng);
     target.zeroize();
     GaloisKey { key, automorphism: Automorphism::new(params.log_n(), element) }
 }

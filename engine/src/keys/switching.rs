@@ -34,12 +34,23 @@ pub struct SwitchingKey {
 }
 
 impl SwitchingKey {
-    /// Switches from `from` to `to`, both in NTT form over every limb of the parameters.
+    /// Memory for keys of these levels, in one block.
+    pub(crate) fn room(
+        params: &Parameters,
+        levels: impl Iterator<Item = usize>,
+    ) -> Vec<AlignedBuf> {
+        let words = |level| end(&places(params, level));
+        AlignedBuf::side_by_side(&levels.map(words).collect::<Vec<_>>())
+    }
+
+    /// Switches from `from` to `to`, both in NTT form over every limb of the parameters. `data` is what [`Self::room`] has for a
+    /// key of this level.
     pub(crate) fn generate(
         params: &Parameters,
         from: &RnsPoly,
         to: &RnsPoly,
         level: usize,
+        data: AlignedBuf,
         rng: &mut ChaCha20Rng,
     ) -> Self {
         let seed = sampling::fresh_seed(rng);
@@ -47,7 +58,7 @@ impl SwitchingKey {
         let errors: Vec<Small> =
             ranges.iter().map(|_| sampling::gaussian(rng, params.n())).collect();
         let n = params.n();
-        Self::build(params, level, seed, |limb, a, d| {
+        Self::build(params, level, seed, data, |limb, a, d| {
             let Limb { position, index, modulus, .. } = *limb;
             let factor = params.rns().special().product(index);
             // `b` is an error and a multiple of the secret before it is masked.
@@ -63,7 +74,8 @@ impl SwitchingKey {
 
     /// A key with its masks and zero in the other halves.
     pub(crate) fn with_masks(params: &Parameters, level: usize, seed: Seed) -> Self {
-        Self::build(params, level, seed, |_, _, _| {})
+        let data = AlignedBuf::zeroed(end(&places(params, level)));
+        Self::build(params, level, seed, data, |_, _, _| {})
     }
 
     /// A key of the masks of a seed; `body` is told the mask of each digit of a limb, to write what belongs to it.
@@ -71,9 +83,10 @@ impl SwitchingKey {
         params: &Parameters,
         level: usize,
         seed: Seed,
+        data: AlignedBuf,
         body: impl Fn(&mut Limb<'_>, &[u64], usize) + Sync,
     ) -> Self {
-        let mut key = Self::empty(params, level, seed);
+        let mut key = Self::empty(params, level, seed, data);
         let (n, digits, masks) = (key.n, key.digits, Masks::new(&seed));
         key.limbs_mut(params).into_par_iter().for_each(|mut limb| {
             let mut a = AlignedBuf::scratch(n);
@@ -97,21 +110,15 @@ impl SwitchingKey {
         key
     }
 
-    /// A key of zeros.
-    fn empty(params: &Parameters, level: usize, seed: Seed) -> Self {
+    /// A key of what is in `data`.
+    fn empty(params: &Parameters, level: usize, seed: Seed, data: AlignedBuf) -> Self {
         let (n, digits) = (params.n(), params.digits(level).len());
-        let mut end = 0;
-        let place = |position| {
-            let form = Form::of(params.modulus(params.limb_index(level, position)));
-            let start = end;
-            end += form.words(n, digits);
-            Place { words: start..end, form }
-        };
-        let limbs: Vec<Place> = (0..level + 1 + params.special_count()).map(place).collect();
+        let limbs = places(params, level);
+        assert_eq!(data.len(), end(&limbs), "words of a key");
         let numbers = vec![0; limbs.len() * n / CHUNK_WORDS * digits];
         let expansion = kernels().expansion.as_ref();
         let round_keys = expansion.map(|e| (e.round_keys)(&sampling::cipher_key(&seed)));
-        Self { level, digits, n, limbs, data: AlignedBuf::zeroed(end), seed, numbers, round_keys }
+        Self { level, digits, n, limbs, data, seed, numbers, round_keys }
     }
 
     /// The limbs, to be written.
@@ -199,6 +206,24 @@ impl SwitchingKey {
     pub(crate) fn set_body(&mut self, params: &Parameters, limb: usize, digit: usize, b: &[u64]) {
         self.limbs_mut(params)[limb].write(digit, 0, b);
     }
+}
+
+/// Where the limbs of a key for values up to `level` are.
+fn places(params: &Parameters, level: usize) -> Vec<Place> {
+    let (n, digits) = (params.n(), params.digits(level).len());
+    let mut end = 0;
+    let place = |position| {
+        let form = Form::of(params.modulus(params.limb_index(level, position)));
+        let start = end;
+        end += form.words(n, digits);
+        Place { words: start..end, form }
+    };
+    (0..level + 1 + params.special_count()).map(place).collect()
+}
+
+/// Words of all limbs of a key.
+fn end(limbs: &[Place]) -> usize {
+    limbs.last().map_or(0, |place| place.words.end)
 }
 
 /// A limb of a key, to be written.

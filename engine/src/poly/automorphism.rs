@@ -114,9 +114,15 @@ impl Automorphism {
         }
     }
 
+    /// Memory that one for ring degree `2^log_n` holds, in bytes.
+    pub fn bytes_of(log_n: u32) -> usize {
+        let n = 1usize << log_n;
+        (n / CHUNK_WORDS + n / BLOCK) * size_of::<u32>() + size_of::<[[u64; 8]; 8]>()
+    }
+
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        (self.source_chunk.len() + self.target.len()) * size_of::<u32>() + size_of_val(&self.tables)
+        Self::bytes_of(self.target.len().ilog2() + BLOCK.ilog2())
     }
 }
 

@@ -32,6 +32,17 @@ impl RnsPoly {
         Self::with_storage(params, params.n(), level, extended, AlignedBuf::zeroed_apart)
     }
 
+    /// Zero polynomials of these levels, extended or not, in memory of their own beside each other: for many that are kept.
+    pub fn zeros(params: &Parameters, shapes: &[(usize, bool)]) -> Vec<Self> {
+        let words =
+            |&(level, extended): &(usize, bool)| limbs(params, level, extended) * params.n();
+        let buffers = AlignedBuf::side_by_side(&shapes.iter().map(words).collect::<Vec<_>>());
+        let poly = |(&(level, extended), data)| {
+            Self::with_storage(params, params.n(), level, extended, |_| data)
+        };
+        shapes.iter().zip(buffers).map(poly).collect()
+    }
+
     /// A polynomial of unspecified words, to be overwritten: its memory is recycled. Not for secrets.
     pub(crate) fn scratch(params: &Parameters, level: usize, extended: bool) -> Self {
         Self::with_storage(params, params.n(), level, extended, AlignedBuf::scratch)
@@ -57,7 +68,7 @@ impl RnsPoly {
         n: usize,
         level: usize,
         extended: bool,
-        storage: fn(usize) -> AlignedBuf,
+        storage: impl FnOnce(usize) -> AlignedBuf,
     ) -> Self {
         let limbs = limbs(params, level, extended);
         Self { data: storage(limbs * n), n, limbs, level, extended }

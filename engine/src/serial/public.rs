@@ -200,7 +200,7 @@ pub(super) fn read_poly(
     level: usize,
 ) -> Result<RnsPoly> {
     source.need(poly_bytes(params, level))?;
-    let mut poly = RnsPoly::zero(params, level, false);
+    let mut poly = RnsPoly::scratch(params, level, false);
     for (i, limb) in poly.limbs_mut().enumerate() {
         source.words(limb, params.modulus(i).value())?;
     }

@@ -56,7 +56,7 @@ impl Program {
     /// Predicts memory under a chain, with plaintexts in a form: the most that one inference after another takes.
     ///
     /// Ciphertexts, scratch and what is encoded on demand come from one pool, which is as large as the moment that takes the most
-    /// of it needs, and keeps what was given back to it:
+    /// of it needs ([`crate::interpret::Session`] reserves that much), and keeps what was given back to it:
     ///
     /// ```text
     /// encoding | live | batch          | idle
@@ -64,19 +64,32 @@ impl Program {
     /// after    | live      | idle
     /// ```
     pub fn memory(&self, chain: &Chain, form: PlaintextForm) -> Memory {
-        let upload = (0..self.inputs).map(|v| self.value_bytes(v, chain)).sum();
-        let live = self.live(|v| self.value_bytes(v, chain));
-        let moments = self.instructions.iter().zip(live);
-        let moments = moments.flat_map(|(i, live)| self.moments(i, live, chain, form));
-        let first = Moment { ciphertexts: upload, scratch: 0, batch: 0 };
-        let most = moments.fold(first, |a, b| if b.bytes() > a.bytes() { b } else { a });
+        let most = self.most(chain, form);
         Memory {
             keys_bytes: chain.keys_bytes(&self.keys()),
             plaintexts_bytes: most.batch + self.kept_plaintexts_bytes(chain, form),
             ciphertexts_bytes: most.ciphertexts,
             scratch_bytes: most.scratch,
-            upload_bytes: upload,
+            upload_bytes: self.upload_bytes(chain),
         }
+    }
+
+    /// Bytes of the engine's pool that one inference takes at most.
+    pub(crate) fn pool_bytes(&self, chain: &Chain, form: PlaintextForm) -> u64 {
+        self.most(chain, form).bytes()
+    }
+
+    /// The moment that takes the most.
+    fn most(&self, chain: &Chain, form: PlaintextForm) -> Moment {
+        let live = self.live(|v| self.value_bytes(v, chain));
+        let moments = self.instructions.iter().zip(live);
+        let moments = moments.flat_map(|(i, live)| self.moments(i, live, chain, form));
+        let first = Moment { ciphertexts: self.upload_bytes(chain), scratch: 0, batch: 0 };
+        moments.fold(first, |a, b| if b.bytes() > a.bytes() { b } else { a })
+    }
+
+    fn upload_bytes(&self, chain: &Chain) -> u64 {
+        (0..self.inputs).map(|v| self.value_bytes(v, chain)).sum()
     }
 
     fn value_bytes(&self, value: ValueId, chain: &Chain) -> u64 {

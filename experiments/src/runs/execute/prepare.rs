@@ -133,11 +133,16 @@ pub(crate) fn prepare(
     let evaluation_keys = serial::bytes_of_evaluation_keys(params, &keys);
     let (server, prepare_ms) = timed(|| Server::new(model, keys, estimate.plaintexts));
     let server = server.with_context(what)?;
-    let execution = server.infer(client.encrypt(&some)?).with_context(what)?;
+    let before = phase.peak_bytes();
+    let encrypted = client.encrypt(&some)?;
+    // From here on: slots and scratch of the client are its own.
+    let (sent_bytes, inference) = (phase.kept_bytes(), Phase::begin());
+    let execution = server.infer(encrypted).with_context(what)?;
     execution
         .check(&estimate.lowered.program)
         .map_err(|error| Failure::Check(format!("{name}: {error}")))?;
-    let peak_memory_bytes = (model_bytes + phase.peak_bytes()) as u64;
+    let most = before.max(sent_bytes + inference.peak_bytes());
+    let peak_memory_bytes = (model_bytes + most) as u64;
     let (upload, download) = sent(&client, some, &execution.outputs)?;
     let setup = Setup {
         lower_ms,

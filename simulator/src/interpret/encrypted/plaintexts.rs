@@ -40,12 +40,7 @@ impl Plaintexts {
             return Err(Error::argument("program", "lowered for pricing only", expected));
         }
         Ok(match form {
-            PlaintextForm::Stored => Self::Stored(
-                specs
-                    .into_par_iter()
-                    .map(|s| encode_to_keep(&encoder, &s))
-                    .collect::<Result<_>>()?,
-            ),
+            PlaintextForm::Stored => Self::Stored(encode_to_keep(&encoder, specs)?),
             PlaintextForm::OnDemand { .. } => Self::OnDemand(Box::new(OnDemand { encoder, specs })),
         })
     }
@@ -127,14 +122,19 @@ fn encode(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
     Ok(encoded?)
 }
 
-/// As [`encode`], in memory of its own: recycled memory that is kept would be missing in the pool, and what it lacks is got afresh.
-fn encode_to_keep(encoder: &Encoder, spec: &PlaintextSpec) -> Result<Plaintext> {
+/// Encodes all of a program, freeing slot values as that goes, in memory of their own beside each other.
+fn encode_to_keep(encoder: &Encoder, specs: Vec<PlaintextSpec>) -> Result<Vec<Plaintext>> {
     let (params, slots) = (encoder.params(), encoder.params().slots());
-    if spec.is_subring(slots) {
-        return encode(encoder, spec);
-    }
-    let poly = RnsPoly::zero(params, spec.level, spec.extended);
-    let mut plaintext = Plaintext::new(poly, spec.scale);
-    encoder.encode_into(&spec.slot_values(slots)?, spec.scale, &mut plaintext)?;
-    Ok(plaintext)
+    let whole = specs.iter().filter(|spec| !spec.is_subring(slots));
+    let shapes: Vec<_> = whole.map(|spec| (spec.level, spec.extended)).collect();
+    let mut polys = RnsPoly::zeros(params, &shapes).into_iter();
+    let own: Vec<_> =
+        specs.iter().map(|s| if s.is_subring(slots) { None } else { polys.next() }).collect();
+    let encode = |(spec, own): (PlaintextSpec, Option<RnsPoly>)| {
+        let Some(poly) = own else { return encode(encoder, &spec) };
+        let mut plaintext = Plaintext::new(poly, spec.scale);
+        encoder.encode_into(&spec.slot_values(slots)?, spec.scale, &mut plaintext)?;
+        Ok(plaintext)
+    };
+    specs.into_par_iter().zip(own).map(encode).collect()
 }

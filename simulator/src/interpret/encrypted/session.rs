@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use costmodel::{LinearShape, Primitive};
+use engine::buffer::AlignedBuf;
 use engine::cipher::{Ciphertext, Plaintext};
 use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan};
@@ -50,7 +51,7 @@ struct Done {
 
 impl Session {
     /// Takes over `program`, whose plaintexts are encoded now and their slot values freed as that goes, or by every run,
-    /// as `form` says.
+    /// as `form` says, and reserves the memory that an inference is predicted to need ([`Program::memory`]).
     ///
     /// # Errors
     /// [`Error::Argument`] when the program is not well formed or was lowered without values; engine errors.
@@ -64,6 +65,7 @@ impl Session {
         program.check(&chain)?;
         let evaluator = Evaluator::new(params, keys)?;
         let dying = program.dying();
+        let pool_bytes = program.pool_bytes(&chain, form);
         let mut steps = Vec::with_capacity(dying.len());
         for (instruction, dying) in program.instructions.iter().zip(dying) {
             let facts = program.facts(instruction);
@@ -76,6 +78,10 @@ impl Session {
             let instruction = instruction.clone();
             steps.push(Step { instruction, linear, batch, plaintext_words, dying });
         }
+        let plaintexts = Plaintexts::new(Encoder::new(params), program.plaintexts, form)?;
+        // After the plaintexts: what encoding them took is not needed any more. A number too large for the machine is refused where
+        // memory is taken.
+        AlignedBuf::reserve(usize::try_from(pool_bytes).unwrap_or(usize::MAX));
         Ok(Self {
             params: params.clone(),
             evaluator,
@@ -83,7 +89,7 @@ impl Session {
             values: program.values,
             inputs: program.inputs,
             outputs: program.outputs,
-            plaintexts: Plaintexts::new(Encoder::new(params), program.plaintexts, form)?,
+            plaintexts,
         })
     }
 
