@@ -153,7 +153,7 @@ fn encrypted_they_give_their_logits_too() {
             watch: Watch::default(),
         };
         let candidate = Candidate { variant: "onnx".into(), folded, accuracy: None };
-        let outcome = search.run(&[candidate], &mut Journal::new()).unwrap();
+        let outcome = search.run(&[candidate], &Journal::new()).unwrap();
         let best = outcome.best.unwrap_or_else(|| panic!("{name}: {:?}", outcome.obstacles));
         let configuration = &best.configuration;
         let folded = Folded::new(&model, configuration).unwrap();

@@ -230,8 +230,8 @@ fn a_search_chooses_nothing_that_has_no_room() {
         let m = bounded(&[(1, 10.0), (4, 10.0), (8, 10.0)], Some(output));
         let folded = Folded::new(&m, activations).unwrap();
         let candidate = Candidate { variant: "v".into(), folded: folded.clone(), accuracy: None };
-        let mut journal = Journal::new();
-        let outcome = search.run(&[candidate], &mut journal).unwrap();
+        let journal = Journal::new();
+        let outcome = search.run(&[candidate], &journal).unwrap();
         for e in &outcome.all {
             let chain = e.configuration.parameters.ideal_chain().unwrap();
             lower(&folded, &e.configuration, &chain, false).unwrap();

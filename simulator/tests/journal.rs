@@ -113,7 +113,7 @@ fn torn_lines_are_kept_and_skipped() {
     for cut in 1..text.len() / 2 {
         let torn = &text[..text.len() - cut];
         fs::write(&path, torn).unwrap();
-        let mut journal = Journal::open(&path).unwrap();
+        let journal = Journal::open(&path).unwrap();
         assert!(journal.get("a").is_some());
         assert_eq!(fs::read_to_string(&path).unwrap(), torn, "opening changes nothing");
         journal.insert("c".into(), Point::default()).unwrap();

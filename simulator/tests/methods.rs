@@ -61,7 +61,7 @@ fn plain(model: &Model, space: &Space, demand: Demand) -> Option<Evaluated> {
         let folded = Folded::new(model, space.activations).unwrap();
         let candidate =
             simulator::search::Candidate { variant: "v".into(), folded, accuracy: Some(0.5) };
-        search.run(&[candidate], &mut Journal::new()).unwrap().all.into_iter().next()
+        search.run(&[candidate], &Journal::new()).unwrap().all.into_iter().next()
     })
 }
 
@@ -71,7 +71,7 @@ fn exceptions(
     space: &Space,
     demand: Demand,
     start: &Evaluated,
-    journal: &mut Journal,
+    journal: &Journal,
 ) -> Option<Evaluated> {
     search_with(space, demand, &images(model), |search| {
         search.exceptions(model, start, journal).unwrap()
@@ -130,7 +130,7 @@ fn check_mixtures(model: &Model) {
             let folded = Folded::new(model, activations.clone()).unwrap();
             let candidate =
                 simulator::search::Candidate { variant: "v".into(), folded, accuracy: None };
-            search.run(&[candidate], &mut Journal::new()).unwrap()
+            search.run(&[candidate], &Journal::new()).unwrap()
         });
         let best = found.best.unwrap_or_else(|| panic!("{activations}: {:?}", found.obstacles));
         assert_eq!(Activations::from(&best.configuration), activations);
@@ -190,8 +190,8 @@ fn an_activation_near_a_line_is_kept_where_that_is_faster() {
     let space = Space { log_n: vec![14], ..space(PairedSquare) };
     let demand = Demand::Relative(6.0);
     let start = plain(&model, &space, demand).unwrap();
-    let mut journal = Journal::new();
-    let better = exceptions(&model, &space, demand, &start, &mut journal);
+    let journal = Journal::new();
+    let better = exceptions(&model, &space, demand, &start, &journal);
     let better = better.unwrap_or_else(|| panic!("{start:?}"));
     assert!(better.latency_ms < start.latency_ms);
     assert_eq!(better.accuracy, start.accuracy);
@@ -200,14 +200,14 @@ fn an_activation_near_a_line_is_kept_where_that_is_faster() {
     check_clear(&model, &better, &images(&model)[1]);
     // The same again, from the journal or not.
     let points = journal.len();
-    assert_eq!(exceptions(&model, &space, demand, &start, &mut journal), Some(better.clone()));
+    assert_eq!(exceptions(&model, &space, demand, &start, &journal), Some(better.clone()));
     assert_eq!(journal.len(), points);
-    let again = exceptions(&model, &space, demand, &start, &mut Journal::new());
+    let again = exceptions(&model, &space, demand, &start, &Journal::new());
     assert_eq!(again, Some(better));
     // Where no activation is near a line, nothing is faster, and nothing is evaluated.
-    let mut journal = Journal::new();
+    let journal = Journal::new();
     let start = plain(&two(), &space, demand).unwrap();
-    assert_eq!(exceptions(&two(), &space, demand, &start, &mut journal), None);
+    assert_eq!(exceptions(&two(), &space, demand, &start, &journal), None);
     assert!(journal.is_empty());
 }
 
@@ -218,7 +218,7 @@ fn squares_are_rescaled_where_precision_asks_for_it() {
     let start = plain(&model, &space, Demand::Relative(1.0)).unwrap();
     let bits = start.precision.unwrap().relative_bits;
     let asked = |more: f64| Demand::Relative(bits + more);
-    let with = |more| exceptions(&model, &space, asked(more), &start, &mut Journal::new());
+    let with = |more| exceptions(&model, &space, asked(more), &start, &Journal::new());
     let better = with(1.0).unwrap();
     assert!(asked(1.0).is_met(&better.precision.unwrap()));
     assert!(better.latency_ms > start.latency_ms);

@@ -68,7 +68,7 @@ fn check_clear(model: &Model, e: &Evaluated) {
 fn finds_what_a_person_would_write_or_better() {
     let m = model(lenet(16, 8, 8, 4));
     let s = space();
-    let outcome = search(&s, &ANY).run(&[candidate(&m, "g4", 0.99)], &mut Journal::new()).unwrap();
+    let outcome = search(&s, &ANY).run(&[candidate(&m, "g4", 0.99)], &Journal::new()).unwrap();
     let best = outcome.best.unwrap();
     check_clear(&m, &best);
     assert!(best.precision.is_some());
@@ -83,8 +83,7 @@ fn finds_what_a_person_would_write_or_better() {
     }
     // The paper's layouts are a part of all layouts.
     let paper = Space { layouts: Layouts::Paper, ..space() };
-    let outcome =
-        search(&paper, &ANY).run(&[candidate(&m, "g4", 0.99)], &mut Journal::new()).unwrap();
+    let outcome = search(&paper, &ANY).run(&[candidate(&m, "g4", 0.99)], &Journal::new()).unwrap();
     let restricted = outcome.best.unwrap();
     check_clear(&m, &restricted);
     assert!(best.latency_ms <= restricted.latency_ms);
@@ -98,8 +97,8 @@ fn journals_resume_and_merge() {
     let folder = tempfile::tempdir().unwrap();
     let s = space();
     let run = |candidates: &[Candidate], name: &str| {
-        let mut journal = Journal::open(&folder.path().join(name)).unwrap();
-        search(&s, &ANY).run(candidates, &mut journal).unwrap()
+        let journal = Journal::open(&folder.path().join(name)).unwrap();
+        search(&s, &ANY).run(candidates, &journal).unwrap()
     };
     let whole = run(&candidates, "whole");
     // Two numbers of special primes, and the best four ways under each.
@@ -142,8 +141,8 @@ fn a_search_stops_when_told_to() {
             stop.store(notes.len() >= last, Relaxed);
         };
         let watch = Watch { stop: &stop, note: &note };
-        let found = Search { watch, ..search(&s, &ANY) }
-            .run(&[candidate(&m, "g4", 0.99)], &mut Journal::new());
+        let found =
+            Search { watch, ..search(&s, &ANY) }.run(&[candidate(&m, "g4", 0.99)], &Journal::new());
         (found.map(|o| o.evaluated), notes.into_inner().unwrap())
     };
     let (found, notes) = run(usize::MAX);
@@ -159,12 +158,12 @@ fn limits_choose_among_results() {
     let models = [model(lenet(8, 8, 8, 1)), model(lenet(8, 8, 8, 4))];
     let candidates = [candidate(&models[0], "dense", 0.99), candidate(&models[1], "g4", 0.97)];
     let s = space();
-    let mut journal = Journal::new();
-    let any = search(&s, &ANY).run(&candidates, &mut journal).unwrap();
+    let journal = Journal::new();
+    let any = search(&s, &ANY).run(&candidates, &journal).unwrap();
     let best = any.best.unwrap();
     assert_eq!(best.configuration.variant, "g4");
     assert!(any.front.windows(2).all(|w| w[0].latency_ms < w[1].latency_ms));
-    let mut with = |limits: &Limits| search(&s, limits).run(&candidates, &mut journal).unwrap();
+    let mut with = |limits: &Limits| search(&s, limits).run(&candidates, &journal).unwrap();
     let accurate = with(&Limits { accuracy_drop: Some(0.01), ..ANY });
     assert_eq!(accurate.best.unwrap().configuration.variant, "dense");
     assert_eq!(accurate.per_variant.len(), 1);
@@ -189,7 +188,7 @@ fn paired_squares_with_planned_scales_compute_the_network() {
     let s = Space { log_n: vec![14], activations, ..space() };
     let folded = Folded::new(&m, activations).unwrap();
     let small = Candidate { variant: "small".into(), folded, accuracy: None };
-    let outcome = search(&s, &ANY).run(&[small], &mut Journal::new()).unwrap();
+    let outcome = search(&s, &ANY).run(&[small], &Journal::new()).unwrap();
     assert!(!outcome.all.is_empty());
     for e in &outcome.all {
         check_clear(&m, e);
@@ -208,13 +207,13 @@ fn what_is_not_evaluated_would_not_matter() {
         let folded = Folded::new(m, activations).unwrap();
         Candidate { variant: name.into(), folded, accuracy: None }
     });
-    let mut few_journal = Journal::new();
+    let few_journal = Journal::new();
     for (demand, wanted) in [(-100.0, 1), (-100.0, 5), (9.0, 3), (60.0, 1)] {
         let limits = Limits { precision: Demand::Relative(demand), ..ANY };
         let of = |wanted| Search { wanted, ..search(&s, &limits) };
-        let all = of(usize::MAX).run(&candidates, &mut Journal::new()).unwrap();
+        let all = of(usize::MAX).run(&candidates, &Journal::new()).unwrap();
         // What other limits left priced only is evaluated once these ask for it.
-        let few = of(wanted).run(&candidates, &mut few_journal).unwrap();
+        let few = of(wanted).run(&candidates, &few_journal).unwrap();
         assert_eq!(few.priced, all.priced);
         assert!(few.all.len() == all.all.len() || demand < 60.0);
         assert!(few.all.len() < all.all.len() || demand > 0.0, "{}", few.all.len());
@@ -240,12 +239,12 @@ fn a_search_finds_the_same_after_others() {
         let folded = Folded::new(&model(lenet(8, 8, 8, groups)), activations).unwrap();
         Candidate { variant: format!("g{groups}"), folded, accuracy: None }
     });
-    let mut shared = Journal::new();
+    let shared = Journal::new();
     for candidate in candidates {
-        let of = |journal: &mut Journal| {
+        let of = |journal: &Journal| {
             search(&s, &ANY).run(std::slice::from_ref(&candidate), journal).unwrap().all
         };
-        assert_eq!(of(&mut shared), of(&mut Journal::new()));
+        assert_eq!(of(&shared), of(&Journal::new()));
     }
 }
 
@@ -270,7 +269,7 @@ fn layouts_are_fitted_with_the_cheapest_primes() {
     let s = Space { activations: ActivationMethod::PairedSquare, log_n, special, ..space() };
     let folded = Folded::new(&m, s.activations).unwrap();
     let candidate = Candidate { variant: "g4".into(), folded, accuracy: None };
-    let found = search(&s, &ANY).run(&[candidate], &mut Journal::new()).unwrap().best.unwrap();
+    let found = search(&s, &ANY).run(&[candidate], &Journal::new()).unwrap().best.unwrap();
     // Words of up to 48 bits are packed into six bytes.
     for (more_is_dearer, bits) in [(true, 48), (false, 50)] {
         let pricer = ByKeys { more_is_dearer };

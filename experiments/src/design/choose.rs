@@ -1,8 +1,10 @@
 //! Finding configurations: carrying a wish to the search, and its answers as estimates.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
+use rayon::prelude::*;
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::fold::{ActivationMethod, Folded};
@@ -98,7 +100,7 @@ pub struct Prices<'a> {
     pub name: &'a str,
 }
 
-/// Searches, one variant and ring degree after the other, and refines what was found if that is wished; stops between them
+/// Searches, and refines what was found if that is wished; stops between ring degrees
 /// when cancelled.
 pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     let mut found = search_by(source, wish, Prices { pricer: &cost.model, name: &cost.name })?;
@@ -109,27 +111,76 @@ pub fn search(source: &Source, wish: &Wish, cost: &Cost) -> Result<Found> {
     Ok(found)
 }
 
-/// [`search`] with any prices, without refinement.
+/// [`search`] with any prices, without refinement: several variants at a time.
 pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Found> {
     let (names, left_out) = wish.admissible(source)?;
-    let network = &source.network;
     let pictures = pictures(source)?;
-    let mut journal = match &wish.journal {
+    let journal = match &wish.journal {
         Some(path) => Journal::open(path)?,
         None => Journal::new(),
     };
     let asked = Asked::new(wish, prices, &pictures);
+    let what = format!("searching {} of {}", names.join(", "), source.network.name);
+    let progress = Progress::new(&what);
+    // How much of each variant is done.
+    let done = Mutex::new(vec![0.0; names.len()]);
+    let search = |(k, name): (usize, &String)| {
+        let tell = |share: f64, at: &str| {
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            done[k] = share;
+            progress.set(done.iter().sum::<f64>() / done.len() as f64, &format!("{name}, {at}"));
+        };
+        let searched = asked.variant(source, wish, name, &journal, &tell)?;
+        tell(1.0, "done");
+        Ok(searched)
+    };
+    let variants: Vec<Searched> =
+        names.par_iter().enumerate().map(search).collect::<Result<_>>()?;
+    progress.finish();
     let (mut within, mut best) = (Vec::new(), Vec::new());
     let mut obstacles = Vec::new();
     let mut evaluated = 0;
-    let progress = Progress::new(&format!("searching {} of {}", names.join(", "), network.name));
-    for (k, name) in names.iter().enumerate() {
+    for Searched { found, refused, evaluated: more } in variants {
+        evaluated += more;
+        if found.is_empty() {
+            obstacles.extend(refused);
+        }
+        best.extend(found.first().cloned());
+        within.extend(found);
+    }
+    best.sort_by(|a, b| a.image_ms().total_cmp(&b.image_ms()));
+    let untrained = names.into_iter().filter(|n| source.untrained(n).is_some()).collect();
+    let (front, obstacles) = (pareto_front(&within), Obstacle::nearest(obstacles));
+    let refined = Vec::new();
+    Ok(Found { best, front, within, evaluated, left_out, obstacles, untrained, refined })
+}
+
+/// What a search of one variant found.
+struct Searched {
+    /// The configurations that keep to the limits, the cheapest first.
+    found: Vec<Evaluated>,
+    /// Why there are no others.
+    refused: Vec<Obstacle>,
+    /// Configurations priced.
+    evaluated: usize,
+}
+
+impl Asked<'_> {
+    /// Searches a variant, one ring degree after the other; `tell` hears how much is done, 0 to 1, and of what.
+    fn variant(
+        &self,
+        source: &Source,
+        wish: &Wish,
+        name: &str,
+        journal: &Journal,
+        tell: &(dyn Fn(f64, &str) + Sync),
+    ) -> Result<Searched> {
         let model = source.model(name)?;
         let accuracy = source.accuracy(name)?;
-        for (k, picture) in pictures.iter().enumerate() {
+        for (k, picture) in self.pictures.iter().enumerate() {
             model.forward_checked(picture, &format!("generated image {}", k + 1))?;
         }
-        let (mut found, mut refused) = (Vec::new(), Vec::new());
+        let (mut found, mut refused, mut evaluated) = (Vec::new(), Vec::new(), 0);
         // Of those that only lack precision which rescaled squares would give, the fastest.
         let mut imprecise: Option<Evaluated> = None;
         // Squares that are not rescaled are faster; where they are not precise enough, the others are looked at.
@@ -137,7 +188,7 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
         for (pass, activations) in methods.into_iter().enumerate() {
             let space = wish.space(activations);
             let folded = Folded::new(&model, activations)?;
-            let candidate = [Candidate { variant: name.clone(), folded, accuracy }];
+            let candidate = [Candidate { variant: name.to_owned(), folded, accuracy }];
             let rings = space.log_n.len();
             let points = wish
                 .images
@@ -152,16 +203,15 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
                 }
                 cancel::check()?;
                 let all = rings * wish.images.len();
-                let part = (pass * all + j) as f64 / (methods.len() * all) as f64;
-                let done = (k as f64 + part) / names.len() as f64;
+                let done = (pass * all + j) as f64 / (methods.len() * all) as f64;
                 let several = if images > 1 { format!(", {images} images") } else { String::new() };
-                let at = format!("{name}, N = 2^{log_n}{several}");
-                progress.set(done, &at);
+                let at = format!("N = 2^{log_n}{several}");
+                tell(done, &at);
                 let part =
                     Space { log_n: vec![log_n], special: special(log_n), images, ..space.clone() };
-                let note = |what: &str| progress.set(done, &format!("{at}, {what}"));
-                let search = asked.search(&part, Watch { stop: cancel::flag(), note: &note });
-                let outcome = search.run(&candidate, &mut journal);
+                let note = |what: &str| tell(done, &format!("{at}, {what}"));
+                let search = self.search(&part, Watch { stop: cancel::flag(), note: &note });
+                let outcome = search.run(&candidate, journal);
                 cancel::check()?;
                 let outcome = outcome?;
                 evaluated += outcome.priced;
@@ -182,26 +232,16 @@ pub fn search_by(source: &Source, wish: &Wish, prices: Prices<'_>) -> Result<Fou
         for start in fastest.into_iter().chain(imprecise) {
             let images = start.configuration.images;
             let space = Space { images, ..wish.space(methods[0]) };
-            let search = asked.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
-            let exception = search.exceptions(&model, &start, &mut journal);
+            let search = self.search(&space, Watch { stop: cancel::flag(), note: &|_| {} });
+            let exception = search.exceptions(&model, &start, journal);
             cancel::check()?;
             let exception = exception?;
             evaluated += usize::from(exception.is_some());
             found.extend(exception);
         }
-        if found.is_empty() {
-            obstacles.extend(refused);
-        }
         found.sort_by(|a, b| a.image_ms().total_cmp(&b.image_ms()));
-        best.extend(found.first().cloned());
-        within.extend(found);
+        Ok(Searched { found, refused, evaluated })
     }
-    progress.finish();
-    best.sort_by(|a, b| a.image_ms().total_cmp(&b.image_ms()));
-    let untrained = names.into_iter().filter(|n| source.untrained(n).is_some()).collect();
-    let (front, obstacles) = (pareto_front(&within), Obstacle::nearest(obstacles));
-    let refined = Vec::new();
-    Ok(Found { best, front, within, evaluated, left_out, obstacles, untrained, refined })
 }
 
 /// Searches for plans, in one ring degree after the other until there are some.

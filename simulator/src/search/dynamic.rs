@@ -5,7 +5,7 @@ mod only;
 mod path;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use costmodel::Setting;
 use rayon::prelude::*;
@@ -17,7 +17,7 @@ use super::problem::{Block, Form};
 use super::space::Space;
 use super::watch::Watch;
 use crate::chain::Chain;
-use crate::config::LinearChoice;
+use crate::config::{InputPacking, LinearChoice};
 use crate::fold::Folded;
 use crate::layout::Layout;
 use crate::{Error, Result};
@@ -55,7 +55,12 @@ pub(crate) struct LayoutSearch<'a> {
     repacks: BTreeMap<(usize, Layout), Arc<Edges>>,
     /// If set, the layouts to look at.
     only: Option<Only>,
+    /// The packings of the image within the space, once they are known.
+    packings: OnceLock<Vec<Packing>>,
 }
+
+/// A packing of the image, the form in which the first block reads it, and its layout.
+pub(in crate::search) type Packing = (InputPacking, Form, Layout);
 
 impl<'a> LayoutSearch<'a> {
     pub(crate) fn new(
@@ -79,12 +84,13 @@ impl<'a> LayoutSearch<'a> {
             edges: BTreeMap::new(),
             repacks: BTreeMap::new(),
             only: None,
+            packings: OnceLock::new(),
         }
     }
 
     /// The same among some layouts.
     pub(crate) fn among(self, only: Only) -> Self {
-        Self { only: Some(only), ..self }
+        Self { only: Some(only), packings: OnceLock::new(), ..self }
     }
 
     /// The best ways with `space.special[special]` special primes and exactly `repacks` repacks, cheapest first; good
@@ -267,7 +273,7 @@ impl<'a> LayoutSearch<'a> {
             return Err(Error::unsupported(&self.folded.name, "there is no linear layer"));
         }
         let mut layer = Layer::new();
-        for (packing, form, layout) in self.packings(self.space) {
+        for (packing, form, layout) in self.packings().iter().cloned() {
             arena.push(Node { parent: None, choice: Choice::Input(packing) });
             let image = Held { value: 0, form, later: repacks, layout };
             let ways = layer.entry((repacks, vec![image])).or_default();

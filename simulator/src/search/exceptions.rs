@@ -31,7 +31,7 @@ struct Trials<'a, 's> {
     layers: Vec<&'a str>,
     /// How many trials are left.
     left: usize,
-    journal: &'a mut Journal,
+    journal: &'a Journal,
 }
 
 impl Search<'_> {
@@ -50,7 +50,7 @@ impl Search<'_> {
         &self,
         model: &Model,
         start: &Evaluated,
-        journal: &mut Journal,
+        journal: &Journal,
     ) -> Result<Option<Evaluated>> {
         let all = model.network.layers.iter().filter(|l| l.kind == LayerKind::Activation);
         let layers = all.map(|l| l.name.as_str()).collect();

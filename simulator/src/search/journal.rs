@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use costmodel::lines::Lines;
 use serde::{Deserialize, Serialize};
@@ -31,9 +32,13 @@ pub struct Record {
     pub point: Point,
 }
 
-/// Evaluated points, in memory and, if it has a file, there too.
+/// Evaluated points, in memory and, if it has a file, there too. Searches of several threads may share it: each sees what the others
+/// have found so far.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub struct Journal(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
     records: BTreeMap<String, Point>,
     file: Option<Lines>,
 }
@@ -54,39 +59,50 @@ impl Journal {
         let mut file = Lines::open(path)?;
         let records = file.lock()?.read::<Record>()?;
         let records = records.into_iter().map(|(_, record)| (record.key, record.point)).collect();
-        Ok(Self { records, file: Some(file) })
+        Ok(Self(Mutex::new(Inner { records, file: Some(file) })))
     }
 
     /// What was found at a point, if it has been evaluated.
-    pub fn get(&self, key: &str) -> Option<&Point> {
-        self.records.get(key)
+    pub fn get(&self, key: &str) -> Option<Point> {
+        self.inner().records.get(key).cloned()
     }
 
-    /// The configurations found, at whatever point.
-    pub(super) fn configurations(&self) -> impl Iterator<Item = &Configuration> {
-        self.records.values().flat_map(|point| &point.found).map(|found| &found.configuration)
+    /// Those of the configurations found, at whatever point, that are wanted.
+    pub(super) fn configurations(
+        &self,
+        wanted: impl Fn(&Configuration) -> bool,
+    ) -> Vec<Configuration> {
+        let inner = self.inner();
+        let all = inner.records.values().flat_map(|point| &point.found);
+        all.map(|found| &found.configuration).filter(|c| wanted(c)).cloned().collect()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // A point is added by one statement.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of points.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.inner().records.len()
     }
 
     /// Whether there is no point.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.inner().records.is_empty()
     }
 
     /// Adds a point, in the file first.
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn insert(&mut self, key: String, point: Point) -> Result<()> {
+    pub fn insert(&self, key: String, point: Point) -> Result<()> {
         let record = Record { key, point };
-        if let Some(file) = &mut self.file {
+        let mut inner = self.inner();
+        if let Some(file) = &mut inner.file {
             file.append(&record)?;
         }
-        self.records.insert(record.key, record.point);
+        inner.records.insert(record.key, record.point);
         Ok(())
     }
 }

@@ -78,7 +78,7 @@ impl Search<'_> {
         let levels = candidate.folded.levels() + start.repacks.len();
         let fit = self.cheapest_fit(&about, of, levels, &Path::of(start))?;
         let found = match (fit.found, fit.imprecise) {
-            (None, Some(imprecise)) => self.exceptions(model, &imprecise, &mut Journal::new())?,
+            (None, Some(imprecise)) => self.exceptions(model, &imprecise, &Journal::new())?,
             (found, _) => found,
         };
         Ok((found, Obstacle::nearest(fit.refused)))

@@ -91,7 +91,7 @@ pub(super) struct About<'a> {
 
 impl Search<'_> {
     /// Runs the search, adding to the journal every point that it does not have yet.
-    pub fn run(&self, candidates: &[Candidate], journal: &mut Journal) -> Result<Outcome> {
+    pub fn run(&self, candidates: &[Candidate], journal: &Journal) -> Result<Outcome> {
         if self.space.log_n.is_empty() || self.space.special.is_empty() {
             return Err(Error::Configuration(
                 "the space needs a log_n and a number of special primes".into(),
@@ -146,7 +146,7 @@ impl Search<'_> {
         candidate: &Candidate,
         memo: &Memo<'_>,
         looks: &mut Looks,
-        journal: &mut Journal,
+        journal: &Journal,
         obstacles: &mut Vec<Obstacle>,
     ) -> Result<Vec<Way>> {
         let blocks = blocks(&candidate.folded)?;
@@ -178,7 +178,7 @@ impl Search<'_> {
                     let mut paths: Option<Vec<Path>> = None;
                     for parameters in choices {
                         let key = self.key(candidate, &parameters)?;
-                        let known = journal.get(&key).cloned();
+                        let known = journal.get(&key);
                         let point = match known {
                             Some(point) => point,
                             None => {
@@ -212,13 +212,13 @@ impl Search<'_> {
         log_n: u32,
         journal: &Journal,
     ) -> Only {
-        let like = |configuration: &&Configuration| {
+        let like = |configuration: &Configuration| {
             configuration.network == candidate.folded.name
                 && configuration.images == self.space.images
                 && configuration.parameters.log_n <= log_n
         };
         let slots = self.space.image_slots(1 << (log_n - 1));
-        Only::like(journal.configurations().filter(like), blocks, slots)
+        Only::like(journal.configurations(like).iter(), blocks, slots)
     }
 
     /// The images that a network is looked at on, and the sizes of its values on the first of them.

@@ -121,7 +121,7 @@ impl Search<'_> {
         about: &About<'_>,
         mut ways: Vec<Way>,
         mut looks: Looks,
-        journal: &mut Journal,
+        journal: &Journal,
     ) -> Result<Settled> {
         looks.0.iter_mut().for_each(|look| look.program = None);
         // Equal prices keep the order of points, which is fixed.
@@ -153,10 +153,10 @@ impl Search<'_> {
         about: &About<'_>,
         way: &Way,
         looks: &mut Looks,
-        journal: &mut Journal,
+        journal: &Journal,
         settled: &mut Settled,
     ) -> Result<Option<Evaluated>> {
-        let known = journal.get(&way.key).cloned();
+        let known = journal.get(&way.key);
         settled.resumed += usize::from(known.is_some());
         let point = match known {
             Some(point) => point,

@@ -37,7 +37,7 @@ pub fn search(
     demand: Demand,
     images: &[Vec<f64>],
 ) -> simulator::Result<Outcome> {
-    search_into(model, space, demand, images, &mut Journal::new())
+    search_into(model, space, demand, images, &Journal::new())
 }
 
 /// The same with a journal.
@@ -46,7 +46,7 @@ pub fn search_into(
     space: &Space,
     demand: Demand,
     images: &[Vec<f64>],
-    journal: &mut Journal,
+    journal: &Journal,
 ) -> simulator::Result<Outcome> {
     let folded = Folded::new(model, space.activations)?;
     let candidate = Candidate { variant: "v".into(), folded, accuracy: None };

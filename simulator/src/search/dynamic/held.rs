@@ -2,7 +2,7 @@
 
 use costmodel::{Primitive, Setting};
 
-use super::LayoutSearch;
+use super::{LayoutSearch, Packing};
 use crate::config::InputPacking;
 use crate::layout::Layout;
 use crate::network::ConvGeometry;
@@ -85,18 +85,20 @@ impl LayoutSearch<'_> {
 
     /// The fewest ciphertexts that the image takes, if these are more than may be sent.
     pub(crate) fn too_many_inputs(&self) -> Option<usize> {
-        let fewest = |space: &Space| {
-            let packings = self.packings(space).into_iter();
-            packings.map(|(_, _, layout)| layout.ciphertexts()).min()
-        };
-        match fewest(self.space) {
-            Some(_) => None,
-            None => fewest(&Space { max_inputs: usize::MAX, ..self.space.clone() }),
+        if !self.packings().is_empty() {
+            return None;
         }
+        let all = self.packed(&Space { max_inputs: usize::MAX, ..self.space.clone() });
+        all.iter().map(|(_, _, layout)| layout.ciphertexts()).min()
     }
 
     /// Packings of the image for the first block, with the form in which it reads them.
-    pub(in crate::search) fn packings(&self, space: &Space) -> Vec<(InputPacking, Form, Layout)> {
+    pub(in crate::search) fn packings(&self) -> &[Packing] {
+        self.packings.get_or_init(|| self.packed(self.space))
+    }
+
+    /// Those within a space.
+    fn packed(&self, space: &Space) -> Vec<Packing> {
         let geometry = |form: Form| -> Option<ConvGeometry> {
             Some(self.blocks.first()?.linear(form)?.1.geometry)
         };

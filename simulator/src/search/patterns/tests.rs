@@ -170,7 +170,7 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
         networks += 1;
         total += walked.ways;
         let mut ways = Vec::new();
-        for (_, form, layout) in programme.packings(&space) {
+        for (_, form, layout) in programme.packings().iter().cloned() {
             let image = Held { value: 0, form, later: 0, layout };
             enumerate(&programme, &edges, (special, 0), (0, vec![image]), (0, 0.0, 1), &mut ways);
         }

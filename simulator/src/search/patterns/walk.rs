@@ -126,7 +126,7 @@ impl LayoutSearch<'_> {
         }
         let mut nodes: Vec<Node> = Vec::new();
         let mut layer = Layer::new();
-        for (packing, form, layout) in self.packings(self.space) {
+        for (packing, form, layout) in self.packings().iter().cloned() {
             nodes.push(Node { parent: 0, step: Step::Input(packing) });
             let image = Held { value: 0, form, later: 0, layout };
             let (ways, count) = layer.entry((0, vec![image])).or_default();
@@ -207,7 +207,7 @@ impl LayoutSearch<'_> {
         edges: &mut PatternEdges,
     ) -> Result<()> {
         let mut states: BTreeSet<Vec<Held>> = BTreeSet::new();
-        for (_, form, layout) in self.packings(self.space) {
+        for (_, form, layout) in self.packings().iter().cloned() {
             states.insert(vec![Held { value: 0, form, later: 0, layout }]);
         }
         let mut reads: Vec<Vec<Read>> = Vec::new();
