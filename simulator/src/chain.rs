@@ -141,7 +141,6 @@ mod tests {
     use engine::modulus::{Modulus, primes::ntt_primes};
     use engine::ntt::NttTable;
     use engine::params::{Parameters, ParametersLiteral};
-    use engine::poly::Automorphism;
 
     #[test]
     fn digits_are_those_of_the_parameters() {

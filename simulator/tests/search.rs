@@ -163,7 +163,7 @@ fn limits_choose_among_results() {
     let best = any.best.unwrap();
     assert_eq!(best.configuration.variant, "g4");
     assert!(any.front.windows(2).all(|w| w[0].latency_ms < w[1].latency_ms));
-    let mut with = |limits: &Limits| search(&s, limits).run(&candidates, &journal).unwrap();
+    let with = |limits: &Limits| search(&s, limits).run(&candidates, &journal).unwrap();
     let accurate = with(&Limits { accuracy_drop: Some(0.01), ..ANY });
     assert_eq!(accurate.best.unwrap().configuration.variant, "dense");
     assert_eq!(accurate.per_variant.len(), 1);

@@ -284,6 +284,6 @@ fn points_of_other_shortcuts_are_other_points() {
     let space = Space { quick: true, log_n: vec![14], ..space(ActivationMethod::PairedSquare) };
     let images = [image(&model.network, 0)];
     let journal = Journal::new();
-    let mut resumed = |model| search_into(model, &space, BITS, &images, &journal).unwrap().resumed;
+    let resumed = |model| search_into(model, &space, BITS, &images, &journal).unwrap().resumed;
     assert_eq!([resumed(&model), resumed(&model), resumed(&other)], [0, 4, 0]);
 }
