@@ -153,8 +153,8 @@ impl AlignedBuf {
         Self { data, len, memory: Memory::Block(block) }
     }
 
-    /// Buffers of so many zero words each, in one block that is freed with the last of them; large ones begin each at another line
-    /// of the caches. For what is kept for long and read in streams: the system backs a large block by large pages, but not as
+    /// Buffers of so many zero words each, in one block that is freed with the last of them; those of one length begin at all lines
+    /// of the period in turn. For what is kept for long and read in streams: the system backs a large block by large pages, but not as
     /// much memory in blocks that are smaller than such a page.
     ///
     /// ```text
@@ -162,21 +162,29 @@ impl AlignedBuf {
     /// buffers  first | second |  third | fourth |  fifth  | ...
     /// ```
     pub(crate) fn side_by_side(lens: &[usize]) -> Vec<Self> {
-        let padded = |len: usize| len.checked_mul(size_of::<u64>())?.checked_add(PERIOD);
-        let bytes = lens.iter().try_fold(0usize, |sum, &len| sum.checked_add(padded(len)?));
-        if bytes == Some(0) {
+        if lens.is_empty() {
             return Vec::new();
         }
+        // Whole lines; of a small one an odd number.
+        let taken = |len: usize| {
+            let bytes = len.checked_mul(size_of::<u64>())?.checked_next_multiple_of(LINE)?;
+            bytes.checked_add(if len < OWN_PLACE && bytes % (2 * LINE) == 0 { LINE } else { 0 })
+        };
+        let passed = |len: usize| if len < OWN_PLACE { 0 } else { PERIOD - LINE };
+        let bytes = lens
+            .iter()
+            .try_fold(LINE, |sum, &len| sum.checked_add(taken(len)?)?.checked_add(passed(len)));
         let block = Arc::new(Block::zeroed(bytes, 0));
-        let mut end = 0;
+        let mut end = block.at(0, LINE, 0);
         let part = |&len: &usize| {
             let start = match len < OWN_PLACE {
-                true => block.at(end, LINE, 0),
+                true => end,
                 false => block.at(end, PERIOD, next_place()),
             };
-            end = start + len * size_of::<u64>();
-            // SAFETY: the block has a period of bytes more for each part than its words take, and less than that is passed over:
-            // the part ends within it.
+            end = start + taken(len).unwrap_or(0);
+            // SAFETY: the first part begins within the first line's worth of bytes, and each ends at a line. A small one begins
+            // there, a large one after at most `passed` bytes, and takes `taken` bytes, no fewer than its words: the block was made
+            // of the sum of all these, which did not overflow.
             let data = unsafe { block.0.add(start) }.cast::<u64>();
             Self { data, len, memory: Memory::Part(Arc::clone(&block)) }
         };
@@ -422,12 +430,15 @@ mod tests {
             buffers.remove(0);
         }
         assert!(AlignedBuf::side_by_side(&[]).is_empty());
-        let many = AlignedBuf::side_by_side(&[OWN_PLACE; 64]);
-        let mut places: Vec<_> = many.iter().map(|b| b.as_ptr().addr() % PERIOD).collect();
-        places.sort_unstable();
-        places.dedup();
-        // Other tests take places between.
-        assert!(places.len() >= 32, "{places:?}");
+        // Other tests take places of large ones between.
+        for (len, least) in [(OWN_PLACE, 32), (256, 64), (100, 64)] {
+            let many = AlignedBuf::side_by_side(&[len; 64]);
+            let mut places: Vec<_> =
+                many.iter().map(|b| b.as_ptr().addr() % PERIOD / LINE).collect();
+            places.sort_unstable();
+            places.dedup();
+            assert!(places.len() >= least, "{len}: {places:?}");
+        }
     }
 
     /// Uses some scratch, drops it and takes it again, until no other test has taken some of it between.

@@ -40,7 +40,9 @@ pub(super) fn random_plaintexts(
         plaintext.scale = params.scale();
         Ok(plaintext)
     };
-    seeds.map(random).collect()
+    let mut all: Vec<Plaintext> = seeds.map(random).collect::<Result<_>>()?;
+    Plaintext::move_short_together(all.iter_mut());
+    Ok(all)
 }
 
 /// A polynomial of random residues, not extended.

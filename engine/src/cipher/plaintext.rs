@@ -40,6 +40,14 @@ impl Plaintext {
         Self { poly: PlaintextPoly::Full(poly), scale }
     }
 
+    /// Moves those of a subring into memory of their own beside each other: for many that are kept.
+    pub fn move_short_together<'a>(plaintexts: impl Iterator<Item = &'a mut Self>) {
+        RnsPoly::move_together(plaintexts.filter_map(|plaintext| match &mut plaintext.poly {
+            PlaintextPoly::Full(_) => None,
+            PlaintextPoly::Subring(poly) => Some(poly.values_mut()),
+        }));
+    }
+
     /// Ring degree.
     pub fn n(&self) -> usize {
         match &self.poly {

@@ -43,6 +43,16 @@ impl RnsPoly {
         shapes.iter().zip(buffers).map(poly).collect()
     }
 
+    /// Moves polynomials into memory of their own beside each other.
+    pub(crate) fn move_together<'a>(polys: impl Iterator<Item = &'a mut Self>) {
+        let polys: Vec<_> = polys.collect();
+        let lens: Vec<usize> = polys.iter().map(|poly| poly.data.len()).collect();
+        for (poly, mut data) in polys.into_iter().zip(AlignedBuf::side_by_side(&lens)) {
+            data.copy_from_slice(&poly.data);
+            poly.data = data;
+        }
+    }
+
     /// A polynomial of unspecified words, to be overwritten: its memory is recycled. Not for secrets.
     pub(crate) fn scratch(params: &Parameters, level: usize, extended: bool) -> Self {
         Self::with_storage(params, params.n(), level, extended, AlignedBuf::scratch)

@@ -42,6 +42,11 @@ impl SubringPoly {
         Self { values: RnsPoly::scratch_of_degree(params, degree, level, extended), run }
     }
 
+    /// The polynomial of the subring's degree.
+    pub(crate) fn values_mut(&mut self) -> &mut RnsPoly {
+        &mut self.values
+    }
+
     /// Ring degree N.
     pub fn n(&self) -> usize {
         self.run * self.values.n()

@@ -136,5 +136,8 @@ fn encode_to_keep(encoder: &Encoder, specs: Vec<PlaintextSpec>) -> Result<Vec<Pl
         encoder.encode_into(&spec.slot_values(slots)?, spec.scale, &mut plaintext)?;
         Ok(plaintext)
     };
-    specs.into_par_iter().zip(own).map(encode).collect()
+    let mut all: Vec<Plaintext> =
+        specs.into_par_iter().zip(own).map(encode).collect::<Result<_>>()?;
+    Plaintext::move_short_together(all.iter_mut());
+    Ok(all)
 }
