@@ -261,3 +261,24 @@ fn quadratics_near_lines_fold_to_squares_of_the_size_of_their_results() {
         }
     }
 }
+
+#[test]
+fn weights_have_the_groups_that_no_weight_crosses() {
+    let m = model(lenet(8, 4, 6, 4));
+    let folded = Folded::new(&m, ActivationMethod::Square).unwrap();
+    let convolution = |name: &str| {
+        let stage = folded.stages.iter().find(|s| s.name == name).unwrap();
+        let StageKind::Linear(linear) = &stage.kind else { unreachable!() };
+        linear.main.clone()
+    };
+    assert_eq!(convolution("conv1").channel_groups(), 1);
+    let conv2 = convolution("conv2");
+    assert_eq!((conv2.geometry.groups, conv2.channel_groups()), (4, 4));
+    // One output to a group of two inputs: the first output reads the second group, then the third.
+    let mut one = conv2.ungrouped();
+    let area = one.geometry.kernel.0 * one.geometry.kernel.1;
+    for (input, groups) in [(3, 2), (4, 1)] {
+        one.weights[input * area] = 1.0;
+        assert_eq!(one.channel_groups(), groups);
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use common::*;
-use simulator::fold::{ActivationMethod, Folded};
+use simulator::fold::{ActivationMethod, Folded, StageKind};
 use simulator::interpret::run_clear;
 use simulator::lowering::lower;
 use simulator::network::Model;
@@ -88,6 +88,25 @@ fn finds_what_a_person_would_write_or_better() {
     check_clear(&m, &restricted);
     assert!(best.latency_ms <= restricted.latency_ms);
     assert!(restricted.configuration.linear.iter().all(|l| l.layout.phases == 1));
+}
+
+#[test]
+fn groups_that_only_the_weights_have_are_searched_as_groups() {
+    let m = model(lenet(16, 8, 8, 4));
+    let grouped = candidate(&m, "g4", 0.99);
+    let mut sparse = candidate(&m, "sparse", 0.99);
+    for stage in &mut sparse.folded.stages {
+        if let StageKind::Linear(linear) = &mut stage.kind {
+            let groups = linear.geometry.groups;
+            linear.main = linear.main.clone().ungrouped();
+            assert_eq!((linear.geometry.groups, linear.channel_groups()), (1, groups));
+        }
+    }
+    let s = space();
+    let best = |c: Candidate| search(&s, &ANY).run(&[c], &Journal::new()).unwrap().best.unwrap();
+    let (grouped, sparse) = (best(grouped), best(sparse));
+    assert_eq!(grouped.latency_ms, sparse.latency_ms);
+    assert_eq!(grouped.configuration.linear, sparse.configuration.linear);
 }
 
 #[test]

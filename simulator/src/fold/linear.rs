@@ -77,6 +77,35 @@ impl LinearPart {
         Self { geometry, weights, gains: Vec::new() }
     }
 
+    /// The most groups that the channels can be cut into with all weights between groups zero: those of the geometry, or more
+    /// where weights were removed.
+    ///
+    /// Four channels to four, one group by the geometry and two by the weights:
+    ///
+    /// ```text
+    ///   w w . .
+    ///   w w . .
+    ///   . . w w
+    ///   . . . w
+    /// ```
+    pub fn channel_groups(&self) -> usize {
+        let g = &self.geometry;
+        let (outs, ins) = (g.output.channels, g.input.channels);
+        let (area, per_out) = (g.kernel.0 * g.kernel.1, ins / g.groups);
+        let apart = |groups: usize| {
+            let (outs, ins) = (outs / groups, ins / groups);
+            let inside = |pair: usize| {
+                let (o, k) = (pair / per_out, pair % per_out);
+                g.input_channel(o, k) / ins == o / outs
+            };
+            let mut weights = self.weights.chunks_exact(area).enumerate();
+            weights.all(|(pair, weights)| inside(pair) || weights.iter().all(|w| *w == 0.0))
+        };
+        let divides = |n: &usize| outs % n == 0 && ins % n == 0 && n % g.groups == 0;
+        let mut more = (g.groups + 1..=outs.min(ins)).rev().filter(divides);
+        more.find(|groups| apart(*groups)).unwrap_or(g.groups)
+    }
+
     /// Multiplies sums at each position (`[out][row][column]`) by its gain.
     pub(super) fn gain(&self, sums: &mut [f64]) {
         for map in sums.chunks_exact_mut(self.gains.len().max(1)) {

@@ -153,7 +153,7 @@ impl Terms<'_> {
         linear: &LinearStage,
         inputs: &[&Layout],
     ) -> Vec<Target> {
-        let groups = [block.groups(), block.next.map_or(1, |k| self.blocks[k].groups())];
+        let groups = [block.groups, block.next.map_or(1, |k| self.blocks[k].groups)];
         let of = |groups| targets(&linear.geometry, inputs, groups, self.space);
         let Some(only) = self.only else { return of(groups) };
         let order = |(spec, _): &Target| match spec.order {
@@ -184,7 +184,7 @@ impl Terms<'_> {
         self.more(
             known,
             budget,
-            || compact(input.shape, input, next.groups(), self.space),
+            || compact(input.shape, input, next.groups, self.space),
             |list| {
                 let weights = Weights {
                     linear: &identity,

@@ -43,6 +43,9 @@ pub(crate) struct Block {
     pub(crate) levels: usize,
     /// Levels from what it gives to the end of the network.
     pub(crate) after: usize,
+    /// Groups of the convolution, as its weights have them, whatever its geometry says: its map's channels may be interleaved by
+    /// them.
+    pub(crate) groups: usize,
     /// Products of a weight and an input in each form; the plain one has the fewest.
     products: [usize; 3],
     /// Outlines of its forms, where they have one.
@@ -86,14 +89,6 @@ impl Block {
     pub(crate) fn leaves_pool(&self, blocks: &[Self]) -> bool {
         self.next == self.last && self.next.is_some_and(|k| blocks[k].merged.is_some())
     }
-
-    /// Groups of the convolution.
-    pub(crate) fn groups(&self) -> usize {
-        match &self.plain.kind {
-            StageKind::Linear(l) => l.geometry.groups,
-            _ => 1,
-        }
-    }
 }
 
 /// Cuts a network into blocks.
@@ -114,7 +109,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
             Origin::Stage(k) => values[*k],
         };
         let sources: Vec<usize> = stage.sources.iter().map(number).collect();
-        let StageKind::Linear(_) = &stage.kind else {
+        let StageKind::Linear(linear) = &stage.kind else {
             let single = matches!(stage.sources[0], Origin::Stage(k) if readers[k] == 1);
             match sources[0].checked_sub(1) {
                 Some(block) if single => blocks[block].tail.push(stage.clone()),
@@ -156,6 +151,7 @@ pub(crate) fn blocks(folded: &Folded) -> Result<Vec<Block>> {
         }
         values.push(blocks.len() + 1);
         blocks.push(Block {
+            groups: linear.main.channel_groups(),
             products,
             plain: stage.clone(),
             merged,

@@ -35,7 +35,7 @@ impl Only {
             }
         }
         for (set, block) in only.targets.iter_mut().zip(blocks) {
-            let groups = [1, block.groups(), block.next.map_or(1, |next| blocks[next].groups())];
+            let groups = [1, block.groups, block.next.map_or(1, |next| blocks[next].groups)];
             let of = |(layout, fold): &Target| {
                 let (layout, fold) = (*layout, *fold);
                 groups.map(|groups| {
