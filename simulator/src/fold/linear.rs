@@ -101,7 +101,9 @@ impl LinearPart {
             let mut weights = self.weights.chunks_exact(area).enumerate();
             weights.all(|(pair, weights)| inside(pair) || weights.iter().all(|w| *w == 0.0))
         };
-        let divides = |n: &usize| outs % n == 0 && ins % n == 0 && n % g.groups == 0;
+        let divides = |n: &usize| {
+            [outs, ins].iter().all(|all| all.is_multiple_of(*n)) && n.is_multiple_of(g.groups)
+        };
         let mut more = (g.groups + 1..=outs.min(ins)).rev().filter(divides);
         more.find(|groups| apart(*groups)).unwrap_or(g.groups)
     }
