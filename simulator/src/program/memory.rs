@@ -56,7 +56,7 @@ impl Program {
     /// Predicts memory under a chain, with plaintexts in a form: the most that one inference after another takes.
     ///
     /// Ciphertexts, scratch and what is encoded on demand come from one pool, which is as large as the moment that takes the most
-    /// of it needs ([`crate::interpret::Session`] reserves that much), and keeps what was given back to it:
+    /// of it needs (a session reserves that much), and keeps what was given back to it:
     ///
     /// ```text
     /// encoding | live | batch          | idle
