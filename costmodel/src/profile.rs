@@ -20,6 +20,7 @@ pub use points::PointsFile;
 use crate::check::{Checked, MAX_FILE, MAX_SECONDS, at, within};
 use crate::error::{Error, Result};
 use crate::fit::{self, Fit};
+use crate::load::pace::Pace;
 use crate::machine::Machine;
 use crate::measure::Measurements;
 use crate::point::Point;
@@ -52,10 +53,16 @@ pub struct Profile {
     pub plan: String,
     /// Load average of the minute before the calibration began; 0 on a quiet machine.
     pub load_average: f64,
+    /// Share of the points that other work disturbed each time ([`crate::load`]): about the least disturbed times count there.
+    #[serde(default)]
+    pub disturbed_share: f64,
     /// How long the calibration took, in seconds.
     pub duration_seconds: f64,
     /// The machine.
     pub machine: Machine,
+    /// How fast undisturbed cores were, for each thread count; none of those that measured before this was looked at.
+    #[serde(default)]
+    pub paces: Vec<Pace>,
     /// Where the measurements are: none until the profile is saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<PointsFile>,
@@ -77,8 +84,10 @@ impl Profile {
             refitted_by: None,
             plan: measurements.plan.clone(),
             load_average: measurements.load_average,
+            disturbed_share: measurements.disturbed_share,
             duration_seconds: measurements.duration.as_secs_f64(),
             machine: measurements.machine.clone(),
+            paces: measurements.paces.clone(),
             points: None,
             fits,
         })
@@ -193,6 +202,8 @@ impl Profile {
     /// Checks what says where and when it was measured.
     fn check_origin(&self) -> Checked {
         within("load_average", self.load_average, 0.0..=MAX_LOAD)?;
+        within("disturbed_share", self.disturbed_share, 0.0..=1.0)?;
+        self.paces.iter().try_for_each(|pace| at("paces", pace.check()))?;
         within("duration_seconds", self.duration_seconds, 0.0..=MAX_SECONDS)?;
         at("machine", self.machine.check())
     }

@@ -68,8 +68,7 @@ fn predictions_are_judged_on_drawn_configurations() {
         assert!(number(group, "/regret") >= 0.0 && number(group, "/rank_correlation").abs() <= 1.0);
     }
     assert_eq!(report["kinds"][0]["kind"], "linear");
-    // This profile's points are none of a plan that the program knows.
-    assert!(report["drifted"].is_null() && report["refined"].is_null());
+    assert!(report["refined"].is_null());
     assert_eq!(number(&report, "/disturbance/images"), 6.0);
     assert!(report["provenance"]["revision"].is_string() && report["interrupted"] == false);
     let written: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
@@ -116,8 +115,12 @@ fn short_ones_are_run_again() {
     for m in all {
         // Sixteen times each image at most.
         let runs = (100.0 / number(m, "/predicted_ms")).ceil().clamp(2.0, 32.0);
-        // The first does not count.
-        assert_eq!(m["latencies_ms"].as_array().unwrap().len() as f64, runs - 1.0);
+        // The first does not count, nor do disturbed ones where there are others.
+        assert_eq!(number(m, "/disturbance/images"), runs - 1.0);
+        let counted = m["latencies_ms"].as_array().unwrap().len() as f64;
+        assert!(counted >= 1.0 && number(m, "/pace") >= 1.0);
+        let disturbed = number(m, "/disturbance/disturbed");
+        assert!(counted == runs - 1.0 - disturbed || disturbed == runs - 1.0, "{m}");
         assert_eq!(number(m, "/verdict/class_agreement"), 1.0);
     }
 }

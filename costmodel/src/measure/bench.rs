@@ -13,7 +13,6 @@ use engine::encoding::Encoder;
 use engine::eval::{Evaluator, LinearPlan, PlaintextSource};
 use engine::keys::{EvaluationKeys, PublicKey, SecretKey};
 use engine::params::Parameters;
-use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::instruction::{Instruction, Parts};
@@ -23,7 +22,7 @@ use super::plan::{Case, Kind};
 use super::sequence::Sequence;
 use super::shapes::LinearSpec;
 use crate::error::Result;
-use crate::load::{Load, Watch};
+use crate::load::{Timed, Watch};
 use crate::operation::{Client, Operation};
 use crate::primitive::Primitive;
 
@@ -279,16 +278,15 @@ impl Bench {
         Ok(())
     }
 
-    /// Times an operation of a calibration in nanoseconds, with what it had of the processor: [`Self::approach`], and then
-    /// [`Self::time_next`].
+    /// Times an operation of a calibration in the current pool: [`Self::approach`], and then [`Self::time_next`].
     ///
     /// # Errors
     /// Engine errors.
-    pub fn time(&self, prepared: &Prepared, pool: &ThreadPool) -> Result<(f64, Option<Load>)> {
-        pool.install(|| self.approach(prepared))?;
-        let watch = Watch::start(pool.current_num_threads());
-        let time = pool.install(|| self.time_next(prepared))?;
-        Ok((time, watch.stop()))
+    pub fn time(&self, prepared: &Prepared) -> Result<Timed> {
+        self.approach(prepared)?;
+        let watch = Watch::start(rayon::current_num_threads());
+        let ns = self.time_next(prepared)?;
+        Ok(Timed { ns, load: watch.stop() })
     }
 
     fn execute(&self, prepared: &Prepared, operands: &Operands) -> Result<f64> {

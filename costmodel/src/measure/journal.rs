@@ -8,10 +8,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, from_value};
 
+use super::MENDING_PASSES;
 use super::plan::Plan;
-use crate::check::{Checked, MAX_NS, MAX_SECONDS, within};
+use crate::check::{Checked, MAX_NS, MAX_SECONDS, at, within};
 use crate::error::{Error, Result};
 use crate::lines::Lines;
+use crate::load::Timed;
 use crate::machine::Machine;
 use crate::operation::Operation;
 
@@ -32,25 +34,31 @@ pub(super) struct Visit {
     pub seconds: f64,
     /// The cases, as the engine executes them.
     pub operations: Vec<Operation>,
-    /// For each thread count and each case, times in nanoseconds.
-    pub samples_ns: Vec<Vec<Vec<f64>>>,
+    /// For each thread count and each case, its times.
+    pub samples: Vec<Vec<Vec<Timed>>>,
 }
 
 impl Visit {
     /// Checks that this is a visit of the plan, with times that can be computed with.
     fn check(&self, plan: &Plan, threads: usize) -> Checked {
-        within("pass", self.pass, 0..=plan.passes.saturating_sub(1))?;
+        within("pass", self.pass, 0..=(plan.passes + MENDING_PASSES).saturating_sub(1))?;
         within("set", self.set, 0..=plan.sets.len().saturating_sub(1))?;
         within("seconds", self.seconds, 0.0..=MAX_SECONDS)?;
         let cases = plan.sets.get(self.set).map_or(0, |set| plan.cases(set).len());
         within("number of operations", self.operations.len(), cases..=cases)?;
-        within("number of lists in samples_ns", self.samples_ns.len(), threads..=threads)?;
-        for lists in &self.samples_ns {
-            within("number of cases in samples_ns", lists.len(), cases..=cases)?;
-            lists.iter().flatten().try_for_each(|&ns| within("samples_ns", ns, 0.0..=MAX_NS))?;
+        within("number of lists in samples", self.samples.len(), threads..=threads)?;
+        for lists in &self.samples {
+            within("number of cases in samples", lists.len(), cases..=cases)?;
+            lists.iter().flatten().try_for_each(|timed| at("samples", check_timed(timed)))?;
         }
         Ok(())
     }
+}
+
+/// Checks that it can be a time.
+fn check_timed(timed: &Timed) -> Checked {
+    within("ns", timed.ns, 0.0..=MAX_NS)?;
+    at("load.pace", timed.load.pace.check())
 }
 
 /// An open journal.

@@ -195,11 +195,6 @@ impl Plan {
         }
     }
 
-    /// The plan of that name, if there is one.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::quick(), Self::full(), Self::tiny()].into_iter().find(|plan| plan.name == name)
-    }
-
     /// Checks a plan: a year and 1000 passes at most, and sets that the engine accepts.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::bench::{Bench, Prepared};
 use super::needs::Needs;
 use super::sequence::Sequence;
 use crate::error::{Error, Result};
-use crate::load::{Load, Watch};
+use crate::load::{Timed, Watch};
 
 /// A program to be timed.
 #[derive(Debug, Clone, Copy)]
@@ -117,29 +117,24 @@ impl Programs {
         self.ready.contains_key(&number)
     }
 
-    /// Runs a program once: nanoseconds of all its instructions, and what it had of the processor.
+    /// Runs a program once in the current pool: the time of all its instructions.
     ///
     /// # Errors
     /// [`Error::Plan`] for a request that was left out, [`Error::Cancelled`]; those of the engine.
-    pub fn run(
-        &self,
-        number: usize,
-        pool: &ThreadPool,
-        cancel: &AtomicBool,
-    ) -> Result<(f64, Option<Load>)> {
+    pub fn run(&self, number: usize, cancel: &AtomicBool) -> Result<Timed> {
         let left_out =
             || Error::Plan(format!("program {number} is not ready, expected one that is"));
         let Ready { bench, instructions } = self.ready.get(&number).ok_or_else(left_out)?;
         let bench = &self.benches[*bench];
-        let watch = Watch::start(pool.current_num_threads());
-        let sum = pool.install(|| {
-            instructions.iter().try_fold(0.0, |sum, prepared| {
-                if cancel.load(Ordering::Relaxed) {
-                    return Err(Error::Cancelled);
-                }
-                Ok(sum + bench.time_next(prepared)?)
-            })
+        let mut watch = Watch::start(rayon::current_num_threads());
+        let ns = instructions.iter().try_fold(0.0, |sum, prepared| {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            let ns = bench.time_next(prepared)?;
+            watch.look();
+            Ok(sum + ns)
         })?;
-        Ok((sum, watch.stop()))
+        Ok(Timed { ns, load: watch.stop() })
     }
 }

@@ -10,7 +10,7 @@ use rayon::ThreadPool;
 use super::bench::{Bench, Windows};
 use super::plan::{Case, Kind, Plan, SetPlan};
 use crate::error::{Error, Result};
-use crate::load;
+use crate::load::{self, Patience, Timed, pace};
 use crate::operation::Operation;
 
 /// Most rounds.
@@ -25,14 +25,17 @@ pub(super) const MOST_REPEATS: usize = 2;
 /// A round makes one measurement again for so many cases, at most.
 const CASES_PER_REPEAT: usize = 4;
 
+/// How much of its time a visit may wait for undisturbed cores.
+const WAITING_SHARE: f64 = 0.25;
+
 /// What counts as short, in nanoseconds.
 const SHORT_NS: f64 = 2e6;
 
 /// So many cases, those with the most results, are executed before any is measured.
 const FIRST_CASES: usize = 3;
 
-/// Times in nanoseconds, by thread count and case.
-pub(super) type Samples = Vec<Vec<Vec<f64>>>;
+/// Times, by thread count and case.
+pub(super) type Samples = Vec<Vec<Vec<Timed>>>;
 
 /// Measurements of the cases of a set, which are made in turn.
 pub(super) struct Rounds<'a> {
@@ -46,29 +49,6 @@ pub(super) struct Rounds<'a> {
     windows: Windows,
     /// State of the generator that orders the rounds.
     state: u64,
-}
-
-/// Times of a case.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Found {
-    pub times: Vec<f64>,
-    /// Whether other work disturbed them.
-    disturbed: bool,
-}
-
-impl Found {
-    /// Adds a time. Disturbed ones count while there are no others.
-    pub fn add(&mut self, time: f64, disturbed: bool) {
-        if self.times.is_empty() || (self.disturbed && !disturbed) {
-            *self = Self { times: vec![time], disturbed };
-        } else if disturbed == self.disturbed {
-            self.times.push(time);
-        }
-    }
-}
-
-fn samples(found: Vec<Vec<Found>>) -> Samples {
-    found.into_iter().map(|cases| cases.into_iter().map(|found| found.times).collect()).collect()
 }
 
 impl<'a> Rounds<'a> {
@@ -108,7 +88,8 @@ impl<'a> Rounds<'a> {
         self.operations.clone()
     }
 
-    /// Measures until the deadline, and again what other work disturbs; each case at least once.
+    /// Measures until the deadline, when cores are undisturbed as far as a quarter of the time goes, and again what other
+    /// work disturbs all the same; each case at least once.
     ///
     /// # Errors
     /// [`Error::Cancelled`]; engine errors.
@@ -118,7 +99,9 @@ impl<'a> Rounds<'a> {
         cancel: &AtomicBool,
         tell: &mut dyn FnMut(),
     ) -> Result<Samples> {
-        let mut found = vec![vec![Found::default(); self.cases.len()]; self.pools.len()];
+        let mut found = vec![vec![Vec::new(); self.cases.len()]; self.pools.len()];
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut waiting = left.mul_f64(WAITING_SHARE);
         for round in 0..MAX_ROUNDS {
             let times = |pool: usize| (0..SHORT_REPEATS).map(move |time| (pool, time > 0));
             for (pool, again) in (0..self.pools.len()).flat_map(times) {
@@ -130,28 +113,65 @@ impl<'a> Rounds<'a> {
                         return Err(Error::Cancelled);
                     }
                     if round > 0 && Instant::now() >= deadline {
-                        return Ok(samples(found));
+                        return Ok(found);
                     }
                     // A short case comes again in any case.
                     let most = if self.short[case] { 0 } else { MOST_REPEATS.min(repeats_left) };
-                    let mut repeats = most;
-                    let (time, load) =
-                        load::repeat(&mut repeats, cancel, || self.measure(pool, case))?;
-                    repeats_left -= most - repeats;
-                    self.short[case] = time < SHORT_NS;
-                    let disturbed = load.is_some_and(|load| load.is_disturbed());
-                    found[pool][case].add(time, disturbed);
+                    let mut patience = Patience { repeats: most, waiting };
+                    let timed = self.pools[pool]
+                        .install(|| load::repeat(&mut patience, cancel, || self.measure(case)))?;
+                    (repeats_left, waiting) =
+                        (repeats_left - (most - patience.repeats), patience.waiting);
+                    self.short[case] = timed.ns < SHORT_NS;
+                    found[pool][case].push(timed);
                     tell();
                 }
             }
         }
-        Ok(samples(found))
+        Ok(found)
     }
 
-    /// Time of a case, and what it had of the processor.
-    fn measure(&mut self, pool: usize, case: usize) -> Result<(f64, Option<load::Load>)> {
+    /// Measures what has no undisturbed time so far, `(pool, case)` each, until it has one or the deadline comes.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`]; engine errors.
+    pub fn mend(
+        &mut self,
+        mut lacking: Vec<(usize, usize)>,
+        deadline: Instant,
+        cancel: &AtomicBool,
+        tell: &mut dyn FnMut(),
+    ) -> Result<Samples> {
+        let mut found = vec![vec![Vec::new(); self.cases.len()]; self.pools.len()];
+        while !lacking.is_empty() {
+            let mut left = Vec::new();
+            for (pool, case) in lacking {
+                if cancel.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
+                let mut waiting = deadline.saturating_duration_since(Instant::now());
+                if waiting.is_zero() {
+                    return Ok(found);
+                }
+                let timed = self.pools[pool].install(|| {
+                    pace::wait(&mut waiting, cancel);
+                    self.measure(case)
+                })?;
+                found[pool][case].push(timed);
+                if timed.load.is_disturbed() {
+                    left.push((pool, case));
+                }
+                tell();
+            }
+            lacking = left;
+        }
+        Ok(found)
+    }
+
+    /// Time of a case in the current pool.
+    fn measure(&mut self, case: usize) -> Result<Timed> {
         let prepared = self.bench.prepare(&self.cases[case], &mut self.windows)?;
-        self.bench.time(&prepared, &self.pools[pool])
+        self.bench.time(&prepared)
     }
 
     /// The cases, or the short ones, in a fresh order (Fisher and Yates).
@@ -203,21 +223,4 @@ pub(super) fn weight(plan: &Plan, set: &SetPlan) -> f64 {
         .sum();
     let generation = plan.keys_of(set) as f64 * key / 8.0 * word;
     cases + generation
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn disturbed_times_count_only_where_there_are_no_others() {
-        let of = |rounds: &[(f64, bool)]| {
-            let mut found = Found::default();
-            rounds.iter().for_each(|(time, disturbed)| found.add(*time, *disturbed));
-            found.times
-        };
-        assert_eq!(of(&[(9.0, true), (8.0, true)]), [9.0, 8.0]);
-        assert_eq!(of(&[(9.0, true), (1.0, false), (8.0, true), (2.0, false)]), [1.0, 2.0]);
-        assert_eq!(of(&[(1.0, false), (9.0, true)]), [1.0]);
-    }
 }

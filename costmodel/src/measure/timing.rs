@@ -8,10 +8,10 @@ use rayon::ThreadPool;
 
 use super::Progress;
 use super::programs::{Part, Programs, Request};
-use super::rounds::{Found, MAX_ROUNDS, MOST_REPEATS};
+use super::rounds::{MAX_ROUNDS, MOST_REPEATS};
 use super::thread_pool;
 use crate::error::Result;
-use crate::load;
+use crate::load::{self, Patience, Timed, counted_ns};
 use crate::point::Timing;
 
 /// How often a program runs in a round so that it counts: after a run that does not, which leaves the caches as the image
@@ -21,6 +21,9 @@ const RUNS: usize = 2;
 /// A program that takes longer than this, in nanoseconds, reads more than caches hold: once its memory is there, it runs once a
 /// round, and that counts.
 const LONG_NS: f64 = 1e9;
+
+/// How much of the time that they are given programs may wait for undisturbed cores, besides.
+const WAITING_SHARE: f64 = 1.0;
 
 /// How many times the time that they are given programs may take to be timed once each.
 const PATIENCE: u32 = 4;
@@ -44,7 +47,8 @@ pub struct Conduct {
 /// the numbers of those that memory has no room for.
 ///
 /// Keys and operands are random and real in size; those of one parameter set are shared. As many programs as memory holds are
-/// timed in turn, in as many rounds as the time allows, and what other work disturbs is timed again. Each is timed once, in the
+/// timed in turn, in as many rounds as the time allows, when cores are undisturbed, and what other work disturbs all the same is
+/// timed again. Each is timed once, in the
 /// order of the requests, unless that takes several times as long: the last ones may be left out then.
 ///
 /// # Errors
@@ -75,7 +79,7 @@ pub fn time(
         let programs = Programs::of(part, requests, &pool)?;
         let times = samples(&programs, budget, &pool, cancel, &mut tell)?;
         for (number, samples) in times {
-            if let Some(time) = Timing::of(&samples) {
+            if let Some(time) = Timing::of(&counted_ns(&samples)) {
                 found(number, time)?;
             }
         }
@@ -103,58 +107,58 @@ fn parts<'a>(requests: &[Request<'a>], bytes: u64) -> Result<(Vec<Part<'a>>, Vec
     Ok((parts, too_large))
 }
 
-/// Adds the runs of a round. The very first run of a program takes working memory from the system, up to gigabytes: it never
+/// Adds the runs of a round, in the current pool. The very first run of a program takes working memory from the system, up to gigabytes: it never
 /// counts.
 fn add_round(
     programs: &Programs,
     number: usize,
-    pool: &ThreadPool,
+    waiting: &mut Duration,
     cancel: &AtomicBool,
-    found: &mut Found,
+    found: &mut Vec<Timed>,
 ) -> Result<()> {
-    let is_first = found.times.is_empty();
-    let mut add = |(time, load): (f64, Option<load::Load>)| {
-        found.add(time, load.is_some_and(|load| load.is_disturbed()));
-    };
-    let before = programs.run(number, pool, cancel)?;
+    let is_first = found.is_empty();
+    let before = programs.run(number, cancel)?;
     if is_first {
         // A program that runs finds its memory in one block.
         AlignedBuf::gather_pool();
     }
-    let is_long = before.0 > LONG_NS;
+    let is_long = before.ns > LONG_NS;
     if is_long && !is_first {
-        add(before);
+        found.push(before);
         return Ok(());
     }
     let runs = if is_long { 1 } else { RUNS };
-    let mut repeats = MOST_REPEATS;
+    let mut patience = Patience { repeats: MOST_REPEATS, waiting: *waiting };
     for _ in 0..runs {
-        add(load::repeat(&mut repeats, cancel, || programs.run(number, pool, cancel))?);
+        found.push(load::repeat(&mut patience, cancel, || programs.run(number, cancel))?);
     }
+    *waiting = patience.waiting;
     Ok(())
 }
 
-/// Samples of every program in nanoseconds, by the number of its request.
+/// Times of every program, by the number of its request.
 fn samples(
     programs: &Programs,
     budget: Duration,
     pool: &ThreadPool,
     cancel: &AtomicBool,
     tell: &mut dyn FnMut(f64),
-) -> Result<Vec<(usize, Vec<f64>)>> {
-    let mut found: Vec<(usize, Found)> =
-        programs.numbers().map(|n| (n, Found::default())).collect();
+) -> Result<Vec<(usize, Vec<Timed>)>> {
+    let mut found: Vec<(usize, Vec<Timed>)> = programs.numbers().map(|n| (n, Vec::new())).collect();
     let start = Instant::now();
     let overdue = (budget * PATIENCE).max(LEAST_PATIENCE);
+    let mut waiting = budget.mul_f64(WAITING_SHARE);
+    let all = waiting;
     'rounds: for round in 0..MAX_ROUNDS {
         for (number, found) in &mut found {
-            let elapsed = start.elapsed();
+            // What was waited comes besides.
+            let elapsed = start.elapsed().saturating_sub(all - waiting);
             if (round > 0 && elapsed >= budget) || elapsed >= overdue {
                 break 'rounds;
             }
-            add_round(programs, *number, pool, cancel, found)?;
+            pool.install(|| add_round(programs, *number, &mut waiting, cancel, found))?;
             tell((start.elapsed().as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0));
         }
     }
-    Ok(found.into_iter().map(|(number, found)| (number, found.times)).collect())
+    Ok(found)
 }

@@ -5,13 +5,14 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::unit::{Unit, UnitBench};
 use rayon::ThreadPool;
 
 use super::plan::{Plan, SetPlan};
 use crate::error::{Error, Result};
+use crate::load::{Timed, Watch, counted_ns, pace};
 use crate::operation::{Operation, Residency};
 use crate::point::{Point, Timing};
 use crate::primitive::Setting;
@@ -24,6 +25,12 @@ const WARM_UP: usize = 2;
 
 /// How long a kernel runs for one time, in nanoseconds: long beside the clock, short beside what disturbs.
 const BATCH_NS: f64 = 100_000.0;
+
+/// How much of a plan's time all of them together may wait for undisturbed cores, each time: a second and a half of a minute.
+const WAITING_SHARE: f64 = 0.025;
+
+/// How long they may wait at most.
+const MOST_WAITING: Duration = Duration::from_secs(2);
 
 /// The kernels that are timed for every ring degree.
 const RING_UNITS: [Unit; 3] = [Unit::ForwardNtt, Unit::InverseNtt, Unit::Fourier];
@@ -52,6 +59,8 @@ const CHUNK_UNITS: [Unit; 16] = [
 /// All kernels of a plan, and their times so far.
 pub(super) struct Alone<'a> {
     kernels: Vec<Kernel<'a>>,
+    /// How long they may wait together.
+    waiting: Duration,
 }
 
 /// A kernel on the threads of a pool.
@@ -61,8 +70,8 @@ struct Kernel<'a> {
     pool: &'a ThreadPool,
     /// Operands of each thread.
     benches: Vec<Mutex<UnitBench>>,
-    /// Nanoseconds of one run on the slowest thread.
-    times: Vec<f64>,
+    /// One run on the slowest thread.
+    times: Vec<Timed>,
 }
 
 impl<'a> Alone<'a> {
@@ -85,19 +94,25 @@ impl<'a> Alone<'a> {
         // One pool after the other: threads that have just had work look for more, and are in the way of those of another pool.
         let each = |pool| units.iter().map(move |(set, unit)| Kernel::new(*unit, set, pool));
         let kernels = pools.iter().flat_map(each).collect::<Result<_>>()?;
-        Ok(Self { kernels })
+        let waiting = plan.budget.mul_f64(WAITING_SHARE).min(MOST_WAITING);
+        Ok(Self { kernels, waiting })
     }
 
-    /// Times each a few times more.
+    /// Times each a few times more, when cores are undisturbed as far as patience goes.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
     pub fn time(&mut self, cancel: &AtomicBool) -> Result<()> {
+        let mut waiting = self.waiting;
         for kernel in &mut self.kernels {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::Cancelled);
             }
-            kernel.time();
+            let pool = kernel.pool;
+            pool.install(|| {
+                pace::wait(&mut waiting, cancel);
+                kernel.time();
+            });
         }
         Ok(())
     }
@@ -105,7 +120,7 @@ impl<'a> Alone<'a> {
     /// Points of the kernels.
     pub fn points(&self) -> impl Iterator<Item = Point> {
         self.kernels.iter().filter_map(|kernel| {
-            Timing::of(&kernel.times).map(|time| Point {
+            Timing::of(&counted_ns(&kernel.times)).map(|time| Point {
                 residency: Residency::Warm,
                 operation: Operation::Unit(kernel.unit),
                 setting: kernel.setting,
@@ -123,15 +138,18 @@ impl<'a> Kernel<'a> {
         Ok(Self { unit, setting: set.setting(0, threads), pool, benches, times: Vec::new() })
     }
 
+    /// In its own pool, which is the current one.
     fn time(&mut self) {
-        let each = self.pool.broadcast(|thread| {
+        let watch = Watch::start(self.benches.len());
+        let each = rayon::broadcast(|thread| {
             let mut bench =
                 self.benches[thread.index()].lock().unwrap_or_else(PoisonError::into_inner);
             times(&mut bench)
         });
         // A phase of a program ends when its last thread does.
         let slowest = |k: usize| each.iter().map(|times| times[k]).fold(0.0, f64::max);
-        self.times.extend((0..TIMES).map(slowest));
+        let load = watch.stop();
+        self.times.extend((0..TIMES).map(slowest).map(|ns| Timed { ns, load }));
     }
 }
 

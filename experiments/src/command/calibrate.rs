@@ -68,6 +68,8 @@ struct Summary {
     duration_seconds: f64,
     machine: Machine,
     points: usize,
+    /// Share of the points that other work disturbed each time.
+    disturbed_share: f64,
     fits: Vec<FitSummary>,
 }
 
@@ -192,6 +194,7 @@ impl Summary {
             duration_seconds: profile.duration_seconds,
             machine: profile.machine.clone(),
             points: points.len(),
+            disturbed_share: profile.disturbed_share,
             fits,
         }
     }
@@ -221,12 +224,14 @@ impl Summary {
             ]
         }));
         format!(
-            "{}, {} kernels, {}\n\n{}errors are those on the points kept out\nmeasured in {:.0} s\n",
+            "{}, {} kernels, {}\n\n{}errors are those on the points kept out\nmeasured in {:.0} s; other work \
+             disturbed {:.1} % of the points each time\n",
             self.machine.cpu,
             self.machine.isa,
             describe_threads(self.machine.threads, self.machine.threads_by, self.machine.cpus),
             table(rows),
-            self.duration_seconds
+            self.duration_seconds,
+            100.0 * self.disturbed_share
         )
     }
 }

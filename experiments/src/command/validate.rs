@@ -28,10 +28,9 @@ use crate::runs::validate::{self, Asked, Drawn, Job, Journal, Network, Summary};
 /// plaintexts, fast ones and slow ones. Executes them on really encrypted images, in turn, with one thread and with all, and
 /// checks every result. Prints predicted beside measured latency, the errors by network, threads, ring degree and kind of
 /// instruction, whether the predicted order is right (Spearman's rank correlation), and what choosing by prediction costs
-/// over the best choice (regret). An image that other work on the machine disturbed is repeated, and the report tells where
-/// that did not help: errors of a busy machine are not the model's. Nor are those of one whose memory or clock became slower:
-/// part of the calibration is measured again before every image, and the report tells how many times as long it took, and what
-/// the errors would be if all took so many times as long.
+/// over the best choice (regret). Images wait for undisturbed cores, and what other work on the machine disturbed is repeated, for
+/// a while; times of undisturbed images count where there are any. The report tells where there were none: errors of a busy
+/// machine are not the model's.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 How configurations are drawn: each network has an equal part of them, each variant three or more, from two ring degrees \
@@ -129,7 +128,6 @@ impl ValidateArgs {
         let drawn = self.draw(&networks, &costs, &mut journal, &mut left_out)?;
         let job = Job {
             networks: &networks,
-            calibration: &calibration,
             costs: &costs,
             precision: Demand::Relative(self.min_precision),
             memory_limit: self.resources.memory_limit(),

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use costmodel::measure::{Drift, Plan};
+use costmodel::load::pace;
 use costmodel::{CostModel, Machine, Profile};
-use rayon::ThreadPool;
 
 use crate::process::output::note;
 
@@ -43,6 +42,7 @@ pub fn find(machine: &Machine, named: Option<&Path>) -> Result<Option<Calibratio
         if let Some(reason) = calibration.other_kernels(machine) {
             bail!("{reason}; calibrate with these, name another profile, or set SPENCNN_ISA");
         }
+        calibration.tell_pace(machine);
         return Ok(Some(calibration));
     }
     let shipped = Path::new("profiles").join(format!("{}.toml", slug(&machine.cpu)));
@@ -53,7 +53,10 @@ pub fn find(machine: &Machine, named: Option<&Path>) -> Result<Option<Calibratio
         let calibration = Calibration::load(&path)?;
         match calibration.other_kernels(machine) {
             Some(reason) => note(format_args!("passing over a profile: {reason}")),
-            None => return Ok(Some(calibration)),
+            None => {
+                calibration.tell_pace(machine);
+                return Ok(Some(calibration));
+            }
         }
     }
     Ok(None)
@@ -90,12 +93,11 @@ impl Calibration {
         Ok(Self { path: path.to_owned(), profile })
     }
 
-    /// Part of its measurements, to be made again. None where its points are not there, or memory has no room.
-    pub fn drift(&self, pool: &ThreadPool, memory_bytes: u64) -> Result<Option<Drift>> {
-        let plan = Plan::named(&self.profile.plan);
-        let points = self.profile.load_points(&self.path);
-        let (Some(plan), Ok(points)) = (plan, points) else { return Ok(None) };
-        Ok(Drift::prepare(&plan, &points, pool, memory_bytes)?)
+    /// Lets this process know how fast its cores are undisturbed, if they are those that were measured.
+    fn tell_pace(&self, machine: &Machine) {
+        if self.profile.machine.cpu == machine.cpu {
+            pace::tell(&self.profile.paces);
+        }
     }
 
     /// In words, that it was measured with other kernels than those of `machine`, if so.

@@ -33,8 +33,8 @@ pub struct BatchReport {
     pub measured_inference_ms: f64,
     /// Its prediction, where all threads are at work.
     pub predicted_inference_ms: f64,
-    /// Share of the processor time wanted that it had to go without; none where the system does not tell.
-    pub lost_share: Option<f64>,
+    /// Share of the processor time wanted that it had to go without.
+    pub lost_share: f64,
     /// Whether the results are right.
     pub verdict: Verdict,
 }
@@ -62,12 +62,9 @@ impl BatchReport {
 
     /// In words.
     pub(super) fn describe(&self) -> String {
-        let lost = self.lost_share.map_or(String::new(), |share| {
-            format!("; {:.1} % of the processor time went to others", 100.0 * share)
-        });
         format!(
             "{:.1} images a second (predicted {:.1}, error {}): {} images in {} inferences of {:.1} ms (predicted {:.1}), {} at \
-             a time{lost}",
+             a time; {:.1} % of the processor time went to others",
             self.measured_images_per_second,
             self.predicted_images_per_second,
             percent(self.prediction_error),
@@ -75,7 +72,8 @@ impl BatchReport {
             self.inferences,
             self.measured_inference_ms,
             self.predicted_inference_ms,
-            self.at_once
+            self.at_once,
+            100.0 * self.lost_share
         )
     }
 }

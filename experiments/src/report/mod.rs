@@ -8,6 +8,7 @@ mod scatter;
 mod text;
 mod validation;
 
+use costmodel::load::counted;
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::precision::Demand;
@@ -17,7 +18,7 @@ use crate::design::candidate::{Latency, LeftOut, PredictedMemory, Shares};
 use crate::machine::memory;
 use crate::machine::provenance::Provenance;
 use crate::runs::disturbance::Disturbance;
-use crate::runs::execute::{Outcome, Sent};
+use crate::runs::execute::{Outcome, Sample, Sent};
 use crate::runs::image_result::ImageResult;
 use crate::runs::statistics::{argmax, median, quantile};
 use crate::runs::verdict::{MOST_BITS, Verdict};
@@ -80,7 +81,7 @@ pub struct CandidateReport {
     pub secure: bool,
     /// Images that share a ciphertext: latencies are of all of them.
     pub images_per_ciphertext: usize,
-    /// Latency of an inference: median.
+    /// Latency of an inference: median over those that other work did not disturb, or that it disturbed least.
     pub measured_latency_ms: f64,
     /// First and third quartile.
     pub measured_quartiles_ms: [f64; 2],
@@ -254,9 +255,8 @@ impl RunReport {
 /// The report of one candidate; it must have finished an image.
 fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let Outcome { estimate, setup, samples, plain, batch } = outcome;
-    let of = |f: &dyn Fn(&crate::runs::execute::Sample) -> f64| -> Vec<f64> {
-        samples.iter().map(f).collect()
-    };
+    let times = counted(samples);
+    let of = |f: &dyn Fn(&Sample) -> f64| -> Vec<f64> { times.iter().map(|s| f(s)).collect() };
     let latencies = of(&|s| s.latency_ms);
     let measured = median(&latencies);
     let count = samples.len() as f64;
@@ -325,13 +325,13 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
 }
 
 fn layers(outcome: &Outcome) -> Vec<LayerReport> {
+    let counted = counted(&outcome.samples);
     outcome
         .estimate
         .layers
         .iter()
         .map(|layer| {
-            let times: Vec<f64> =
-                outcome.samples.iter().map(|s| s.layers_ms[layer.index]).collect();
+            let times: Vec<f64> = counted.iter().map(|s| s.layers_ms[layer.index]).collect();
             LayerReport {
                 name: layer.name.clone(),
                 level: layer.level,

@@ -8,7 +8,6 @@ use super::text::{percent, table};
 use crate::design::candidate::LeftOut;
 use crate::machine::provenance::Provenance;
 use crate::runs::disturbance::Disturbance;
-use crate::runs::statistics::quantile;
 use crate::runs::validate::{
     Errors, Executed, Group, KindSum, LatencySummary, Measured, Row, Summary,
 };
@@ -65,7 +64,6 @@ impl ValidationReport {
         if let Some(errors) = memory {
             let _ = writeln!(out, "peak memory: {}", memory_errors(errors));
         }
-        out.push_str(&self.drifts().into_iter().map(|line| line + "\n").collect::<String>());
         let _ = writeln!(out, "other work: {}", disturbance.describe());
         let p = &self.provenance;
         let _ = writeln!(
@@ -87,33 +85,13 @@ impl ValidationReport {
 
     /// All sorts of predictions that there are, with their names.
     pub(super) fn predictions(&self) -> impl Iterator<Item = (&'static str, &LatencySummary)> {
-        let Summary { profile, drifted, refined, .. } = &self.summary;
+        let Summary { profile, paced, refined, .. } = &self.summary;
         let all = [
             ("latency", Some(profile)),
-            ("latency if all drifted like the calibration", drifted.as_ref()),
+            ("latency on cores as slow as they were", Some(paced)),
             ("latency by timing instructions", refined.as_ref()),
         ];
         all.into_iter().filter_map(|(what, summary)| Some((what, summary?)))
-    }
-
-    /// How many times as long the calibration's own measurements took, for each number of threads: the least, the median and the
-    /// most of all configurations' medians.
-    pub(super) fn drifts(&self) -> Vec<String> {
-        let line = |threads: &usize| {
-            let with = self.measured().filter(|m| m.threads == *threads);
-            let drifts: Vec<f64> = with.filter_map(|m| m.drift).collect();
-            let of = |share| quantile(&drifts, share);
-            (!drifts.is_empty()).then(|| {
-                format!(
-                    "drift: part of the calibration, measured again, took {:.2} times as long with {threads} threads \
-                     ({:.2} to {:.2} in parts of the validation)",
-                    of(0.5),
-                    of(0.0),
-                    of(1.0)
-                )
-            })
-        };
-        self.threads.iter().filter_map(line).collect()
     }
 
     /// What a reader must know before any number.

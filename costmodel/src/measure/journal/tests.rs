@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::{env, fs};
 
 use super::*;
+use crate::load::pace::Pace;
+use crate::load::{Load, Waits};
 use crate::operation::Client;
 
 /// Tells a process started by a test which journal to write, and from which pass on.
@@ -26,8 +28,14 @@ fn visit(pass: usize) -> Visit {
         set: 0,
         seconds: 0.5,
         operations: vec![Client::Decode.into(); cases],
-        samples_ns: vec![vec![vec![1.25, 2.0]; cases]],
+        samples: vec![vec![[1.25, 2.0].map(timed).to_vec(); cases]],
     }
+}
+
+fn timed(ns: f64) -> Timed {
+    let pace = Pace { threads: 1, transform_ns: 5.0 };
+    let waits = Some(Waits { cores_had: 1.0, waited: 0.0, stolen: 0.0 });
+    Timed { ns, load: Load { wanted: 1, waits, pace } }
 }
 
 fn open(path: &Path) -> Result<Journal> {
@@ -84,21 +92,23 @@ fn absurd_numbers_are_refused() {
     let path = folder.path().join("journal.jsonl");
     open(&path).unwrap().append(&visit(0)).unwrap();
     let text = fs::read_to_string(&path).unwrap();
+    let list = serde_json::to_string(&[1.25, 2.0].map(timed)).unwrap() + ",";
     for (from, to) in [
         ("\"seconds\":0.5", "\"seconds\":1e300"),
         ("\"seconds\":0.5", "\"seconds\":-1.0"),
-        ("\"pass\":0", "\"pass\":1000"),
+        ("\"pass\":0", "\"pass\":1002"),
         ("\"pass\":0", "\"pass\":18446744073709551615"),
         ("\"set\":0", "\"set\":2"),
-        ("[1.25,2.0]", "[1e300]"),
-        ("[1.25,2.0],", ""),
+        ("\"ns\":1.25", "\"ns\":1e300"),
+        ("\"transform_ns\":5.0", "\"transform_ns\":0.0"),
+        (list.as_str(), ""),
     ] {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, text, "{from}");
         fs::write(&path, changed).unwrap();
         let error = open(&path).err().unwrap();
         assert!(matches!(error, Error::Format { .. }), "{to}: {error}");
-        let field = from.split('"').nth(1).unwrap_or("samples_ns");
+        let field = if from == list { "samples" } else { from.split('"').nth(1).unwrap() };
         assert!(
             error.to_string().contains(field) && error.to_string().contains("line "),
             "{error}"

@@ -124,8 +124,8 @@ fn validation_lines() -> Option<String> {
         threads: 1,
         predicted_ms: 3.0,
         refined_ms: None,
-        drift: Some(1.25),
         measured_ms: 3.25,
+        pace: 1.25,
         latencies_ms: vec![3.25],
         kinds: Default::default(),
         verdict: Verdict {

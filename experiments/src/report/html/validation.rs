@@ -39,8 +39,7 @@ pub fn validation(report: &ValidationReport) -> Result<String> {
     for (what, summary) in report.predictions() {
         sections.push(section(&format!("Errors of {what}"), errors(what, summary)));
     }
-    let mut notes = report.drifts();
-    notes.push(format!("other work: {}", disturbance.describe()));
+    let mut notes = vec![format!("other work: {}", disturbance.describe())];
     notes.extend(memory.as_ref().map(|m| format!("peak memory: {}", rows::memory_errors(m))));
     let left_out = report.left_out.iter();
     notes.extend(left_out.map(|l| format!("{} was left out: {}", l.name, l.reason)));

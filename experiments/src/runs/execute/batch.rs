@@ -26,8 +26,8 @@ pub struct Batch {
     pub total_ms: f64,
     /// Each inference on its thread, encoding of plaintexts included.
     pub inferences_ms: Vec<f64>,
-    /// Share of the processor time wanted that it had to go without; none where the system does not tell.
-    pub lost_share: Option<f64>,
+    /// Share of the processor time wanted that it had to go without.
+    pub lost_share: f64,
     /// The results beside those of the same network unencrypted.
     pub verdict: Verdict,
 }
@@ -50,7 +50,7 @@ impl Prepared {
         let progress = Progress::new(&format!("a batch of {} images", wanted.images));
         let (mut logits, mut exact) = (Vec::new(), Vec::new());
         let (mut total_ms, mut inferences_ms) = (0.0, Vec::new());
-        let (mut lost, mut known) = (0.0, true);
+        let mut lost = 0.0;
         while logits.len() < wanted.images && !cancel::requested() {
             let end = wanted.images.min(logits.len() + lanes.at_once() * self.images());
             let numbers: Vec<usize> = (logits.len()..end).map(|k| k % plain.len()).collect();
@@ -61,10 +61,7 @@ impl Prepared {
             let watch = Watch::start(ciphertexts.len());
             let ((executions, ()), round_ms) =
                 timed(|| lanes.infer(&self.server, ciphertexts, || {}));
-            match watch.stop() {
-                Some(load) => lost += load.lost_share() * round_ms,
-                None => known = false,
-            }
+            lost += watch.stop().lost_share() * round_ms;
             total_ms += round_ms;
             for (execution, some) in executions.into_iter().zip(some.chunks(self.images())) {
                 let execution = execution.with_context(what)?;
@@ -89,7 +86,7 @@ impl Prepared {
             at_once: lanes.at_once(),
             total_ms,
             inferences_ms,
-            lost_share: known.then_some(lost / total_ms),
+            lost_share: lost / total_ms,
             verdict: Verdict::of_logits(&results, &exact),
         }))
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use costmodel::load::Load;
+use costmodel::load::{Load, Loaded, Patience};
 use rayon::prelude::*;
 
 use crate::design::candidate::{Candidate, Estimate};
@@ -36,12 +36,31 @@ pub struct Sample {
     pub layers_ms: Vec<f64>,
     /// Time of all instructions of a kind, by its name.
     pub kinds_ms: BTreeMap<&'static str, f64>,
-    /// What the inference had of the processor; none where the system does not tell.
-    pub load: Option<Load>,
+    /// What the inference had of the processor.
+    pub load: Load,
     /// How often it was run again because other work had disturbed it. All else here is of the least disturbed time.
     pub repeats: usize,
     /// The network's result.
     pub logits: Vec<f64>,
+}
+
+impl Loaded for Sample {
+    fn load(&self) -> &Load {
+        &self.load
+    }
+}
+
+/// How long to wait for undisturbed cores, at most, for each second that inferences are predicted to take.
+const WAITING_SHARE: f64 = 5.0;
+
+/// How long to wait in any case, at most.
+const MOST_WAITING: Duration = Duration::from_secs(20);
+
+/// What may be spent on having so many inferences undisturbed, which are predicted to take so long each.
+pub(crate) fn patience(runs: usize, predicted_ms: f64) -> Patience {
+    let seconds = WAITING_SHARE * runs as f64 * predicted_ms / 1e3;
+    let waiting = Duration::try_from_secs_f64(seconds).unwrap_or(MOST_WAITING).min(MOST_WAITING);
+    Patience { repeats: runs, waiting }
 }
 
 /// One candidate's part of a run.
@@ -60,8 +79,9 @@ pub struct Outcome {
 
 /// Runs every candidate on every image with `threads` threads. If `interleaved`, all on the first image, then all on the
 /// second, and so on, so that a change of the machine's speed meets all alike; else one candidate after the other, so that
-/// one at a time is in memory. Then those run a batch whose estimates ask for one. An image that other work disturbed is run
-/// again, by each candidate at most as many times in all as there are images. Stops between images when cancelled; what was
+/// one at a time is in memory. Then those run a batch whose estimates ask for one. Candidates wait for undisturbed cores, some
+/// seconds in all, and an image that other work disturbed is run again, by each candidate at most as many times in all as there
+/// are images. Stops between images when cancelled; what was
 /// finished is returned.
 ///
 /// # Errors
@@ -128,18 +148,19 @@ fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
     let progress = Progress::new(&format!("encrypted inference of {} images", images.len()));
     let steps = (images.len() * running.len()) as f64;
     let mut done = 0.0;
-    let mut repeats = vec![images.len(); running.len()];
+    let of = |one: &Running| patience(images.len(), one.0.estimate().latency.median_ms);
+    let mut patience: Vec<Patience> = running.iter().map(of).collect();
     // As many as that have most of them in a ciphertext.
     let together = running.iter().map(|(prepared, ..)| prepared.images()).max().unwrap_or(1);
     for k in (0..images.len()).step_by(together) {
         let some = images.range(k..k + together);
-        for ((prepared, samples, _), repeats) in running.iter_mut().zip(&mut repeats) {
+        for ((prepared, samples, _), patience) in running.iter_mut().zip(&mut patience) {
             for some in some.chunks(prepared.images()) {
                 // An image counts when all candidates have finished it.
                 if cancel::requested() {
                     break;
                 }
-                samples.extend(prepared.infer(some, repeats)?);
+                samples.extend(prepared.infer(some, patience)?);
                 done += some.len() as f64;
                 progress.set(done / steps, &format!("image {} of {}", k + 1, images.len()));
             }

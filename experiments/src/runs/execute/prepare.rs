@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use costmodel::load::{self, Watch};
+use costmodel::load::{self, Load, Loaded, Patience, Watch};
 use engine::cipher::Ciphertext;
 use engine::serial;
 use runtime::client::{Client, Sizes};
@@ -184,6 +184,19 @@ fn predicted_precision(
     Ok(predict_precision(lowered, &model, &first, exact, NOISE_SEED)?)
 }
 
+/// An inference.
+struct Attempt {
+    /// Of each image.
+    samples: Vec<Sample>,
+    load: Load,
+}
+
+impl Loaded for Attempt {
+    fn load(&self) -> &Load {
+        &self.load
+    }
+}
+
 impl Prepared {
     /// What preparing it took.
     pub fn setup(&self) -> &Setup {
@@ -200,25 +213,28 @@ impl Prepared {
         self.estimate.lowered.images
     }
 
-    /// Encrypts raw images, up to as many as share a ciphertext, runs the program in the current pool, decrypts the results;
-    /// and again while other work disturbed it and some of `repeats` are left.
-    pub(crate) fn infer(&self, images: &[Vec<f64>], repeats: &mut usize) -> Result<Vec<Sample>> {
-        let before = *repeats;
-        let (mut samples, _) = load::repeat(repeats, cancel::flag(), || {
-            let samples = self.attempt(images)?;
-            let load = samples.first().and_then(|sample| sample.load);
-            anyhow::Ok((samples, load))
-        })?;
-        samples.iter_mut().for_each(|sample| sample.repeats = before - *repeats);
+    /// Encrypts raw images, up to as many as share a ciphertext, runs the program in the current pool when cores are undisturbed,
+    /// decrypts the results; and again while other work disturbed it all the same, as far as `patience` goes.
+    pub(crate) fn infer(
+        &self,
+        images: &[Vec<f64>],
+        patience: &mut Patience,
+    ) -> Result<Vec<Sample>> {
+        let before = patience.repeats;
+        let attempt = || self.attempt(images);
+        let Attempt { mut samples, .. } = load::repeat(patience, cancel::flag(), attempt)?;
+        samples.iter_mut().for_each(|sample| sample.repeats = before - patience.repeats);
         Ok(samples)
     }
 
-    fn attempt(&self, images: &[Vec<f64>]) -> Result<Vec<Sample>> {
+    fn attempt(&self, images: &[Vec<f64>]) -> Result<Attempt> {
         let program = &self.estimate.lowered.program;
         let (inputs, encrypt_ms) = timed(|| self.client.encrypt(images));
         let inputs = inputs?;
-        let watch = Watch::start(rayon::current_num_threads());
-        let (execution, run_ms) = timed(|| self.server.infer(inputs));
+        let mut watch = Watch::start(rayon::current_num_threads());
+        let mut looking_ms = 0.0;
+        let mut look = || looking_ms += timed(|| watch.look()).1;
+        let (execution, run_ms) = timed(|| self.server.infer_watched(inputs, &mut look));
         let load = watch.stop();
         let execution =
             execution.with_context(|| format!("running {}", self.estimate.candidate.name))?;
@@ -234,7 +250,7 @@ impl Prepared {
         }
         let sample = Sample {
             encrypt_ms,
-            latency_ms: run_ms - encode_ms,
+            latency_ms: run_ms - looking_ms - encode_ms,
             encode_ms,
             decrypt_ms,
             layers_ms,
@@ -244,7 +260,8 @@ impl Prepared {
             logits: Vec::new(),
         };
         let each = logits?.into_iter().take(images.len());
-        Ok(each.map(|logits| Sample { logits, ..sample.clone() }).collect())
+        let samples = each.map(|logits| Sample { logits, ..sample.clone() }).collect();
+        Ok(Attempt { samples, load })
     }
 
     /// Drops keys and plaintexts and keeps what was found out.

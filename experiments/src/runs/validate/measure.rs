@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use costmodel::load::{Patience, Timed, counted, counted_ns};
 use rayon::ThreadPool;
 use simulator::network::Model;
 use simulator::precision::Demand;
@@ -15,13 +16,13 @@ use crate::design::candidate::{self, Estimate, Prices};
 use crate::inputs::images::Pictures;
 use crate::inputs::networks::Source;
 use crate::machine::memory::{self, show_bytes};
-use crate::machine::profiles::{Calibration, Cost};
+use crate::machine::profiles::Cost;
 use crate::process::cancel;
 use crate::process::exit::Failure;
 use crate::process::output::note;
 use crate::process::progress::Progress;
 use crate::runs::disturbance::Disturbance;
-use crate::runs::execute::{self, Prepared, Sample};
+use crate::runs::execute::{self, Prepared, Sample, patience};
 use crate::runs::statistics::median;
 use crate::runs::verdict::Verdict;
 
@@ -40,9 +41,7 @@ pub struct Network {
 pub struct Job<'a> {
     /// Networks of the configurations.
     pub networks: &'a [Network],
-    /// The profile that predicts.
-    pub calibration: &'a Calibration,
-    /// Its predictions, for each number of threads.
+    /// Predictions, for each number of threads.
     pub costs: &'a [Cost],
     /// How precise results must be.
     pub precision: Demand,
@@ -75,12 +74,10 @@ struct Run {
     prices: Prices,
     turns: Turns,
     samples: Vec<Sample>,
-    /// Milliseconds of its program with random operands, after each image.
-    timed_ms: Vec<f64>,
-    /// How many times as long the profile's measurements took, before each image.
-    drifts: Vec<f64>,
-    /// Images that may still be run again.
-    repeats: usize,
+    /// Its program with random operands, after each image.
+    timed: Vec<Timed>,
+    /// What may still be spent on undisturbed images.
+    patience: Patience,
     failure: Option<String>,
 }
 
@@ -163,8 +160,8 @@ impl Job<'_> {
         let taken: u64 = ready.iter().map(|one| one.drawn.memory_bytes).sum();
         let left = self.memory_limit.saturating_sub(taken);
         let timed = if self.refine { &estimates[..] } else { &[] };
-        let mut beside = Beside::prepare(timed, self.calibration, widest(pools)?, left)?;
-        self.rounds(&mut ready, &mut beside, pools, tell)?;
+        let beside = Beside::prepare(timed, widest(pools)?, left)?;
+        self.rounds(&mut ready, &beside, pools, tell)?;
         executed.extend(ready.into_iter().map(|one| self.finish(one)));
         Ok(executed)
     }
@@ -224,13 +221,12 @@ impl Job<'_> {
             let prices = estimate.prices(cost);
             let runs = runs(images.len(), prices.latency.median_ms, self.least_ms);
             Run {
-                prices,
                 turns: Turns { runs },
                 samples: Vec::new(),
-                timed_ms: Vec::new(),
-                drifts: Vec::new(),
-                repeats: runs,
+                timed: Vec::new(),
+                patience: patience(runs, prices.latency.median_ms),
                 failure: None,
+                prices,
             }
         };
         let runs = self.costs.iter().map(run).collect();
@@ -247,7 +243,7 @@ impl Job<'_> {
     fn rounds(
         &self,
         ready: &mut [Ready<'_>],
-        beside: &mut Beside,
+        beside: &Beside,
         pools: &[ThreadPool],
         tell: &dyn Fn(f64, &str),
     ) -> Result<()> {
@@ -272,16 +268,17 @@ impl Job<'_> {
                 let number = run.samples.len();
                 let image = one.images.image(number % one.images.len());
                 let image = image.context("fewer images than there were")?;
-                run.drifts.extend(beside.drift(&pools[pool])?);
                 // What does not count need not be undisturbed.
-                let repeats = if number < WARM_UP { &mut 0 } else { &mut run.repeats };
-                let infer = || one.prepared.infer(std::slice::from_ref(&image), repeats);
+                let mut none = Patience::default();
+                let patience = if number < WARM_UP { &mut none } else { &mut run.patience };
+                let infer = || one.prepared.infer(std::slice::from_ref(&image), patience);
                 match pools[pool].install(infer) {
                     Ok(samples) => run.samples.extend(samples),
                     Err(error) => run.failure = Some(format!("{error:#}")),
                 }
                 if run.failure.is_none() {
-                    run.timed_ms.extend(beside.time(place, &pools[pool], repeats)?);
+                    let timed = pools[pool].install(|| beside.time(place, patience))?;
+                    run.timed.extend(timed);
                 }
                 let share = (round * turns + turn + 1) as f64 / (rounds * turns) as f64;
                 tell(share, &format!("round {} of {rounds}, {}", round + 1, one.drawn.name()));
@@ -295,15 +292,16 @@ impl Job<'_> {
         let Ready { drawn, prepared, plain, runs, .. } = one;
         let (mut measured, mut failures) = (Vec::new(), Vec::new());
         for (cost, run) in self.costs.iter().zip(runs) {
-            let Run { prices, samples, timed_ms, drifts, failure, .. } = run;
+            let Run { prices, samples, timed, failure, .. } = run;
             let name = format!("{}, {} threads", drawn.name(), cost.threads);
             if let Some(failure) = failure {
                 failures.push(format!("{name}: {failure}"));
                 continue;
             }
-            let Some(counted) = samples.get(WARM_UP..).filter(|counted| !counted.is_empty()) else {
+            let Some(all) = samples.get(WARM_UP..).filter(|all| !all.is_empty()) else {
                 continue;
             };
+            let (counted, disturbance) = (counted(all), Disturbance::of(all));
             let plain: Vec<Vec<f64>> = plain.iter().cycle().take(samples.len()).cloned().collect();
             let verdict = Verdict::of(&samples, &plain);
             let wrong = verdict.failures(samples.len(), self.precision);
@@ -312,6 +310,7 @@ impl Job<'_> {
                 continue;
             }
             let latencies_ms: Vec<f64> = counted.iter().map(|s| s.latency_ms).collect();
+            let paces: f64 = counted.iter().map(|s| s.load.pace.relative()).sum();
             measured.push(Measured {
                 network: drawn.configuration.network.clone(),
                 variant: drawn.configuration.variant.clone(),
@@ -320,13 +319,13 @@ impl Job<'_> {
                 plaintexts: drawn.plaintexts.name().into(),
                 threads: cost.threads,
                 predicted_ms: prices.latency.median_ms,
-                refined_ms: median_of(timed_ms.get(WARM_UP..samples.len())),
-                drift: median_of(drifts.get(WARM_UP..samples.len())),
+                refined_ms: timed.get(WARM_UP..samples.len()).and_then(median_ms),
                 measured_ms: median(&latencies_ms),
+                pace: paces / counted.len() as f64,
                 latencies_ms,
-                kinds: kinds(&prices, counted),
+                kinds: kinds(&prices, &counted),
                 verdict,
-                disturbance: Disturbance::of(counted),
+                disturbance,
             });
         }
         let measured_memory_bytes = Some(prepared.setup().peak_memory_bytes);
@@ -340,13 +339,14 @@ fn widest(pools: &[ThreadPool]) -> Result<&ThreadPool> {
     widest.context("there is no number of threads")
 }
 
-/// The median of some values, if there are any.
-fn median_of(values: Option<&[f64]>) -> Option<f64> {
-    values.filter(|values| !values.is_empty()).map(median)
+/// The median of those times that count, in milliseconds, if there are any.
+fn median_ms(timed: &[Timed]) -> Option<f64> {
+    let ns = counted_ns(timed);
+    (!ns.is_empty()).then(|| 1e-6 * median(&ns))
 }
 
 /// Predicted and measured times by kind of instruction.
-fn kinds(prices: &Prices, counted: &[Sample]) -> BTreeMap<String, KindTimes> {
+fn kinds(prices: &Prices, counted: &[&Sample]) -> BTreeMap<String, KindTimes> {
     let kind = |(kind, predicted): (&&'static str, &f64)| {
         let times: Vec<f64> =
             counted.iter().map(|s| s.kinds_ms.get(kind).copied().unwrap_or(0.0)).collect();

@@ -74,19 +74,25 @@ pub struct Measured {
     /// for, or memory had no room.
     #[serde(default)]
     pub refined_ms: Option<f64>,
-    /// How many times as long the profile's measurements took among these images; none where memory had no room for them.
-    #[serde(default)]
-    pub drift: Option<f64>,
-    /// Measured latency: median over the runs that count.
+    /// Measured latency: median over the runs that count: those after the first that other work did not disturb, or that it
+    /// disturbed least.
     pub measured_ms: f64,
+    /// How many times as long cores took for the same as undisturbed ones, on average over them; 1 at least.
+    #[serde(default = "undisturbed")]
+    pub pace: f64,
     /// Each of them, of one image after the other, and from the first again.
     pub latencies_ms: Vec<f64>,
     /// The same by kind of instruction.
     pub kinds: std::collections::BTreeMap<String, KindTimes>,
     /// Whether results are right, those of the first image included.
     pub verdict: Verdict,
-    /// How far other work disturbed the runs that count.
+    /// How far other work disturbed the runs after the first.
     pub disturbance: Disturbance,
+}
+
+/// The pace of undisturbed cores.
+fn undisturbed() -> f64 {
+    1.0
 }
 
 impl Measured {

@@ -106,9 +106,8 @@ pub struct Summary {
     /// Of the profile.
     #[serde(flatten)]
     pub profile: LatencySummary,
-    /// Of the profile, each prediction times how many times as long the profile's own measurements took meanwhile; none where
-    /// that was not measured.
-    pub drifted: Option<LatencySummary>,
+    /// Of the profile, each prediction times how many times as long cores took for the same as undisturbed ones meanwhile.
+    pub paced: LatencySummary,
     /// Of times of programs with random operands, over the measurements that have them; none where there are none.
     pub refined: Option<LatencySummary>,
     /// By kind of instruction, the one that takes the most time first.
@@ -130,7 +129,7 @@ impl Summary {
         });
         Self {
             profile: LatencySummary::of(&all, |m| Some(m.predicted_ms)),
-            drifted: known(LatencySummary::of(&all, |m| m.drift.map(|d| d * m.predicted_ms))),
+            paced: LatencySummary::of(&all, |m| Some(m.pace * m.predicted_ms)),
             refined: known(LatencySummary::of(&all, |m| m.refined_ms)),
             kinds: kinds(&all),
             memory: Errors::of(&memory.collect::<Vec<_>>()),

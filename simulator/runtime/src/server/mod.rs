@@ -55,7 +55,19 @@ impl Server {
     /// # Errors
     /// Those of [`Session::run`].
     pub fn infer(&self, image: Vec<Ciphertext>) -> Result<Execution> {
-        let mut execution = self.session.run(image)?;
+        self.infer_watched(image, &mut || {})
+    }
+
+    /// The same, and calls `between` after every instruction.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn infer_watched(
+        &self,
+        image: Vec<Ciphertext>,
+        between: &mut dyn FnMut(),
+    ) -> Result<Execution> {
+        let mut execution = self.session.run_watched(image, between)?;
         let level = self.results.info.level;
         for output in execution.outputs.iter_mut().filter(|output| output.level() != level) {
             *output = self.session.evaluator().drop_level(output, level)?;

@@ -113,6 +113,18 @@ impl Session {
     /// # Errors
     /// [`Error::Argument`] for inputs of a wrong number, level or scale; engine errors.
     pub fn run(&self, inputs: Vec<Ciphertext>) -> Result<Execution> {
+        self.run_watched(inputs, &mut || {})
+    }
+
+    /// The same, and calls `between` after every instruction, in no time of any.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_watched(
+        &self,
+        inputs: Vec<Ciphertext>,
+        between: &mut dyn FnMut(),
+    ) -> Result<Execution> {
         self.check_inputs(&inputs)?;
         let mut values: Vec<Option<Ciphertext>> = inputs.into_iter().map(Some).collect();
         values.resize_with(self.values.len(), || None);
@@ -136,6 +148,7 @@ impl Session {
             times.push(start.elapsed().saturating_sub(encoding));
             encode_times.push(encoding);
             recorded.push(Recorded { layer: *layer, primitive, level, results: infos });
+            between();
         }
         let outputs =
             self.outputs.iter().map(|&v| Ok(get(&values, v)?.clone())).collect::<Result<_>>()?;

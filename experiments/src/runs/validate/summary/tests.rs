@@ -16,8 +16,8 @@ fn executed(network: &str, times: [(f64, f64); 2]) -> Executed {
         predicted_ms,
         // Of one number of threads only, and with another order.
         refined_ms: (k == 0).then_some(1.1 * measured_ms),
-        drift: (k == 1).then_some(2.0),
         measured_ms,
+        pace: k as f64 + 1.0,
         latencies_ms: vec![measured_ms; 3],
         kinds: [("linear", 0.75), ("add", 0.25)]
             .map(|(kind, share)| {
@@ -108,14 +108,13 @@ fn regret_is_that_of_the_configuration_predicted_fastest() {
     assert_eq!((group.chosen_ms, group.regret), (10.0, 0.0));
     assert_eq!(group.rank_correlation, Some(1.0));
     assert!((refined.rows[0].errors.worst - 0.1).abs() < 1e-12);
-    // So are predictions times what the calibration's own measurements drifted by.
-    let drifted = summary.drifted.as_ref().unwrap();
-    assert_eq!((drifted.rows[0].errors.count, drifted.groups.len()), (4, 1));
-    let single = |s: &LatencySummary, threads: &str| {
+    // So are predictions times how slow cores were.
+    let of = |s: &LatencySummary, threads: &str| {
         s.rows.iter().find(|row| row.value == threads).unwrap().errors.median
     };
-    let [plain, twice] = [single(&summary.profile, "2"), single(drifted, "2")];
+    let [plain, twice] = [&summary.profile, &summary.paced].map(|s| of(s, "2"));
     assert!(((1.0 + twice) / (1.0 + plain) - 2.0).abs() < 1e-12, "{plain} {twice}");
+    assert_eq!(of(&summary.profile, "1"), of(&summary.paced, "1"));
     let [linear, add] = &summary.kinds[..] else { unreachable!() };
     assert_eq!((linear.kind.as_str(), linear.predicted_ms, linear.share), ("linear", 71.0, 0.75));
     assert!((linear.error - (71.0 / (0.75 * 85.0) - 1.0)).abs() < 1e-12);
