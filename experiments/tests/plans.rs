@@ -127,6 +127,18 @@ fn a_plan_is_found_written_and_run() {
 }
 
 #[test]
+fn drops_are_kept_where_some_layers_may_have_no_patterns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, profile) = (folder.path().join("plan"), shipped_profile(folder.path()));
+    let more = ["--log-n", "14", "--family", "input-ciphertext", "--max-drop", "0.006"];
+    let found = report(search(&profile, &plan, &more));
+    let front = found["front"].as_array().unwrap();
+    // One that removes something, and none that may lose more than was asked for.
+    assert!(front.iter().any(|plan| number(plan, "/expected_drop") > 0.0), "{found}");
+    assert!(front.iter().all(|plan| number(plan, "/upper_drop") <= 0.6), "{found}");
+}
+
+#[test]
 fn what_is_in_the_way_of_plans_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, profile) = (folder.path().join("plan"), shipped_profile(folder.path()));

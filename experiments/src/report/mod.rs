@@ -91,6 +91,10 @@ pub struct CandidateReport {
     pub predicted_interval_ms: [f64; 2],
     /// Predicted over measured, less one.
     pub prediction_error: f64,
+    /// How many times as long cores took for the same as undisturbed ones, on average over the inferences that the median is of.
+    pub pace: f64,
+    /// The error of the prediction times that.
+    pub paced_prediction_error: f64,
     /// Predicted latency by times of its instructions, where they are known.
     pub refined_latency_ms: Option<f64>,
     /// Its error.
@@ -256,6 +260,8 @@ impl RunReport {
 fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let Outcome { estimate, setup, samples, plain, batch } = outcome;
     let times = counted(samples);
+    let paces: f64 = times.iter().map(|s| s.load.pace.relative()).sum();
+    let pace = paces / times.len() as f64;
     let of = |f: &dyn Fn(&Sample) -> f64| -> Vec<f64> { times.iter().map(|s| f(s)).collect() };
     let latencies = of(&|s| s.latency_ms);
     let measured = median(&latencies);
@@ -279,6 +285,8 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
         predicted_latency_ms: estimate.latency.median_ms,
         predicted_interval_ms: [estimate.latency.low_ms, estimate.latency.high_ms],
         prediction_error: error(estimate.latency),
+        pace,
+        paced_prediction_error: pace * estimate.latency.median_ms / measured - 1.0,
         refined_latency_ms: estimate.refined.map(|l| l.median_ms),
         refined_prediction_error: estimate.refined.map(error),
         batch: batch

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use costmodel::load::pace::DISTURBED_PACE;
 use costmodel::machine::describe_threads;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
@@ -107,6 +108,12 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
         }
         _ => String::new(),
     };
+    let paced = match c.pace >= DISTURBED_PACE {
+        true => {
+            format!("; error {} on cores as slow as these were", percent(c.paced_prediction_error))
+        }
+        false => String::new(),
+    };
     let memory = &c.peak_memory_bytes;
     let share = |v: Option<f64>| v.map_or("unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
     let mut rows = vec![
@@ -122,7 +129,7 @@ pub(super) fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
         (
             "predicted",
             format!(
-                "{:.1} ms ({low:.1} to {high:.1}), error {}{refined}",
+                "{:.1} ms ({low:.1} to {high:.1}), error {}{refined}{paced}",
                 c.predicted_latency_ms,
                 percent(c.prediction_error)
             ),

@@ -1,5 +1,7 @@
 //! How precise a network's results will be, by simulated noise.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::clear::run_all_noisy;
@@ -19,10 +21,12 @@ const ERRORS: usize = 40;
 pub(super) const SHARE: f64 = 0.25;
 
 /// The precision to expect of a lowered network's results on normalised images, over all of them, by simulations that each
-/// have a secret and errors of their own. `exact` are the results of the images without noise.
+/// have a secret and errors of their own. `exact` are the results without noise, of those images and of any more that are to
+/// be counted as well: each of these gets the errors of one simulated, at random. A single image with small results is less
+/// precise than others, relative to them, and among many there is one.
 ///
 /// # Errors
-/// [`Error::Argument`] for another number of exact results than images, images that do not fit, and a program without values.
+/// [`Error::Argument`] for fewer exact results than images, images that do not fit, and a program without values.
 pub fn predict_precision(
     lowered: &Lowered,
     model: &NoiseModel,
@@ -30,13 +34,37 @@ pub fn predict_precision(
     exact: &[Vec<f64>],
     seed: u64,
 ) -> Result<Precision> {
-    let simulated = simulate(lowered, model, images, exact, seed)?;
-    let least = |results: &Vec<Vec<f64>>| {
-        let each = results.iter().zip(exact).map(|(results, exact)| Precision::of(results, exact));
-        each.fold(Precision::EXACT, Precision::least)
+    let Some((own, more)) = exact.split_at_checked(images.len()) else {
+        return Err(Error::argument("number of exact results", exact.len(), images.len()));
     };
-    let worst: Vec<Precision> = simulated.iter().map(least).collect();
+    let simulated = simulate(lowered, model, images, own, seed)?;
+    let worst = least_precise(&simulated, own, more, &mut ChaCha8Rng::seed_from_u64(seed));
     Ok(Precision::quantile(&worst, SHARE).unwrap_or(Precision::EXACT))
+}
+
+/// Of every simulation, the least precise of the images with exact results `own`, and of `more` with errors of any.
+fn least_precise(
+    simulated: &[Vec<Vec<f64>>],
+    own: &[Vec<f64>],
+    more: &[Vec<f64>],
+    rng: &mut impl Rng,
+) -> Vec<Precision> {
+    let mut of_run = |run: &Vec<Vec<f64>>| {
+        let each = run.iter().zip(own).map(|(results, exact)| Precision::of(results, exact));
+        let least = each.fold(Precision::EXACT, Precision::least);
+        if run.is_empty() {
+            return least;
+        }
+        let of = |exact: &Vec<f64>| {
+            let (of, image) =
+                (rng.random_range(0..simulated.len()), rng.random_range(0..run.len()));
+            let errors = simulated[of][image].iter().zip(&own[image]).map(|(result, e)| result - e);
+            let results: Vec<f64> = exact.iter().zip(errors).map(|(e, error)| e + error).collect();
+            Precision::of(&results, exact)
+        };
+        more.iter().map(of).fold(least, Precision::least)
+    };
+    simulated.iter().map(&mut of_run).collect()
 }
 
 /// Results with noise: of every simulation, of every image. See [`predict_precision`].
@@ -65,4 +93,29 @@ pub(super) fn simulate(
         Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     };
     (0..runs as usize).map(run).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_that_were_not_simulated_have_the_errors_of_others() {
+        // Two simulations of an image with two results.
+        let own = [vec![8.0, -1.0]];
+        let simulated = [vec![vec![8.125, -1.0]], vec![vec![8.0, -0.75]]];
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let bits = |all: &[Precision]| all.iter().map(|p| p.relative_bits).collect::<Vec<_>>();
+        assert_eq!(bits(&least_precise(&simulated, &own, &[], &mut rng)), [6.0, 5.0]);
+        // An eighth or a quarter, of one; many have both.
+        let small = [vec![0.5, -1.0]];
+        for bits in bits(&least_precise(&simulated, &own, &small, &mut rng)) {
+            assert!(bits == 3.0 || bits == 2.0, "{bits}");
+        }
+        let many = vec![vec![1.0, 0.0]; 40];
+        assert_eq!(bits(&least_precise(&simulated, &own, &many, &mut rng)), [2.0, 2.0]);
+        // Larger results change nothing.
+        let large = vec![vec![64.0, 0.0]; 40];
+        assert_eq!(bits(&least_precise(&simulated, &own, &large, &mut rng)), [6.0, 5.0]);
+    }
 }

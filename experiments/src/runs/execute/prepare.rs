@@ -24,7 +24,7 @@ use crate::process::exit::Failure;
 use crate::process::files::Counted;
 use crate::process::output::note;
 
-/// Images on which the precision of logits is predicted, the first ones.
+/// Images on which noise is simulated to predict the precision of logits, the first ones.
 const PREDICTED_IMAGES: usize = 4;
 
 /// Seed of the noise that is simulated for that.
@@ -171,7 +171,8 @@ fn sent(client: &Client, images: Vec<Vec<f64>>, result: &[Ciphertext]) -> Result
     Ok((upload.bytes, download.bytes))
 }
 
-/// Predicts the precision of the logits by simulated noise. `plain` are the network's results on the images.
+/// Predicts the precision of the logits over all images by noise that is simulated on some of them. `plain` are the network's
+/// results on the images.
 fn predicted_precision(
     estimate: &Estimate,
     lowered: &Lowered,
@@ -180,8 +181,8 @@ fn predicted_precision(
 ) -> Result<Precision> {
     let most = plain.len().min(PREDICTED_IMAGES);
     let first = images.normalised(&estimate.candidate.model.network, most)?;
-    let (model, exact) = (NoiseModel::from(&estimate.params), &plain[..first.len()]);
-    Ok(predict_precision(lowered, &model, &first, exact, NOISE_SEED)?)
+    let model = NoiseModel::from(&estimate.params);
+    Ok(predict_precision(lowered, &model, &first, plain, NOISE_SEED)?)
 }
 
 /// An inference.

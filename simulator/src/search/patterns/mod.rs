@@ -240,7 +240,8 @@ impl Search<'_> {
             }
             plans.priced += edges.priced();
         }
-        self.lowered(request, &folded, found, plans)
+        let layers = layered.iter().flatten().count();
+        self.lowered(request, (&folded, layers), found, plans)
     }
 
     /// The layouts that the search comes to for the network with the same number of groups everywhere.
@@ -281,11 +282,11 @@ impl Search<'_> {
         Ok(only)
     }
 
-    /// Lowers the best ways, and keeps those that no other beats.
+    /// Lowers the best ways, of so many layers that may have patterns, and keeps those that no other beats.
     fn lowered(
         &self,
         request: &Request<'_>,
-        dense: &Folded,
+        (dense, layers): (&Folded, usize),
         found: Vec<Found>,
         mut plans: Plans,
     ) -> Result<Plans> {
@@ -296,7 +297,7 @@ impl Search<'_> {
         for k in chosen.into_iter().rev() {
             self.watch.check()?;
             let Found { log_n, special, way } = &found[front[k].2 as usize];
-            match self.planned(request, dense, (*log_n, *special), way)? {
+            match self.planned(request, (dense, layers), (*log_n, *special), way)? {
                 (Some(plan), _) => plans.front.push(plan),
                 (None, refused) => plans.obstacles.extend(refused),
             }
@@ -310,7 +311,7 @@ impl Search<'_> {
     fn planned(
         &self,
         request: &Request<'_>,
-        dense: &Folded,
+        (dense, layers): (&Folded, usize),
         (log_n, special): (u32, usize),
         way: &PatternPath,
     ) -> Result<(Option<Plan>, Vec<Obstacle>)> {
@@ -326,8 +327,9 @@ impl Search<'_> {
         let about = About { candidate: &candidate, statistics: &statistics, images: &images };
         let fit = self.cheapest_fit(&about, (log_n, special), dense.levels(), &way.path)?;
         let plan = fit.found.map(|evaluated| {
-            let kept: Vec<_> = way.patterns.iter().map(|c| c.kept).collect();
-            let removed = request.accuracy.drop(&kept);
+            // As the budget counts: a layer without patterns of the families asked for is one of them.
+            let of_layer = |c: &Chosen| request.accuracy.layer(c.kept, layers);
+            let removed = way.patterns.iter().map(of_layer).sum();
             let expected_drop = request.lost + removed;
             let upper_drop = request.lost + request.accuracy.upper(removed);
             let layers = way.patterns.iter().map(planned_layer).collect();
