@@ -50,6 +50,13 @@ fn parameters() {
         "parameters: special primes have 46.0 bits, the largest digit 92.0: \
          add special primes or use fewer limbs a digit"
     );
+    // A little smaller than a digit they may be: noise grows by as much.
+    let special = |bits| {
+        let chain = Chain::Bits { first: 46, scale: vec![46; 2], special: vec![bits] };
+        text(Parameters::new(&ParametersLiteral { chain, ..good.clone() }))
+    };
+    assert_eq!(special(36), "no error");
+    assert!(special(33).contains("special primes have 33.0 bits, the largest digit 46.0"));
     assert_eq!(
         with(|l| l.log_n = 12),
         "log2(QP) = 184.0 bits, but 128-bit security at N = 2^12 allows 106: \

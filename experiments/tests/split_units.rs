@@ -45,6 +45,7 @@ fn units(model: &Model) -> NetworkUnits {
             log_n: 11,
             scale_bits: Some(30),
             prime_bits: 30,
+            top_bits: None,
             first_bits: 40,
             special_bits: 40,
             special: 1,

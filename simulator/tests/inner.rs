@@ -51,6 +51,7 @@ fn configuration(
             log_n: LOG_N,
             scale_bits: Some(25),
             prime_bits: 46,
+            top_bits: None,
             first_bits: 46,
             special_bits: 46,
             special: 1,

@@ -260,8 +260,8 @@ fn check(literal: &ParametersLiteral, q: &[u64], p: &[u64]) -> Result<()> {
     limits::check_digit_limbs(literal.digit_limbs, q.len() - 1)?;
     let digit = q.chunks(literal.digit_limbs).map(log2_product).fold(0.0, f64::max);
     let special = log2_product(p);
-    // Key-switching noise is (digit / P) times a large factor: P below the digit would drown the message.
-    if special < digit - 0.01 {
+    // Key-switching noise is (digit / P) times a large factor: it drowns a message at the usual scales where P is much smaller.
+    if special < digit - limits::MAX_SPECIAL_LACK_BITS {
         return fail(format!(
             "special primes have {special:.1} bits, the largest digit {digit:.1}: \
              add special primes or use fewer limbs a digit"

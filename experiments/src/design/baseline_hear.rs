@@ -198,6 +198,7 @@ impl Attempt<'_> {
             log_n,
             scale_bits: Some(SCALE_BITS),
             prime_bits: SCALE_BITS,
+            top_bits: None,
             first_bits: FIRST_BITS,
             special_bits: SPECIAL_BITS,
             special,

@@ -25,7 +25,7 @@ use crate::{Error, Result};
 const STATISTICS_IMAGES: usize = 16;
 
 /// Version of the keys of points: changes with what is found at a point of the same key.
-const KEYS: u32 = 11;
+const KEYS: u32 = 12;
 
 /// A network's variant to be searched for.
 #[derive(Debug, Clone)]

@@ -121,7 +121,7 @@ impl Space {
 
     /// The parameters of a ring degree, key-switching shape and depth. With rescaled squares, the largest secure scale that
     /// the word size allows, if any is large enough; with paired ones every size of `paired_prime_bits` that is secure, or
-    /// else the largest below them that is.
+    /// else the largest below them that is, and after it larger ones with a smaller one on top ([`Shape::topped`]).
     pub fn parameters(&self, log_n: u32, special: usize, levels: usize) -> Vec<ParameterChoice> {
         let shape = Shape { log_n, special, levels };
         let listed = || self.paired_prime_bits.iter().map(|bits| shape.paired(*bits));
@@ -131,7 +131,13 @@ impl Space {
                 return secure;
             }
         }
-        self.sizes(shape).rev().find(ParameterChoice::secure).into_iter().collect()
+        let uniform = self.sizes(shape).rev().find(ParameterChoice::secure);
+        let paired = uniform.filter(|_| self.activations == ActivationMethod::PairedSquare);
+        let topped = paired.and_then(|uniform| {
+            let larger = uniform.prime_bits + 1..=self.max_prime_bits;
+            larger.rev().find_map(|bits| shape.topped(bits))
+        });
+        uniform.into_iter().chain(topped).collect()
     }
 
     /// The parameters of least modulus of a ring degree, key-switching shape and depth, secure or not.
@@ -162,6 +168,12 @@ impl Space {
 /// Smallest primes of any use where squares are not rescaled, in bits: scale and weights share them.
 const LEAST_PRIME_BITS: u32 = 32;
 
+/// Bits of the prime on top beyond half of those of the others, at least.
+const TOP_MORE_BITS: u32 = 2;
+
+/// Bits by which all special primes together are smaller than a digit, about, where the prime on top is smaller as well.
+const SPECIAL_LESS_BITS: u32 = 10;
+
 /// All of parameters but the sizes of primes.
 #[derive(Clone, Copy)]
 struct Shape {
@@ -176,6 +188,7 @@ impl Shape {
             log_n: self.log_n,
             scale_bits: Some(scale_bits),
             prime_bits,
+            top_bits: None,
             first_bits,
             special_bits: first_bits.max(prime_bits),
             special: self.special,
@@ -187,6 +200,24 @@ impl Shape {
 
     fn paired(self, bits: u32) -> ParameterChoice {
         self.choice(bits / 2, bits, bits)
+    }
+
+    /// Primes of so many bits, below one on top that has what security leaves, if that is enough: the first layer's result has
+    /// the scale of a value that will be squared, half of `bits` or so, which image and weights must have together with the
+    /// top prime, each about as much.
+    ///
+    /// ```text
+    /// bits of primes, N = 2^13, four levels: special, q_0 to q_4
+    /// uniform   35   35 35 35 35 35
+    /// topped    30   40 40 40 40 23
+    /// ```
+    ///
+    /// The special primes are smaller as well: keys are switched at the scale of a square, beside which their noise is little.
+    fn topped(self, bits: u32) -> Option<ParameterChoice> {
+        let most = (bits / 2 + TOP_MORE_BITS..bits).rev();
+        let special_bits = bits - SPECIAL_LESS_BITS / self.special.max(1) as u32;
+        let of = |top| ParameterChoice { top_bits: Some(top), special_bits, ..self.paired(bits) };
+        most.map(of).find(ParameterChoice::secure).filter(|_| self.levels > 1)
     }
 }
 
@@ -234,6 +265,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn primes_are_larger_where_those_on_top_and_special_ones_are_smaller() {
+        let space = Space::default();
+        let [uniform, topped] = space.parameters(13, 1, 4)[..] else { unreachable!("two choices") };
+        assert_eq!((uniform.prime_bits, uniform.top_bits, uniform.special_bits), (35, None, 35));
+        assert_eq!((topped.prime_bits, topped.first_bits), (40, 40));
+        assert_eq!((topped.top_bits, topped.special_bits), (Some(23), 30));
+        for levels in 2..=6 {
+            for special in [1, 2, 4] {
+                for choice in space.parameters(13, special, levels) {
+                    let made = engine::params::Parameters::new(&choice.literal().unwrap());
+                    assert!(choice.secure() && made.is_ok(), "{choice:?}: {:?}", made.err());
+                    let enough = choice.prime_bits / 2 + TOP_MORE_BITS;
+                    assert!(choice.top_bits.is_none_or(|top| top >= enough), "{choice:?}");
+                }
+            }
+        }
+        // Where the largest primes are secure anyway, there is nothing to gain; nor with rescaled squares.
+        assert!(space.parameters(16, 1, 4).iter().all(|choice| choice.top_bits.is_none()));
+        let square = Space { activations: ActivationMethod::Square, ..Space::default() };
+        assert!(square.parameters(13, 1, 3).iter().all(|choice| choice.top_bits.is_none()));
     }
 
     #[test]

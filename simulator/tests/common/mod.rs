@@ -118,6 +118,7 @@ pub fn raster(log_n: u32, activations: ActivationMethod) -> Configuration {
             log_n,
             scale_bits: Some(32),
             prime_bits: 32,
+            top_bits: None,
             first_bits: 42,
             special_bits: 42,
             special: 1,

@@ -100,6 +100,7 @@ fn prices_of_a_model_are_exact(model: &Model, space: &Space) {
                             log_n: 10,
                             scale_bits: Some(30),
                             prime_bits: 30,
+                            top_bits: None,
                             first_bits: 40,
                             special_bits: 40,
                             special: *special,

@@ -193,6 +193,7 @@ fn the_front_is_that_of_all_ways_and_prices_are_those_of_lowering() {
                 log_n: LOG_N,
                 scale_bits: Some(30),
                 prime_bits: 30,
+                top_bits: None,
                 first_bits: 40,
                 special_bits: 40,
                 special: space.special[special],
