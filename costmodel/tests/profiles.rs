@@ -39,7 +39,8 @@ fn shipped_profiles_are_whole() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "toml") {
             let points = Profile::load(&path).unwrap().load_points(&path).unwrap();
-            assert!(points.len() > 1000, "{}", path.display());
+            // The quick plan has two times 325.
+            assert!(points.len() > 600, "{}", path.display());
             found += 1;
         }
     }
