@@ -215,6 +215,12 @@ pub fn counted<T: Loaded>(all: &[T]) -> Vec<&T> {
     all.iter().filter(|one| lost(one) <= least + ALIKE_SHARE).collect()
 }
 
+/// How many times as long cores took for the same as undisturbed ones ([`Pace::relative`]), on average over some measurements,
+/// of which there is one at least.
+pub fn mean_pace<T: Loaded>(some: &[&T]) -> f64 {
+    some.iter().map(|one| one.load().pace.relative()).sum::<f64>() / some.len() as f64
+}
+
 /// The times that count ([`counted`]), in nanoseconds.
 pub fn counted_ns(all: &[Timed]) -> Vec<f64> {
     counted(all).into_iter().map(|timed| timed.ns).collect()

@@ -41,7 +41,7 @@ pub(super) struct Visit {
 impl Visit {
     /// Checks that this is a visit of the plan, with times that can be computed with.
     fn check(&self, plan: &Plan, threads: usize) -> Checked {
-        within("pass", self.pass, 0..=(plan.passes + MENDING_PASSES).saturating_sub(1))?;
+        within("pass", self.pass, 0..=plan.passes + MENDING_PASSES - 1)?;
         within("set", self.set, 0..=plan.sets.len().saturating_sub(1))?;
         within("seconds", self.seconds, 0.0..=MAX_SECONDS)?;
         let cases = plan.sets.get(self.set).map_or(0, |set| plan.cases(set).len());

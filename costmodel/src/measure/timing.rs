@@ -48,8 +48,8 @@ pub struct Conduct {
 ///
 /// Keys and operands are random and real in size; those of one parameter set are shared. As many programs as memory holds are
 /// timed in turn, in as many rounds as the time allows, when cores are undisturbed, and what other work disturbs all the same is
-/// timed again. Each is timed once, in the
-/// order of the requests, unless that takes several times as long: the last ones may be left out then.
+/// timed again. Each is timed once, in the order of the requests, unless that takes several times as long: the last ones may be
+/// left out then.
 ///
 /// # Errors
 /// [`crate::Error::Plan`] for an instruction that its parameters do not have, [`crate::Error::Cancelled`],
@@ -107,8 +107,8 @@ fn parts<'a>(requests: &[Request<'a>], bytes: u64) -> Result<(Vec<Part<'a>>, Vec
     Ok((parts, too_large))
 }
 
-/// Adds the runs of a round, in the current pool. The very first run of a program takes working memory from the system, up to gigabytes: it never
-/// counts.
+/// Adds the runs of a round, in the current pool. The very first run of a program takes working memory from the system, up to
+/// gigabytes: it never counts.
 fn add_round(
     programs: &Programs,
     number: usize,

@@ -12,12 +12,11 @@ pub const MAX_PRIME_BITS: u32 = crate::modulus::MAX_BITS;
 pub const MAX_LEVELS: usize = 63;
 /// Most special primes; at least one is needed.
 pub const MAX_SPECIAL: usize = 16;
-/// Smallest base-2 logarithm of the nominal scale.
-pub const MIN_LOG_SCALE: f64 = 10.0;
-
 /// Most bits by which special primes together may be smaller than the largest key-switching digit. Noise of a key switch is larger
 /// by as many bits, which is little beside the scale of a square that is not rescaled before.
 pub const MAX_SPECIAL_LACK_BITS: f64 = 12.0;
+/// Smallest base-2 logarithm of the nominal scale.
+pub const MIN_LOG_SCALE: f64 = 10.0;
 /// Largest base-2 logarithm of the nominal scale.
 pub const MAX_LOG_SCALE: f64 = 100.0;
 

@@ -8,13 +8,13 @@ mod scatter;
 mod text;
 mod validation;
 
-use costmodel::load::counted;
+use costmodel::load::{counted, mean_pace};
 use serde::Serialize;
 use simulator::config::Configuration;
 use simulator::precision::Demand;
 use simulator::program::PlaintextForm;
 
-use crate::design::candidate::{Latency, LeftOut, PredictedMemory, Shares};
+use crate::design::candidate::{Estimate, Latency, LeftOut, PredictedMemory, Shares};
 use crate::machine::memory;
 use crate::machine::provenance::Provenance;
 use crate::runs::disturbance::Disturbance;
@@ -260,8 +260,7 @@ impl RunReport {
 fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     let Outcome { estimate, setup, samples, plain, batch } = outcome;
     let times = counted(samples);
-    let paces: f64 = times.iter().map(|s| s.load.pace.relative()).sum();
-    let pace = paces / times.len() as f64;
+    let pace = mean_pace(&times);
     let of = |f: &dyn Fn(&Sample) -> f64| -> Vec<f64> { times.iter().map(|s| f(s)).collect() };
     let latencies = of(&|s| s.latency_ms);
     let measured = median(&latencies);
@@ -307,7 +306,7 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
             measured_keys_and_plaintexts: setup.resident_bytes,
             predicted_parts: estimate.memory,
         },
-        layers: layers(outcome),
+        layers: layers(estimate, &times),
         per_image: samples
             .iter()
             .zip(plain)
@@ -332,10 +331,9 @@ fn candidate(outcome: &Outcome, labels: Option<&[u8]>) -> CandidateReport {
     }
 }
 
-fn layers(outcome: &Outcome) -> Vec<LayerReport> {
-    let counted = counted(&outcome.samples);
-    outcome
-        .estimate
+/// The layers of a candidate, with times over the samples that count.
+fn layers(estimate: &Estimate, counted: &[&Sample]) -> Vec<LayerReport> {
+    estimate
         .layers
         .iter()
         .map(|layer| {

@@ -88,21 +88,26 @@ impl ParameterChoice {
         self.scale_bits.unwrap_or(self.prime_bits)
     }
 
+    /// Bits of each prime that can be removed, q_1 to q_L.
+    fn removed_bits(&self) -> Vec<u32> {
+        let mut bits = vec![self.prime_bits; self.levels];
+        if let (Some(last), Some(top)) = (bits.last_mut(), self.top_bits) {
+            *last = top;
+        }
+        bits
+    }
+
     /// What the engine makes the parameters from.
     ///
     /// # Errors
     /// Those of [`Self::check`].
     pub fn literal(&self) -> Result<ParametersLiteral> {
         self.check()?;
-        let mut scale = vec![self.prime_bits; self.levels];
-        if let (Some(top), Some(bits)) = (scale.last_mut(), self.top_bits) {
-            *top = bits;
-        }
         Ok(ParametersLiteral {
             log_n: self.log_n,
             chain: engine::params::Chain::Bits {
                 first: self.first_bits,
-                scale,
+                scale: self.removed_bits(),
                 special: vec![self.special_bits; self.special],
             },
             log_scale: f64::from(self.nominal_bits()),
@@ -120,11 +125,8 @@ impl ParameterChoice {
         let mut chain =
             Chain::uniform(self.log_n, self.levels, self.prime_bits, self.special, self.alpha);
         chain.scale = f64::from(self.nominal_bits()).exp2();
-        if let (Some(top), Some(bits)) = (chain.moduli.last_mut(), self.top_bits) {
-            *top = f64::from(bits).exp2();
-        }
-        // Without levels, that is the first.
-        chain.moduli[0] = f64::from(self.first_bits).exp2();
+        let bits = std::iter::once(self.first_bits).chain(self.removed_bits());
+        chain.moduli = bits.map(|bits| f64::from(bits).exp2()).collect();
         chain.special_moduli.fill(f64::from(self.special_bits).exp2());
         Ok(chain)
     }

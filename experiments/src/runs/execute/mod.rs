@@ -81,8 +81,7 @@ pub struct Outcome {
 /// second, and so on, so that a change of the machine's speed meets all alike; else one candidate after the other, so that
 /// one at a time is in memory. Then those run a batch whose estimates ask for one. Candidates wait for undisturbed cores, some
 /// seconds in all, and an image that other work disturbed is run again, by each candidate at most as many times in all as there
-/// are images. Stops between images when cancelled; what was
-/// finished is returned.
+/// are images. Stops between images when cancelled; what was finished is returned.
 ///
 /// # Errors
 /// Those of preparing and running a candidate; values that exceed their bounds, before anything is encrypted.

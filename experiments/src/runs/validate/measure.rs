@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use costmodel::load::{Patience, Timed, counted, counted_ns};
+use costmodel::load::{Patience, Timed, counted, counted_ns, mean_pace};
 use rayon::ThreadPool;
 use simulator::network::Model;
 use simulator::precision::Demand;
@@ -310,7 +310,6 @@ impl Job<'_> {
                 continue;
             }
             let latencies_ms: Vec<f64> = counted.iter().map(|s| s.latency_ms).collect();
-            let paces: f64 = counted.iter().map(|s| s.load.pace.relative()).sum();
             measured.push(Measured {
                 network: drawn.configuration.network.clone(),
                 variant: drawn.configuration.variant.clone(),
@@ -321,7 +320,7 @@ impl Job<'_> {
                 predicted_ms: prices.latency.median_ms,
                 refined_ms: timed.get(WARM_UP..samples.len()).and_then(median_ms),
                 measured_ms: median(&latencies_ms),
-                pace: paces / counted.len() as f64,
+                pace: mean_pace(&counted),
                 latencies_ms,
                 kinds: kinds(&prices, &counted),
                 verdict,
