@@ -165,7 +165,8 @@ fn execute(running: &mut [Running], images: &Pictures) -> Result<()> {
             }
         }
         if cancel::requested() {
-            running.iter_mut().for_each(|(_, samples, _)| samples.truncate(k));
+            let finished = running.iter().map(|(_, samples, _)| samples.len()).min().unwrap_or(0);
+            running.iter_mut().for_each(|(_, samples, _)| samples.truncate(finished));
             break;
         }
     }
