@@ -95,19 +95,14 @@ fn products(l: &Lowered, layer: &str) -> usize {
     l.program.counts()[at].products
 }
 
-/// Removes single units of the network's own weights and checks how many products of the program go with each; `None`
-/// for a layer that has no units.
+/// Removes single units of the network's own weights and checks how many products of the program go with each.
 #[track_caller]
-fn check_removal(model: &Model, c: &Configuration, expected: &[(&str, LinearForm, Option<usize>)]) {
+fn check_removal(model: &Model, c: &Configuration, expected: &[(&str, LinearForm, usize)]) {
     let full = lowered(model, c);
     assert_eq!(full.linear.len(), expected.len());
     for (placed, (layer, form, saved)) in full.linear.iter().zip(expected) {
         assert_eq!((placed.layer.as_str(), placed.form), (*layer, *form));
-        let map = match (UnitMap::placed(placed), saved) {
-            (Ok(map), Some(_)) => map,
-            (Err(simulator::Error::Unsupported { layer: l, .. }), None) if l == *layer => continue,
-            (other, _) => unreachable!("{layer}: {other:?}"),
-        };
+        let map = UnitMap::placed(placed).unwrap();
         assert!(map.units.is_sorted_by(|a, b| a < b));
         for unit in [0, map.units.len() / 2, map.units.len() - 1] {
             let mut pruned = model.clone();
@@ -119,7 +114,7 @@ fn check_removal(model: &Model, c: &Configuration, expected: &[(&str, LinearForm
             let mine = map.of_weight.iter().zip(weight).filter(|(n, _)| **n as usize == unit);
             mine.for_each(|(_, w)| *w = 0.0);
             let left = products(&lowered(&pruned, c), layer);
-            assert_eq!(products(&full, layer) - left, saved.unwrap(), "unit {unit} of {layer}");
+            assert_eq!(products(&full, layer) - left, *saved, "unit {unit} of {layer}");
         }
     }
 }
@@ -131,30 +126,30 @@ fn a_unit_of_the_networks_weights_is_what_a_product_holds() {
     let mut c = raster(13, ActivationMethod::Square);
     c.linear[1].layout.order = ChannelOrder::Interleaved { groups: 2 };
     let layers = ["conv1", "conv2", "fc1", "fc2"];
-    check_removal(&m, &c, &layers.map(|l| (l, Plain, Some(1))));
+    check_removal(&m, &c, &layers.map(|l| (l, Plain, 1)));
 
     // Four phases of the output share a unit of the first layer, whether or not the client makes patches.
     let mut c = phased(13, 16);
-    let mut forms = layers.map(|l| (l, Plain, Some(1)));
+    let mut forms = layers.map(|l| (l, Plain, 1));
     // The other layers read four phases and leave one.
-    forms[0].2 = Some(4);
+    forms[0].2 = 4;
     check_removal(&m, &c, &forms);
     (c.input.patches, c.input.padded) = (true, false);
     forms[0].1 = Patches;
     check_removal(&m, &c, &forms);
 
-    // With the pool before it, a layer has four positions for each of its own. The last pool's window would be on many
+    // With the pool before it, a layer has four positions for each of its own. The hundred of the last pool's window are on as many
     // diagonals, unless they are summed up by rotations.
     c.pools[1].method = PoolMethod::Merge;
-    forms[2] = ("fc1", Merged { kernel: (10, 10), stride: (10, 10) }, None);
+    forms[2] = ("fc1", Merged { kernel: (10, 10), stride: (10, 10) }, 100);
     check_removal(&m, &c, &forms);
     c.linear[2].fold = 0x00ff;
-    forms[2].2 = Some(1);
+    forms[2].2 = 1;
     check_removal(&m, &c, &forms);
     let mut c = raster(13, ActivationMethod::Square);
     c.pools[0].method = PoolMethod::Merge;
-    let mut forms = layers.map(|l| (l, Plain, Some(1)));
-    forms[1] = ("conv2", Merged { kernel: (2, 2), stride: (2, 2) }, Some(4));
+    let mut forms = layers.map(|l| (l, Plain, 1));
+    forms[1] = ("conv2", Merged { kernel: (2, 2), stride: (2, 2) }, 4);
     check_removal(&m, &c, &forms);
 }
 

@@ -21,7 +21,7 @@ use crate::process::output::note;
 
 /// Ring degree that the demonstration looks at, as a base-2 logarithm, and how many variants: enough to be fast, and
 /// few enough to be quick. `search` looks at all.
-const RING: u32 = 14;
+const RING: u32 = 13;
 const VARIANTS: usize = 2;
 
 /// Everything on a small network: calibrate if need be, search, run on encrypted digits, report

@@ -230,8 +230,8 @@ impl FamilyArg {
 #[derive(Debug, Clone, Args)]
 pub struct PatternArgs {
     /// Search for a plan: groups and which units to keep for every convolution but the first, and units of fully connected layers
-    /// that read a map of one position, together with layouts and schedules, for a network that is to be trained from the dense one.
-    /// --out then names a folder
+    /// but the last, together with layouts and schedules, for a network that is to be trained from the dense one. --out then names
+    /// a folder
     #[arg(long, conflicts_with_all = ["variant", "repacks", "journal", "refine", "images_per_ciphertext"])]
     pub patterns: bool,
     /// What may be removed together [default: each of them]

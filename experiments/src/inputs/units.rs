@@ -139,14 +139,12 @@ fn own<'a>(layer: &Layer, placed: &'a [Placed]) -> simulator::Result<&'a Placed>
         ));
     }
     let g = &found.geometry;
-    let own = layer.convolution().unwrap_or(ConvGeometry {
-        input: g.input,
-        output: layer.output,
-        kernel: (g.input.height, g.input.width),
-        stride: (1, 1),
-        padding: (0, 0),
-        groups: 1,
-    });
+    let Some(own) = layer.convolution_of(g.input) else {
+        return Err(Error::unsupported(
+            &layer.name,
+            "it is no convolution or fully connected layer",
+        ));
+    };
     if *g == own && g.input.len() == layer.input.len() {
         return Ok(found);
     }

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use super::Fill;
 use super::diagonals::{Contents, Diagonal, Diagonals, Splitter};
 use super::found::KeyMap;
+use super::positions::first_offsets;
 use super::signature::mix;
 use super::sorting::{Sorting, reaches, replicas};
 use crate::fold::LinearStage;
@@ -43,8 +44,12 @@ pub(crate) struct Census {
     visits: Vec<Visit>,
     /// Cells of the pattern, and beyond them one for the weights of shortcuts, which every step has.
     cells: usize,
-    /// For every channel pair of the convolution, `[out][in]`, the cell of its first kernel position.
+    /// For every channel pair of the convolution, `[out][in]`, its kind, numbered in the order of their first pairs.
     of_pair: Vec<u32>,
+    /// Kernel positions of the convolution.
+    area: usize,
+    /// As [`first_offsets`] says, for a layer with one output position; none for others.
+    offsets: Vec<isize>,
     /// Whether no two products can have the same plaintext.
     distinct: bool,
 }
@@ -84,6 +89,8 @@ impl Census {
             visits: Vec::new(),
             cells: 0,
             of_pair: Vec::new(),
+            area: 0,
+            offsets: Vec::new(),
             distinct: output.phases == 1 && window == 1,
         };
         let mut numbers: KeyMap<Diagonal, u32> = KeyMap::default();
@@ -111,6 +118,17 @@ impl Census {
             let (in_phases, out_phases) =
                 (input.phases * input.phases, output.phases * output.phases);
             let per_out = g.input.channels / g.groups;
+            // Where rotations are the same and only folds differ, the weights of all pairs move alike.
+            let single = number == 0 && output.shape.area() == 1;
+            let cycle = if single { splitter.cycle() } else { input.period };
+            if number == 0 {
+                census.area = own_area;
+            }
+            if single {
+                let own = |(rows, cols): (usize, usize)| (rows / window, cols / window);
+                census.offsets =
+                    first_offsets(own(g.kernel), own(g.padding), (window, window), input);
+            }
             let mut pairs: KeyMap<(usize, usize, usize), u32> = KeyMap::default();
             let mut seen: HashSet<(usize, usize, usize, usize)> = HashSet::new();
             for o in 0..g.output.channels {
@@ -119,13 +137,13 @@ impl Census {
                     let from = input.channels[g.input_channel(o, k)];
                     let weights = &part.weights[(o * per_out + k) * area..][..area];
                     let distance = from.base as isize - to.base as isize;
-                    let apart = distance.rem_euclid(input.period as isize) as usize;
-                    let mut cell = 0;
+                    let apart = distance.rem_euclid(cycle as isize) as usize;
+                    let mut kind = 0;
                     if number == 0 {
-                        let new = census.cells as u32;
-                        cell = *pairs.entry((to.ct, from.ct, apart)).or_insert(new);
-                        census.of_pair.push(cell);
-                        if cell != new {
+                        let new = pairs.len() as u32;
+                        kind = *pairs.entry((to.ct, from.ct, apart)).or_insert(new);
+                        census.of_pair.push(kind);
+                        if kind != new {
                             continue;
                         }
                         census.cells += own_area;
@@ -137,7 +155,10 @@ impl Census {
                         {
                             continue;
                         }
-                        let cell = if number == 0 { cell + own(at) as u32 } else { FIXED };
+                        let cell = match number {
+                            0 => census.first_cell(kind) + own(at) as u32,
+                            _ => FIXED,
+                        };
                         let pair = (to.ct as u64) << 48 ^ (from.ct as u64) << 32 ^ apart as u64;
                         for spot in spots {
                             let s = splitter.split(distance, spot.row, spot.col);
@@ -173,9 +194,20 @@ impl Census {
         self.cells
     }
 
-    /// For every channel pair of the convolution, `[out][in]`, the cell of its first kernel position; the others follow.
+    /// For every channel pair of the convolution, `[out][in]`, its kind: those of a kind have the same cells and the same units.
+    /// Kinds are numbered in the order of their first pairs.
     pub(crate) fn of_pair(&self) -> &[u32] {
         &self.of_pair
+    }
+
+    /// The cell of the first kernel position of a kind; the others follow.
+    pub(crate) fn first_cell(&self, kind: u32) -> u32 {
+        kind * self.area as u32
+    }
+
+    /// Of a layer with one output position, what tells the unit of each kernel position: see [`first_offsets`].
+    pub(crate) fn offsets(&self) -> &[isize] {
+        &self.offsets
     }
 
     /// The layout that is left of the output.

@@ -44,6 +44,7 @@ pub(crate) use diagonals::Splitter;
 pub(crate) use linear::{LinearEmission, fold};
 pub(crate) use outline::Outline;
 pub(crate) use pieces::{emit, pieces, readers};
+pub(crate) use positions::first_offsets;
 
 /// Ciphertext values and the layout of the map they hold.
 #[derive(Debug, Clone)]

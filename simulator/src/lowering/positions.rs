@@ -111,6 +111,24 @@ impl Reach {
     }
 }
 
+/// The slot offset of what each kernel position of a convolution meets from the first output position, if it comes after a pool
+/// of that `step`, rows and columns, which it does as well: of the first value of each window.
+pub(crate) fn first_offsets(
+    kernel: (usize, usize),
+    padding: (usize, usize),
+    step: (usize, usize),
+    input: &Layout,
+) -> Vec<isize> {
+    let at =
+        |k: usize, padding: usize, step: usize| (k as isize - padding as isize) * step as isize;
+    let row = |y: usize| input.row_at(at(y, padding.0, step.0)).offset;
+    let col = |x: usize| input.col_at(at(x, padding.1, step.1)).offset;
+    (0..kernel.0)
+        .flat_map(|y| (0..kernel.1).map(move |x| (y, x)))
+        .map(|(y, x)| row(y) + col(x))
+        .collect()
+}
+
 fn axis(
     out: usize,
     inside: usize,

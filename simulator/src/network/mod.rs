@@ -158,11 +158,16 @@ impl Layer {
     /// Shape of the convolution that has its weights in the same order: its own, or for a fully connected layer one that reads
     /// every value of the map as a channel; none for a layer without weights.
     pub fn as_convolution(&self) -> Option<ConvGeometry> {
+        self.convolution_of(Shape::new(self.input.len(), 1, 1))
+    }
+
+    /// The same for a fully connected layer that reads a map which has not been flattened: its kernel is all of `map`.
+    pub fn convolution_of(&self, map: Shape) -> Option<ConvGeometry> {
         match self.kind {
             LayerKind::Fc { .. } => Some(ConvGeometry {
-                input: Shape::new(self.input.len(), 1, 1),
+                input: map,
                 output: self.output,
-                kernel: (1, 1),
+                kernel: (map.height, map.width),
                 stride: (1, 1),
                 padding: (0, 0),
                 groups: 1,

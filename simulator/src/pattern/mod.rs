@@ -2,7 +2,16 @@
 //!
 //! A unit is what one plaintext holds: the weights between an input and an output channel ciphertext on one
 //! diagonal of their blocks, at one kernel position. (Phases of a map share their weights, so they share
-//! units.) A layer with one output position has no kernel positions of its own: its units are diagonals.
+//! units.) A layer with one output position has no kernel positions of its own: its units are diagonals. If it does a pool before
+//! it as well, a weight is on several of them, those of a window of positions; the first says which unit it is in, and a diagonal
+//! goes with the last of the units that have weights on it. With windows of two columns:
+//!
+//! ```text
+//!   diagonal   0   1   2   3   4
+//!   unit 0     x   x
+//!   unit 2             x   x
+//!   unit 3                 x   x     without units 2 and 3, diagonals 2, 3 and 4 go; without unit 2 alone, diagonal 2
+//! ```
 
 mod choice;
 mod ranked;
@@ -18,7 +27,6 @@ use crate::{Error, Result};
 
 pub use choice::{Grouping, PatternChoice};
 pub use units::UnitMap;
-pub(crate) use units::has_units;
 
 pub(crate) use ranked::{Ranked, Steps};
 

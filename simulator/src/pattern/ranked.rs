@@ -1,6 +1,6 @@
 //! The units of a layer between two layouts, ranked by importance, for every grouping and family.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Family, Grouping};
 use crate::layout::Layout;
@@ -11,26 +11,22 @@ use crate::network::ConvGeometry;
 pub(crate) struct Ranked<'a> {
     census: &'a Census,
     channels: (usize, usize),
-    area: usize,
-    /// Output and input ciphertexts, and rotations across blocks: units are numbered by these and the kernel position.
-    extents: [usize; 3],
+    /// Output and input ciphertexts, rotations across blocks, and the kernel positions that tell units apart, of which a layer
+    /// with one output position has one: units are numbered by these in turn.
+    extents: [usize; 4],
     /// Importance of each weight.
     scores: &'a [f64],
-    /// Number of the first unit of every channel pair.
-    first_unit: Vec<u32>,
-    /// First units and the first cells that their weights are in.
-    links: Vec<(u32, u32)>,
-    /// The link of every channel pair.
-    of_pair: Vec<u32>,
+    /// For each kind of channel pair that the census tells, the units of its kernel positions.
+    units: Vec<u32>,
 }
 
 /// The units that a grouping leaves.
 pub(crate) struct Grouped {
     /// Importance by unit, of those that there are.
     units: Vec<Option<f64>>,
-    /// Those of outputs that are read.
-    links: Vec<u32>,
-    /// Input channels and the links by which outputs that are read reach them.
+    /// The kinds of channel pairs whose outputs are read.
+    kinds: Vec<u32>,
+    /// Input channels and the kinds of pairs by which outputs that are read reach them.
     reads: Vec<(u32, u32)>,
 }
 
@@ -67,72 +63,71 @@ impl<'a> Ranked<'a> {
         let (ins, outs) = (g.input.channels, g.output.channels);
         let splitter = Splitter::new(input, output, mask);
         let area = g.kernel.0 * g.kernel.1;
-        let distance =
-            |o: usize, i: usize| input.channels[i].base as isize - output.channels[o].base as isize;
-        let pairs = || (0..outs).flat_map(|o| (0..ins).map(move |i| (o, i)));
-        let mut known: HashMap<isize, usize> = HashMap::new();
-        let mut of_pair = Vec::with_capacity(ins * outs);
-        let mut blocks = BTreeMap::new();
-        for (o, i) in pairs() {
-            let apart = distance(o, i);
-            let block = *known.entry(apart).or_insert_with(|| splitter.split(apart, 0, 0).block);
-            blocks.insert(block, 0);
-            of_pair.push(block);
-        }
-        blocks.values_mut().enumerate().for_each(|(k, number)| *number = k);
-        let extents = [output, input].map(Layout::all_channel_ciphertexts);
-        let extents = [extents[0], extents[1], blocks.len()];
-        let first_unit: Vec<u32> = pairs()
-            .zip(of_pair)
-            .map(|((o, i), block)| {
-                let (to, from) = (output.channels[o].ct, input.channels[i].ct);
-                (((to * extents[1] + from) * extents[2] + blocks[&block]) * area) as u32
-            })
-            .collect();
-        let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
-        let (mut links, mut of_pair) = (Vec::new(), Vec::with_capacity(first_unit.len()));
-        for link in first_unit.iter().copied().zip(census.of_pair().iter().copied()) {
-            let next = links.len() as u32;
-            let number = *numbers.entry(link).or_insert(next);
-            if number == next {
-                links.push(link);
+        let single = census.offsets();
+        let places = if single.is_empty() { area } else { 1 };
+        let pairs = (0..outs).flat_map(|o| (0..ins).map(move |i| (o, i)));
+        let mut found: Vec<(usize, usize, usize)> = Vec::new();
+        for ((o, i), kind) in pairs.zip(census.of_pair()) {
+            if *kind as usize * area < found.len() {
+                continue;
             }
-            of_pair.push(number);
+            let (to, from) = (output.channels[o], input.channels[i]);
+            let apart = from.base as isize - to.base as isize;
+            found.extend((0..area).map(|at| {
+                let offset = single.get(at).copied().unwrap_or(0);
+                (to.ct, from.ct, splitter.split(apart, offset, 0).block)
+            }));
         }
-        Self { census, channels: (ins, outs), area, extents, scores, first_unit, links, of_pair }
+        let blocks: BTreeSet<usize> = found.iter().map(|(.., block)| *block).collect();
+        let blocks: HashMap<usize, usize> = blocks.into_iter().zip(0..).collect();
+        let [outs_cts, ins_cts] = [output, input].map(Layout::all_channel_ciphertexts);
+        let number = |(k, (to, from, block)): (usize, &(usize, usize, usize))| {
+            let pair = (to * ins_cts + from) * blocks.len() + blocks[block];
+            (pair * places + k % area % places) as u32
+        };
+        let units = found.iter().enumerate().map(number).collect();
+        let extents = [outs_cts, ins_cts, blocks.len(), places];
+        Self { census, channels: (ins, outs), extents, scores, units }
+    }
+
+    /// Kernel positions of the convolution.
+    fn area(&self) -> usize {
+        self.scores.len() / (self.channels.0 * self.channels.1)
+    }
+
+    /// The units of a kind of channel pair.
+    fn units(&self, kind: u32) -> &[u32] {
+        &self.units[kind as usize * self.area()..][..self.area()]
     }
 
     /// The units of a grouping, and what outputs that `output` has reach of them.
     pub(crate) fn grouped(&self, grouping: Grouping, output: &Layout) -> Grouped {
-        let (ins, outs) = self.channels;
-        let count = self.extents.iter().product::<usize>() * self.area;
-        let mut units: Vec<Option<f64>> = vec![None; count];
-        let mut seen = vec![false; self.links.len()];
+        let ((ins, outs), area) = (self.channels, self.area());
+        let mut units: Vec<Option<f64>> = vec![None; self.extents.iter().product()];
+        let mut seen = vec![false; self.units.len() / area];
         let mut reads: HashSet<(u32, u32)> = HashSet::new();
         for o in 0..outs {
             let read = output.is_read(o);
             for i in grouping.reads((ins, outs), o) {
                 let pair = o * ins + i;
-                let scores = &self.scores[pair * self.area..][..self.area];
-                let units = &mut units[self.first_unit[pair] as usize..][..self.area];
-                for (unit, score) in units.iter_mut().zip(scores) {
-                    *unit.get_or_insert(0.0) += score;
+                let kind = self.census.of_pair()[pair];
+                for (unit, score) in self.units(kind).iter().zip(&self.scores[pair * area..]) {
+                    *units[*unit as usize].get_or_insert(0.0) += score;
                 }
                 if read {
-                    seen[self.of_pair[pair] as usize] = true;
-                    reads.insert((i as u32, self.of_pair[pair]));
+                    seen[kind as usize] = true;
+                    reads.insert((i as u32, kind));
                 }
             }
         }
-        let links = (0u32..).zip(seen).filter(|(_, seen)| *seen).map(|(link, _)| link).collect();
+        let kinds = (0u32..).zip(seen).filter(|(_, seen)| *seen).map(|(kind, _)| kind).collect();
         let reads = reads.into_iter().collect();
-        Grouped { units, links, reads }
+        Grouped { units, kinds, reads }
     }
 
     /// The class of each unit: what is removed together, and how many classes there are.
     fn classes(&self, family: Family) -> (impl Fn(usize) -> usize, usize) {
-        let [outs, ins, blocks] = self.extents;
-        let area = self.area;
+        let [outs, ins, blocks, area] = self.extents;
         let class = move |unit: usize| {
             let (pair, at) = (unit / area, unit % area);
             match family {
@@ -190,18 +185,16 @@ impl<'a> Ranked<'a> {
         }
         let kept = kept.map(|sum| if all == 0.0 { 1.0 } else { sum / all });
         let mut cells = vec![NEVER; self.census.cells()];
-        for link in &grouped.links {
-            let (unit, cell) = self.links[*link as usize];
-            for at in 0..self.area {
-                let step = &mut cells[cell as usize + at];
-                *step = (*step).min(steps[class(unit as usize + at)]);
+        for kind in &grouped.kinds {
+            let own = &mut cells[self.census.first_cell(*kind) as usize..];
+            for (unit, step) in self.units(*kind).iter().zip(own) {
+                *step = (*step).min(steps[class(*unit as usize)]);
             }
         }
         let mut inputs = vec![NEVER; self.channels.0];
-        for (input, link) in &grouped.reads {
-            let (unit, _) = self.links[*link as usize];
+        for (input, kind) in &grouped.reads {
             let step = &mut inputs[*input as usize];
-            let own = (0..self.area).map(|at| steps[class(unit as usize + at)]);
+            let own = self.units(*kind).iter().map(|unit| steps[class(*unit as usize)]);
             *step = own.fold(*step, u8::min);
         }
         Steps { cells, units, kept, inputs }

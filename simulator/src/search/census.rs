@@ -108,10 +108,6 @@ fn counts_are_those_of_lowering_the_pruned_layer() {
             continue;
         }
         let mask = if inner { 0 } else { pick(&mut rng, &[0, 0, input.period / 2]) };
-        // Units of a layer with one output position are not of kernel positions.
-        if own.output.area() == 1 {
-            continue;
-        }
         let layouts = (&[&input][..], &output);
         let Ok(census) = Census::new("n", &stage, layouts, mask, window) else { continue };
         layers += 1;

@@ -133,23 +133,19 @@ pub(crate) struct Layered<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The layer of each block, if it may have patterns: a convolution of several output positions, or a fully connected layer that
-    /// reads a map of one, whose importance is known and which folding has left as it is.
+    /// The layer of each block, if it may have patterns: a convolution or a fully connected layer whose importance is known and
+    /// which folding has left as it is.
     pub(crate) fn layered(&'a self, blocks: &[Block]) -> Vec<Option<Layered<'a>>> {
         let find = |block: &Block| {
             let layer = self.model.network.layers.iter().find(|l| l.name == block.plain.name)?;
-            let geometry = layer.as_convolution().filter(|g| g.groups == 1)?;
-            if geometry.output.area() == 1 && geometry.kernel != (1, 1) {
-                return None;
-            }
+            let StageKind::Linear(linear) = &block.plain.kind else { return None };
+            let geometry = linear.geometry;
+            let own = layer.convolution_of(geometry.input).filter(|g| g.groups == 1)?;
             let scores = self.importance.get(&layer.name)?;
             let of_groups = self.group_importance.get(&layer.name)?;
-            let own = match &block.plain.kind {
-                StageKind::Linear(linear) => linear.geometry,
-                _ => return None,
-            };
             let fits = |scores: &[f64]| scores.len() == geometry.weights();
-            let usable = own == geometry && fits(scores) && fits(of_groups);
+            let whole = geometry.input.len() == layer.input.len();
+            let usable = own == geometry && whole && fits(scores) && fits(of_groups);
             usable.then_some((geometry, &scores[..], &of_groups[..]))
         };
         let found: Vec<_> = blocks.iter().map(find).collect();
@@ -212,7 +208,7 @@ impl Search<'_> {
         let layered = request.layered(&all);
         if layered.iter().all(Option::is_none) {
             return Err(Error::Configuration(
-                "no layer may have patterns: a convolution of several output positions, or a fully connected layer of a map of one, with importance is needed".into(),
+                "no layer may have patterns: a convolution or fully connected layer with importance is needed".into(),
             ));
         }
         let memo = Memo::new(self.pricer);

@@ -10,7 +10,7 @@ use crate::config::Schedule;
 use crate::fold::LinearStage;
 use crate::layout::{Layout, LayoutSpec};
 use crate::lowering::{Alive, Census, STEPS, Shapes, Table};
-use crate::pattern::{Family, Grouping, PatternChoice, Ranked, Steps, has_units};
+use crate::pattern::{Family, Grouping, PatternChoice, Ranked, Steps};
 use crate::search::accuracy::KeptImportance;
 use crate::search::candidates::Target;
 use crate::search::edges::linear::biased;
@@ -148,9 +148,6 @@ impl Terms<'_> {
         let (spec, fold) = target;
         let layout = spec.layout(self.chain.slots, linear.geometry.output, Default::default());
         let Ok(whole) = layout else { return Vec::new() };
-        if !has_units(&layered.geometry, (inputs[0], &whole), fold, window) {
-            return as_it_is();
-        }
         let census = match Census::new(name, linear, (inputs, &whole), fold, window) {
             Ok(census) => census,
             // Of units there are layouts whose copies are written one by one, which no pattern is counted for.

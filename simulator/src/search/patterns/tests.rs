@@ -16,8 +16,8 @@ fn pick<T: Copy>(rng: &mut ChaCha8Rng, list: &[T]) -> T {
     list[rng.random_range(0..list.len())]
 }
 
-/// Two or three convolutions, with or without pools, perhaps a fully connected layer over means of the maps, and a last one:
-/// all but the first and the last may have patterns.
+/// Two or three convolutions, with or without pools, perhaps a fully connected layer over the maps or their means, and a last
+/// one: all but the first and the last may have patterns.
 fn random_network(rng: &mut ChaCha8Rng) -> Model {
     // Of the wider maps, a ciphertext holds two channels.
     let mut extent = pick(rng, &[6, 6, 10]);
@@ -40,9 +40,11 @@ fn random_network(rng: &mut ChaCha8Rng) -> Model {
     }
     if count == 2 && rng.random_bool(0.5) {
         let out = pick(rng, &[4, 6]);
+        if rng.random_bool(0.5) {
+            text += &format!("[[layer]]\nname = \"mean\"\nkind = \"avgpool\"\nkernel = {extent}\n");
+        }
         text += &format!(
-            "[[layer]]\nname = \"mean\"\nkind = \"avgpool\"\nkernel = {extent}\n\
-             [[layer]]\nname = \"f0\"\nkind = \"fc\"\nout = {out}\n[[layer]]\nname = \"b0\"\nkind = \"activation\"\n"
+            "[[layer]]\nname = \"f0\"\nkind = \"fc\"\nout = {out}\n[[layer]]\nname = \"b0\"\nkind = \"activation\"\n"
         );
     }
     text += "[[layer]]\nname = \"fc\"\nkind = \"fc\"\nout = 3\n";
