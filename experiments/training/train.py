@@ -495,7 +495,8 @@ def main():
     os.nice(10)
     train, test = load_data(args)
     trainer = Trainer(args, chosen_variant(args), train)
-    epochs = args.epochs or (min(SMOKE_EPOCHS, trainer.variant.epochs) if args.smoke else trainer.variant.epochs)
+    planned = min(SMOKE_EPOCHS, trainer.variant.epochs) if args.smoke else trainer.variant.epochs
+    epochs = planned if args.epochs is None else args.epochs
     while trainer.epoch < epochs:
         entropy, penalty = trainer.run_epoch(epochs)
         trainer.save()
